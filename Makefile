@@ -1,0 +1,32 @@
+# make demo: set up .venv and explain the images that ship with pysmdl.   make test: the same set-up, then every test.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/ready
+	$(BIN)/pysmdl demo --out demo
+
+test: .venv/ready
+	$(BIN)/pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --upgrade --target build/typed .
+	cd build/typed && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pysmdl
+
+bench: .venv/ready
+	$(BIN)/pytest benchmarks
+
+# The stamp depends on what the installed extension is built from; Python files are used where they lie.
+.venv/ready: $(SOURCES)
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), f"Python 3.10 or newer is needed, this is {sys.version}"'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build demo

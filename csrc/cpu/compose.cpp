@@ -1,0 +1,199 @@
+// compose on the CPU: a select at memory speed.
+//
+// Rows of one input are taken up to 32 at a time and their bits transposed: shown[label] holds one bit per row, so a
+// point's label is looked up once for the whole group. A tile of points stays in the first-level cache while every row
+// of the group is written from it; the output is the only memory traffic.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "../core/ops.h"
+#include "../core/thread_pool.h"
+#include "simd.h"
+
+namespace pysmdl::cpu {
+namespace {
+
+constexpr int64_t kTile = 1024;         // points of one channel in a tile
+constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
+constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
+
+// out = bit `row` of shown ? x : baseline, on raw words. `constant`: the baseline is one value.
+template <typename T>
+inline void select(const T* __restrict x, const T* __restrict baseline, bool constant, const uint32_t* __restrict shown,
+                   int row, T* __restrict out, int64_t n) {
+  const uint32_t bit = 1u << row;
+  if (constant) {
+    const T value = *baseline;
+    for (int64_t p = 0; p < n; ++p) {
+      const T kept = x[p];  // read before the choice: a load that may not happen cannot be vectorised
+      out[p] = (shown[p] & bit) ? kept : value;
+    }
+  } else {
+    for (int64_t p = 0; p < n; ++p) {
+      const T kept = x[p], gone = baseline[p];
+      out[p] = (shown[p] & bit) ? kept : gone;
+    }
+  }
+}
+
+PYSMDL_SIMD void select_row(const uint32_t* x, const uint32_t* baseline, bool constant, const uint32_t* shown, int row,
+                            uint32_t* out, int64_t n) {
+  select(x, baseline, constant, shown, row, out, n);
+}
+PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool constant, const uint32_t* shown, int row,
+                            uint16_t* out, int64_t n) {
+  select(x, baseline, constant, shown, row, out, n);
+}
+
+// shown[i] = table[label of point i]; labels beyond the table are in no row, -1 is slot 0.
+PYSMDL_SIMD void look_up(const uint32_t* __restrict table, uint32_t slots, const int32_t* __restrict labels,
+                         uint32_t* __restrict shown, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const auto slot = static_cast<uint32_t>(labels[i] + 1);
+    shown[i] = table[slot < slots ? slot : slots];
+  }
+}
+
+struct Group {
+  int64_t first, count, input;  // rows [first, first + count) of the batch, all of one input
+};
+
+std::vector<Group> groups_of(const ComposeParams& p) {
+  std::vector<Group> groups;
+  for (int64_t b = 0; b < p.batch; ++b) {
+    const bool grows = !groups.empty() && groups.back().input == p.source[b] && groups.back().count < kGroup;
+    if (grows) ++groups.back().count;
+    else groups.push_back({b, 1, p.source[b]});
+  }
+  return groups;
+}
+
+// Slot 0 is label -1, always shown; the last one is for labels beyond the rows, never shown.
+int64_t table_size(const ComposeParams& p) { return 32 * p.words + 2; }
+
+// shown[label + 1]: bit r set where row first + r shows that label.
+void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* shown) {
+  std::fill(shown, shown + table_size(p), 0u);
+  shown[0] = ~0u;
+  for (int64_t r = 0; r < g.count; ++r) {
+    for (int64_t w = 0; w < p.words; ++w) {
+      uint32_t word = static_cast<uint32_t>(p.rows[(g.first + r) * p.words + w]);
+      for (; word; word &= word - 1) shown[32 * w + __builtin_ctz(word) + 1] |= 1u << r;
+    }
+  }
+}
+
+// One tile of one group, laid out as the output is: one run per channel, or, where the output has its channels side by
+// side (channels-last), a single run of points x channels. What lies that way already is read in place, the rest is
+// copied into the tile once for all rows of the group.
+template <typename T>
+class Tile {
+ public:
+  explicit Tile(const ComposeParams& p)
+      : p_(p),
+        interleaved_(p.channels > 1 && p.out_channel == 1 && p.out_point == p.channels),
+        runs_(interleaved_ ? 1 : p.channels),
+        per_(interleaved_ ? p.channels : 1),
+        x_(p.x_channel, p.x_point, *this),
+        baseline_(p.baseline_channel, p.baseline_point, *this),
+        shown_(kTile * per_) {}
+
+  void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+    T* out = static_cast<T*>(p_.out) + g.first * p_.out_row + begin * p_.out_point;
+    if (g.input < 0) {
+      for (int64_t r = 0; r < g.count; ++r) clear(out + r * p_.out_row, n);
+      return;
+    }
+    load_shown(g, table, begin, n);
+    for (int64_t c = 0; c < runs_; ++c) {
+      const T* x = x_.run(static_cast<const T*>(p_.x) + g.input * p_.x_input, c, begin, n);
+      const T* baseline = baseline_.run(static_cast<const T*>(p_.baseline) + g.input * p_.baseline_input, c, begin, n);
+      for (int64_t r = 0; r < g.count; ++r) {
+        T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
+        if (interleaved_ || p_.out_point == 1) {
+          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), row, n * per_);
+        } else {
+          for (int64_t i = 0; i < n; ++i)
+            row[i * p_.out_point] = (shown_[i] >> r & 1) ? x[i] : baseline[baseline_.constant ? 0 : i];
+        }
+      }
+    }
+  }
+
+ private:
+  // x or baseline as runs of unit stride.
+  struct Operand {
+    Operand(int64_t channel_step, int64_t point_step, const Tile& tile)
+        : channel(channel_step),
+          point(point_step),
+          per(tile.per_),
+          constant(!tile.interleaved_ && point_step == 0),
+          in_place(tile.interleaved_ ? channel_step == 1 && point_step == tile.per_ : point_step <= 1),
+          buffer(in_place ? 0 : kTile * tile.per_) {}
+
+    const T* run(const T* input, int64_t c, int64_t begin, int64_t n) {
+      const T* from = input + begin * point + (per > 1 ? 0 : c * channel);
+      if (in_place) return from;
+      for (int64_t j = 0; j < per; ++j)
+        for (int64_t i = 0; i < n; ++i) buffer[i * per + j] = from[i * point + j * channel];
+      return buffer.data();
+    }
+
+    const int64_t channel, point, per;
+    const bool constant, in_place;
+    std::vector<T> buffer;
+  };
+
+  void clear(T* row, int64_t n) const {
+    for (int64_t c = 0; c < p_.channels; ++c)
+      for (int64_t i = 0; i < n; ++i) row[c * p_.out_channel + i * p_.out_point] = 0;
+  }
+
+  void load_shown(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+    const int32_t* labels = p_.labels + g.input * p_.labels_input + begin * p_.labels_point;
+    const auto slots = static_cast<uint32_t>(32 * p_.words + 1);
+    if (p_.labels_point == 1 && per_ == 1) {
+      look_up(table, slots, labels, shown_.data(), n);
+      return;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      const auto slot = static_cast<uint32_t>(labels[i * p_.labels_point] + 1);
+      std::fill_n(&shown_[i * per_], per_, table[std::min(slot, slots)]);
+    }
+  }
+
+  const ComposeParams& p_;
+  const bool interleaved_;
+  const int64_t runs_, per_;
+  Operand x_, baseline_;
+  std::vector<uint32_t> shown_;
+};
+
+template <typename T>
+void run(const ComposeParams& p, int threads) {
+  const std::vector<Group> groups = groups_of(p);
+  const int64_t tiles = (p.points + kTile - 1) / kTile;
+  const int64_t slots = table_size(p);
+  std::vector<uint32_t> tables(groups.size() * slots);
+  for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], &tables[g * slots]);
+
+  const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
+  parallel_for(static_cast<int64_t>(groups.size()) * tiles, bytes < kWorthThreads ? 1 : threads,
+               [&](int64_t first, int64_t last) {
+                 Tile<T> tile(p);
+                 for (int64_t unit = first; unit < last; ++unit) {
+                   const int64_t g = unit / tiles, begin = unit % tiles * kTile;
+                   tile.write(groups[g], &tables[g * slots], begin, std::min(kTile, p.points - begin));
+                 }
+               });
+}
+
+}  // namespace
+
+void compose(const ComposeParams& params, int threads) {
+  if (params.element_size == 4) run<uint32_t>(params, threads);
+  else run<uint16_t>(params, threads);
+}
+
+}  // namespace pysmdl::cpu

@@ -1,0 +1,111 @@
+"""Which implementation of an op runs: by device when asked for "auto", else exactly the one that was named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+
+from pysmdl import _native
+from pysmdl.errors import BackendError, one_of
+
+Launcher = Callable[..., None]
+
+BACKENDS = ("cpu", "cuda", "triton", "reference")
+# Triton before the C++ part on a GPU: only its kernels have been run at all so far, under the interpreter
+# (docs/architecture.md, "Backends"). The first measurement on a device decides anew.
+AUTO = {"cpu": ("cpu", "reference"), "cuda": ("triton", "cuda", "reference")}
+
+
+@dataclass(frozen=True)
+class Impl:
+    """One implementation of an op: where it can run and where its launcher is."""
+
+    devices: tuple[str, ...]
+    module: str
+    launcher: str
+
+    def load(self) -> Launcher:
+        loaded: Launcher = getattr(import_module(f"pysmdl.kernels.{self.module}"), self.launcher)
+        return loaded
+
+
+def _op(name: str) -> dict[str, Impl]:
+    return {
+        "cpu": Impl(("cpu",), "native", f"{name}_native"),
+        "cuda": Impl(("cuda",), "native", f"{name}_native"),
+        "triton": Impl(("cuda",), f"{name}_triton", f"{name}_triton"),
+        "reference": Impl(("cpu", "cuda"), "reference", f"{name}_reference"),
+    }
+
+
+OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains")}
+
+
+def interpreted() -> bool:
+    """Whether Triton's kernels run under its interpreter, on CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def why_not(backend: str, device: str) -> str | None:
+    """Why `backend` cannot serve tensors on `device` here; None where it can."""
+    if backend == "reference":
+        return None
+    if backend == "triton":
+        if find_spec("triton") is None:
+            return "triton is not installed: pip install 'pysmdl[triton]'"
+        if device == "cpu" and not interpreted():
+            return "triton runs on GPU tensors (on CPU tensors only under TRITON_INTERPRET=1)"
+        return None
+    if backend != device:
+        return f"it runs on {backend} tensors, these are on {device}"
+    if _native.extension() is None:
+        return "pysmdl's compiled extension is not here: run `pip install .` in the source tree"
+    if backend == "cuda" and _native.require().build_info()["cuda"] == "not built":
+        return "the extension was built without CUDA: rebuild with PYSMDL_CUDA=ON"
+    return None
+
+
+def backends_for(device: str) -> dict[str, str | None]:
+    """Each backend with why it cannot run on `device`, or None where it can."""
+    return {name: why_not(name, device) for name in BACKENDS}
+
+
+@cache
+def _auto(device: str) -> str:
+    asked = os.environ.get("PYSMDL_BACKEND")
+    if asked:
+        if asked not in BACKENDS:
+            raise one_of("PYSMDL_BACKEND", asked, BACKENDS)
+        return asked
+    if device not in AUTO:
+        return "reference"
+    return next(name for name in AUTO[device] if why_not(name, device) is None)
+
+
+@cache
+def _launcher(op: str, backend: str, device: str) -> Launcher:
+    if backend == "auto":
+        backend = _auto(device)
+    if backend not in BACKENDS:
+        raise one_of("backend", backend, ("auto", *BACKENDS))
+    reason = why_not(backend, device)
+    if reason is not None:
+        here = [name for name, problem in backends_for(device).items() if problem is None]
+        raise BackendError(f"{op}: backend {backend!r} cannot run here: {reason}. Available: {', '.join(here)}.")
+    return OPS[op][backend].load()
+
+
+def pick(op: str, backend: str, device: torch.device) -> Launcher:
+    """The launcher of `op` for tensors on `device`.
+
+    Raises:
+        ValueError: no such backend.
+        BackendError: it cannot run here; the message says why and what can.
+    """
+    return _launcher(op, backend, device.type)

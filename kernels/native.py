@@ -1,0 +1,61 @@
+"""Launchers of the C++ and CUDA ops: tensors cross by DLPack, borrowed for the call."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch._C import _to_dlpack as to_dlpack  # torch.utils.dlpack.to_dlpack under its typed name
+
+from pysmdl import _native
+
+
+def _stream(tensor: Tensor) -> int:
+    return int(torch.cuda.current_stream(tensor.device).cuda_stream) if tensor.is_cuda else 0
+
+
+def _flat(tensor: Tensor, lead: int) -> object:
+    """The tensor with its grid as one dimension, as a capsule. Copies only a grid that is no single run."""
+    return to_dlpack(tensor.detach().flatten(lead))
+
+
+def compose_native(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
+    flat = out.detach().flatten(2)
+    _native.require().compose(
+        _flat(x, 2),
+        _flat(baseline, 2),
+        _flat(labels, 1),
+        to_dlpack(rows.contiguous()),
+        to_dlpack(source.contiguous()),
+        to_dlpack(flat),
+        _native.threads(),
+        _stream(out),
+    )
+    if flat.data_ptr() != out.data_ptr():  # a grid in pieces: flatten made a copy
+        out.copy_(flat.view(out.shape))
+
+
+def class_scores_native(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
+    logits = logits.detach()
+    if logits.stride(1) != 1:
+        logits = logits.contiguous()
+    if logits.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        logits = logits.float()
+    _native.require().class_scores(
+        to_dlpack(logits),
+        to_dlpack(targets.contiguous()),
+        to_dlpack(out),
+        entropy,
+        _native.threads(),
+        _stream(out),
+    )
+
+
+def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, candidates: Tensor, out: Tensor) -> None:
+    flat = out if out.is_contiguous() else torch.empty_like(out, memory_format=torch.contiguous_format)
+    _native.require().distance_gains(
+        *(to_dlpack(each.contiguous()) for each in (distances, nearest, members, candidates)),
+        to_dlpack(flat),
+        _stream(out),
+    )
+    if flat is not out:
+        out.copy_(flat)

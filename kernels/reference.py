@@ -1,0 +1,46 @@
+"""The ops in plain torch: the definition, the fallback and the oracle of every other backend."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def compose_reference(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
+    bit = torch.arange(32, dtype=torch.int32, device=rows.device)
+    kept = ((rows[:, :, None] >> bit) & 1).flatten(1).bool()  # [B, 32 W]
+    kept = torch.nn.functional.pad(kept, (0, 1))  # one more: labels beyond the rows are in no row
+    input = source.long().clamp(min=0)
+    label = labels.flatten(1)[input].long()  # [B, points]
+    keep = (label < 0) | kept.gather(1, label.clamp(0, kept.shape[1] - 1))
+    keep = keep.view(-1, 1, *x.shape[2:])  # [B, 1, *grid]
+    out.copy_(torch.where(keep, x[input], baseline[input]))
+    out[source < 0] = 0
+
+
+def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
+    p = logits.float().softmax(1)
+    top = logits.argmax(1)  # the first maximum
+    index = torch.where(targets < 0, top[:, None].to(targets.dtype), targets).long()
+    if index.numel() and int(index.max()) >= logits.shape[1]:
+        raise ValueError(f"target {int(index.max())} is out of range for {logits.shape[1]} classes")
+    out[:, 2:] = p.gather(1, index)
+    classes = logits.shape[1]
+    if entropy and classes > 1:
+        out[:, 0] = 1 + (p * (p + 1e-7).log()).sum(1) / math.log(classes)
+    else:
+        out[:, 0] = 0
+    out[:, 1] = top.float()
+
+
+def distance_gains_reference(
+    distances: Tensor, nearest: Tensor, members: Tensor, candidates: Tensor, out: Tensor
+) -> None:
+    if members.numel() == 0:
+        out.zero_()
+        return
+    d = distances[members.long()][:, candidates.long()]  # [m, c]
+    nearer = torch.minimum(nearest[:, None], d)
+    out.copy_((nearer.double().sum(0) + d.amin(0).double()).float())

@@ -1,0 +1,62 @@
+"""Subsets as rows of bits: region j is bit j % 32 of word j // 32, words are int32. The one place that knows it.
+
+int32, not uint32: torch and Triton have no uint32 everywhere, and the bits are the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int32]
+
+
+def words(n: int) -> int:
+    """Words in a row over n regions."""
+    return (n + 31) // 32
+
+
+def pack(member: NDArray[np.bool_]) -> Rows:
+    """Bool membership [..., n] to rows [..., W]."""
+    n = member.shape[-1]
+    padded = np.zeros((*member.shape[:-1], 32 * words(n)), bool)
+    padded[..., :n] = member
+    return np.packbits(padded, axis=-1, bitorder="little").view(np.int32)
+
+
+def unpack(rows: Rows, n: int) -> NDArray[np.bool_]:
+    """Rows [..., W] to bool membership [..., n]."""
+    as_bytes = np.ascontiguousarray(rows).view(np.uint8)
+    return np.unpackbits(as_bytes, axis=-1, count=n, bitorder="little").astype(bool)
+
+
+def of(regions: NDArray[np.int32], n: int) -> Rows:
+    """The row [W] of one list of regions."""
+    member = np.zeros(n, bool)
+    member[regions] = True
+    return pack(member)
+
+
+def full(n: int) -> Rows:
+    """The row [W] of all regions."""
+    return pack(np.ones(n, bool))
+
+
+def with_each(base: Rows, regions: NDArray[np.int32]) -> Rows:
+    """One row base ∪ {a} for each a of `regions`: [a, W]."""
+    rows = np.repeat(base[None], len(regions), axis=0)
+    rows[np.arange(len(regions)), regions >> 5] |= np.left_shift(np.int32(1), regions & 31)
+    return rows
+
+
+def complement(rows: Rows, n: int) -> Rows:
+    """Everything that is not in each row."""
+    return ~rows & full(n)
+
+
+def prefixes(order: NDArray[np.int32], n: int) -> Rows:
+    """The first 0, 1, ... len(order) regions of `order`: [len(order) + 1, W]."""
+    member = np.zeros((len(order) + 1, n), bool)
+    for j, region in enumerate(order):
+        member[j + 1 :, region] = True
+    return pack(member)

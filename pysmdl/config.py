@@ -1,0 +1,32 @@
+"""How the engine runs. Frozen, and checked when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Settings that change the engine's speed or memory, never an answer.
+
+    Attributes:
+        batch_size: Rows of one forward pass; None lets the engine find it. Memory errors halve it.
+        backend: Implementation of the ops: "auto", "cpu", "cuda", "triton" or "reference".
+        deterministic: Give each input batches of its own, all of one size: the same bits whatever else is in flight.
+        max_searches: Inputs in flight at once.
+        slots: Batches in flight at once; None: 2 on a GPU, 1 on the CPU, where the model waits for nobody.
+        memory_bytes: Bound for one composed batch.
+    """
+
+    batch_size: int | None = None
+    backend: str = "auto"
+    deterministic: bool = False
+    max_searches: int = 32
+    slots: int | None = None
+    memory_bytes: int = 1 << 28
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_searches", "slots", "memory_bytes"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")

@@ -1,0 +1,82 @@
+"""The main job on what ships with pysmdl: right and wrong predictions of the built-in model, by SMDL and by LiMA."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pysmdl import builtin
+from pysmdl.explainer import explain_many
+from pysmdl.objective.presets import lima, smdl
+from pysmdl.plotting import NEARLY
+from pysmdl.result import Explanation
+
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "SMDL": {"objective": smdl(), "search": "exact"},
+    "LiMA": {"objective": lima(), "search": "bidirectional"},
+}
+
+
+def run(folder: Path, out: Console) -> None:
+    """Explain every shipped scene towards the digit that is written there; save pictures, print what was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenes, model = builtin.images(), builtin.load("digits")
+    table = Table(
+        "scene",
+        "written",
+        "read as",
+        "system",
+        "enough",
+        "insertion",
+        "deletion",
+        "rows",
+        title="which regions decide?",
+    )
+    stories = []
+    began = time.perf_counter()
+    for system, settings in SYSTEMS.items():
+        items = [{"image": scene["path"], "target": scene["truth"], "id": scene["file"]} for scene in scenes]
+        for found in explain_many(items, model, trace=["predicted"], ordered=True, **settings):
+            stem = Path(found.id or "").stem
+            found.plot(names=builtin.CLASS_NAMES).savefig(folder / f"{stem}-{system.lower()}.png", dpi=130)
+            found.save(folder / f"{stem}-{system.lower()}.npz")
+            said, best = _said(found), found.best_step(NEARLY)
+            table.add_row(
+                stem, str(found.target), str(said), system, f"{best} of {found.n}", f"{found.insertion_auc:.3f}",
+                f"{found.deletion_auc:.3f}", str(found.evaluations), style=None if said == found.target else "yellow",
+            )  # fmt: skip
+            if said != found.target:
+                stories.append(_story(found, stem, system))
+    seconds = time.perf_counter() - began
+    out.print(table)
+    out.print('"enough": regions that alone bring the target\'s score within 0.02 of the highest it reaches\n')
+    for story in stories:
+        out.print(story, highlight=False)
+    out.print(
+        f"\n{2 * len(scenes)} explanations in {seconds:.1f} s; pictures and arrays are in {folder}/", highlight=False
+    )
+
+
+def _said(found: Explanation) -> int:
+    assert found.predicted is not None
+    return int(found.predicted[1, 0])
+
+
+def _story(found: Explanation, stem: str, system: str) -> str:
+    """What the wrong prediction turns on: how few regions alone give the right answer."""
+    assert found.predicted is not None
+    right = np.flatnonzero(found.predicted[0] == found.target)
+    said = _said(found)
+    if len(right) == 0:
+        return f"{stem}, {system}: no set of its first regions makes the model read {found.target} instead of {said}"
+    few = int(right[0])
+    hidden = 100 * (1 - found.area[few])
+    return (
+        f"{stem}, {system}: read as {said}, but shown only its first {few} of {found.n} regions the model reads "
+        f"{found.target}: the other {hidden:.0f} % of the picture misled it"
+    )

@@ -1,0 +1,119 @@
+"""Engine: the only part that knows many searches run at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle
+from typing import Any
+
+from pysmdl.config import EngineConfig
+from pysmdl.engine.pool import Kind
+from pysmdl.engine.request import Item, Plan, Request
+from pysmdl.engine.runner import Answer, Runner
+from pysmdl.engine.scheduler import Scheduler
+from pysmdl.errors import ScorerError, one_of
+from pysmdl.progress import Progress
+from pysmdl.result import Explanation
+
+__all__ = ["Engine", "Item", "Plan"]
+
+log = logging.getLogger("pysmdl")
+
+
+class Engine:
+    """Drives many searches to their end over shared batches.
+
+    Args:
+        plan: Scorer, objective and search, common to all inputs.
+        prepare: Makes one input ready; its errors count as that input's.
+        config: Speed and memory.
+        progress: Told after each batch.
+        on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        prepare: Callable[[Any], Item],
+        config: EngineConfig,
+        progress: Callable[[Progress], None] | None = None,
+        on_error: str = "raise",
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise one_of("on_error", on_error, ("raise", "skip"))
+        uses_confidence = any(term.name == "confidence" for term in plan.objective.terms)
+        self.plan, self.prepare, self.config, self.on_error = plan, prepare, config, on_error
+        self.runner = Runner(plan.scorer, config, plan.objective.confidence_form if uses_confidence else None)
+        self.scheduler = Scheduler(lambda request: Kind.of(request.item), alone=config.deterministic)
+        self._progress = progress
+        self._state = Progress(started=time.perf_counter())
+        self._errors: list[Exception] = []
+        self._given = 0
+
+    def run(self, inputs: Iterable[Any]) -> Iterator[Explanation]:
+        """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
+        source = iter(inputs)
+        try:
+            yield from self._loop(source)
+        except KeyboardInterrupt:
+            for request in [request for request in self.scheduler.live if request.answered]:
+                yield request.partial("interrupted")
+            raise
+        if self._errors and self.on_error == "raise":
+            raise self._errors[0]
+
+    def _loop(self, source: Iterator[Any]) -> Iterator[Explanation]:
+        for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
+            answer = slot.collect()
+            if answer is not None:
+                yield from self._complete(answer)
+            self._admit(source)
+            batch = self.scheduler.next_batch(self.runner.room)
+            if batch is not None:
+                slot.submit(batch)
+            elif not self.scheduler.live:
+                return
+
+    def _admit(self, source: Iterator[Any]) -> None:
+        """Top up the live searches from the inputs."""
+        stopped = self.on_error == "raise" and self._errors
+        while len(self.scheduler.live) < self.config.max_searches and not stopped:
+            try:
+                given = next(source)
+            except StopIteration:
+                return
+            try:
+                self._given += 1
+                request = Request(self.prepare(given), self.plan, self._given - 1)
+            except Exception as error:
+                self._fail(error)
+                return
+            self.runner.admit(request)
+            self.scheduler.admit(request)
+            self._state.expected += self.plan.rows(request.n)
+            self._state.inputs += 1
+
+    def _complete(self, answer: Answer) -> Iterator[Explanation]:
+        for request, error in answer.failed:
+            if request in self.scheduler.live:
+                self.scheduler.drop(request)
+                self.runner.drop(request)
+                self._fail(error, request)
+        self._state.evaluations += len(answer.values)
+        done = self.scheduler.complete(answer.batch, answer.values, answer.features)
+        self._state.finished += len(done)
+        if self._progress is not None:
+            self._progress(self._state.now())
+        for request in done:
+            self.runner.drop(request)
+            assert request.explanation is not None
+            yield request.explanation
+
+    def _fail(self, error: Exception, request: Request | None = None) -> None:
+        if request is not None and request.answered and isinstance(error, ScorerError):
+            error.partial = (request.partial("the model failed"),)
+        self._errors.append(error)
+        if self.on_error == "skip":
+            log.error("input skipped: %s", error)

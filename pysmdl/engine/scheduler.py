@@ -1,0 +1,87 @@
+"""Scheduler: who fills the next batch. Bookkeeping only: no tensor is touched here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pysmdl.engine.pool import Kind
+from pysmdl.engine.request import Request
+from pysmdl.types import Floats
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows start..stop-1 of one request."""
+
+    request: Request
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one forward pass, from one or many requests of one kind."""
+
+    kind: Kind
+    parts: list[Part] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+
+class Scheduler:
+    """Oldest request first: what was admitted first finishes first, and memory stays bounded."""
+
+    def __init__(self, kind_of: Callable[[Request], Kind], alone: bool = False) -> None:
+        self._kind_of = kind_of
+        self._alone = alone  # deterministic: no company
+        self.live: dict[Request, None] = {}  # in the order of admission
+
+    def admit(self, request: Request) -> None:
+        self.live[request] = None
+
+    def next_batch(self, room_of: Callable[[Kind], int]) -> Batch | None:
+        """The oldest waiting rows, of one kind and at most as many as there is room for; None where nobody waits."""
+        first = next((request for request in self.live if request.waiting), None)
+        if first is None:
+            return None
+        batch = Batch(self._kind_of(first))
+        room = room_of(batch.kind)
+        for request in [first] if self._alone else self.live:
+            if request.waiting and self._kind_of(request) == batch.kind:
+                batch.parts.append(Part(request, *request.take(room - len(batch))))
+                if len(batch) == room:
+                    break
+        return batch
+
+    def complete(self, batch: Batch, values: Floats, features: list[Floats | None]) -> list[Request]:
+        """Scatter a batch's answers; returns the requests that are done, which leave."""
+        done = []
+        first = 0
+        for part, given in zip(batch.parts, features, strict=True):
+            if part.request in self.live:  # else it failed while these rows were under way
+                part.request.complete(values[first : first + len(part)], given)
+                if part.request.explanation is not None:
+                    del self.live[part.request]
+                    done.append(part.request)
+            first += len(part)
+        return done
+
+    def drop(self, request: Request) -> None:
+        """Forget a request that failed."""
+        del self.live[request]
+
+
+def wanted_features(batch: Batch) -> list[np.ndarray]:
+    """Of each part, the rows whose features are wanted, as offsets into the batch."""
+    first, wanted = 0, []
+    for part in batch.parts:
+        wanted.append(part.request.wanted_features(part.start, part.stop) + first)
+        first += len(part)
+    return wanted

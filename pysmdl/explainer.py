@@ -1,0 +1,232 @@
+"""explain() and explain_many(): wire image, regions, baseline, scorer, objective and search to one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pysmdl import images
+from pysmdl.config import EngineConfig
+from pysmdl.engine import Engine, Item, Plan
+from pysmdl.errors import ImageError
+from pysmdl.objective import Objective
+from pysmdl.objective.presets import lima
+from pysmdl.objective.presets import resolve as resolve_objective
+from pysmdl.progress import Report, reporting
+from pysmdl.regions import partition
+from pysmdl.removal import baseline_of
+from pysmdl.result import Explanation
+from pysmdl.scorers import Scorer
+from pysmdl.scorers import resolve as resolve_scorer
+from pysmdl.search import Search
+from pysmdl.search import resolve as resolve_search
+
+
+class Explainer:
+    """A model with everything that is common to its explanations. Holds no state of any image.
+
+    Arguments are those of :func:`explain`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        regions: Any = "slico",
+        baseline: Any = "black",
+        objective: str | Objective | None = None,
+        search: str | Search = "bidirectional",
+        trace: Sequence[Any] = (),
+        k: int | None = None,
+        evaluations: int | None = None,
+        batch_size: int | None = None,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+        config: EngineConfig | None = None,
+    ) -> None:
+        for name, value in (("k", k), ("evaluations", evaluations)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        self.scorer = resolve_scorer(model, device)
+        self.regions, self.baseline, self.trace, self.seed = regions, baseline, tuple(trace), seed
+        self.config = config or EngineConfig()
+        if batch_size is not None:
+            self.config = replace(self.config, batch_size=batch_size)
+        chosen, left_out = _objective_for(objective, self.scorer)
+        found = resolve_search(search)
+        notes = {
+            "objective": chosen.name,
+            "weights": chosen.weights,
+            "search": found.name,
+            **{f"search.{name}": value for name, value in found.parameters.items()},
+            "baseline": baseline if isinstance(baseline, str) else "given",
+            "seed": seed,
+            "left_out": left_out,
+        }
+        self.plan = Plan(self.scorer, chosen, found, k, evaluations, self.config.backend, notes)
+
+    def run(
+        self,
+        inputs: Iterable[Any],
+        progress: bool | Report = False,
+        on_error: str = "raise",
+    ) -> Iterator[Explanation]:
+        """Explain a stream of inputs on one engine; yields each as it is done."""
+        with reporting(progress) as report:
+            yield from Engine(self.plan, self.prepare, self.config, report, on_error).run(inputs)
+
+    def prepare(self, given: Any) -> Item:
+        """One input, as explain_many takes it, ready for the engine."""
+        item = _as_dict(given)
+        image, target = item["image"], item.get("target")
+        spec = self.scorer.input
+        if isinstance(image, Tensor):
+            x, pixels = _checked(image), None
+            on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
+        else:
+            pixels = images.load(image)
+            on_grid = spec.grid(pixels)
+            x = spec.normalise(on_grid)
+        regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
+        x = x.detach().to(self.scorer.dtype)
+        return Item(
+            x=x,
+            baseline=baseline_of(item.get("baseline", self.baseline), x, spec.black()),
+            regions=regions,
+            target=self.scorer.encode(target, self.trace),
+            id=None if item.get("id") is None else str(item["id"]),
+            pixels=pixels if pixels is not None else on_grid,
+        )
+
+
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    progress: bool | Report = True,
+    **settings: Any,
+) -> Explanation:
+    """Explain one decision: the input's regions in the order in which they carry it.
+
+    Args:
+        image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
+        model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K]; images go
+            into a bare callable as pixel / 255 at their own size.
+        target: A class index, or None for the model's own top class.
+        progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
+        regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
+            masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
+        baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
+            :func:`pysmdl.removal.baseline_of`.
+        objective: None for :func:`pysmdl.lima` (without effectiveness where the scorer has no features; the notes say
+            so), a name, or a set function.
+        search: A name or a search of :mod:`pysmdl.search`.
+        trace: Other classes whose curves are wanted too; "predicted" is the model's own top class.
+        k: Stop after this many regions.
+        evaluations: Budget of model evaluations, curves included.
+        batch_size: Rows of a forward pass; None lets the engine choose.
+        device: Where the model runs; None: where its parameters are.
+        seed: Of the searches that draw samples.
+        config: An :class:`pysmdl.EngineConfig`, for all else.
+
+    Returns:
+        The explanation. After Ctrl-C, what was settled until then, with ``notes["stopped"] == "interrupted"``.
+
+    Raises:
+        ValueError: an argument is out of range or unknown; the message says what would have been right.
+        ImageError, RegionError: the image or the regions cannot be used.
+        ScorerError: the model failed; ``.partial`` holds what was settled.
+    """
+    found = Explainer(model, **settings).run([{"image": image, "target": target}], progress)
+    return next(found)
+
+
+def explain_many(
+    items: Iterable[Any],
+    model: Any,
+    *,
+    progress: bool | Report = True,
+    ordered: bool = False,
+    on_error: str = "raise",
+    **settings: Any,
+) -> Iterator[Explanation]:
+    """Explain a stream of inputs on one engine that shares batches between them.
+
+    Args:
+        items: Images, (image, target) pairs, or dicts with image and, optionally, target, id, regions, baseline. May be
+            a generator; it is read as places become free.
+        model: As in :func:`explain`.
+        ordered: Yield in the order of the items instead of as each is done.
+        on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        **settings: As in :func:`explain`.
+
+    Yields:
+        An explanation each; ``index`` is the item's number, ``id`` the item's own.
+    """
+    explainer = Explainer(model, **settings)  # bad settings fail here, not at the first item
+    found = explainer.run(items, progress, on_error)
+    return _in_order(found) if ordered else found
+
+
+def _in_order(found: Iterator[Explanation]) -> Iterator[Explanation]:
+    """Hold back what is done before its turn. Items that failed leave gaps, which the end closes."""
+    early: dict[int, Explanation] = {}
+    turn = 0
+    for explanation in found:
+        early[explanation.index] = explanation
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+    yield from (early[index] for index in sorted(early))
+
+
+def _as_dict(given: Any) -> Mapping[str, Any]:
+    """An item as a dict with image and whatever else it names."""
+    if isinstance(given, Mapping):
+        unknown = set(given) - {"image", "target", "id", "regions", "baseline"}
+        if unknown or "image" not in given:
+            raise ValueError(f"an item needs image and may have target, id, regions, baseline; got {sorted(given)}")
+        return given
+    if isinstance(given, tuple):
+        if len(given) != 2:
+            raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
+        return {"image": given[0], "target": given[1]}
+    return {"image": given}
+
+
+def _checked(x: Tensor) -> Tensor:
+    if x.dim() < 2 or 0 in x.shape or not x.is_floating_point():
+        raise ImageError(f"an input tensor must be float [C, *grid] in model space; got {x.dtype} {list(x.shape)}")
+    if not torch.isfinite(x).all():
+        raise ImageError("the input tensor holds NaN or infinity")
+    return x
+
+
+def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[Objective, list[str]]:
+    """The set function, and the terms left out of the default because the scorer cannot serve them.
+
+    Raises:
+        ValueError: the objective was asked for and needs what the scorer does not have.
+    """
+    if objective is None:
+        chosen = lima()
+        return (chosen, []) if scorer.has_features else (chosen.without("effectiveness"), ["effectiveness"])
+    chosen = resolve_objective(objective)
+    if chosen.target != scorer.target:
+        raise ValueError(
+            f"objective {chosen.name!r} reads {chosen.target} scores; this scorer gives {scorer.target} scores"
+        )
+    if chosen.needs("regions") and not scorer.has_features:
+        raise ValueError(
+            f"objective {chosen.name!r} has an effectiveness term, which needs features: give the scorer features=, or "
+            f"set effectiveness=0"
+        )
+    uses_confidence = any(term.name == "confidence" for term in chosen.terms)
+    if uses_confidence and chosen.confidence_form == "evidential" and not scorer.has_evidence:
+        raise ValueError('confidence_form="evidential" needs an evidential head: give the scorer evidence=')
+    return chosen, []

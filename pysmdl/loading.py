@@ -1,0 +1,146 @@
+"""Models and class names from what a command line or a configuration file can say."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pysmdl.scorers import Scorer, classifier
+
+
+def load_model(
+    spec: str,
+    device: str | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    size: str | None = None,
+    channel_order: str | None = None,
+    mask_at: str | None = None,
+) -> Scorer:
+    """A scorer from text.
+
+    Args:
+        spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
+            or a program of torch.export (.pt2).
+        device: Where it runs.
+        mean, std, size, channel_order, mask_at: Input of models that do not bring their own.
+
+    Raises:
+        ValueError: nothing by that name, or input settings for a model that has its own.
+    """
+    settings: dict[str, Any] = {}
+    if channel_order is not None:
+        settings["channel_order"] = channel_order
+    if mask_at is not None:
+        settings["mask_at"] = mask_at
+    if mean is not None:
+        settings["mean"] = _numbers("mean", mean)
+    if std is not None:
+        settings["std"] = _numbers("std", std)
+    if size is not None:
+        settings["size"] = _size(size)
+    if spec.startswith("builtin:"):
+        from pysmdl import builtin
+
+        found: Any = builtin.load(spec.removeprefix("builtin:"), device)
+    elif Path(spec).is_file():
+        found = _from_file(Path(spec), device)
+    else:
+        found = _attribute(spec)
+    if not isinstance(found, Scorer):
+        return classifier(found, device=device, **settings)
+    if settings:
+        raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
+    return found
+
+
+def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
+    """Names from a file, a line each; those of a built-in model; else None."""
+    if file is not None:
+        return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+    if spec.startswith("builtin:"):
+        from pysmdl import builtin
+
+        return builtin.CLASS_NAMES
+    return None
+
+
+def _attribute(spec: str) -> Any:
+    module_name, colon, attribute = spec.partition(":")
+    if not colon or not module_name or not attribute:
+        raise ValueError(f"model must be builtin:NAME, package.module:attribute or a file that exists; got {spec!r}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a model beside the images, as `python -m` would find it
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(f"model {spec!r}: cannot import {module_name}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"model {spec!r}: {module_name} has no {attribute}")
+        found = getattr(found, part)
+    if not callable(found) and not isinstance(found, Scorer):
+        raise ValueError(f"model {spec!r} must be a scorer or callable; got {type(found).__name__}")
+    return found
+
+
+def _from_file(path: Path, device: str | None) -> Callable[[Tensor], Any]:
+    where = torch.device(device or "cpu")
+    if path.suffix == ".pt2":
+        return _Exported(torch.export.load(path), where)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
+            scripted = torch.jit.load(str(path), map_location=where)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2): {error}"
+        ) from error
+    return scripted.eval()  # type: ignore[no-any-return]
+
+
+class _Exported:
+    """An exported program as a callable; one exported for a single batch size is fed in pieces of that size.
+
+    Not a module: what it does in training or evaluation was settled when it was exported.
+    """
+
+    def __init__(self, program: torch.export.ExportedProgram, device: torch.device) -> None:
+        self._module = program.module().to(device)
+        first = next(node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
+        size = first.meta["val"].shape[0]
+        self._fixed = size if isinstance(size, int) else None
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        if self._fixed is None:
+            return self._answer(batch)
+        padding = -len(batch) % self._fixed
+        padded = torch.cat((batch, batch[-1:].expand(padding, *batch.shape[1:]))) if padding else batch
+        return torch.cat([self._answer(piece) for piece in torch.split(padded, self._fixed)])[: len(batch)]
+
+    def _answer(self, batch: Tensor) -> Tensor:
+        answer = self._module(batch)
+        logits: Tensor = getattr(answer, "logits", answer)
+        return logits
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be numbers separated by commas; got {text!r}") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ValueError(f"size must be a number or HEIGHTxWIDTH; got {text!r}")
+    return int(parts[0]), int(parts[-1])

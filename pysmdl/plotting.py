@@ -1,0 +1,99 @@
+"""Pictures of an explanation: heat map, best subset, insertion and deletion curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.images import Pixels
+from pysmdl.result import Explanation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NEARLY = 0.02  # the subset marked is the smallest that comes this close to the highest score
+KEPT, GONE, MARK = "#1b6ca8", "#c8553d", "#444444"  # insertion, deletion, the best subset
+
+
+def figure(explanation: Explanation, pixels: Pixels | None = None, names: Sequence[str] | None = None) -> Figure:
+    """One row: image, heat map, best subset (the smallest that nearly reaches the highest score), curves.
+
+    Raises:
+        ValueError: no image to draw on (a loaded explanation has none; hand it in).
+    """
+    from matplotlib.figure import Figure
+
+    image = pixels if pixels is not None else explanation.pixels
+    if image is None or image.ndim != 3:
+        raise ValueError("there is no image to draw on: an explanation loaded from disk needs plot(pixels=...)")
+    fig = Figure(figsize=(13, 3.3))
+    axes = fig.subplots(
+        1,
+        4,
+        width_ratios=(1, 1, 1, 1.3),
+        gridspec_kw={"left": 0.01, "right": 0.99, "top": 0.9, "bottom": 0.15, "wspace": 0.12},
+    )
+    size = (image.shape[0], image.shape[1])
+    best = explanation.best_step(NEARLY)
+
+    _picture(axes[0], image, _title(explanation, names))
+    _picture(axes[1], image, "importance")
+    axes[1].imshow(explanation.overlay(size), cmap="turbo", alpha=0.55, vmin=0, vmax=1)
+    share = 100 * float(explanation.area[best])
+    _picture(axes[2], masked(explanation, image, best), f"{best} of {explanation.n} regions, {share:.0f} % of the area")
+    curves(axes[3], explanation, best)
+    return fig
+
+
+def masked(explanation: Explanation, pixels: Pixels, regions: int) -> Pixels:
+    """The image with all but the first `regions` regions dimmed to a fifth."""
+    keep = np.isin(explanation.labels, explanation.order[:regions]) | (explanation.labels < 0)
+    rows = np.arange(pixels.shape[0]) * keep.shape[0] // pixels.shape[0]
+    columns = np.arange(pixels.shape[1]) * keep.shape[1] // pixels.shape[1]
+    shown = keep[np.ix_(rows, columns)][:, :, None]
+    return np.where(shown, pixels, pixels // 5).astype(np.uint8)
+
+
+def curves(axes: Axes, explanation: Explanation, best: int) -> None:
+    """Insertion and deletion against the share of the area, the best subset marked."""
+    area = explanation.area
+    axes.plot(area, explanation.insertion, color=KEPT, label=f"insertion, AUC {explanation.insertion_auc:.3f}")
+    axes.plot(area, explanation.deletion, color=GONE, label=f"deletion, AUC {explanation.deletion_auc:.3f}")
+    axes.axvline(area[best], color=MARK, linewidth=0.8, linestyle=":")
+    axes.plot(
+        area[best],
+        explanation.insertion[best],
+        "o",
+        color=MARK,
+        markersize=5,
+        label=f"{best} regions, {explanation.insertion[best]:.3f}",
+    )
+    axes.set_xlim(0, float(area[-1]) or 1)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("share of the area kept or removed")
+    axes.set_ylabel("score of the target")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+
+
+def _picture(axes: Any, image: NDArray[np.uint8], title: str) -> None:
+    axes.imshow(image)
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+
+
+def _title(explanation: Explanation, names: Sequence[str] | None) -> str:
+    target = explanation.target
+    if not isinstance(target, int):
+        return "explained"
+
+    def name(index: int) -> str:
+        return names[index] if names is not None and 0 <= index < len(names) else f"class {index}"
+
+    title = f"why {name(target)}? {float(explanation.deletion[0]):.2f}"
+    said = int(explanation.predicted[1, 0]) if explanation.predicted is not None else target
+    return title if said in (target, -1) else f"{title} (the model says {name(said)})"

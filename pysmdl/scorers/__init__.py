@@ -1,0 +1,58 @@
+"""Scorers: how a model of yours becomes one that can be explained. Each constructor takes plain callables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scorer, Wanted, input_spec
+from pysmdl.scorers.classification import Classifier, Encoder, Similarity
+
+__all__ = ["InputSpec", "Outputs", "Scorer", "Wanted", "classifier", "encoder", "resolve"]
+
+
+def classifier(
+    forward: Forward,
+    features: Forward | None = None,
+    evidence: Forward | None = None,
+    *,
+    device: str | torch.device | None = None,
+    **input: Any,
+) -> Classifier:
+    """A classifier: p = softmax(forward(x)).
+
+    Args:
+        forward: Batch [B, C, H, W] to logits [B, K] (a tensor, an array, or an object with ``.logits``).
+        features: Batch to features [B, D], for the effectiveness term.
+        evidence: Batch to the outputs [B, K] of an evidential head, for ``confidence_form="evidential"``.
+        device: Where the batch must be; None: where the model's parameters are, else the CPU.
+        **input: mean, std, size, channel_order, mask_at, interpolation, dtype: see :class:`InputSpec`.
+
+    Raises:
+        ValueError: the model is in training mode, or on another device than the one named.
+    """
+    return Classifier(forward, input_spec(**input), features, evidence, device)
+
+
+def encoder(
+    forward: Forward, prototypes: Tensor | None = None, *, device: str | torch.device | None = None, **input: Any
+) -> Encoder | Similarity:
+    """An encoder, CLIP-like: p = softmax(forward(x) @ prototypes.T), or, without prototypes, cosine to a target.
+
+    Args:
+        forward: Batch [B, C, H, W] to features [B, D]. They serve the effectiveness term too.
+        prototypes: One row per class [K, D], used as given: a scale such as CLIP's 100 is in its rows. None: the
+            target is a feature vector [D], or None for the full input's own features.
+        device, **input: As in :func:`classifier`.
+    """
+    spec = input_spec(**input)
+    return Similarity(forward, spec, device) if prototypes is None else Encoder(forward, prototypes, spec, device)
+
+
+def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:
+    """A scorer as it is; any other callable as a classifier on pixel / 255 at the image's own size."""
+    if isinstance(model, Scorer):
+        return model
+    return classifier(model, device=device)

@@ -1,0 +1,133 @@
+"""The vocabulary: what searches ask, what they are told, what they return.
+
+Sizes: ``n`` regions, ``a`` subsets of one ask, ``W`` words of a bit row, ``V`` numbers the scorer gives a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl import bitrows
+
+Floats: TypeAlias = NDArray[np.float32]
+Ints: TypeAlias = NDArray[np.int32]
+Bools: TypeAlias = NDArray[np.bool_]
+
+Reading: TypeAlias = dict[str, NDArray[np.float32]]
+"""What the scorer said of some rows, by name; each array starts with the rows. "score" is the target score."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """A partition of an input's grid.
+
+    Attributes:
+        labels: Region of each grid point, -1 for "always shown". [*grid], int32.
+        n: Number of regions; every id 0..n-1 occurs.
+    """
+
+    labels: Ints
+    n: int
+
+    def areas(self) -> NDArray[np.int64]:
+        """Grid points of each region. [n]."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
+
+
+class Ask:
+    """A question of a search: what is F of these subsets?
+
+    Lists are copied, so the search may go on changing them.
+
+    Args:
+        base: Regions already chosen.
+        candidates: One subset base ∪ {a} for each a, in this order.
+        complement: Ask for everything *but* base ∪ {a} instead.
+        subsets: Any subsets instead of base and candidates, as bool membership [a, n].
+        free: Only the terms that need no forward pass.
+        front, rest, back: The best order known while this is asked: what is settled from its start, the others by
+            promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
+    """
+
+    __slots__ = ("back", "base", "candidates", "complement", "free", "front", "rest", "subsets")
+
+    def __init__(
+        self,
+        base: Sequence[int] = (),
+        candidates: Sequence[int] = (),
+        *,
+        complement: bool = False,
+        subsets: Bools | None = None,
+        free: bool = False,
+        front: Sequence[int] = (),
+        rest: Sequence[int] = (),
+        back: Sequence[int] = (),
+    ) -> None:
+        self.base = np.array(base, np.int32)
+        self.candidates = np.array(candidates, np.int32)
+        self.complement = complement
+        self.subsets = None if subsets is None else np.array(subsets, bool)
+        self.free = free
+        self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
+
+    def rows(self, n: int) -> Ints:
+        """The subsets as bit rows. [a, W]."""
+        if self.subsets is not None:
+            return bitrows.pack(self.subsets)
+        rows = bitrows.with_each(bitrows.of(self.base, n), self.candidates)
+        return bitrows.complement(rows, n) if self.complement else rows
+
+    @property
+    def so_far(self) -> tuple[int, ...]:
+        """The best order known while this is asked."""
+        return (*self.front, *self.rest, *reversed(self.back))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer to an ask: F of each subset, and what it is made of.
+
+    Attributes:
+        terms: Each term's value by name, unweighted. [a] each.
+        weights: Each term's weight, in the order in which terms are added.
+        insertion: Target score of the subsets kept, where a term needed that view. [a] or None.
+        deletion: Target score of the subsets removed, likewise.
+        decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
+    """
+
+    terms: Reading
+    weights: dict[str, float]
+    insertion: Floats | None = None
+    deletion: Floats | None = None
+    decided: Bools | None = None
+    total: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", self.sum())
+
+    def sum(self, instead: Evaluation | None = None) -> Floats:
+        """F in float32, terms added in their order; those that `instead` has are taken from there."""
+        total = None
+        for name, weight in self.weights.items():
+            value = instead.terms[name] if instead and name in instead.terms else self.terms.get(name)
+            if value is not None:
+                part = np.float32(weight) * value
+                total = part if total is None else total + part
+        return np.zeros(0, np.float32) if total is None else total
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a search returns: regions, most important first, and what it has to say about how it went."""
+
+    order: list[int]
+    notes: dict[str, float | int | str] = field(default_factory=dict)
+
+
+Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]
+"""A search at work: yields asks, is sent evaluations, returns a ranking."""

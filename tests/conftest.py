@@ -1,0 +1,38 @@
+"""Shared by all tests. Without a GPU Triton's kernels run under its interpreter; set that before any import."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
+import numpy as np
+import pytest
+
+from pysmdl.kernels import backends_for
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+RUNNABLE = [
+    (backend, device) for device in DEVICES for backend, problem in backends_for(device).items() if problem is None
+]
+
+
+@pytest.fixture(params=RUNNABLE, ids=lambda pair: "-".join(pair))
+def backend_device(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Every backend that can run here, with its device."""
+    return request.param
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -1,0 +1,81 @@
+"""The golden cases: three small networks and their data, as tests/golden holds them, apart from pysmdl's code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor
+
+import pysmdl
+
+HOME = Path(__file__).parent / "golden"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SCORE_TOLERANCE = 1e-5  # SPEC: scores agree to 1e-5 ...
+EFFECTIVENESS_TOLERANCE = 1e-4  # ... and to 1e-4 where the effectiveness term counts
+
+
+@cache
+def cases() -> list[dict[str, Any]]:
+    return json.loads((HOME / "cases.json").read_text())
+
+
+@cache
+def inputs() -> dict[str, np.ndarray]:
+    with np.load(HOME / "inputs.npz") as file:
+        return dict(file)
+
+
+@cache
+def weights(name: str) -> dict[str, Tensor]:
+    return load_file(HOME / f"{name}.safetensors")
+
+
+def backbone(w: dict[str, Tensor], x: Tensor) -> Tensor:
+    for layer in ("b.c1", "b.c2", "b.c3"):
+        x = F.max_pool2d(F.relu(F.conv2d(x, w[f"{layer}.weight"], w[f"{layer}.bias"], padding=1)), 2)
+    return F.relu(F.conv2d(x, w["b.c4.weight"], w["b.c4.bias"], padding=1))
+
+
+def encode(x: Tensor) -> Tensor:
+    """The golden classifier as an encoder: unit features [B, 64]."""
+    w = weights("classifier")
+    features = F.relu(F.linear(backbone(w, x).amax((2, 3)), w["f.weight"], w["f.bias"]))
+    return F.normalize(features, dim=1)
+
+
+def prototypes() -> Tensor:
+    return 20 * F.normalize(weights("classifier")["head.weight"], dim=1)
+
+
+def encoder(forward: Callable[[Tensor], Tensor] = encode) -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.encoder(forward, prototypes(), mean=MEAN, std=STD)
+
+
+class Counting:
+    """A model that counts its calls and the rows it saw, and keeps the batch sizes."""
+
+    def __init__(self, forward: Callable[[Tensor], Tensor]) -> None:
+        self.forward = forward
+        self.sizes: list[int] = []
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        self.sizes.append(len(batch))
+        return self.forward(batch)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.sizes)
+
+
+def model_space(image: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] to the model's input, written out anew: no code of pysmdl."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32) / 255
+    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]

@@ -1,0 +1,342 @@
+"""The engine: many searches over shared batches, each with the answer it would have alone; and when things break."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+from pysmdl import EngineConfig
+from pysmdl.errors import ScorerError
+from pysmdl.progress import Progress
+
+from toys import Recorder, explain, image, linear_model, same
+
+
+def crowd(model, count=16, **settings):
+    items = [
+        {"image": image(seed), "target": seed % 4, "id": str(seed), "regions": f"grid:{9 + seed}"}
+        for seed in range(count)
+    ]
+    settings = {"progress": False, **settings}
+    return list(pysmdl.explain_many(items, model, ordered=True, **settings))
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return [explain(linear_model(), seed=seed, target=seed % 4, regions=f"grid:{9 + seed}") for seed in range(16)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_size": 1},
+        {"batch_size": 7},
+        {"batch_size": 64},
+        {"config": EngineConfig(max_searches=3, batch_size=20)},
+        {"config": EngineConfig(slots=2, batch_size=20)},
+        {"config": EngineConfig(slots=3, max_searches=2, batch_size=5)},
+        {"config": EngineConfig(deterministic=True, batch_size=9)},
+        {"config": EngineConfig(backend="reference")},
+        {"config": EngineConfig(memory_bytes=5000)},
+    ],
+    ids=str,
+)
+def test_company_and_batches_change_no_bit(alone, settings):
+    together = crowd(linear_model(), **settings)
+    assert [each.id for each in together] == [str(seed) for seed in range(16)]
+    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_no_subset_goes_to_the_model_twice():
+    model = Recorder(linear_model())
+    found = explain(model)
+    assert len(model.rows) == len(set(model.rows)) == found.evaluations
+    assert found.asked > found.evaluations  # views of n - 1 regions were deletion views of round 1
+
+
+def test_exact_asks_n_times_n_plus_1():
+    assert explain(Recorder(linear_model()), search="exact", objective=pysmdl.smdl(effectiveness=0)).asked == 16 * 17
+
+
+def test_batches_are_filled_in_the_order_of_admission():
+    model = Recorder(linear_model())
+    found = crowd(model, batch_size=32)
+    rows = sum(each.evaluations for each in found)
+    assert len(model.sizes) <= 1.2 * rows / 32
+    assert max(model.sizes) == 32
+
+
+def test_an_input_admitted_first_finishes_first():
+    items = [{"image": image(seed), "id": str(seed)} for seed in range(6)]
+    found = list(
+        pysmdl.explain_many(items, linear_model(), regions="grid:16", search="exact", batch_size=8, progress=False)
+    )
+    assert [each.id for each in found] == [str(seed) for seed in range(6)]
+    assert [each.index for each in found] == list(range(6))
+
+
+def test_a_generator_is_read_as_places_become_free():
+    taken = []
+
+    def items():
+        for seed in range(8):
+            taken.append(seed)
+            yield image(seed)
+
+    stream = pysmdl.explain_many(
+        items(), linear_model(), regions="grid:9", config=EngineConfig(max_searches=2), progress=False
+    )
+    assert taken == []
+    next(stream)
+    assert len(taken) <= 4
+    assert len(list(stream)) == 7
+
+
+def test_inputs_of_several_shapes_share_an_engine():
+    pools = [image(seed, 12 + 4 * (seed % 2), 12) for seed in range(6)]
+
+    def model(batch):
+        return torch.stack((batch.mean((1, 2, 3)), batch[:, :, :4].mean((1, 2, 3))), 1) * 20
+
+    together = list(pysmdl.explain_many(pools, model, regions="grid:9", ordered=True, progress=False))
+    alone = [pysmdl.explain(each, model, regions="grid:9", progress=False) for each in pools]
+    assert all(one.order.tolist() == other.order.tolist() for one, other in zip(together, alone, strict=True))
+
+
+def test_no_gradients_are_built():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(432, 4)).eval()
+    model = Recorder(net)
+    explain(model)
+    assert not any(model.grads)
+
+
+# Budget, k, early ends
+
+
+@pytest.mark.parametrize("search", ["exact", "bidirectional"])
+@pytest.mark.parametrize("budget", [40, 60, 150, 1000])
+def test_a_budget_is_kept_and_covers_the_curves(search, budget):
+    model = Recorder(linear_model())
+    found = explain(model, search=search, evaluations=budget)
+    full = explain(linear_model(), search=search)
+    assert len(model.rows) == found.evaluations <= budget
+    assert sorted(found.order) == list(range(16))
+    assert np.isfinite(found.insertion).all()
+    assert np.isfinite(found.deletion).all()
+    if budget == 1000:
+        assert same(found, full)
+        assert "stopped" not in found.notes
+    else:
+        assert found.notes["stopped"] == "budget"
+
+
+def test_a_budget_too_small_for_the_curves_is_refused():
+    with pytest.raises(ValueError, match=r"evaluations must be at least 32 .* 16 of 16 regions; got 31"):
+        explain(linear_model(), evaluations=31)
+
+
+def test_k_cuts_the_order():
+    full, cut = explain(linear_model(), search="exact"), explain(linear_model(), search="exact", k=5)
+    assert cut.order.tolist() == full.order[:5].tolist()
+    assert len(cut.insertion) == len(cut.area) == 6
+    assert cut.area[-1] == pytest.approx(5 / 16, abs=0.05)
+    assert cut.evaluations < full.evaluations
+
+
+def test_a_term_with_weight_0_costs_nothing():
+    model = Recorder(linear_model())
+    found = explain(model, objective=pysmdl.smdl(0, 0, 1, 0), search="exact", k=1)
+    assert found.evaluations == 16 + 3  # kept views of round 1; then empty, full, and one removed
+    assert found.asked == found.evaluations
+
+
+def test_one_region():
+    found = explain(linear_model(), regions=np.zeros((12, 12), int))
+    assert found.order.tolist() == [0]
+    assert found.evaluations == 2
+    features = pysmdl.scorers.classifier(linear_model(), features=linear_model(8, 1))
+    for target in (None, 2):
+        found = explain(features, target=target, regions=np.zeros((12, 12), int), objective="smdl")
+        assert found.order.tolist() == [0]
+        assert found.terms["effectiveness"].tolist() == [0]
+
+
+# Targets
+
+
+def test_target_none_is_the_models_own_class():
+    found = explain(linear_model(), target=None)
+    top = int(linear_model()(torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255).argmax())
+    assert found.target == top
+    assert same(found, explain(linear_model(), target=top))
+
+
+def test_a_second_class_is_traced_along():
+    found = explain(linear_model(), target=2, trace=["predicted", 0])
+    top = int(found.predicted[1, 0])
+    other = explain(linear_model(), target=0)
+    assert set(found.traced) == {top, 0}
+    np.testing.assert_allclose(found.traced[0][1, 0], other.deletion[0], atol=1e-6)
+    assert found.traced[0].shape == (2, 17)
+
+
+# Trouble
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(caplog):
+    def fail(model, batch):
+        if len(batch) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+
+    model = Recorder(linear_model(), fail)
+    with caplog.at_level(logging.WARNING, "pysmdl"):
+        found = explain(model, batch_size=32)
+    assert same(found, explain(linear_model()))
+    assert len(model.rows) == len(set(model.rows)) == found.evaluations
+    assert "out of memory at 32 rows; going on with batches of 16" in caplog.text
+    assert model.sizes.count(32) == 1
+
+
+def test_out_of_memory_at_one_row_is_an_error():
+    def fail(model, batch):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(ScorerError, match="can't allocate memory"):
+        explain(Recorder(linear_model(), fail))
+
+
+def failing_after(rows):
+    def fail(model, batch):
+        if len(model.rows) >= rows:
+            raise RuntimeError("no luck")
+
+    return fail
+
+
+def test_a_model_that_raises_in_mid_search_leaves_what_was_found():
+    with pytest.raises(ScorerError, match="the model failed on the input: RuntimeError: no luck") as caught:
+        explain(Recorder(linear_model(), failing_after(120)), search="exact", batch_size=4)
+    (partial,) = caught.value.partial
+    full = explain(linear_model(), search="exact")
+    assert 0 < len(partial.order) < 16
+    assert partial.order.tolist() == full.order[: len(partial.order)].tolist()
+    np.testing.assert_array_equal(partial.insertion[1:], full.insertion[1 : len(partial.order) + 1])
+    assert partial.notes["stopped"] == "the model failed"
+
+
+def poison(x: float):
+    """A model that breaks on one image, known by a pixel that its regions never hide."""
+
+    def fail(model, batch):
+        if (batch[:, 0, 0, 0] == x).any():
+            raise RuntimeError("cannot look at this")
+
+    return fail
+
+
+def poisoned_items():
+    items = []
+    for seed in range(6):
+        pixels, labels = image(seed), np.arange(144).reshape(12, 12) // 16
+        pixels[0, 0], labels[0, 0] = (255 if seed == 3 else 0), -1
+        items.append({"image": pixels, "regions": labels, "target": 1, "id": str(seed)})
+    return items
+
+
+def test_one_bad_input_takes_no_other_along(caplog):
+    stream = pysmdl.explain_many(
+        poisoned_items(), Recorder(linear_model(), poison(1.0)), progress=False, on_error="skip"
+    )
+    with caplog.at_level(logging.ERROR, "pysmdl"):
+        assert sorted(each.id for each in stream) == ["0", "1", "2", "4", "5"]
+    assert "input skipped: the model failed on input '3'" in caplog.text
+
+
+def test_raise_finishes_what_is_in_flight_first():
+    stream = pysmdl.explain_many(poisoned_items(), Recorder(linear_model(), poison(1.0)), progress=False)
+    done = []
+    with pytest.raises(ScorerError, match="input '3'"):
+        done.extend(each.id for each in stream)
+    assert {"0", "1", "2"} <= set(done)
+
+
+def test_an_unreadable_image_in_a_stream_loses_nothing(tmp_path):
+    items = [image(0), image(1), tmp_path / "missing.png", image(2)]
+    done = []
+    with pytest.raises(pysmdl.PysmdlError, match="no such image"):
+        done.extend(pysmdl.explain_many(items, linear_model(), regions="grid:9", progress=False))
+    assert len(done) == 2
+    found = list(pysmdl.explain_many(items, linear_model(), regions="grid:9", progress=False, on_error="skip"))
+    assert len(found) == 3
+
+
+def test_nan_is_refused_with_the_number_of_rows():
+    def model(batch):
+        logits = linear_model()(batch)
+        logits[batch[:, 0, 0, 0] == 0] = torch.nan
+        return logits
+
+    with pytest.raises(ScorerError, match=r"the model returned NaN or infinity for \d+ of \d+ rows of the input"):
+        explain(model)
+
+
+def test_nan_for_one_input_takes_no_other_along():
+    def model(batch):
+        logits = linear_model()(batch)
+        logits[batch[:, 0, 0, 0] == 1.0] = torch.nan
+        return logits
+
+    stream = pysmdl.explain_many(poisoned_items(), model, progress=False, on_error="skip")
+    assert sorted(each.id for each in stream) == ["0", "1", "2", "4", "5"]
+
+
+def test_ctrl_c_gives_back_what_is_done():
+    def fail(model, batch):
+        if len(model.rows) > 120:
+            raise KeyboardInterrupt
+
+    found = explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    full = explain(linear_model(), search="exact")
+    assert found.notes["stopped"] == "interrupted"
+    assert 0 < len(found.order) < 16
+    assert found.order.tolist() == full.order[: len(found.order)].tolist()
+    found.to_json()
+
+
+def test_ctrl_c_in_a_crowd_gives_back_all_that_are_in_flight():
+    def fail(model, batch):
+        if len(model.rows) > 900:
+            raise KeyboardInterrupt
+
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(
+            pysmdl.explain_many(
+                [image(s) for s in range(6)], Recorder(linear_model(), fail), regions="grid:16", progress=False
+            )
+        )
+    stopped = [each for each in found if each.notes.get("stopped") == "interrupted"]
+    assert stopped
+    assert len(found) > len(stopped)
+
+
+def test_progress_is_told_after_each_batch():
+    seen: list[Progress] = []
+    found = explain(linear_model(), batch_size=8, progress=seen.append)
+    assert [each.evaluations for each in seen] == sorted({each.evaluations for each in seen})
+    last = seen[-1]
+    assert (last.evaluations, last.finished, last.inputs) == (found.evaluations, 1, 1)
+    assert last.expected >= found.evaluations
+    assert last.rate > 0
+    assert seen[0].seconds_left > 0
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1; got 0"):
+        explain(linear_model(), batch_size=0)
+    with pytest.raises(ValueError, match=r"slots must be a whole number of at least 1; got 1\.5"):
+        EngineConfig(slots=1.5)

@@ -1,0 +1,171 @@
+"""SMDL and LiMA against the traced cases, and against a slow oracle on inputs that no trace has seen."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pysmdl
+import pysmdl.builtin
+from pysmdl.regions import grid, slico
+
+from golden_models import (
+    EFFECTIVENESS_TOLERANCE,
+    SCORE_TOLERANCE,
+    Counting,
+    cases,
+    encode,
+    encoder,
+    inputs,
+)
+from oracle import Oracle, prove_bidirectional, prove_exact
+
+CLASS_CASES = [case for case in cases() if case["objective"] == "class"]
+
+
+def objective_of(case: dict) -> pysmdl.Objective:
+    names = ("confidence", "effectiveness", "consistency", "collaboration")
+    return pysmdl.smdl(**dict(zip(names, case["lambdas"], strict=True)))
+
+
+def search_of(case: dict):
+    if case["search"] == "exact":
+        return pysmdl.search.exact()
+    return pysmdl.search.bidirectional(pending=case["pending"])
+
+
+def explain_case(case: dict, model=None, backend: str = "auto", **settings) -> pysmdl.Explanation:
+    return pysmdl.explain(
+        inputs()[case["data"] + "_image"],
+        model or encoder(),
+        case["target"],
+        regions=inputs()[case["data"] + "_labels"],
+        objective=objective_of(case),
+        search=search_of(case),
+        config=pysmdl.EngineConfig(backend=backend),
+        progress=False,
+        **settings,
+    )
+
+
+def assert_agrees(found: pysmdl.Explanation, case: dict) -> None:
+    assert found.order.tolist() == case["order"]
+    assert found.asked == case["trace"]["evaluations"]
+    tolerance = EFFECTIVENESS_TOLERANCE if case["lambdas"][1] else SCORE_TOLERANCE
+    for name, traced in case["trace"].items():
+        if name == "evaluations":
+            continue
+        if name == "score":
+            mine = found.score
+        elif name == "collaboration":
+            mine = 1 - found.deletion[1:]
+        elif name == "consistency":
+            mine = found.insertion[1:]
+        else:
+            mine = found.terms[name]
+        loose = name in ("score", "effectiveness")
+        worst = np.abs(mine[: len(traced)] - np.array(traced)).max()
+        assert worst <= (tolerance if loose else SCORE_TOLERANCE), f"{name} is off by {worst}"
+
+
+def test_there_are_28_class_cases():
+    assert len(CLASS_CASES) == 28
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("case", CLASS_CASES, ids=lambda c: f"{c['system']}-{c['data']}-{c['lambdas'][0]}")
+def test_traced_case(case, backend):
+    model = Counting(encode)
+    found = explain_case(case, encoder(model), backend)
+    assert_agrees(found, case)
+    assert model.rows == found.evaluations <= found.asked
+
+
+@pytest.mark.parametrize("case", CLASS_CASES[1:4], ids=lambda c: f"{c['system']}-{c['data']}-{c['lambdas'][0]}")
+def test_traced_case_on_triton(case):
+    assert_agrees(explain_case(case, backend="triton"), case)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_changes_no_order(batch_size):
+    for case in CLASS_CASES[:4]:
+        assert_agrees(explain_case(case, batch_size=batch_size), case)
+
+
+# Inputs of our own: other images, region counts, weights and pending, checked step by step by the oracle.
+
+WEIGHTS = (
+    (0.0, 0.05, 20.0, 1.0),
+    (1.0, 1.0, 1.0, 1.0),
+    (0.01, 0.0, 20.0, 5.0),
+    (0.0, 0.0, 1.0, 0.0),
+    (0.3, 0.0, 0.0, 2.0),
+)
+
+
+def held_out() -> list[dict]:
+    scenes = [np.asarray(Image.open(scene["path"])) for scene in pysmdl.builtin.images()]
+    items = []
+    for number, (scene, count) in enumerate(
+        zip(itertools.cycle(scenes), (12, 13, 20, 30, 31, 33, 40, 47), strict=False)
+    ):
+        made = grid(scene, count) if number % 2 else slico(scene, count)
+        items.append({"image": scene, "regions": made, "target": number % 10, "id": str(number)})
+    return items
+
+
+@pytest.mark.parametrize(("weights", "pending"), list(zip(WEIGHTS, (8, 2, 3, 5, 12), strict=True)))
+def test_held_out_inputs(weights, pending):
+    names = ("confidence", "effectiveness", "consistency", "collaboration")
+    objective = pysmdl.smdl(**dict(zip(names, weights, strict=True)))
+    for search, prove in (("exact", prove_exact), (pysmdl.search.bidirectional(pending), prove_bidirectional)):
+        items = held_out()[:3] if search == "exact" else held_out()
+        alone = [
+            pysmdl.explain(each["image"], encoder(), each["target"], regions=each["regions"], objective=objective,
+                           search=search, progress=False)
+            for each in items
+        ]  # fmt: skip
+        crowds = [
+            list(pysmdl.explain_many(items * 2, encoder(), objective=objective, search=search, batch_size=batch_size,
+                                     progress=False, ordered=True))[: len(items)]
+            for batch_size in ((1, 7, 64) if search != "exact" else (7,))
+        ]  # fmt: skip
+        for number, item in enumerate(items):
+            orders = {tuple(found[number].order) for found in (alone, *crowds)}
+            oracle = Oracle(item["image"], item["regions"].labels, item["target"], weights)
+            for order in orders:  # one, or several that differ by ties which the oracle confirms
+                prove(oracle, list(order), pending)
+
+
+def test_120_regions():
+    scene = np.asarray(Image.open(pysmdl.builtin.images()[0]["path"]))
+    regions = grid(scene, 120)
+    found = pysmdl.explain(scene, encoder(), 3, regions=regions, objective=pysmdl.lima(), progress=False)
+    assert found.n == regions.n >= 110
+    prove_bidirectional(Oracle(scene, regions.labels, 3, (0.0, 0.05, 20.0, 1.0)), found.order.tolist(), 8, every=6)
+
+
+def test_crowd_of_16_fills_its_batches():
+    items = held_out() * 2
+    model = Counting(encode)
+    found = list(pysmdl.explain_many(items, encoder(model), batch_size=64, progress=False))
+    rows = sum(each.evaluations for each in found)
+    assert model.rows == rows
+    assert len(model.sizes) <= 1.25 * rows / 64
+    assert np.mean(model.sizes) >= 0.8 * 64
+
+
+def test_deterministic_is_the_same_to_the_bit_in_any_company():
+    item = held_out()[4]
+    config = pysmdl.EngineConfig(deterministic=True, batch_size=16)
+    alone = pysmdl.explain(item["image"], encoder(), 4, regions=item["regions"], config=config, progress=False)
+    crowd = [{**each, "target": 4} for each in (item, *held_out()[:5])]
+    among = next(
+        each for each in pysmdl.explain_many(crowd, encoder(), config=config, progress=False) if each.id == item["id"]
+    )
+    assert torch.equal(torch.from_numpy(alone.score), torch.from_numpy(among.score))
+    assert alone.order.tolist() == among.order.tolist()

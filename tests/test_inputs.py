@@ -1,0 +1,288 @@
+"""What goes in: images of every kind, normalisation, channel order, masking before or after a resize, baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pysmdl
+from pysmdl import images
+from pysmdl.errors import ImageError
+from pysmdl.removal import baseline_of
+from pysmdl.scorers import InputSpec, classifier
+from pysmdl.scorers.base import input_spec
+
+from toys import image, linear_model
+
+RGB = image(height=9, width=11)
+
+
+def saved(tmp_path, pil, name="image.png", **options):
+    pil.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("kind", ["path", "str", "pil", "array"])
+def test_the_same_image_however_it_comes(kind, tmp_path):
+    path = saved(tmp_path, Image.fromarray(RGB))
+    given = {"path": path, "str": str(path), "pil": Image.fromarray(RGB), "array": RGB}[kind]
+    np.testing.assert_array_equal(images.load(given), RGB)
+
+
+def test_grey_palette_and_16_bit(tmp_path):
+    grey = Image.fromarray(RGB).convert("L")
+    for each in (grey, np.asarray(grey), np.asarray(grey)[:, :, None], saved(tmp_path, grey)):
+        loaded = images.load(each)
+        np.testing.assert_array_equal(loaded, np.repeat(np.asarray(grey)[:, :, None], 3, 2))
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    np.testing.assert_array_equal(images.load(saved(tmp_path, deep, "deep.png"))[:, :, 0], np.asarray(grey))
+    palette = Image.fromarray(RGB).convert("P")
+    np.testing.assert_array_equal(images.load(palette), np.asarray(palette.convert("RGB")))
+
+
+def test_transparency_lies_on_white(tmp_path):
+    rgba = np.dstack((RGB, np.full(RGB.shape[:2], 255, np.uint8)))
+    rgba[:4, :, 3] = 0
+    rgba[4, :, 3] = 128
+    for given in (rgba, saved(tmp_path, Image.fromarray(rgba))):
+        loaded = images.load(given)
+        assert (loaded[:4] == 255).all()
+        np.testing.assert_array_equal(loaded[5:], RGB[5:])
+        np.testing.assert_allclose(loaded[4], RGB[4] * (128 / 255) + 127, atol=1.5)
+
+
+def test_orientation_tag_is_applied(tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 6  # turned a quarter to the right for display
+    path = saved(tmp_path, Image.fromarray(RGB), "turned.png", exif=tags)
+    np.testing.assert_array_equal(images.load(path), np.rot90(RGB, -1))
+
+
+BAD_IMAGES = {
+    "missing": (lambda p: p / "no.png", "no such image"),
+    "text": (lambda p: (p / "a.png").write_text("not an image") and p / "a.png", "cannot read .* as an image"),
+    "folder": (lambda p: p, "cannot read"),
+    "float array": (lambda p: RGB.astype(np.float32), "an image array must be uint8; got float32"),
+    "channels first": (lambda p: RGB.transpose(2, 0, 1), r"must be \[H, W, 3\].*got \[3, 9, 11\]"),
+    "empty": (lambda p: np.zeros((0, 3, 3), np.uint8), r"got \[0, 3, 3\]"),
+    "a number": (lambda p: 7, "image must be a path, a PIL image.*got int"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_IMAGES)
+def test_bad_images_are_refused(case, tmp_path):
+    make, message = BAD_IMAGES[case]
+    with pytest.raises(ImageError, match=message):
+        images.load(make(tmp_path))
+
+
+def test_truncated_image_is_refused(tmp_path):
+    path = saved(tmp_path, Image.fromarray(image(height=80, width=80)))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ImageError, match=r"cannot read .*image.png as an image: .*truncated"):
+        images.load(path)
+
+
+def test_image_bomb_is_refused(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.fromarray(RGB))
+    for limit in (40, 60):  # more than twice the limit, and more than the limit
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(ImageError, match=r"too large to decode safely .*99 pixels"):
+            images.load(path)
+
+
+# Model space
+
+
+def test_normalisation_is_per_channel_and_bgr_is_explicit():
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    rgb, bgr = InputSpec(mean, std), InputSpec(mean, std, channel_order="bgr")
+    x = rgb.normalise(RGB)
+    assert x.shape == (3, 9, 11)
+    assert x.dtype == torch.float32
+    for c in range(3):
+        np.testing.assert_allclose(x[c], (RGB[:, :, c] / 255 - mean[c]) / std[c], atol=1e-6)
+        np.testing.assert_allclose(bgr.normalise(RGB)[c], (RGB[:, :, 2 - c] / 255 - mean[c]) / std[c], atol=1e-6)
+    for spec in (rgb, bgr):
+        np.testing.assert_array_equal(spec.denormalise(spec.normalise(RGB)), RGB)
+
+
+def test_bgr_changes_the_answer_and_swapping_channels_brings_it_back():
+    plain, swapped = classifier(linear_model()), classifier(linear_model(), channel_order="bgr")
+    settings = {"regions": "grid:9", "progress": False}
+    one = pysmdl.explain(image(), plain, 1, **settings)
+    two = pysmdl.explain(image(), swapped, 1, **settings)
+    back = pysmdl.explain(np.ascontiguousarray(image()[:, :, ::-1]), swapped, 1, **settings)
+    assert not np.array_equal(one.insertion, two.insertion)
+    np.testing.assert_array_equal(one.insertion, back.insertion)
+
+
+def test_a_tensor_in_model_space_is_taken_as_it_is():
+    spec = {"mean": (0.5, 0.4, 0.3), "std": 0.25}
+    scorer = classifier(linear_model(), **spec)
+    x = scorer.input.normalise(image())
+    one = pysmdl.explain(x, scorer, 1, progress=False)
+    two = pysmdl.explain(image(), scorer, 1, progress=False)
+    np.testing.assert_array_equal(one.labels, two.labels)
+    np.testing.assert_array_equal(one.insertion, two.insertion)
+
+
+class Shapes:
+    """A model that notes the shapes it is given and the mean of each row."""
+
+    def __init__(self):
+        self.shapes, self.batches = set(), []
+
+    def __call__(self, batch):
+        self.shapes.add(tuple(batch.shape[1:]))
+        self.batches.append(batch.clone())
+        return batch.mean((2, 3)) * 5
+
+
+def test_masking_after_the_resize_is_the_default():
+    model = Shapes()
+    found = pysmdl.explain(
+        image(height=50, width=70), classifier(model, size=(16, 20)), 0, regions="grid:20", progress=False
+    )
+    assert model.shapes == {(3, 16, 20)}
+    assert found.labels.shape == (16, 20)
+    assert found.overlay().shape == (50, 70)
+    single = [
+        row for batch in model.batches for row in batch if (row == 0).all(0).sum() == (16 - 4) * 20 + 4 * (20 - 4)
+    ]
+    assert single, "a single region must be shown with hard edges on the model's own grid"
+
+
+def test_masking_before_the_resize_is_explicit():
+    model = Shapes()
+    scorer = classifier(model, size=(16, 20), mask_at="image")
+    pixels = image(height=48, width=60)
+    found = pysmdl.explain(pixels, scorer, 0, regions="grid:20", progress=False)
+    assert model.shapes == {(3, 16, 20)}
+    assert found.labels.shape == (48, 60)
+    kept = np.isin(found.labels, found.order[:1])
+    by_hand = torch.from_numpy(np.where(kept[:, :, None], pixels, 0).transpose(2, 0, 1) / 255).float()[None]
+    by_hand = torch.nn.functional.interpolate(by_hand, (16, 20), mode="bilinear", antialias=True)
+    nearest = min((row - by_hand[0]).abs().max().item() for batch in model.batches for row in batch)
+    assert nearest < 1e-6
+
+
+def test_size_resizes_as_pillow_does():
+    spec = input_spec(size=5, interpolation="bicubic")
+    np.testing.assert_array_equal(spec.grid(RGB), np.asarray(Image.fromarray(RGB).resize((5, 5), Image.BICUBIC)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"channel_order": "gbr"}, "channel_order must be one of 'bgr', 'rgb'; got 'gbr'"),
+        ({"mask_at": "pixels"}, "mask_at must be one of 'image', 'model'"),
+        ({"interpolation": "magic"}, "interpolation must be one of"),
+        ({"size": (0, 4)}, r"size must be \(height, width\) of at least 1"),
+        ({"std": (1, 0, 1)}, "std must be above 0"),
+    ],
+)
+def test_bad_input_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(linear_model(), **settings)
+
+
+# Baselines
+
+
+def test_baselines_by_name():
+    spec = input_spec(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
+    x, black = spec.normalise(RGB), spec.black()
+    shown = baseline_of("black", x, black)
+    assert shown.shape == x.shape
+    np.testing.assert_allclose(shown[:, 3, 4], [-0.2, -0.8, -0.3], atol=1e-6)
+    np.testing.assert_array_equal(shown, spec.normalise(np.zeros_like(RGB)))
+    assert not baseline_of("zero", x, black).any()
+    np.testing.assert_allclose(baseline_of("mean", x, black)[:, 0, 0], x.mean((1, 2)), atol=1e-6)
+
+
+def test_blur_is_a_gaussian_of_a_twentieth_of_the_shorter_side():
+    x = torch.zeros(1, 60, 80)
+    x[0, 30, 40] = 1
+    blurred = baseline_of("blur", x, torch.zeros(1, 1, 1))[0]
+    sigma = 60 / 20
+    np.testing.assert_allclose(blurred[30, 40] / blurred[30, 43], np.exp(9 / (2 * sigma**2)), rtol=1e-3)
+    assert blurred.sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_baselines_as_numbers():
+    x, black = torch.rand(3, 4, 5), torch.zeros(1, 1, 1)
+    for given in (
+        0.5,
+        np.float64(0.5),
+        torch.tensor(0.5),
+        [0.5, 0.5, 0.5],
+        torch.full((3, 1, 1), 0.5),
+        np.full((3, 4, 5), 0.5),
+    ):
+        assert (baseline_of(given, x, black) == 0.5).all()
+    assert baseline_of([1.0, 2.0, 3.0], x, black)[:, 2, 2].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("white", "baseline must be one of 'black', 'blur', 'mean', 'zero'; got 'white'"),
+        (np.zeros((4, 4, 5)), r"baseline must be a number, one per channel \[3\].*got \[4, 4, 5\]"),
+        (float("nan"), "baseline must be finite"),
+    ],
+)
+def test_bad_baselines_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        baseline_of(given, torch.rand(3, 4, 5), torch.zeros(1, 1, 1))
+
+
+def test_the_baseline_is_what_the_empty_view_shows():
+    rows = []
+
+    def model(batch):
+        rows.extend(batch.clone())
+        return batch.mean((2, 3))
+
+    scorer = classifier(model, mean=0.5, std=0.5)
+    for baseline, value in (("black", -1.0), ("zero", 0.0), (0.25, 0.25)):
+        rows.clear()
+        pysmdl.explain(image(), scorer, 0, regions="grid:4", baseline=baseline, progress=False)
+        assert any((row == value).all() for row in rows), baseline
+
+
+# Sizes that are out of the ordinary, through the whole of explain
+
+
+def test_a_photograph_of_6_megapixels(tmp_path):
+    big = np.asarray(Image.fromarray(image(height=40, width=60)).resize((3000, 2000), Image.BICUBIC))
+    path = saved(tmp_path, Image.fromarray(big), "photo.jpg")
+    scorer = classifier(lambda batch: batch.mean((2, 3)), size=32)
+    found = pysmdl.explain(path, scorer, 0, regions="slico:20", progress=False)
+    assert found.overlay().shape == (2000, 3000)
+
+
+@pytest.mark.parametrize("regions", ["slico", "grid"])
+def test_an_image_of_one_pixel(regions):
+    pixel = np.full((1, 1, 3), 200, np.uint8)
+    found = pysmdl.explain(pixel, lambda batch: batch.mean((2, 3)), 0, regions=regions, progress=False)
+    assert found.order.tolist() == [0]
+    assert pysmdl.explain(pixel, classifier(lambda b: b.mean((2, 3)), size=16), 0, progress=False).n >= 1
+
+
+def test_other_grids_than_images():
+    sound = torch.rand(1, 40)
+    labels = np.arange(40) // 8
+
+    def model(batch):
+        return torch.stack((batch[:, 0, 16:24].sum(1), batch[:, 0].mean(1)), 1)
+
+    found = pysmdl.explain(sound, model, 0, regions=labels, progress=False)
+    assert found.order[0] == 2
+    volume = torch.rand(2, 4, 4, 4)
+    found = pysmdl.explain(
+        volume, lambda b: b.flatten(1)[:, :3], 0, regions=np.arange(64).reshape(4, 4, 4) // 16, progress=False
+    )
+    assert found.saliency().shape == (4, 4, 4)

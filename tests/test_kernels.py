@@ -1,0 +1,285 @@
+"""Each op on each backend against its plain reference: dtypes, awkward sizes, strides, batching, bad arguments."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pysmdl import bitrows
+from pysmdl.errors import BackendError
+from pysmdl.kernels import class_scores, compose, dispatch, distance_gains
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
+
+
+def poisoned(shape, dtype=torch.float32, device="cpu") -> Tensor:
+    """What nobody writes stays NaN and fails the comparison."""
+    return torch.full(shape, torch.nan, dtype=dtype, device=device)
+
+
+def compose_inputs(n=33, inputs=2, channels=3, grid=(13, 17), rows=5, dtype=torch.float32, device="cpu", seed=0):
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
+    baseline = torch.from_numpy(rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
+    labels = torch.from_numpy(rng.integers(-1, n, (inputs, *grid)).astype(np.int32)).to(device)
+    member = rng.random((rows, n)) < 0.5
+    source = torch.from_numpy(rng.integers(0, inputs, rows).astype(np.int32)).to(device)
+    return x, baseline, labels, torch.from_numpy(bitrows.pack(member)).to(device), source
+
+
+def compose_by_hand(x, baseline, labels, rows, source) -> Tensor:
+    """The docstring's loop, point by point."""
+    out = torch.empty((len(rows), *x.shape[1:]), dtype=x.dtype)
+    for b in range(len(rows)):
+        i = int(source[b])
+        for place in itertools.product(*map(range, labels.shape[1:])):
+            label = int(labels[(i, *place)])
+            keep = label < 0 or bool(int(rows[b, label // 32]) >> (label % 32) & 1)
+            out[(b, slice(None), *place)] = (x if keep else baseline)[(i, slice(None), *place)]
+    return out
+
+
+def test_reference_compose_is_its_docstring():
+    given = compose_inputs(n=40, grid=(3, 4), rows=3)
+    assert torch.equal(compose(*given, backend="reference"), compose_by_hand(*given))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
+def test_compose_is_bit_equal(backend_device, dtype, n):
+    backend, device = backend_device
+    given = compose_inputs(n=n, dtype=dtype, device=device, rows=7)
+    out = compose(*given, out=poisoned((7, 3, 13, 17), dtype, device), backend=backend)
+    assert torch.equal(out, compose(*given, backend="reference"))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 70])
+@pytest.mark.parametrize(
+    ("channels", "grid"), [(1, (1, 1)), (3, (1, 1025)), (4, (33, 31)), (2, (2047,)), (1, (2, 3, 5))]
+)
+def test_compose_shapes(backend_device, rows, channels, grid):
+    backend, device = backend_device
+    given = compose_inputs(inputs=3, channels=channels, grid=grid, rows=rows, device=device)
+    out = compose(*given, out=poisoned((rows, channels, *grid), device=device), backend=backend)
+    assert torch.equal(out, compose(*given, backend="reference"))
+
+
+def test_compose_of_a_large_batch_uses_threads(backend_device):
+    backend, device = backend_device
+    if backend == "triton" and device == "cpu":
+        pytest.skip("minutes under the interpreter")
+    given = compose_inputs(n=49, inputs=1, grid=(160, 161), rows=40, device=device)
+    assert torch.equal(compose(*given, backend=backend), compose(*given, backend="reference"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    "layout", ["channels_last", "channels_last_out", "crop", "crop_out", "constant", "constant_last", "rows"]
+)
+def test_compose_strides(backend_device, layout, dtype):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(dtype=dtype, device=device)
+    wanted = compose(x, baseline, labels, rows, source, backend="reference")
+    out = poisoned(wanted.shape, dtype, device)
+    last = torch.channels_last
+    if layout.startswith("constant"):
+        baseline = baseline[:, :, :1, :1].expand(x.shape)
+        wanted = compose(x, baseline, labels, rows, source, backend="reference")
+    if layout in ("channels_last", "constant_last"):
+        x, out = x.contiguous(memory_format=last), out.contiguous(memory_format=last)
+    elif layout == "channels_last_out":
+        out = out.contiguous(memory_format=last)
+    elif layout == "crop":
+        big = [poisoned((2, 3, 20, 30), dtype, device) for _ in range(2)]
+        for each, small in zip(big, (x, baseline), strict=True):
+            each[:, :, 3:16, 5:22] = small
+        x, baseline = (each[:, :, 3:16, 5:22] for each in big)
+        labels = torch.nn.functional.pad(labels, (4, 4))[..., 4:-4]
+    elif layout == "crop_out":
+        out = poisoned((5, 3, 20, 30), dtype, device)[:, :, 2:15, 1:18]
+    elif layout == "rows":
+        rows = torch.nn.functional.pad(rows, (0, 1))[:, :-1]
+        source = source.repeat_interleave(2)[::2]
+    assert compose(x, baseline, labels, rows, source, out=out, backend=backend) is out
+    assert torch.equal(out, wanted)
+
+
+def test_compose_padding_is_zero_and_touches_nobody(backend_device):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(device=device)
+    alone = compose(x, baseline, labels, rows, source, backend=backend)
+    source[2] = -1
+    out = compose(x, baseline, labels, rows, source, out=poisoned(alone.shape, device=device), backend=backend)
+    assert not out[2].any()
+    rest = [0, 1, 3, 4]
+    assert torch.equal(out[rest], alone[rest])
+
+
+def test_compose_row_alone_is_row_in_company(backend_device):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(device=device, rows=9)
+    together = compose(x, baseline, labels, rows, source, backend=backend)
+    for b in range(9):
+        alone = compose(x, baseline, labels, rows[b : b + 1], source[b : b + 1], backend=backend)
+        assert torch.equal(alone[0], together[b])
+
+
+def test_complement_rows_share_out_the_input(backend_device):
+    backend, device = backend_device
+    x, _, labels, rows, source = compose_inputs(device=device, n=37)
+    zero = torch.zeros_like(x)
+    labels = labels.clamp(min=0)
+    rest = torch.from_numpy(bitrows.complement(rows.cpu().numpy(), 37)).to(device)
+    kept, removed = (compose(x, zero, labels, each, source, backend=backend) for each in (rows, rest))
+    assert torch.equal(kept + removed, x[source.long()])
+
+
+def test_labels_beyond_the_rows_are_never_shown(backend_device):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(device=device, n=64)
+    assert rows.shape[1] == 2
+    out = compose(x, baseline, torch.full_like(labels, 64), rows, source, backend=backend)
+    assert torch.equal(out, baseline[source.long()])
+
+
+# class_scores
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("classes", [1, 2, 10, 15, 16, 17, 1000, 5000])
+def test_class_scores(backend_device, dtype, classes):
+    backend, device = backend_device
+    rng = np.random.default_rng(classes)
+    logits = torch.from_numpy(rng.normal(0, 5, (5, classes))).to(device, dtype)
+    targets = torch.from_numpy(rng.integers(-1, classes, (5, 3)).astype(np.int32)).to(device)
+    out = class_scores(logits, targets, out=poisoned((5, 5), device=device), backend=backend)
+    worst = (out - class_scores(logits, targets, backend="reference")).abs().max().item()
+    assert worst <= SCORE_TOLERANCE, worst
+
+
+def test_class_scores_by_hand(backend_device):
+    backend, device = backend_device
+    logits = torch.tensor([[1.0, 3.0, 3.0], [0.0, 0.0, 0.0]], device=device)
+    out = class_scores(
+        logits, torch.tensor([[2, -1], [0, -1]], dtype=torch.int32, device=device), backend=backend
+    ).cpu()
+    p = np.exp([1, 3, 3]) / np.exp([1, 3, 3]).sum()
+    confidence = 1 + (p * np.log(p + 1e-7)).sum() / np.log(3)
+    np.testing.assert_allclose(out[0], [confidence, 1, p[2], p[1]], atol=1e-6)  # the first of two maxima
+    np.testing.assert_allclose(out[1], [0, 0, 1 / 3, 1 / 3], atol=1e-6)
+
+
+def test_class_scores_in_extremes(backend_device):
+    backend, device = backend_device
+    logits = torch.tensor(
+        [[1e4, -1e4, 0], [-np.inf, 0, 0], [88, -88, 0], [np.nan, 0, 1], [0, np.nan, 1]], device=device
+    )
+    out = class_scores(logits.float(), torch.zeros((5, 1), dtype=torch.int32, device=device), backend=backend).cpu()
+    np.testing.assert_allclose(out[:3, 2], [1, 0, 1], atol=1e-6)
+    assert out[3:, 2].isnan().all()
+
+
+def test_class_scores_strides_and_options(backend_device):
+    backend, device = backend_device
+    logits = torch.randn(6, 24, generator=torch.Generator().manual_seed(0)).to(device)
+    targets = torch.arange(12, dtype=torch.int32, device=device).view(6, 2)
+    wanted = class_scores(
+        logits[::2, ::2].contiguous(), targets[::2].contiguous() % 12, entropy=False, backend="reference"
+    )
+    out = class_scores(logits[::2, ::2], targets[::2] % 12, entropy=False, backend=backend)
+    torch.testing.assert_close(out, wanted, atol=SCORE_TOLERANCE, rtol=0)
+    assert not out[:, 0].any()
+
+
+# distance_gains
+
+
+def effectiveness_by_hand(d: np.ndarray, subset: list[int]) -> float:
+    return sum(min(d[i, j] for j in subset if j != i) for i in subset) if len(subset) > 1 else 0.0
+
+
+@pytest.mark.parametrize(("n", "members"), [(2, 0), (2, 1), (3, 2), (33, 1), (33, 20), (65, 2), (65, 64), (4, 4)])
+def test_distance_gains(backend_device, n, members):
+    backend, device = backend_device
+    rng = np.random.default_rng(n)
+    d = rng.random((n, n)).astype(np.float32)
+    d = np.minimum(d, d.T)
+    order = rng.permutation(n)
+    chosen, left = order[:members].tolist(), order[members:].tolist()
+    nearest = [min((d[i, j] for j in chosen if j != i), default=np.inf) for i in chosen]
+    arguments = (
+        torch.from_numpy(d),
+        torch.tensor(nearest, dtype=torch.float32),
+        torch.tensor(chosen, dtype=torch.int32),
+        torch.tensor(left, dtype=torch.int32),
+    )
+    arguments = tuple(each.to(device) for each in arguments)
+    out = distance_gains(*arguments, out=poisoned((len(left),), device=device), backend=backend)
+    assert torch.equal(out, distance_gains(*arguments, backend="reference"))
+    np.testing.assert_allclose(out.cpu(), [effectiveness_by_hand(d, [*chosen, a]) for a in left], rtol=1e-6)
+
+
+# dispatch
+
+
+def test_unknown_backend_lists_those_there_are():
+    with pytest.raises(ValueError, match=r"'auto', 'cpu', 'cuda', 'reference', 'triton'"):
+        compose(*compose_inputs(), backend="gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here it can")
+def test_explicit_backend_never_falls_back():
+    with pytest.raises(BackendError, match=r"'cuda' cannot run here.*Available: cpu"):
+        compose(*compose_inputs(), backend="cuda")
+
+
+def test_environment_overrides_auto_only(monkeypatch):
+    monkeypatch.setenv("PYSMDL_BACKEND", "reference")
+    dispatch._auto.cache_clear()
+    try:
+        assert dispatch._auto("cpu") == "reference"
+        assert dispatch.pick("compose", "cpu", torch.device("cpu")).__name__ == "compose_native"
+        monkeypatch.setenv("PYSMDL_BACKEND", "fast")
+        dispatch._auto.cache_clear()
+        with pytest.raises(ValueError, match="PYSMDL_BACKEND must be one of"):
+            dispatch._auto("cpu")
+    finally:
+        monkeypatch.undo()
+        dispatch._auto.cache_clear()
+
+
+BAD = {
+    "baseline shape": (lambda a: a.update(baseline=a["baseline"][:1]), "baseline must have the shape of x"),
+    "labels shape": (lambda a: a.update(labels=a["labels"][:, 1:]), "labels must be"),
+    "labels dtype": (lambda a: a.update(labels=a["labels"].long()), "must share one dtype"),
+    "source length": (lambda a: a.update(source=a["source"][1:]), "rows must be"),
+    "baseline dtype": (lambda a: a.update(baseline=a["baseline"].half()), "must share one dtype"),
+    "out shape": (lambda a: a.update(out=torch.empty(1, 3, 13, 17)), "out must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_compose_refuses(backend_device, case):
+    backend, device = backend_device
+    arguments = dict(zip(("x", "baseline", "labels", "rows", "source"), compose_inputs(device=device), strict=True))
+    BAD[case][0](arguments)
+    with pytest.raises(ValueError, match=BAD[case][1]):
+        compose(**arguments, backend=backend)
+
+
+def test_compose_refuses_a_source_out_of_range():
+    x, baseline, labels, rows, source = compose_inputs()
+    source[1] = 2
+    with pytest.raises(ValueError, match=r"source\[1\] is 2, x holds 2 inputs"):
+        compose(x, baseline, labels, rows, source, backend="cpu")
+
+
+def test_class_scores_refuses_a_target_out_of_range():
+    for backend in ("cpu", "reference"):
+        with pytest.raises(ValueError, match="target 3 is out of range for 3 classes"):
+            class_scores(torch.zeros(1, 3), torch.tensor([[3]], dtype=torch.int32), backend=backend)

@@ -1,0 +1,196 @@
+"""The extension's edges: DLPack in and out, the subset index against a dict, threads, what the binary is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+
+from pysmdl import _C, _native, bitrows
+from pysmdl.kernels import compose
+from pysmdl.subsets import DictCache, subset_cache
+
+
+def test_binary_is_of_this_version():
+    assert _C.__version__ == version("pysmdl")
+
+
+def test_build_info_is_for_bug_reports():
+    info = _C.build_info()
+    assert set(info) >= {"compiler", "build_type", "cpu_features", "cuda"}
+    assert _C.cuda_device_count() == torch.cuda.device_count()
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
+def test_subset_cache_is_a_dict(n, rng):
+    native, twin = subset_cache(bitrows.words(n)), DictCache(bitrows.words(n))
+    assert type(native) is _C.SubsetCache
+    for _ in range(40):
+        rows = bitrows.pack(rng.random((int(rng.integers(0, 60)), n)) < 0.5)
+        np.testing.assert_array_equal(native.find(rows), twin.find(rows))
+        np.testing.assert_array_equal(native.intern(rows), twin.intern(rows))
+        assert len(native) == len(twin)
+    middle = len(twin) // 2
+    np.testing.assert_array_equal(native.rows(middle, len(twin)), twin.rows(middle, len(twin)))
+
+
+def test_subset_cache_refuses():
+    cache = _C.SubsetCache(2)
+    with pytest.raises(ValueError, match=r"rows must be int32 \[n, 2\]"):
+        cache.intern(np.zeros((3, 1), np.int32))
+    with pytest.raises(ValueError, match="rows 0 to 1 of 0"):
+        cache.rows(0, 1)
+
+
+def tiny():
+    x = torch.ones(1, 1, 4)
+    return (
+        x,
+        torch.zeros_like(x),
+        torch.zeros(1, 4, dtype=torch.int32),
+        torch.ones(1, 1, dtype=torch.int32),
+        torch.zeros(1, dtype=torch.int32),
+    )
+
+
+def test_numpy_arrays_cross_read_only_ones_too():
+    x, baseline, labels, rows, source = (each.numpy() for each in tiny())
+    for each in (x, baseline, labels, rows, source):
+        each.setflags(write=False)
+    out = np.full((1, 1, 4), np.nan, np.float32)
+    _C.compose(x, baseline, labels, rows, source, out, 1)
+    np.testing.assert_array_equal(out, np.ones((1, 1, 4)))
+
+
+def test_read_only_output_is_refused():
+    out = np.empty((1, 1, 4), np.float32)
+    out.setflags(write=False)
+    with pytest.raises(ValueError, match="out is read-only"):
+        _C.compose(*(each.numpy() for each in tiny()), out, 1)
+
+
+def test_input_that_requires_grad_is_detached():
+    x, *rest = tiny()
+    out = compose(x.requires_grad_(), *rest, backend="cpu")
+    assert not out.requires_grad
+    assert torch.equal(out, torch.ones(1, 1, 4))
+
+
+def test_memory_is_returned_to_its_owner():
+    x, *rest = tiny()
+    before = sys.getrefcount(x)
+    for _ in range(100):
+        compose(x, *rest, backend="cpu")
+    assert sys.getrefcount(x) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"out": np.empty((1, 4), np.float32)}, r"out must have 3 dimensions, got shape \[1, 4\]"),
+        ({"out": np.empty((2, 1, 4), np.float32)}, r"out has shape \[2, 1, 4\]: dimension 0 must be 1"),
+        ({"labels": np.zeros((1, 4), np.int64)}, "labels must be int32, got int64"),
+        ({"x": np.zeros((1, 1, 4), np.float64)}, "x must be float32, float16, bfloat16, int32 or int64"),
+        ({"x": "no tensor"}, "__dlpack__"),
+    ],
+)
+def test_bad_tensors_are_named(change, message):
+    names = ("x", "baseline", "labels", "rows", "source")
+    arguments = {name: each.numpy() for name, each in zip(names, tiny(), strict=True)}
+    arguments |= {"out": np.empty((1, 1, 4), np.float32), "threads": 1, **change}
+    with pytest.raises((ValueError, AttributeError), match=message):
+        _C.compose(**arguments)
+
+
+def test_callers_from_many_threads_do_not_mix():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(2, 3, 200, 211)).astype(np.float32))
+    labels = torch.from_numpy(rng.integers(0, 40, (2, 200, 211)).astype(np.int32))
+    rows = torch.from_numpy(bitrows.pack(rng.random((24, 40)) < 0.5))
+    source = torch.arange(24, dtype=torch.int32) % 2
+    wanted = compose(x, torch.zeros_like(x), labels, rows, source, backend="reference")
+    wrong = []
+
+    def work() -> None:
+        for _ in range(10):
+            if not torch.equal(compose(x, torch.zeros_like(x), labels, rows, source, backend="cpu"), wanted):
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def test_a_forked_child_has_threads_of_its_own():
+    code = """
+import os
+import numpy as np
+from pysmdl import _C
+x = np.random.rand(1, 3, 160000).astype(np.float32)
+labels = np.zeros((1, 160000), np.int32)
+
+def go():  # NumPy only: torch's own threads do not survive a fork
+    out = np.empty((8, 3, 160000), np.float32)
+    _C.compose(x, 0 * x, labels, np.ones((8, 1), np.int32), np.zeros(8, np.int32), out, 2)
+    return out
+
+first = go()
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(go(), first) else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_number_of_threads_is_the_callers(monkeypatch):
+    done = run("from pysmdl import _native; print(_native.threads())", PYSMDL_NUM_THREADS="3")
+    assert done.stdout.strip() == "3"
+    done = run("from pysmdl import _native; _native.threads()", PYSMDL_NUM_THREADS="many")
+    assert "PYSMDL_NUM_THREADS must be a whole number of at least 1; got 'many'" in done.stderr
+
+
+def test_without_the_extension_the_reference_serves_and_cpu_says_what_to_do():
+    code = """
+import sys
+sys.modules["pysmdl._C"] = None
+import torch
+from pysmdl import _native
+from pysmdl.errors import BackendError
+from pysmdl.kernels import compose
+assert _native.extension() is None
+x, i, r, s = torch.ones(1, 1, 4), torch.zeros(1, 4).int(), torch.ones(1, 1).int(), torch.zeros(1).int()
+assert torch.equal(compose(x, 0 * x, i, r, s), x)
+try:
+    compose(x, 0 * x, i, r, s, backend="cpu")
+except BackendError as error:
+    assert "pip install" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_come_from_torch():
+    assert _native.threads() == torch.get_num_threads()

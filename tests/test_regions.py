@@ -1,0 +1,166 @@
+"""Divisions of an input, and what is refused as one."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from pysmdl.errors import MissingPackageError, RegionError
+from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, slico_opencv
+from pysmdl.regions.label_maps import merge_small, snap_to_patches
+
+from toys import image
+
+PICTURE = np.asarray(image(height=60, width=80))
+
+
+@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("count", [1, 12, 49])
+def test_a_partition_covers_the_grid_with_every_id(name, count):
+    made = partition(f"{name}:{count}", PICTURE, PICTURE.shape[:2])
+    assert made.labels.dtype == np.int32
+    assert made.labels.shape == (60, 80)
+    assert np.array_equal(np.unique(made.labels), np.arange(made.n))
+    assert made.areas().sum() == 60 * 80
+    assert max(1, count / 3) <= made.n <= max(4, 2 * count)
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_a_partition_is_the_same_every_time(name):
+    np.testing.assert_array_equal(partition(name, PICTURE, (60, 80)).labels, partition(name, PICTURE, (60, 80)).labels)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "n", "wanted"), [(14, 14, 49, 49), (3, 3, 49, 9), (1, 10, 5, 5), (20, 10, 50, 50), (7, 7, 1, 1)]
+)
+def test_grid_counts(height, width, n, wanted):
+    made = grid(np.zeros((height, width, 3), np.uint8), n)
+    assert made.n == wanted
+    assert made.areas().max() - made.areas().min() <= made.areas().max() / 2
+
+
+def test_slico_opencv_takes_the_papers_region_size():
+    made = slico_opencv(np.asarray(image(height=224, width=224)), region_size=30)
+    assert 30 <= made.n <= 81
+
+
+def test_prior_groups_patches_of_like_saliency():
+    saliency = np.arange(16).reshape(4, 4)
+    made = prior(saliency, n=4, patches=4)(np.zeros((8, 8, 3), np.uint8))
+    assert made.n == 4
+    assert made.areas().tolist() == [16] * 4
+    assert (made.labels[6:] == 0).all(), "the most salient quarter is region 0"
+    assert (made.labels[:2] == 3).all()
+    uneven = prior(np.ones((3, 5)), n=7, patches=5)(np.zeros((50, 50, 3), np.uint8))
+    assert uneven.n == 7
+    assert uneven.areas().max() <= 4 * 100
+
+
+def test_masks_smaller_ones_win_and_the_rest_is_a_region():
+    masks = np.zeros((3, 4, 4), bool)
+    masks[0, :, :3] = True
+    masks[1, :2, :2] = True
+    masks[2, 0, 0] = True
+    labels = from_masks(masks).labels
+    np.testing.assert_array_equal(labels, [[2, 1, 0, 3], [1, 1, 0, 3], [0, 0, 0, 3], [0, 0, 0, 3]])
+    shown = from_masks(masks, remainder="shown")
+    assert shown.n == 3
+    assert (shown.labels[:, 3] == -1).all()
+
+
+def test_masks_with_nothing_of_their_own():
+    masks = np.zeros((3, 2, 2), bool)
+    masks[0], masks[2] = True, [[True, False], [False, False]]
+    with pytest.raises(RegionError, match=r"without a point of their own .*: 1; drop them"):
+        from_masks(masks)
+    dropped = from_masks(masks, empty="drop")
+    np.testing.assert_array_equal(dropped.labels, [[1, 0], [0, 0]])
+    same = np.ones((2, 2, 2), bool)
+    with pytest.raises(RegionError, match=": 1; drop"):
+        from_masks(same)
+
+
+def test_a_given_label_map_keeps_its_ids():
+    labels = np.array([[3, 3, 1], [0, 2, -1]], np.int64)
+    made = partition(labels, None, (2, 3))
+    np.testing.assert_array_equal(made.labels, labels)
+    assert made.n == 4
+
+
+BAD = {
+    "wrong shape": (np.zeros((2, 2), int), r"regions must cover the input's grid \[2, 3\]; got \[2, 2\]"),
+    "floats": (np.zeros((2, 3)), "must hold whole numbers; got float64"),
+    "no region": (np.full((2, 3), -1), "needs at least one region"),
+    "empty": (np.zeros((0, 3), int), "needs at least one region"),
+    "missing id": (np.array([[0, 1, 3], [3, 3, 5]]), r"0\.\.5, each at least once; missing: 2, 4"),
+    "below -1": (np.array([[0, 1, -2], [0, 0, 0]]), "got -2"),
+    "huge id": (np.array([[0, 1, 2], [0, 0, 2**40]]), "each at least once; got 1099511627776"),
+    "no masks": (np.zeros((0, 2, 3), bool), "n at least 1"),
+    "one mask without n": (np.zeros(3, bool), r"masks must be bool \[n, \*grid\]"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_regions_are_refused(case):
+    given, message = BAD[case]
+    with pytest.raises(RegionError, match=message):
+        partition(given, None, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("sam", r"regions must be one of 'grid', 'seeds', 'slico', 'slico-opencv', 'slico:50'; got 'sam'"),
+        ("slico:many", "NAME or NAME:COUNT"),
+        ("slico:0", "count of at least 1"),
+    ],
+)
+def test_bad_names_are_refused(spec, message):
+    with pytest.raises(ValueError, match=message):
+        partition(spec, PICTURE, (60, 80))
+
+
+def test_names_need_an_image():
+    with pytest.raises(RegionError, match="'slico' needs an image; give a label map"):
+        partition("slico", None, (5,))
+
+
+@pytest.mark.parametrize("name", ["slico-opencv", "seeds"])
+def test_missing_opencv_says_what_to_install(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackageError, match=rf"regions='{name}' needs OpenCV.*pip install 'pysmdl\[opencv\]'"):
+        partition(name, PICTURE, (60, 80))
+
+
+def test_bad_priors_are_refused():
+    with pytest.raises(RegionError, match=r"finite array \[h, w\]"):
+        prior(np.array([[np.nan, 1], [1, 1]]))
+    with pytest.raises(RegionError, match=r"n must be 1 to patches\^2 = 16; got 17"):
+        prior(np.ones((4, 4)), n=17, patches=4)
+    with pytest.raises(RegionError, match="n must be at most 4"):
+        prior(np.ones((4, 4)), n=9, patches=4)(np.zeros((2, 2, 3), np.uint8))
+
+
+def test_snapping_to_patches_is_a_majority():
+    labels = np.zeros((4, 6), np.int32)
+    labels[:, 3:] = 1
+    labels[0, 5] = 2
+    labels[2:, 4:] = -1
+    snapped = snap_to_patches(Regions(labels, 3), 2)
+    np.testing.assert_array_equal(snapped.labels[::2, ::2], [[0, 0, 1], [0, 0, -1]])
+    with pytest.raises(RegionError, match="patch must divide the grid 4x6; got 4"):
+        snap_to_patches(Regions(labels, 3), 4)
+
+
+def test_merging_small_regions():
+    labels = np.zeros((6, 6), np.int32)
+    labels[:, 4:] = 1
+    labels[0, 3] = 2
+    labels[5, 5] = 3
+    merged = merge_small(from_labels(labels), 3)
+    assert merged.n == 2
+    assert merged.labels[5, 5] == 1
+    assert merged.labels[0, 3] == 0
+    assert merge_small(from_labels(np.zeros((2, 2), np.int32)), 100).n == 1

@@ -1,0 +1,185 @@
+"""Explanation: what it says of an order, and that it survives the disk."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import pysmdl
+from pysmdl.errors import StoreError
+from pysmdl.result import Explanation
+
+from toys import explain, linear_model, same
+
+
+def made(insertion, deletion, area=None, order=None, labels=None) -> Explanation:
+    k = len(insertion) - 1
+    return Explanation(
+        order=np.array(range(k) if order is None else order),
+        score=np.zeros(k, np.float32),
+        terms={},
+        insertion=np.array(insertion, np.float32),
+        deletion=np.array(deletion, np.float32),
+        area=np.array(area if area is not None else np.linspace(0, 1, k + 1), np.float32),
+        labels=np.arange(k, dtype=np.int32)[None] if labels is None else np.array(labels, np.int32),
+        target=0,
+    )
+
+
+def test_auc_is_the_trapezoid_over_area():
+    e = made([0, 0.5, 1], [1, 0.2, 0], area=[0, 0.25, 1])
+    assert e.insertion_auc == pytest.approx(0.25 * 0.25 + 0.75 * 0.75)
+    assert e.deletion_auc == pytest.approx(0.25 * 0.6 + 0.75 * 0.1)
+
+
+def test_auc_of_a_cut_order_is_over_the_area_reached():
+    e = made([0, 0.5], [1, 0.2], area=[0, 0.25], labels=[[0, 1]])
+    assert e.insertion_auc == pytest.approx(0.25)
+    assert e.deletion_auc == pytest.approx(0.6)
+
+
+def test_highest_confidence_within_an_area():
+    e = made([0.1, 0.7, 0.3, 0.9, 0.8], [1, 0, 0, 0, 0])
+    assert e.highest_confidence(0.25) == pytest.approx(0.7)
+    assert e.highest_confidence(0.5) == pytest.approx(0.7)
+    assert e.highest_confidence() == pytest.approx(0.9)
+    assert e.best_step() == 3
+    assert e.best_step(within=0.25) == 1
+    for bad in (0, 1.1):
+        with pytest.raises(ValueError, match="area must be above 0 and at most 1"):
+            e.highest_confidence(bad)
+
+
+def test_saliency_is_the_specs_by_hand():
+    e = made([0.0, 0.6, 0.5, 0.9], [1.0, 0.5, 0.4, 0.1], order=[2, 0, 1], labels=[[0, 1, 2, -1]])
+    # s = 0, 1.1, 1.1, 1.8: v = -1.1, -1.1, -1.8
+    np.testing.assert_allclose(e.saliency(), [[1, 0, 1, 0]], atol=1e-6)
+    flat = made([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+    assert not flat.saliency().any()
+
+
+def test_overlay_has_the_images_own_size():
+    found = explain(linear_model())
+    assert found.overlay((40, 30)).shape == (40, 30)
+    np.testing.assert_array_equal(found.overlay(), found.saliency())
+    np.testing.assert_array_equal(found.overlay((24, 24))[::2, ::2], found.saliency())
+
+
+def test_area_leaves_out_what_is_always_shown():
+    labels = np.arange(144).reshape(12, 12) // 36
+    labels[:3] = -1
+    found = explain(linear_model(), regions=np.where(labels < 0, -1, labels - 1))
+    np.testing.assert_allclose(np.diff(found.area), 1 / 3, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def full():
+    model = pysmdl.scorers.classifier(linear_model(), features=linear_model(6, 3))
+    return explain(model, target=2, trace=["predicted"], objective=pysmdl.smdl())
+
+
+def test_save_and_load(full, tmp_path):
+    full.save(tmp_path / "x.npz")
+    back = pysmdl.load(tmp_path / "x.npz")
+    assert same(full, back)
+    for name in ("evaluations", "asked", "seconds", "violations", "notes", "target", "id", "index"):
+        assert getattr(full, name) == getattr(back, name), name
+    for group in ("terms", "traced"):
+        mine, theirs = getattr(full, group), getattr(back, group)
+        assert list(mine) == list(theirs)
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    np.testing.assert_array_equal(full.predicted, back.predicted)
+    np.testing.assert_array_equal(full.saliency(), back.saliency())
+    assert back.pixels is None
+
+
+def test_what_is_saved_is_small_and_holds_no_pickle(full, tmp_path):
+    full.save(tmp_path / "x.npz")
+    assert (tmp_path / "x.npz").stat().st_size < 20_000
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+
+
+def test_bad_files_are_refused(full, tmp_path):
+    (tmp_path / "text.npz").write_text("no")
+    with pytest.raises(StoreError, match=r"text.npz is not a saved explanation"):
+        pysmdl.load(tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(StoreError, match="not a saved explanation"):
+        pysmdl.load(tmp_path / "other.npz")
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps({"order": [1]}))
+    with pytest.raises(StoreError, match="not a saved explanation"):
+        pysmdl.load(tmp_path / "pickle.npz")
+    full.save(tmp_path / "cut.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-300])
+    with pytest.raises(StoreError):
+        pysmdl.load(tmp_path / "cut.npz")
+    full.save(tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as file:
+        arrays = dict(file)
+    arrays["meta"] = np.array(json.dumps({**json.loads(str(arrays["meta"])), "schema": 99}))
+    np.savez(tmp_path / "new.npz", **arrays)
+    with pytest.raises(StoreError, match="written by a newer pysmdl"):
+        pysmdl.load(tmp_path / "new.npz")
+    with pytest.raises(FileNotFoundError):
+        pysmdl.load(tmp_path / "missing.npz")
+
+
+def test_json_is_plain(full):
+    found = json.loads(full.to_json())
+    assert found["order"] == full.order.tolist()
+    assert found["insertion_auc"] == full.insertion_auc
+    assert found["schema"] == 1
+    assert "labels" not in found
+    cut = made([0.1, np.nan], [1, np.nan])
+    assert json.loads(cut.to_json())["insertion"][1] is None
+
+
+def test_authors_json_has_the_keys_of_their_evaluators(full):
+    found = full.to_authors_json()
+    assert set(found) >= {
+        "smdl_score", "consistency_score", "collaboration_score", "insertion_score", "deletion_score", "region_area",
+        "confidence_score", "effectiveness_score", "baseline_score", "org_score", "target_label",
+    }  # fmt: skip
+    json.dumps(found)
+    assert len(found["smdl_score"]) == full.n
+    np.testing.assert_allclose(np.array(found["collaboration_score"]), 1 - full.deletion[1:])
+
+
+def test_plot_draws_image_curves_and_the_best_subset(full, tmp_path):
+    figure = full.plot(names=["a", "b", "c", "d"])
+    figure.savefig(tmp_path / "x.png")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0].startswith("why c?")
+    assert "regions" in titles[2]
+    insertion, deletion = (line.get_ydata() for line in figure.axes[3].lines[:2])
+    np.testing.assert_array_equal(insertion, full.insertion)
+    np.testing.assert_array_equal(deletion, full.deletion)
+
+
+def test_plot_of_a_loaded_explanation_needs_the_image(full, tmp_path):
+    full.save(tmp_path / "x.npz")
+    back = pysmdl.load(tmp_path / "x.npz")
+    with pytest.raises(ValueError, match=r"needs plot\(pixels="):
+        back.plot()
+    back.plot(pixels=full.pixels)
+
+
+def test_violations_of_diminishing_returns_are_counted():
+    from pysmdl.engine.gains import GainRecord
+    from pysmdl.types import Ask, Evaluation
+
+    record = GainRecord()
+
+    def told(base, candidates, totals):
+        record.add(Ask(base, candidates), Evaluation({"f": np.array(totals, np.float32)}, {"f": 1.0}))
+
+    told([], [0, 1, 2], [1.0, 0.5, 0.25])
+    told([9], [1], [7.0])  # another base: not along the front
+    told([0], [1, 2], [1.25, 2.25])  # gains 0.25 and 1.25: that of region 2 grew by 1
+    told([0, 2], [1], [2.5])  # gain 0.25
+    assert record.violations(empty=0.0) == (1, 3, 1.0)
+    assert record.violations(empty=float("nan")) == (0, 1, 0.0)

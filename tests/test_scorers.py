@@ -1,0 +1,271 @@
+"""One contract for each scorer, and what each refuses."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pysmdl
+from pysmdl.errors import ScorerError
+from pysmdl.scorers import Wanted, classifier, encoder
+from pysmdl.scorers.base import Scorer
+
+from toys import explain, image, linear_model
+
+PROTOTYPES = torch.from_numpy(np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32))
+SCORERS = {
+    "classifier": lambda: classifier(linear_model(), features=linear_model(6, 3), evidence=linear_model(4, 4)),
+    "bare callable": lambda: linear_model(),
+    "encoder": lambda: encoder(linear_model(), PROTOTYPES),
+    "similarity": lambda: encoder(linear_model()),
+}
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_every_scorer_explains(name):
+    target = None if name == "similarity" else 1
+    found = explain(SCORERS[name](), target=target)
+    assert sorted(found.order) == list(range(16))
+    assert np.isfinite(found.insertion).all()
+    assert found.deletion[0] == found.insertion[-1]
+    assert found.deletion[-1] == found.insertion[0]
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name != "bare callable"])
+def test_a_row_alone_is_a_row_in_company(name):
+    scorer: Scorer = SCORERS[name]()
+    batch = torch.rand(6, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    target = scorer.encode(np.ones(4) if name == "similarity" else 1, [])
+    targets = torch.from_numpy(target).expand(6, -1)
+    wanted = Wanted("entropy", torch.tensor([1, 4]))
+    together = scorer.score(batch, targets, wanted)
+    for row in range(6):
+        alone = scorer.score(batch[row : row + 1], targets[:1], Wanted("entropy", torch.tensor([0])))
+        torch.testing.assert_close(alone.values[0], together.values[row], atol=1e-6, rtol=0)
+        if together.features is not None and row in (1, 4):
+            assert torch.equal(alone.features[0], together.features[(1, 4).index(row)])
+
+
+def test_encoder_is_a_softmax_over_prototypes_as_given():
+    batch = torch.rand(3, 3, 12, 12)
+    values = (
+        encoder(linear_model(), PROTOTYPES).score(batch, torch.tensor([[2]] * 3, dtype=torch.int32), Wanted()).values
+    )
+    p = (linear_model()(batch) @ PROTOTYPES.T).softmax(1)
+    np.testing.assert_allclose(values[:, 2], p[:, 2], atol=1e-6)
+
+
+def test_similarity_is_the_cosine_to_the_target():
+    goal = np.array([1.0, -2, 0.5, 3], np.float32)
+    found = explain(encoder(linear_model()), target=goal)
+    full = linear_model()(torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255)[0]
+    assert found.deletion[0] == pytest.approx(
+        float(torch.cosine_similarity(full, torch.from_numpy(goal), dim=0)), abs=1e-5
+    )
+    own = explain(encoder(linear_model()), target=None)
+    assert own.deletion[0] == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(own.target, full, atol=1e-5)
+
+
+def test_evidential_confidence_reaches_the_objective():
+    scorer = classifier(linear_model(), evidence=linear_model(4, 4))
+    objective = pysmdl.smdl(1, 0, 0, 0, confidence_form="evidential")
+    found = explain(scorer, objective=objective)
+    full = linear_model(4, 4)(torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255)
+    by_hand = 1 - 4 / (full.clamp(-10, 10).exp() + 1).sum()
+    assert found.score[-1] == pytest.approx(float(by_hand), abs=1e-5)
+
+
+@pytest.mark.parametrize("answer", ["tensor", "array", "logits"])
+def test_models_may_answer_in_their_own_way(answer):
+    class Answer:
+        def __init__(self, logits):
+            self.logits = logits
+
+    def model(batch):
+        logits = linear_model()(batch)
+        return {"tensor": logits, "array": logits.numpy(), "logits": Answer(logits)}[answer]
+
+    assert explain(model).order.tolist() == explain(linear_model()).order.tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_models_get_half_precision_inputs(dtype):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(432, 4)
+
+        def forward(self, x):
+            assert x.dtype == dtype
+            return self.layer(x.flatten(1))
+
+    found = explain(Net().to(dtype).eval())
+    assert sorted(found.order) == list(range(16))
+    assert found.insertion.dtype == np.float32
+
+
+# Training mode
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.drop = nn.Linear(432, 4), nn.Dropout()
+
+    def forward(self, x):
+        return self.layer(self.drop(x.flatten(1)))
+
+    def scores(self, x):
+        return self(x)
+
+
+GLOBAL_NET = Net()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda net: net, lambda net: net.scores, lambda net: functools.partial(net.scores), lambda net: lambda x: net(x)],
+    ids=["module", "bound method", "partial", "closure"],
+)
+def test_training_mode_is_refused(wrap):
+    net = Net()
+    with pytest.raises(ValueError, match=r"the model is in training mode \(Net\); call model.eval\(\) first"):
+        explain(wrap(net))
+    net.eval()
+    explain(wrap(net))
+    net.drop.train()
+    with pytest.raises(ValueError, match=r"training mode \(Net.drop\)"):
+        explain(wrap(net))
+
+
+def test_training_mode_of_a_global_is_refused():
+    with pytest.raises(ValueError, match="training mode"):
+        explain(lambda x: GLOBAL_NET(x))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the device exists")
+def test_device_of_the_model_is_checked():
+    with pytest.raises(ValueError, match="device is meta, but the model's parameters are on cpu"):
+        classifier(Net().eval(), device="meta")
+
+
+# Bad answers
+
+
+def model_returning(make):
+    return lambda batch: make(linear_model()(batch))
+
+
+BAD_MODELS = {
+    "too few rows": (model_returning(lambda z: z[1:]), r"was given 32 rows and returned 31"),
+    "one dimension": (model_returning(lambda z: z[:, 0]), r"must return 2 dimensions, rows first; got shape \[32\]"),
+    "a list": (model_returning(lambda z: z.tolist()), "must return a tensor; got list"),
+    "raises": (model_returning(lambda z: 1 / 0), "the model failed on the input: ZeroDivisionError: division by zero"),
+    "nan": (model_returning(lambda z: z * torch.nan), "NaN or infinity for 32 of 32 rows"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_bad_models_are_named(case):
+    model, message = BAD_MODELS[case]
+    with pytest.raises(ScorerError, match=message):
+        explain(model, batch_size=32)
+
+
+def test_features_of_another_length_than_prototypes():
+    with pytest.raises(ScorerError, match="returned 3 features a row, prototypes have 4"):
+        explain(encoder(linear_model(3), PROTOTYPES))
+
+
+BAD_ARGUMENTS = {
+    "target out of range": (
+        lambda: explain(linear_model(), target=4),
+        "target must be 0 to 3, a class of the model; got 4|target 4 is out of range for 4 classes",
+    ),
+    "target out of range of prototypes": (lambda: explain(encoder(linear_model(), PROTOTYPES), target=5), "target .*5"),
+    "negative target": (lambda: explain(linear_model(), target=-1), "target must be at least 0; got -1"),
+    "target of another kind": (
+        lambda: explain(linear_model(), target="cat"),
+        "target must be a class index or None.*'cat'",
+    ),
+    "traced class out of range": (lambda: explain(linear_model(), trace=[9]), "target .*9"),
+    "effectiveness without features": (
+        lambda: explain(linear_model(), objective="smdl"),
+        "effectiveness term, which needs features",
+    ),
+    "evidence without a head": (
+        lambda: explain(linear_model(), objective=pysmdl.smdl(1, 0, 1, 1, confidence_form="evidential")),
+        "needs an evidential head",
+    ),
+    "prototypes of one dimension": (lambda: encoder(linear_model(), torch.ones(4)), r"prototypes must be \[K, D\]"),
+    "unknown objective": (
+        lambda: explain(linear_model(), objective="best"),
+        "objective must be one of 'lima', 'smdl'.*; got 'best'",
+    ),
+    "unknown search": (lambda: explain(linear_model(), search="best"), "search must be one of 'bidirectional'"),
+    "unknown regions": (lambda: explain(linear_model(), regions="best"), "regions must be one of"),
+    "unknown baseline": (lambda: explain(linear_model(), baseline="best"), "baseline must be one of"),
+    "unknown backend": (
+        lambda: explain(linear_model(), config=pysmdl.EngineConfig(backend="best")),
+        "backend must be one of",
+    ),
+    "k of 0": (lambda: explain(linear_model(), k=0), "k must be a whole number of at least 1; got 0"),
+    "budget of 0": (
+        lambda: explain(linear_model(), evaluations=0),
+        "evaluations must be a whole number of at least 1; got 0",
+    ),
+    "on_error": (
+        lambda: list(pysmdl.explain_many([image()], linear_model(), on_error="ignore")),
+        "on_error must be one of 'raise', 'skip'",
+    ),
+    "unknown item": (lambda: list(pysmdl.explain_many([{"picture": 1}], linear_model())), "an item needs image"),
+    "three in a tuple": (
+        lambda: list(pysmdl.explain_many([(1, 2, 3)], linear_model())),
+        r"must be \(image, target\); got 3",
+    ),
+    "NaN in a tensor": (
+        lambda: pysmdl.explain(torch.full((3, 4, 4), torch.nan), linear_model(), 0),
+        "holds NaN or infinity",
+    ),
+    "integer tensor": (
+        lambda: pysmdl.explain(torch.zeros(3, 4, 4, dtype=torch.int32), linear_model(), 0),
+        "must be float",
+    ),
+    "channels": (
+        lambda: pysmdl.explain(
+            torch.rand(4, 8, 8), classifier(linear_model(), mean=(0, 0, 0)), 0, regions=np.zeros((8, 8), int)
+        ),
+        "mean and std have 3 channels, the input has 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ARGUMENTS)
+def test_bad_arguments_are_named(case):
+    call, message = BAD_ARGUMENTS[case]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_model_that_is_no_callable():
+    with pytest.raises(TypeError, match="forward must be callable; got int"):
+        explain(7)
+
+
+def test_default_objective_says_what_it_left_out():
+    assert explain(linear_model()).notes["left_out"] == ["effectiveness"]
+    with_features = classifier(linear_model(), features=linear_model(6, 3))
+    found = explain(with_features)
+    assert found.notes["left_out"] == []
+    assert list(found.terms) == ["effectiveness", "consistency", "collaboration"]
+
+
+def test_names_of_errors_read_as_prose():
+    with pytest.raises(ValueError, match=re.escape("objective must be one of 'lima', 'smdl'")):
+        explain(linear_model(), objective="")

@@ -1,0 +1,59 @@
+"""Tiny inputs and models for tests of the engine: fast, deterministic, and easy to make fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import pysmdl
+
+
+def image(seed: int = 0, height: int = 12, width: int = 12) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 255, (height, width, 3), dtype=np.uint8)
+
+
+def linear_model(classes: int = 4, seed: int = 0, size: int = 12) -> Callable[[Tensor], Tensor]:
+    """Logits that are linear in the input: rows never influence each other, to the bit."""
+    weight = torch.from_numpy(np.random.default_rng(seed).normal(size=(3 * size * size, classes)).astype(np.float32))
+
+    def forward(batch: Tensor) -> Tensor:
+        return torch.stack([(row.flatten()[:, None] * weight).sum(0) for row in batch]) / 8
+
+    return forward
+
+
+class Recorder:
+    """Wraps a model; keeps every row it saw, and fails where it is told to."""
+
+    def __init__(
+        self, forward: Callable[[Tensor], Tensor], fail: Callable[[Recorder, Tensor], None] = lambda *_: None
+    ) -> None:
+        self.forward, self.fail = forward, fail
+        self.sizes: list[int] = []
+        self.rows: list[bytes] = []
+        self.grads: list[bool] = []
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        self.sizes.append(len(batch))
+        self.fail(self, batch)
+        self.rows += [row.contiguous().numpy().tobytes() for row in batch]
+        answer = self.forward(batch)
+        self.grads.append(torch.is_grad_enabled() or answer.requires_grad)
+        return answer
+
+
+def explain(
+    model, *, seed: int = 0, target: int | None = 1, regions="grid:16", progress=False, **settings
+) -> pysmdl.Explanation:
+    return pysmdl.explain(image(seed), model, target, regions=regions, progress=progress, **settings)
+
+
+def same(first: pysmdl.Explanation, second: pysmdl.Explanation) -> bool:
+    """Equal to the bit."""
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name), equal_nan=True)
+        for name in ("order", "score", "insertion", "deletion", "area", "labels")
+    )
