@@ -15,7 +15,10 @@ from pysmdl.kernels.dispatch import BACKENDS, backends_for, pick
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BACKENDS", "backends_for", "class_scores", "compose", "distance_gains"]
+__all__ = ["BACKENDS", "MATCH_MODES", "backends_for", "class_scores", "compose", "distance_gains", "match_boxes"]
+
+MATCH_MODES = ("object", "cls", "iou")
+"""What match_boxes maximises, by number: IoU x confidence, [IoU > 0.5] x confidence, IoU alone."""
 
 
 def compose(
@@ -159,6 +162,65 @@ def distance_gains(
     _same("device", distances=distances.device, nearest=nearest.device, members=members.device,
           candidates=candidates.device, out=out.device)  # fmt: skip
     pick("distance_gains", backend, out.device)(distances, nearest, members, candidates, out)
+    return out
+
+
+def match_boxes(
+    boxes: Tensor,
+    confidences: Tensor,
+    target: Tensor,
+    labels: Tensor,
+    mode: Tensor,
+    *,
+    floor: float = 0.0,
+    out: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """The prediction of each row that matches its target best (VPS, equation 5): seven numbers a row leave the device.
+
+        for b, q in all rows, predictions:
+            confidence[q] = max(confidences[b, q, c] for c in labels[b] if c >= 0), 0 where that is <= floor
+            iou[q] = IoU(boxes[b, q], target[b])                # 0 for boxes without area
+            match[q] = (iou * confidence, (iou > 0.5) * confidence, iou)[mode[b]][q]
+        best = argmax(match)                                    # first maximum
+        out[b] = match[best], iou[best], confidence[best], *boxes[b, best]
+
+    Args:
+        boxes: [B, Q, 4], float32, x0, y0, x1, y1; Q at least 1.
+        confidences: [B, Q, K], float32, float16 or bfloat16.
+        target: [B, 4], float32.
+        labels: Classes of which the most confident counts. [B, L], int32; negative: padding.
+        mode: [B], int32, an index of MATCH_MODES.
+        floor: Confidences at or below it count as 0.
+        out: [B, 7], float32, contiguous; allocated when None.
+        backend: "auto", "cpu", "cuda", "triton" or "reference".
+
+    Returns:
+        out. NaN in a row's boxes or confidences gives NaN.
+
+    Raises:
+        ValueError: shapes, dtypes or devices disagree, or (on the CPU) a label is not a class.
+        BackendError: the named backend cannot run here.
+    """
+    if boxes.dim() != 3 or boxes.shape[2] != 4 or boxes.shape[1] == 0:
+        raise ValueError(f"boxes must be [B, Q, 4] with Q at least 1; got {list(boxes.shape)}")
+    rows = boxes.shape[0]
+    if confidences.dim() != 3 or confidences.shape[:2] != boxes.shape[:2]:
+        raise ValueError(f"confidences must be [B, Q, K] with {list(boxes.shape[:2])}; got {list(confidences.shape)}")
+    if target.shape != (rows, 4) or labels.dim() != 2 or labels.shape[0] != rows or mode.shape != (rows,):
+        raise ValueError(
+            f"target must be [B, 4], labels [B, L] and mode [B] with B = {rows}; "
+            f"got {list(target.shape)}, {list(labels.shape)} and {list(mode.shape)}"
+        )
+    if out is None:
+        out = torch.empty((rows, 7), dtype=torch.float32, device=boxes.device)
+    elif out.shape != (rows, 7) or not out.is_contiguous():
+        raise ValueError(f"out must be a contiguous [B, 7] = {[rows, 7]}; got {list(out.shape)}")
+    _same("dtype", boxes=boxes.dtype, target=target.dtype, out=out.dtype, scores=torch.float32)
+    _same("dtype", labels=labels.dtype, mode=mode.dtype, index=torch.int32)
+    _same("device", boxes=boxes.device, confidences=confidences.device, target=target.device, labels=labels.device,
+          mode=mode.device, out=out.device)  # fmt: skip
+    pick("match_boxes", backend, out.device)(boxes, confidences, target, labels, mode, floor, out)
     return out
 
 

@@ -44,7 +44,7 @@ def _op(name: str) -> dict[str, Impl]:
     }
 
 
-OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains")}
+OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains", "match_boxes")}
 
 
 def interpreted() -> bool:

@@ -50,6 +50,18 @@ def class_scores_native(logits: Tensor, targets: Tensor, entropy: bool, out: Ten
     )
 
 
+def match_boxes_native(
+    boxes: Tensor, confidences: Tensor, target: Tensor, labels: Tensor, mode: Tensor, floor: float, out: Tensor
+) -> None:
+    _native.require().match_boxes(
+        *(to_dlpack(each.detach().contiguous()) for each in (boxes, confidences, target, labels, mode)),
+        to_dlpack(out),
+        floor,
+        _native.threads(),
+        _stream(out),
+    )
+
+
 def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, candidates: Tensor, out: Tensor) -> None:
     flat = out if out.is_contiguous() else torch.empty_like(out, memory_format=torch.contiguous_format)
     _native.require().distance_gains(

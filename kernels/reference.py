@@ -35,6 +35,34 @@ def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: 
     out[:, 1] = top.float()
 
 
+def match_boxes_reference(
+    boxes: Tensor, confidences: Tensor, target: Tensor, labels: Tensor, mode: Tensor, floor: float, out: Tensor
+) -> None:
+    if labels.numel() and int(labels.max()) >= confidences.shape[2]:
+        raise ValueError(f"label {int(labels.max())} is out of range for {confidences.shape[2]} classes")
+    wanted = labels.long().clamp(min=0)[:, None].expand(-1, boxes.shape[1], -1)  # [B, Q, L]
+    listed = confidences.float().gather(2, wanted).masked_fill((labels < 0)[:, None], 0)
+    confidence = listed.amax(2)  # [B, Q]
+    confidence = torch.where(confidence <= floor, 0, confidence)
+    iou = _iou(boxes, target[:, None])
+    by_mode = torch.stack((iou * confidence, torch.where(iou > 0.5, confidence, 0), iou))  # [3, B, Q]
+    match = by_mode[mode.long(), torch.arange(len(boxes), device=boxes.device)]
+    best = match.argmax(1)  # the first maximum; NaN counts as one
+    row = torch.arange(len(boxes), device=boxes.device)
+    out[:, :3] = torch.stack((match, iou, confidence), 2)[row, best]
+    out[:, 3:] = boxes[row, best]
+
+
+def _iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of xyxy boxes; 0 where either has no area."""
+    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    inside = (high - low).clamp(min=0).prod(-1)
+    size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
+    real = (size_a > 0).all(-1) & (size_b > 0).all(-1)
+    iou = torch.where(real & (inside > 0), inside / (size_a.prod(-1) + size_b.prod(-1) - inside), 0)
+    return torch.where(inside.isnan(), inside, iou)
+
+
 def distance_gains_reference(
     distances: Tensor, nearest: Tensor, members: Tensor, candidates: Tensor, out: Tensor
 ) -> None:

@@ -20,4 +20,15 @@ def compose(
     x: Any, baseline: Any, labels: Any, rows: Any, source: Any, out: Any, threads: int, stream: int = 0
 ) -> None: ...
 def class_scores(logits: Any, targets: Any, out: Any, entropy: bool, threads: int, stream: int = 0) -> None: ...
+def match_boxes(
+    boxes: Any,
+    confidences: Any,
+    target: Any,
+    labels: Any,
+    mode: Any,
+    out: Any,
+    floor: float,
+    threads: int,
+    stream: int = 0,
+) -> None: ...
 def distance_gains(distances: Any, nearest: Any, members: Any, candidates: Any, out: Any, stream: int = 0) -> None: ...

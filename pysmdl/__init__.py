@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from pysmdl.config import EngineConfig
     from pysmdl.errors import PysmdlError
     from pysmdl.explainer import Explainer, explain, explain_many
+    from pysmdl.game import Game
     from pysmdl.objective import Objective, Term
-    from pysmdl.objective.presets import lima, smdl
+    from pysmdl.objective.presets import eagle, lima, smdl, vps
     from pysmdl.result import Explanation, load
+    from pysmdl.targets import Box, Tokens
 
 __all__ = [
+    "Box",
     "EngineConfig",
     "Explainer",
     "Explanation",
+    "Game",
     "Objective",
     "PysmdlError",
     "Term",
+    "Tokens",
+    "eagle",
     "explain",
     "explain_many",
     "lima",
@@ -33,20 +39,26 @@ __all__ = [
     "scorers",
     "search",
     "smdl",
+    "vps",
 ]
 
 _HOMES = {
+    "Box": "targets",
     "EngineConfig": "config",
     "Explainer": "explainer",
     "Explanation": "result",
+    "Game": "game",
     "Objective": "objective",
     "PysmdlError": "errors",
     "Term": "objective",
+    "Tokens": "targets",
+    "eagle": "objective.presets",
     "explain": "explainer",
     "explain_many": "explainer",
     "lima": "objective.presets",
     "load": "result",
     "smdl": "objective.presets",
+    "vps": "objective.presets",
 }
 
 

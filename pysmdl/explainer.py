@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from pysmdl import images
 from pysmdl.config import EngineConfig
-from pysmdl.engine import Engine, Item, Plan
-from pysmdl.errors import ImageError
+from pysmdl.engine import Engine, Item, Plan, Probe
+from pysmdl.errors import ImageError, one_of
 from pysmdl.objective import Objective
-from pysmdl.objective.presets import lima
+from pysmdl.objective.presets import DEFAULTS
 from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.progress import Report, reporting
 from pysmdl.regions import partition
@@ -24,6 +25,8 @@ from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
 from pysmdl.search import Search
 from pysmdl.search import resolve as resolve_search
+from pysmdl.targets import Box
+from pysmdl.types import Bools, Floats
 
 
 class Explainer:
@@ -46,6 +49,7 @@ class Explainer:
         batch_size: int | None = None,
         device: str | torch.device | None = None,
         seed: int = 0,
+        until: str | None = None,
         config: EngineConfig | None = None,
     ) -> None:
         for name, value in (("k", k), ("evaluations", evaluations)):
@@ -67,7 +71,9 @@ class Explainer:
             "seed": seed,
             "left_out": left_out,
         }
-        self.plan = Plan(self.scorer, chosen, found, k, evaluations, self.config.backend, notes)
+        if until not in (None, "decided"):
+            raise one_of("until", until, ("decided", None))
+        self.plan = Plan(self.scorer, chosen, found, k, evaluations, seed, until, self.config.backend, notes)
 
     def run(
         self,
@@ -79,25 +85,32 @@ class Explainer:
         with reporting(progress) as report:
             yield from Engine(self.plan, self.prepare, self.config, report, on_error).run(inputs)
 
+    def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
+        """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
+        engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
+        values, target = next(engine.run([item]))
+        return values, replace(item, target=target)
+
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""
         item = _as_dict(given)
         image, target = item["image"], item.get("target")
         spec = self.scorer.input
         if isinstance(image, Tensor):
-            x, pixels = _checked(image), None
+            x, pixels, scale = _checked(image), None, (1.0, 1.0)
             on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
         else:
             pixels = images.load(image)
             on_grid = spec.grid(pixels)
-            x = spec.normalise(on_grid)
+            x, scale = spec.normalise(on_grid), spec.scale(pixels)
         regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
         x = x.detach().to(self.scorer.dtype)
         return Item(
             x=x,
             baseline=baseline_of(item.get("baseline", self.baseline), x, spec.black()),
             regions=regions,
-            target=self.scorer.encode(target, self.trace),
+            target=self.scorer.encode(target, self.trace, scale),
+            described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
             pixels=pixels if pixels is not None else on_grid,
         )
@@ -117,14 +130,15 @@ def explain(
         image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
         model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K]; images go
             into a bare callable as pixel / 255 at their own size.
-        target: A class index, or None for the model's own top class.
+        target: A class index, or None for the model's own top class; a :class:`pysmdl.Box` for a detector,
+            :class:`pysmdl.Tokens` for a token scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
         regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
             masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
         baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
             :func:`pysmdl.removal.baseline_of`.
-        objective: None for :func:`pysmdl.lima` (without effectiveness where the scorer has no features; the notes say
-            so), a name, or a set function.
+        objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
+            the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
         search: A name or a search of :mod:`pysmdl.search`.
         trace: Other classes whose curves are wanted too; "predicted" is the model's own top class.
         k: Stop after this many regions.
@@ -132,6 +146,8 @@ def explain(
         batch_size: Rows of a forward pass; None lets the engine choose.
         device: Where the model runs; None: where its parameters are.
         seed: Of the searches that draw samples.
+        until: "decided": stop at the first regions that give the decision by themselves (the minimal sufficient
+            subset along the order); orders them only.
         config: An :class:`pysmdl.EngineConfig`, for all else.
 
     Returns:
@@ -214,8 +230,10 @@ def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[O
         ValueError: the objective was asked for and needs what the scorer does not have.
     """
     if objective is None:
-        chosen = lima()
-        return (chosen, []) if scorer.has_features else (chosen.without("effectiveness"), ["effectiveness"])
+        chosen = DEFAULTS[scorer.target]()
+        if chosen.needs("regions") and not scorer.has_features:
+            return chosen.without("effectiveness"), ["effectiveness"]
+        return chosen, []
     chosen = resolve_objective(objective)
     if chosen.target != scorer.target:
         raise ValueError(

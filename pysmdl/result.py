@@ -47,7 +47,9 @@ class Explanation:
         id: The caller's name of the input.
         index: Its number among the inputs of the call.
         pixels: The image as given, uint8 [H, W, 3], for pictures; kept in memory, not on disk.
-        reading: The scorer's other numbers at each curve point, kept, by name (boxes, IoU, per-token scores).
+        reading: The scorer's other numbers at each curve point, kept and removed, by name (boxes, IoU, per-token
+            scores). [2, k + 1, ...] each.
+        attribution: A value for each region, of methods that give one. [n], float32, or None.
     """
 
     order: NDArray[np.int64]
@@ -69,6 +71,7 @@ class Explanation:
     index: int = 0
     pixels: NDArray[np.uint8] | None = None
     reading: dict[str, Floats] = field(default_factory=dict)
+    attribution: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -198,8 +201,8 @@ class Explanation:
             "area": self.area,
             "labels": self.labels.astype(small),
         }
-        if self.predicted is not None:
-            arrays["predicted"] = self.predicted
+        optional = {"predicted": self.predicted, "attribution": self.attribution}
+        arrays |= {name: values for name, values in optional.items() if values is not None}
         arrays |= {f"terms.{name}": values for name, values in self.terms.items()}
         arrays |= {f"traced.{name}": values for name, values in self.traced.items()}
         arrays |= {f"reading.{name}": values for name, values in self.reading.items()}

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.search import Search
+from pysmdl.search import Search, Task
 from pysmdl.types import Bools, Evaluation, Floats, Ranking
 
 SetFunction = Callable[[Bools], NDArray[Any]]
 """Bool membership [a, n] to values [a]."""
 
 
-def drive(search: Search, f: SetFunction, n: int, k: int | None = None) -> tuple[Ranking, int]:
+def drive(search: Search, f: SetFunction, n: int, k: int | None = None, seed: int = 0) -> tuple[Ranking, int]:
     """Run a search on a set function; returns its ranking and how many subsets it asked for."""
-    rounds = search.start(n, n if k is None else min(k, n))
+    rounds = search.start(Task(n, n if k is None else min(k, n), seed=seed))
     asked = 0
     try:
         ask = next(rounds)

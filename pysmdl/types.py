@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,12 @@ class Ask:
         complement: Ask for everything *but* base ∪ {a} instead.
         subsets: Any subsets instead of base and candidates, as bool membership [a, n].
         free: Only the terms that need no forward pass.
+        score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
             promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
     """
 
-    __slots__ = ("back", "base", "candidates", "complement", "free", "front", "rest", "subsets")
+    __slots__ = ("back", "base", "candidates", "complement", "free", "front", "rest", "score_only", "subsets")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Ask:
         complement: bool = False,
         subsets: Bools | None = None,
         free: bool = False,
+        score_only: bool = False,
         front: Sequence[int] = (),
         rest: Sequence[int] = (),
         back: Sequence[int] = (),
@@ -72,7 +74,7 @@ class Ask:
         self.candidates = np.array(candidates, np.int32)
         self.complement = complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
-        self.free = free
+        self.free, self.score_only = free, score_only
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
 
     def rows(self, n: int) -> Ints:
@@ -123,10 +125,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a search returns: regions, most important first, and what it has to say about how it went."""
+    """What a search returns: regions, most important first, and what it has to say about how it went.
+
+    Attributes:
+        order: Regions, most important first.
+        notes: Counts and such, for the result's notes.
+        attribution: A value for each region, for methods that give one. [n].
+    """
 
     order: list[int]
-    notes: dict[str, float | int | str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    attribution: Floats | None = None
 
 
 Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]

@@ -59,6 +59,34 @@ def encoder(forward: Callable[[Tensor], Tensor] = encode) -> pysmdl.scorers.Scor
     return pysmdl.scorers.encoder(forward, prototypes(), mean=MEAN, std=STD)
 
 
+def detect(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The golden detector: boxes [B, 64, 4] in pixels, confidences [B, 64, 10]."""
+    w = weights("detector")
+    hidden = F.relu(F.conv2d(backbone(w, x), w["n.weight"], w["n.bias"], padding=1))
+    o = F.conv2d(hidden, w["o.weight"], w["o.bias"]).flatten(2).transpose(1, 2)  # [B, 64, 14]
+    index = torch.arange(64)
+    cx, cy = 8.0 * (index % 8) + 4, 8.0 * (index // 8) + 4
+    d = F.softplus(o[..., :4]) * 8
+    return torch.stack((cx - d[..., 0], cy - d[..., 1], cx + d[..., 2], cy + d[..., 3]), 2), o[..., 4:].sigmoid()
+
+
+def detector(forward: Callable[..., Any] = detect, confidence_floor: float = 0.0) -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.detector(forward, confidence_floor, mean=MEAN, std=STD)
+
+
+def speak(x: Tensor) -> Tensor:
+    """The golden two-token model: logits [B, 2, 10]."""
+    w = weights("twotoken")
+    b = backbone(w, x)
+    halves = torch.cat((b[..., :4].amax((2, 3)), b[..., 4:].amax((2, 3))), 1)
+    hidden = F.relu(F.linear(halves, w["f.weight"], w["f.bias"]))
+    return F.linear(hidden, w["h.weight"], w["h.bias"]).view(-1, 2, 10)
+
+
+def speaker(forward: Callable[[Tensor], Tensor] = speak) -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.tokens(forward, mean=MEAN, std=STD)
+
+
 class Counting:
     """A model that counts its calls and the rows it saw, and keeps the batch sizes."""
 

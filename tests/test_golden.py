@@ -18,34 +18,53 @@ from golden_models import (
     SCORE_TOLERANCE,
     Counting,
     cases,
+    detect,
+    detector,
     encode,
     encoder,
     inputs,
+    speak,
+    speaker,
 )
 from oracle import Oracle, prove_bidirectional, prove_exact
 
 CLASS_CASES = [case for case in cases() if case["objective"] == "class"]
+FORWARD = {"class": encode, "detection": detect, "tokens": speak}
 
 
 def objective_of(case: dict) -> pysmdl.Objective:
-    names = ("confidence", "effectiveness", "consistency", "collaboration")
-    return pysmdl.smdl(**dict(zip(names, case["lambdas"], strict=True)))
+    return {"class": pysmdl.smdl, "detection": pysmdl.vps, "tokens": pysmdl.eagle}[case["objective"]](*case["lambdas"])
 
 
 def search_of(case: dict):
-    if case["search"] == "exact":
-        return pysmdl.search.exact()
-    return pysmdl.search.bidirectional(pending=case["pending"])
+    parameters = {name: case[name] for name in ("pending", "scope", "update_step") if name in case}
+    return getattr(pysmdl.search, case["search"])(**parameters)
+
+
+def target_of(case: dict):
+    if case["objective"] == "detection":
+        return pysmdl.Box(case["target_box"], case["target_labels"], case["mode"])
+    if case["objective"] == "tokens":
+        return pysmdl.Tokens(case["tokens"], case["token_ids"])
+    return case["target"]
+
+
+def scorer_of(case: dict, forward=None) -> pysmdl.scorers.Scorer:
+    forward = forward or FORWARD[case["objective"]]
+    if case["objective"] == "detection":
+        return detector(forward, case.get("confidence_floor", 0.0))
+    return encoder(forward) if case["objective"] == "class" else speaker(forward)
 
 
 def explain_case(case: dict, model=None, backend: str = "auto", **settings) -> pysmdl.Explanation:
     return pysmdl.explain(
         inputs()[case["data"] + "_image"],
-        model or encoder(),
-        case["target"],
+        model or scorer_of(case),
+        target_of(case),
         regions=inputs()[case["data"] + "_labels"],
         objective=objective_of(case),
         search=search_of(case),
+        baseline="zero" if case["objective"] == "detection" else "black",
         config=pysmdl.EngineConfig(backend=backend),
         progress=False,
         **settings,
@@ -55,15 +74,16 @@ def explain_case(case: dict, model=None, backend: str = "auto", **settings) -> p
 def assert_agrees(found: pysmdl.Explanation, case: dict) -> None:
     assert found.order.tolist() == case["order"]
     assert found.asked == case["trace"]["evaluations"]
-    tolerance = EFFECTIVENESS_TOLERANCE if case["lambdas"][1] else SCORE_TOLERANCE
+    effective = case["objective"] == "class" and case["lambdas"][1]
+    tolerance = EFFECTIVENESS_TOLERANCE if effective else SCORE_TOLERANCE
     for name, traced in case["trace"].items():
         if name == "evaluations":
             continue
         if name == "score":
             mine = found.score
-        elif name == "collaboration":
-            mine = 1 - found.deletion[1:]
-        elif name == "consistency":
+        elif name in ("collaboration", "deletion"):
+            mine = found.deletion[1:] if name == "deletion" else 1 - found.deletion[1:]
+        elif name in ("consistency", "insertion"):
             mine = found.insertion[1:]
         else:
             mine = found.terms[name]
@@ -72,20 +92,25 @@ def assert_agrees(found: pysmdl.Explanation, case: dict) -> None:
         assert worst <= (tolerance if loose else SCORE_TOLERANCE), f"{name} is off by {worst}"
 
 
-def test_there_are_28_class_cases():
-    assert len(CLASS_CASES) == 28
+def name_of(case: dict) -> str:
+    return f"{case['system']}-{case['search']}-{case['data']}-{cases().index(case)}"
+
+
+def test_there_are_72_cases_of_four_systems():
+    assert len(cases()) == 72
+    assert {case["system"] for case in cases()} == {"SMDL", "LiMA", "VPS", "EAGLE"}
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
-@pytest.mark.parametrize("case", CLASS_CASES, ids=lambda c: f"{c['system']}-{c['data']}-{c['lambdas'][0]}")
+@pytest.mark.parametrize("case", cases(), ids=name_of)
 def test_traced_case(case, backend):
-    model = Counting(encode)
-    found = explain_case(case, encoder(model), backend)
+    model = Counting(FORWARD[case["objective"]])
+    found = explain_case(case, scorer_of(case, model), backend)
     assert_agrees(found, case)
     assert model.rows == found.evaluations <= found.asked
 
 
-@pytest.mark.parametrize("case", CLASS_CASES[1:4], ids=lambda c: f"{c['system']}-{c['data']}-{c['lambdas'][0]}")
+@pytest.mark.parametrize("case", [CLASS_CASES[1], *cases()[2:16:2]], ids=name_of)
 def test_traced_case_on_triton(case):
     assert_agrees(explain_case(case, backend="triton"), case)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.errors import BackendError
-from pysmdl.kernels import class_scores, compose, dispatch, distance_gains
+from pysmdl.kernels import class_scores, compose, dispatch, distance_gains, match_boxes
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
@@ -283,3 +283,72 @@ def test_class_scores_refuses_a_target_out_of_range():
     for backend in ("cpu", "reference"):
         with pytest.raises(ValueError, match="target 3 is out of range for 3 classes"):
             class_scores(torch.zeros(1, 3), torch.tensor([[3]], dtype=torch.int32), backend=backend)
+
+
+# match_boxes
+
+
+def box_inputs(rows=6, queries=65, classes=7, listed=3, dtype=torch.float32, device="cpu", seed=0):
+    rng = np.random.default_rng(seed)
+    corner, size = rng.uniform(0, 40, (rows, queries, 2)), rng.uniform(-2, 30, (rows, queries, 2))
+    boxes = np.concatenate((corner, corner + size), 2).astype(np.float32)
+    target = np.stack([[10, 12, 10 + 5 * b + 1, 40] for b in range(rows)]).astype(np.float32)
+    confidences = torch.from_numpy(rng.random((rows, queries, classes))).to(device, dtype)
+    labels = rng.integers(-1, classes, (rows, listed)).astype(np.int32)
+    mode = np.arange(rows, dtype=np.int32) % 3
+    boxes, target, labels, mode = (torch.from_numpy(each).to(device) for each in (boxes, target, labels, mode))
+    return boxes, confidences, target, labels, mode
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("queries", [1, 63, 64, 65, 300, 2000])
+def test_match_boxes(backend_device, queries, dtype):
+    backend, device = backend_device
+    given = box_inputs(queries=queries, dtype=dtype, device=device)
+    for floor in (0.0, 0.6):
+        out = match_boxes(*given, floor=floor, out=poisoned((6, 7), device=device), backend=backend)
+        torch.testing.assert_close(out, match_boxes(*given, floor=floor, backend="reference"), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [(0, (0.36, 0.9, 0.4)), (1, (0.4, 0.9, 0.4)), (2, (0.9, 0.9, 0.4))])
+def test_match_boxes_by_hand(backend_device, mode, wanted):
+    backend, device = backend_device
+    boxes = [[0, 0, 9, 10], [0, 0, 10, 3], [4, 4, 4, 9], [0, 0, 10, 9]]  # IoU 0.9, 0.3, no area, 0.9
+    confidences = [[0.4, 0.9], [1.0, 0.1], [1.0, 0.1], [0.4, 0.3]]
+    out = match_boxes(
+        torch.tensor([boxes], dtype=torch.float32, device=device),
+        torch.tensor([confidences], device=device),
+        torch.tensor([[0, 0, 10, 10]], dtype=torch.float32, device=device),
+        torch.tensor([[-1, 0]], dtype=torch.int32, device=device),
+        torch.tensor([mode], dtype=torch.int32, device=device),
+        backend=backend,
+    )[0].cpu()
+    np.testing.assert_allclose(out[:3], wanted, atol=1e-6)
+    assert out[3:].tolist() == boxes[0]  # the first of the equal ones
+
+
+def test_match_boxes_in_extremes(backend_device):
+    backend, device = backend_device
+    boxes, confidences, target, labels, mode = box_inputs(device=device)
+    labels[0] = -1  # no label: nothing matches but by IoU
+    target[1, 2:] = target[1, :2]  # a target without area
+    confidences[2, 5] = torch.nan
+    labels[2, 0], mode[2] = 0, 0
+    boxes[3, 7, 1] = torch.nan
+    out = match_boxes(boxes, confidences, target, labels, mode, backend=backend).cpu()
+    assert out[0, 0] == out[1, 0] == 0
+    assert out[2, 0].isnan()
+    assert out[3, 0].isnan()
+    assert out[4:, 0].isfinite().all()
+
+
+def test_match_boxes_refuses(backend_device):
+    backend, device = backend_device
+    boxes, confidences, target, labels, mode = box_inputs(device=device)
+    with pytest.raises(ValueError, match=r"boxes must be \[B, Q, 4\] with Q at least 1"):
+        match_boxes(boxes[:, :0], confidences[:, :0], target, labels, mode, backend=backend)
+    with pytest.raises(ValueError, match="confidences must be"):
+        match_boxes(boxes, confidences[:, 1:], target, labels, mode, backend=backend)
+    if device == "cpu" and backend != "triton":
+        with pytest.raises(ValueError, match="label 9 is out of range for 7 classes"):
+            match_boxes(boxes, confidences, target, torch.full_like(labels, 9), mode, backend=backend)

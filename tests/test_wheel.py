@@ -75,7 +75,7 @@ def test_stubs_match_the_extension():
     for name in dir(_C):
         if not name.startswith("__"):
             assert name in stubs, f"{name} is missing in _C.pyi"
-    for name in ("compose", "class_scores", "distance_gains"):
+    for name in ("compose", "class_scores", "distance_gains", "match_boxes"):
         arguments = stubs.split(f"def {name}(")[1].split(")")[0]
         in_stub = [part.split(":")[0].strip() for part in arguments.split(",") if part.strip()]
         in_binary = getattr(_C, name).__doc__.split("(")[1].split(")")[0]

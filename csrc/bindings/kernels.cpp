@@ -122,6 +122,41 @@ void distance_gains(py::handle distances_, py::handle nearest_, py::handle membe
          });
 }
 
+void match_boxes(py::handle boxes_, py::handle confidences_, py::handle target_, py::handle labels_, py::handle mode_,
+                 py::handle out_, float floor, int threads, [[maybe_unused]] uintptr_t stream) {
+  const Borrowed boxes = borrow(boxes_, "boxes"), confidences = borrow(confidences_, "confidences");
+  const Borrowed target = borrow(target_, "target"), labels = borrow(labels_, "labels"), mode = borrow(mode_, "mode");
+  const Borrowed out = borrow(out_, "out");
+  boxes.expect_dims(3), confidences.expect_dims(3), target.expect_dims(2), labels.expect_dims(2), mode.expect_dims(1), out.expect_dims(2);
+  boxes.expect_dtype(DType::f32), confidences.expect_float(), target.expect_dtype(DType::f32), out.expect_dtype(DType::f32);
+  labels.expect_dtype(DType::i32), mode.expect_dtype(DType::i32);
+  for (const Borrowed* tensor : {&boxes, &confidences, &target, &labels, &mode, &out}) tensor->expect_contiguous();
+  const int64_t batch = boxes.shape[0];
+  PYSMDL_CHECK(boxes.shape[1] > 0, "boxes must hold at least one prediction a row, got shape ", boxes.shape_text());
+  boxes.expect_size(2, 4, "x0, y0, x1, y1"), target.expect_size(1, 4, "x0, y0, x1, y1");
+  confidences.expect_size(0, batch, "the rows of boxes"), confidences.expect_size(1, boxes.shape[1], "the predictions of boxes");
+  target.expect_size(0, batch, "the rows of boxes"), labels.expect_size(0, batch, "the rows of boxes");
+  mode.expect_size(0, batch, "the rows of boxes"), out.expect_size(0, batch, "the rows of boxes");
+  out.expect_size(1, 7, "match, IoU, confidence, box");
+  for (const Borrowed* other : {&boxes, &confidences, &target, &labels, &mode}) other->expect_same_device(out);
+
+  MatchBoxesParams p{};
+  p.boxes = boxes.as<float>(), p.confidences = confidences.data, p.target = target.as<float>(), p.out = out.as<float>();
+  p.labels = labels.as<int32_t>(), p.mode = mode.as<int32_t>();
+  p.batch = batch, p.queries = boxes.shape[1], p.classes = confidences.shape[2], p.listed = labels.shape[1];
+  p.floor = floor, p.dtype = confidences.dtype;
+  if (out.device == DeviceKind::cpu) {
+    for (int64_t i = 0; i < p.batch * p.listed; ++i)
+      PYSMDL_CHECK(p.labels[i] < p.classes, "label ", p.labels[i], " is out of range for ", p.classes, " classes");
+  }
+  launch(out, [&] { cpu::match_boxes(p, threads); },
+         [&] {
+#ifdef PYSMDL_WITH_CUDA
+           cuda::match_boxes(p, out.device_id, reinterpret_cast<void*>(stream));
+#endif
+         });
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -132,6 +167,8 @@ void register_kernels(py::module_& m) {
         arg("stream") = 0);
   m.def("distance_gains", &distance_gains, arg("distances"), arg("nearest"), arg("members"), arg("candidates"),
         arg("out"), arg("stream") = 0);
+  m.def("match_boxes", &match_boxes, arg("boxes"), arg("confidences"), arg("target"), arg("labels"), arg("mode"),
+        arg("out"), arg("floor"), arg("threads"), arg("stream") = 0);
 }
 
 }  // namespace pysmdl

@@ -48,10 +48,51 @@ struct DistanceGainsParams {
   int64_t regions, member_count, candidate_count;
 };
 
+// The prediction of each row that matches a target box best. out[b] = (match, IoU, confidence, x0, y0, x1, y1).
+struct MatchBoxesParams {
+  const float* boxes;          // [batch, queries, 4], contiguous, xyxy
+  const void* confidences;     // [batch, queries, classes], contiguous
+  const float* target;         // [batch, 4]
+  const int32_t* labels;       // [batch, listed]; negative entries are skipped
+  const int32_t* mode;         // [batch]: a MatchMode
+  float* out;                  // [batch, 7]
+  int64_t batch, queries, classes, listed;
+  float floor;                 // confidences at or below it count as 0
+  DType dtype;                 // of the confidences
+};
+
+enum MatchMode : int32_t { kObject = 0, kClass = 1, kIou = 2 };
+
+#ifdef __CUDACC__
+#define PYSMDL_HOST_DEVICE __host__ __device__
+#else
+#define PYSMDL_HOST_DEVICE
+#endif
+
+// Intersection over union of two xyxy boxes; 0 where either has no area, NaN where the first holds one.
+PYSMDL_HOST_DEVICE inline float box_iou(const float* a, const float* b) {
+  const float sound = a[0] + a[1] + a[2] + a[3];
+  if (sound != sound) return sound;
+  const float width = (a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
+  const float height = (a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
+  const float area_a = (a[2] - a[0]) * (a[3] - a[1]), area_b = (b[2] - b[0]) * (b[3] - b[1]);
+  const bool real = a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1];
+  if (!real || width <= 0 || height <= 0) return 0.0f;
+  const float inside = width * height;
+  return inside / (area_a + area_b - inside);
+}
+
+// How well one prediction matches, by mode.
+PYSMDL_HOST_DEVICE inline float match_value(int32_t mode, float iou, float confidence) {
+  if (mode == kIou) return iou;
+  return mode == kClass ? (iou > 0.5f ? confidence : 0.0f) : iou * confidence;
+}
+
 namespace cpu {
 void compose(const ComposeParams& params, int threads);
 void class_scores(const ClassScoresParams& params, int threads);
 void distance_gains(const DistanceGainsParams& params);
+void match_boxes(const MatchBoxesParams& params, int threads);
 }  // namespace cpu
 
 #ifdef PYSMDL_WITH_CUDA
@@ -60,6 +101,7 @@ namespace cuda {
 void compose(const ComposeParams& params, int device, void* stream);
 void class_scores(const ClassScoresParams& params, int device, void* stream);
 void distance_gains(const DistanceGainsParams& params, int device, void* stream);
+void match_boxes(const MatchBoxesParams& params, int device, void* stream);
 }  // namespace cuda
 #endif
 

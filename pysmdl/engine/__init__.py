@@ -10,14 +10,13 @@ from typing import Any
 
 from pysmdl.config import EngineConfig
 from pysmdl.engine.pool import Kind
-from pysmdl.engine.request import Item, Plan, Request
+from pysmdl.engine.request import Item, Plan, Probe, Request
 from pysmdl.engine.runner import Answer, Runner
 from pysmdl.engine.scheduler import Scheduler
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.progress import Progress
-from pysmdl.result import Explanation
 
-__all__ = ["Engine", "Item", "Plan"]
+__all__ = ["Engine", "Item", "Plan", "Probe"]
 
 log = logging.getLogger("pysmdl")
 
@@ -31,6 +30,7 @@ class Engine:
         config: Speed and memory.
         progress: Told after each batch.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        make: Makes an input's request.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Engine:
         config: EngineConfig,
         progress: Callable[[Progress], None] | None = None,
         on_error: str = "raise",
+        make: Callable[[Item, Plan, int], Request] = Request,
     ) -> None:
         if on_error not in ("raise", "skip"):
             raise one_of("on_error", on_error, ("raise", "skip"))
@@ -47,12 +48,12 @@ class Engine:
         self.plan, self.prepare, self.config, self.on_error = plan, prepare, config, on_error
         self.runner = Runner(plan.scorer, config, plan.objective.confidence_form if uses_confidence else None)
         self.scheduler = Scheduler(lambda request: Kind.of(request.item), alone=config.deterministic)
-        self._progress = progress
+        self._progress, self._make = progress, make
         self._state = Progress(started=time.perf_counter())
         self._errors: list[Exception] = []
         self._given = 0
 
-    def run(self, inputs: Iterable[Any]) -> Iterator[Explanation]:
+    def run(self, inputs: Iterable[Any]) -> Iterator[Any]:
         """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
         source = iter(inputs)
         try:
@@ -64,7 +65,7 @@ class Engine:
         if self._errors and self.on_error == "raise":
             raise self._errors[0]
 
-    def _loop(self, source: Iterator[Any]) -> Iterator[Explanation]:
+    def _loop(self, source: Iterator[Any]) -> Iterator[Any]:
         for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
             answer = slot.collect()
             if answer is not None:
@@ -86,7 +87,7 @@ class Engine:
                 return
             try:
                 self._given += 1
-                request = Request(self.prepare(given), self.plan, self._given - 1)
+                request = self._make(self.prepare(given), self.plan, self._given - 1)
             except Exception as error:
                 self._fail(error)
                 return
@@ -95,7 +96,7 @@ class Engine:
             self._state.expected += self.plan.rows(request.n)
             self._state.inputs += 1
 
-    def _complete(self, answer: Answer) -> Iterator[Explanation]:
+    def _complete(self, answer: Answer) -> Iterator[Any]:
         for request, error in answer.failed:
             if request in self.scheduler.live:
                 self.scheduler.drop(request)
@@ -108,8 +109,7 @@ class Engine:
             self._progress(self._state.now())
         for request in done:
             self.runner.drop(request)
-            assert request.explanation is not None
-            yield request.explanation
+            yield request.result
 
     def _fail(self, error: Exception, request: Request | None = None) -> None:
         if request is not None and request.answered and isinstance(error, ScorerError):

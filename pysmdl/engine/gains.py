@@ -17,7 +17,7 @@ class GainRecord:
 
     def add(self, ask: Ask, found: Evaluation) -> None:
         """Keep a round if it scored candidates on a base that is the last one grown by one region."""
-        if ask.free or ask.complement or ask.subsets is not None:
+        if ask.free or ask.score_only or ask.complement or ask.subsets is not None:
             return
         if self._rounds:
             base, candidates, _ = self._rounds[-1]

@@ -18,9 +18,9 @@ from pysmdl.objective import Objective
 from pysmdl.objective.effectiveness import Effectiveness
 from pysmdl.result import Explanation
 from pysmdl.scorers.base import Scorer
-from pysmdl.search import Search
+from pysmdl.search import Search, Task
 from pysmdl.subsets import subset_cache
-from pysmdl.types import Ask, Evaluation, Floats, Ints, Reading, Regions
+from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions
 
 Waiting = Generator[int, None, Any]
 """A stage of a request's life: yields how many of its subsets must be known before it can go on."""
@@ -35,6 +35,8 @@ class Plan:
     search: Search
     k: int | None = None
     evaluations: int | None = None
+    seed: int = 0
+    until: str | None = None
     backend: str = "auto"
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -56,7 +58,7 @@ class Item:
     target: NDArray[Any]
     id: str | None = None
     pixels: NDArray[np.uint8] | None = None
-    describe: Any = None  # the target as the result shows it, where it is no class index
+    described: Any = None  # the target as the result shows it, where the caller's own form says more than the row
 
 
 class Request:
@@ -71,7 +73,7 @@ class Request:
         self.values: Floats = np.empty((0, 0), np.float32)  # by subset id
         self.sent = self.answered = 0
         self.asked = 0
-        self.explanation: Explanation | None = None
+        self.result: Any = None  # an Explanation, once it is done
         self._feature_ids = np.empty(0, np.int32)  # subsets whose features are wanted, and what was given
         self._features: Floats | None = None
         self._effectiveness: Effectiveness | None = None
@@ -125,16 +127,20 @@ class Request:
             while self.answered >= self._needed:
                 self._needed = next(self._life)
         except StopIteration as done:
-            self.explanation = done.value
+            self.result = done.value
 
     # Its own life: resolve the target, search, measure the curves, explain.
 
-    def _live(self) -> Generator[int, None, Explanation]:
+    def _live(self) -> Generator[int, None, Any]:
         if self.plan.scorer.unresolved(self.target):
             yield from self._resolve_target()
-        order, notes = yield from self._search()
+        order, notes, attribution = yield from self._search()
         yield from self._measure_curves(order)
-        return self._explain(order, notes)
+        if self.plan.until == "decided":
+            order = self._until_decided(order)
+        explanation = self._explain(order, notes)
+        explanation.attribution = attribution
+        return explanation
 
     def _resolve_target(self) -> Waiting:
         ids = self._feature_ids = self.cache.intern(bitrows.full(self.n)[None])
@@ -143,22 +149,28 @@ class Request:
         self.target = self.plan.scorer.resolve(self.target, self._read(ids), self._features)
         self._feature_ids, self._features = np.empty(0, np.int32), None
 
-    def _search(self) -> Generator[int, None, tuple[Ints, dict[str, Any]]]:
-        rounds = self.plan.search.start(self.n, self.k)
+    def _search(self) -> Generator[int, None, tuple[Ints, dict[str, Any], Floats | None]]:
+        rounds = self.plan.search.start(Task(self.n, self.k, self.plan.evaluations, self.plan.seed))
         found: Any = None  # what starts a generator
         while True:
             try:
                 ask = rounds.send(found)
             except StopIteration as done:
-                return np.array(done.value.order, np.int32), dict(done.value.notes)
+                ranking = done.value
+                return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
+            if self._decided(ask):
+                return np.array(ask.front[: self.k], np.int32), {"stopped": "decided"}, None
             if not self._affordable(ask):
-                return np.array(ask.so_far[: self.k], np.int32), {"stopped": "budget"}
+                return np.array(ask.so_far[: self.k], np.int32), {"stopped": "budget"}, None
             self._ask = ask
             found = yield from self._evaluate(ask)
             self._gains.add(ask, found)
 
     def _evaluate(self, ask: Ask) -> Generator[int, None, Evaluation]:
         objective, known = self.plan.objective, len(self.cache)
+        if ask.score_only:
+            score = (yield from self._answers(ask.rows(self.n)))["score"]
+            return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
         kept = removed = effectiveness = None
         if not ask.free:
             rows = ask.rows(self.n)
@@ -173,6 +185,15 @@ class Request:
         if objective.needs("regions"):
             effectiveness = self._distances().of(ask, self.n)
         return objective.evaluate(kept, removed, effectiveness)
+
+    def _answers(self, rows: Ints) -> Generator[int, None, Reading]:
+        """What the scorer says of these rows; waits for those that are new."""
+        known = len(self.cache)
+        ids = self.cache.intern(rows)
+        self.asked += len(rows)
+        if len(self.cache) > known:
+            yield len(self.cache)
+        return self._read(ids)
 
     def _measure_curves(self, order: Ints) -> Waiting:
         rows = bitrows.prefixes(order, self.n)
@@ -208,7 +229,20 @@ class Request:
             self._effectiveness = Effectiveness(features, self.plan.backend)
         return self._effectiveness
 
-    # The budget.
+    # Ends before all k regions are ordered: the decision, the budget.
+
+    def _decided(self, ask: Ask) -> bool:
+        """Whether what is settled in front already gives the decision by itself, as far as that is known."""
+        if self.plan.until != "decided" or not ask.front:
+            return False
+        row = bitrows.of(np.array(ask.front, np.int32), self.n)[None]
+        ids = self.cache.find(row)
+        return bool(0 <= ids[0] < self.answered and self._read(ids)["decided"][0])
+
+    def _until_decided(self, order: Ints) -> Ints:
+        """The order up to the first prefix that gives the decision; all of it where none does."""
+        decided = self._read_known(bitrows.prefixes(order, self.n))["decided"][1:]
+        return order[: int(decided.argmax()) + 1] if decided.any() else order
 
     def _check_budget(self) -> None:
         least = 2 * self.n if self.k == self.n else 2 * (self.k + 1)
@@ -225,8 +259,8 @@ class Request:
         if self.plan.evaluations is None or ask.free:
             return True
         rows = ask.rows(self.n)
-        views = [rows] if self.plan.objective.needs("kept") else []
-        if self.plan.objective.needs("removed"):
+        views = [rows] if self.plan.objective.needs("kept") or ask.score_only else []
+        if self.plan.objective.needs("removed") and not ask.score_only:
             views.append(bitrows.complement(rows, self.n))
         new = sum(int((self.cache.find(view) < 0).sum()) for view in views)
         if self.plan.objective.needs("regions") and not len(self._feature_ids):
@@ -257,7 +291,7 @@ class Request:
         found = self.plan.objective.evaluate(kept, removed, effectiveness)
         count, compared, largest = self._gains.violations(float(found.total[0]) if len(found.total) else np.nan)
         areas = self.item.regions.areas()
-        target = self.item.describe if self.item.describe is not None else _plain_target(self.target)
+        target = self.plan.scorer.describe(self.target) if self.item.described is None else self.item.described
         shown = ("score", "traced", "decided", "confidence", "top")
         return Explanation(
             order=order.astype(np.int64),
@@ -281,7 +315,7 @@ class Request:
             id=self.item.id,
             index=self.index,
             pixels=self.item.pixels,
-            reading={name: values for name, values in kept.items() if name not in shown},
+            reading={name: np.stack((kept[name], removed[name])) for name in kept if name not in shown},
         )
 
     def _read_known(self, rows: Ints) -> Reading:
@@ -294,11 +328,21 @@ class Request:
         return {name: np.where(known.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for name, v in reading.items()}
 
 
+class Probe(Request):
+    """The target score of given subsets of one input; its result is (scores [a], the target as resolved)."""
+
+    def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
+        self._member = member
+        super().__init__(item, plan, index)
+
+    def _live(self) -> Generator[int, None, Any]:
+        if self.plan.scorer.unresolved(self.target):
+            yield from self._resolve_target()
+        reading = yield from self._answers(bitrows.pack(self._member))
+        return reading["score"], self.target
+
+
 def _predicted(kept: Reading, removed: Reading) -> NDArray[np.int64] | None:
     if "top" not in kept:
         return None
     return np.nan_to_num(np.stack((kept["top"], removed["top"])), nan=-1).astype(np.int64)
-
-
-def _plain_target(target: NDArray[Any]) -> Any:
-    return int(target[0]) if target.dtype.kind in "iu" else target.tolist()

@@ -76,9 +76,8 @@ class Runner:
         device, count = self.scorer.device, len(batch)
         rows = np.concatenate([part.request.cache.rows(part.start, part.stop) for part in batch.parts])
         source = np.repeat([self._places[part.request] for part in batch.parts], [len(part) for part in batch.parts])
-        targets = np.repeat(
-            _rectangular([part.request.target for part in batch.parts]), [len(part) for part in batch.parts], axis=0
-        )
+        targets = self.scorer.stack([part.request.target for part in batch.parts])
+        targets = np.repeat(targets, [len(part) for part in batch.parts], axis=0)
         padding = len(buffer) - count
         if padding:
             rows = np.pad(rows, ((0, padding), (0, 0)))
@@ -160,14 +159,6 @@ class Slot:
             size = max(count, self._runner.room(kind))
             self._buffers[kind] = torch.empty((size, *kind.shape), dtype=kind.dtype, device=self._runner.scorer.device)
         return self._buffers[kind][:count]
-
-
-def _rectangular(targets: list[NDArray[Any]]) -> NDArray[Any]:
-    """Targets of different lengths as one array; the shorter ones repeat their last entry, which nobody reads."""
-    longest = max(len(target) for target in targets)
-    return np.stack(
-        [np.pad(target, (0, longest - len(target)), mode="edge") if len(target) else target for target in targets]
-    )
 
 
 def _pieces(batch: Batch, rows: int) -> list[Batch]:

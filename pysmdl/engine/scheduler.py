@@ -67,7 +67,7 @@ class Scheduler:
         for part, given in zip(batch.parts, features, strict=True):
             if part.request in self.live:  # else it failed while these rows were under way
                 part.request.complete(values[first : first + len(part)], given)
-                if part.request.explanation is not None:
+                if part.request.result is not None:
                     del self.live[part.request]
                     done.append(part.request)
             first += len(part)

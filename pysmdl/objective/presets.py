@@ -69,7 +69,30 @@ def _class(name: str, conf: float, eff: float, cons: float, coll: float, confide
     return Objective(name, "class", CLASS_TERMS, weights, confidence_form)
 
 
-OBJECTIVES = {"smdl": smdl, "lima": lima}
+def vps(clue: float = 1.0, collaboration: float = 1.0) -> Objective:
+    """VPS's set function (CVPR 2025, equation 7) over the match of a box, g = IoU x confidence or what its mode says.
+
+    Args:
+        clue: Weight of g with the subset kept.
+        collaboration: Weight of 1 - g with the subset removed.
+    """
+    terms = (Term("clue", "kept", _score), Term("collaboration", "removed", _drop))
+    return Objective("vps", "box", terms, {"clue": clue, "collaboration": collaboration})
+
+
+def eagle(insight: float = 1.0, necessity: float = 1.0) -> Objective:
+    """EAGLE's set function (CVPR 2026) over the mean probability of the chosen tokens.
+
+    Args:
+        insight: Weight of that mean with the subset kept (sufficiency).
+        necessity: Weight of 1 minus that mean with the subset removed.
+    """
+    terms = (Term("insight", "kept", _score), Term("necessity", "removed", _drop))
+    return Objective("eagle", "tokens", terms, {"insight": insight, "necessity": necessity})
+
+
+OBJECTIVES = {"smdl": smdl, "lima": lima, "vps": vps, "eagle": eagle}
+DEFAULTS = {"class": lima, "box": vps, "tokens": eagle}  # by what a scorer gives
 
 
 def resolve(objective: str | Objective) -> Objective:

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scorer, Wanted, input_spec
 from pysmdl.scorers.classification import Classifier, Encoder, Similarity
+from pysmdl.scorers.detection import Detector
+from pysmdl.scorers.generation import TokenScorer
 
-__all__ = ["InputSpec", "Outputs", "Scorer", "Wanted", "classifier", "encoder", "resolve"]
+__all__ = ["InputSpec", "Outputs", "Scorer", "Wanted", "classifier", "detector", "encoder", "resolve", "tokens"]
 
 
 def classifier(
@@ -49,6 +51,36 @@ def encoder(
     """
     spec = input_spec(**input)
     return Similarity(forward, spec, device) if prototypes is None else Encoder(forward, prototypes, spec, device)
+
+
+def detector(
+    forward: Forward,
+    confidence_floor: float = 0.0,
+    *,
+    decided_at: float = 0.5,
+    device: str | torch.device | None = None,
+    **input: Any,
+) -> Detector:
+    """A detector or a grounding model; targets are :class:`pysmdl.Box` (VPS).
+
+    Args:
+        forward: Batch [B, C, H, W] to boxes [B, Q, 4], x0, y0, x1, y1 in the pixels of the model's input, and
+            confidences [B, Q, K]; or to a list with a pair ([q, 4], [q, K]) for each row.
+        confidence_floor: Confidences at or below it count as 0.
+        decided_at: The decision stands where a box has IoU above 0.5 and confidence above this.
+        device, **input: As in :func:`classifier`.
+    """
+    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device)
+
+
+def tokens(forward: Forward, *, device: str | torch.device | None = None, **input: Any) -> TokenScorer:
+    """A model that generates text about the input, teacher-forced; targets are :class:`pysmdl.Tokens` (EAGLE).
+
+    Args:
+        forward: Batch [B, C, H, W] to logits [B, T, K] at the T positions of the answer generated on the full input.
+        device, **input: As in :func:`classifier`.
+    """
+    return TokenScorer(forward, input_spec(**input), device)
 
 
 def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:

@@ -20,6 +20,7 @@ from pysmdl.images import Pixels
 from pysmdl.types import Floats, Reading
 
 Forward = Callable[[Tensor], Any]
+Scale = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class InputSpec:
         if array.shape[2] == 1:
             array = np.repeat(array, 3, axis=2)
         return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
+
+    def scale(self, pixels: Pixels) -> Scale:
+        """Width and height of the model's input over the image's."""
+        height, width = self.size or pixels.shape[:2]
+        return width / pixels.shape[1], height / pixels.shape[0]
 
     def black(self) -> Tensor:
         """Pixel value 0 before normalisation, in model space. [C or 1, 1, 1]."""
@@ -159,8 +165,16 @@ class Scorer(ABC):
         self.dtype = input.dtype or dtype_of(forward)
 
     @abstractmethod
-    def encode(self, target: Any, trace: Sequence[Any]) -> NDArray[Any]:
-        """A target, and others traced along, as one row of numbers [t] that travels with the batch."""
+    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
+        """A target, and others traced along, as one row of numbers [t] that travels with the batch.
+
+        `scale`: width and height of the model's input over those of the given image.
+        """
+
+    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Targets of several inputs as one array; shorter ones repeat their last entry, which nobody reads."""
+        longest = max(len(target) for target in targets)
+        return np.stack([np.pad(target, (0, longest - len(target)), mode="edge") for target in targets])
 
     def check(self, targets: NDArray[Any]) -> None:  # noqa: B027
         """Raise ValueError where targets [B, t] are out of the range that the model's answers have shown."""
@@ -172,6 +186,10 @@ class Scorer(ABC):
     @abstractmethod
     def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
         """The target, given the reading of the full input."""
+
+    @abstractmethod
+    def describe(self, target: NDArray[Any]) -> Any:
+        """The target as results show it."""
 
     @abstractmethod
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import class_scores
-from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scorer, Wanted
+from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scale, Scorer, Wanted
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input
@@ -23,7 +23,7 @@ class ClassScorer(Scorer):
 
     classes: int | None = None  # known where the model's shape says so
 
-    def encode(self, target: Any, trace: Sequence[Any]) -> NDArray[Any]:
+    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         named = [TOP if each is None or each == "predicted" else self._class(each) for each in (target, *trace)]
         return np.array(named, np.int32)
 
@@ -47,6 +47,9 @@ class ClassScorer(Scorer):
             "traced": values[:, 2:],
             "decided": decided,
         }
+
+    def describe(self, target: NDArray[Any]) -> Any:
+        return int(target[0])
 
     def _class(self, target: Any) -> int:
         if isinstance(target, bool) or not isinstance(target, (int, np.integer)):
@@ -117,18 +120,18 @@ class Similarity(Scorer):
 
     has_features = True
 
-    def encode(self, target: Any, trace: Sequence[Any]) -> NDArray[Any]:
+    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if trace:
             raise ValueError("an encoder without prototypes has no classes to trace along")
         if target is None:
-            return np.zeros(0, np.float32)
+            return np.array([np.nan], np.float32)  # the input's own features, still to be seen
         vector = np.asarray(target.detach().cpu() if isinstance(target, Tensor) else target, np.float32)
         if vector.ndim != 1:
             raise ValueError(f"target must be features [D] or None for the input's own; got shape {list(vector.shape)}")
         return vector
 
     def unresolved(self, target: NDArray[Any]) -> bool:
-        return target.size == 0
+        return bool(np.isnan(target[0]))
 
     def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
         if features is None:
@@ -138,16 +141,18 @@ class Similarity(Scorer):
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         features = self.call(self.forward, batch, 2, "the encoder").float()
-        if targets.shape[1] == 0:  # the full input, whose features become the target
-            cosine = torch.ones(len(batch), device=batch.device)
-        else:
-            cosine = torch.nn.functional.cosine_similarity(features, targets, dim=1)
+        own = targets[:, 0].isnan()  # the full input, whose features become the target
+        goal = torch.where(own[:, None], features, targets)
+        cosine = torch.where(own, 1, torch.nn.functional.cosine_similarity(features, goal, dim=1))
         nothing = torch.zeros_like(cosine)
         values = torch.stack((nothing, nothing, cosine), dim=1)
         return Outputs(values, None if wanted.features is None else features[wanted.features])
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         return {"score": values[:, 2], "traced": values[:, 2:], "decided": np.zeros(len(values), np.float32)}
+
+    def describe(self, target: NDArray[Any]) -> Any:
+        return target.tolist()
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

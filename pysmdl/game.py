@@ -1,0 +1,59 @@
+"""The set function itself, as a callable from coalitions to values: for shapiq, for metrics, for your own study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.explainer import Explainer
+from pysmdl.types import Bools
+
+
+class Game:
+    """The target score of an input with some regions kept, over any subsets; evaluated in batches, each subset once.
+
+    Follows shapiq's protocol: called with a bool matrix [n_coalitions, n_players], gives [n_coalitions] values.
+
+    Args:
+        image, model, target: As in :func:`pysmdl.explain`.
+        normalize: Subtract the value of the empty coalition.
+        **settings: regions, baseline, batch_size, device, config, as in :func:`pysmdl.explain`.
+
+    Attributes:
+        n_players: Number of regions.
+        empty_value, grand_value: Target score with nothing and with everything kept.
+        labels: Region of each grid point.
+        evaluations: Distinct rows the model has seen.
+    """
+
+    def __init__(self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Any) -> None:
+        self._explainer = Explainer(model, **settings)
+        self._item = self._explainer.prepare({"image": image, "target": target})
+        self.labels, self.n_players = self._item.regions.labels, self._item.regions.n
+        self.evaluations = 0
+        self._values: dict[bytes, float] = {}
+        ends = np.repeat([[False], [True]], self.n_players, axis=1)
+        self.empty_value, self.grand_value = (float(value) for value in self._evaluate(ends))
+        self.normalization_value = self.empty_value if normalize else 0.0
+
+    def __call__(self, coalitions: Bools) -> NDArray[np.float64]:
+        """Values of coalitions [n_coalitions, n_players] (or one, [n_players]).
+
+        Raises:
+            ValueError: another number of players.
+        """
+        member = np.atleast_2d(np.asarray(coalitions, bool))
+        if member.shape[1] != self.n_players:
+            raise ValueError(f"coalitions must have {self.n_players} players; got {list(member.shape)}")
+        return self._evaluate(member) - self.normalization_value
+
+    def _evaluate(self, member: Bools) -> NDArray[np.float64]:
+        keys = [row.tobytes() for row in np.packbits(member, axis=1)]
+        new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
+        if new:
+            found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))
+            self.evaluations += len(new)
+            self._values |= dict(zip(new, found.tolist(), strict=True))
+        return np.array([self._values[key] for key in keys])
