@@ -85,6 +85,8 @@ class Scenes:
         rng = self.rng
         index = int(rng.integers(len(self.targets))) if index is None else index
         image = self._background().astype(np.float32)
+        if self.varied and rng.random() < 0.4:  # two photographs in one: few photographs, many backgrounds
+            image += np.float32(rng.uniform(0.2, 0.8)) * (self._background() - image)
         side = int(rng.integers(26, 41))
         top, left = int(rng.integers(0, SIZE - side + 1)), int(rng.integers(0, SIZE - side + 1))
         wide = int(side * rng.uniform(0.75, 1)) if self.varied else side

@@ -15,7 +15,16 @@ from pysmdl.kernels.dispatch import BACKENDS, backends_for, pick
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BACKENDS", "MATCH_MODES", "backends_for", "class_scores", "compose", "distance_gains", "match_boxes"]
+__all__ = [
+    "BACKENDS",
+    "MATCH_MODES",
+    "backends_for",
+    "class_scores",
+    "compose",
+    "distance_gains",
+    "match_boxes",
+    "varlen_attention",
+]
 
 MATCH_MODES = ("object", "cls", "iou")
 """What match_boxes maximises, by number: IoU x confidence, [IoU > 0.5] x confidence, IoU alone."""
@@ -221,6 +230,54 @@ def match_boxes(
     _same("device", boxes=boxes.device, confidences=confidences.device, target=target.device, labels=labels.device,
           mode=mode.device, out=out.device)  # fmt: skip
     pick("match_boxes", backend, out.device)(boxes, confidences, target, labels, mode, floor, out)
+    return out
+
+
+def varlen_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    offsets: Tensor,
+    *,
+    scale: float | None = None,
+    longest: int | None = None,
+    out: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Attention within each of many sequences packed end to end: block-diagonal, without a mask.
+
+        for s in sequences:
+            i = offsets[s] : offsets[s + 1]
+            out[i] = softmax(scale * q[i] @ k[i].T) @ v[i]       # for each head
+
+    Args:
+        q, k, v: Tokens of all sequences. [T, H, d], float32, float16 or bfloat16.
+        offsets: Where each sequence starts, and the end of the last. [S + 1], int32, ascending, no empty sequence.
+        scale: None: 1 / sqrt(d).
+        longest: Tokens of the longest sequence, where the caller knows it; saves a read from the device.
+        out: [T, H, d]; allocated when None.
+        backend: "auto", "cpu", "triton" or "reference".
+
+    Returns:
+        out.
+
+    Raises:
+        ValueError: shapes, dtypes or devices disagree.
+        BackendError: the named backend cannot run here.
+    """
+    if q.dim() != 3 or k.shape != q.shape or v.shape != q.shape:
+        raise ValueError(
+            f"q, k and v must share one shape [T, H, d]; got {list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
+        )
+    if out is None:
+        out = torch.empty_like(q, memory_format=torch.contiguous_format)
+    _same("dtype", q=q.dtype, k=k.dtype, v=v.dtype, out=out.dtype)
+    _same("dtype", offsets=offsets.dtype, index=torch.int32)
+    _same("device", q=q.device, k=k.device, v=v.device, offsets=offsets.device, out=out.device)
+    if longest is None:
+        longest = int(offsets.diff().max()) if offsets.numel() > 1 else 0
+    how = q.shape[2] ** -0.5 if scale is None else scale
+    pick("varlen_attention", backend, out.device)(q, k, v, offsets, longest, how, out)
     return out
 
 

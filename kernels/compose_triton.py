@@ -52,7 +52,8 @@ def compose_triton(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, so
         labels.flatten(1),
         out.detach().flatten(2),
     )
-    points, tile = x_.shape[2], 1024
+    points = x_.shape[2]
+    tile = 1024 if out.is_cuda else triton.next_power_of_2(points)  # interpreted, a program costs milliseconds
     _compose_kernel[(triton.cdiv(points, tile), rows.shape[0])](
         x_, baseline_, labels_, rows.contiguous(), source.contiguous(), out_,
         x_.shape[0], x_.shape[1], points, rows.shape[1],

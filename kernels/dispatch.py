@@ -45,6 +45,11 @@ def _op(name: str) -> dict[str, Impl]:
 
 
 OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains", "match_boxes")}
+OPS["varlen_attention"] = {
+    **_op("varlen_attention"),
+    "cpu": Impl(("cpu",), "reference", "varlen_attention_cpu"),  # torch's own fused attention, sequence by sequence
+}
+del OPS["varlen_attention"]["cuda"]  # attention is no place for a third kernel beside torch's and Triton's
 
 
 def interpreted() -> bool:
@@ -94,9 +99,9 @@ def _launcher(op: str, backend: str, device: str) -> Launcher:
         backend = _auto(device)
     if backend not in BACKENDS:
         raise one_of("backend", backend, ("auto", *BACKENDS))
-    reason = why_not(backend, device)
+    reason = why_not(backend, device) if backend in OPS[op] else f"{op} has no such implementation"
     if reason is not None:
-        here = [name for name, problem in backends_for(device).items() if problem is None]
+        here = [name for name, problem in backends_for(device).items() if problem is None and name in OPS[op]]
         raise BackendError(f"{op}: backend {backend!r} cannot run here: {reason}. Available: {', '.join(here)}.")
     return OPS[op][backend].load()
 

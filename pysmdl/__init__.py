@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pysmdl import regions, scorers, search
+    from pysmdl.compat import SubsetAttribution
     from pysmdl.config import EngineConfig
     from pysmdl.errors import PysmdlError
-    from pysmdl.explainer import Explainer, explain, explain_many
+    from pysmdl.explainer import Explainer, Step, explain, explain_many, explain_steps
     from pysmdl.game import Game
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, smdl, vps
@@ -28,11 +29,14 @@ __all__ = [
     "Game",
     "Objective",
     "PysmdlError",
+    "Step",
+    "SubsetAttribution",
     "Term",
     "Tokens",
     "eagle",
     "explain",
     "explain_many",
+    "explain_steps",
     "lima",
     "load",
     "regions",
@@ -50,11 +54,14 @@ _HOMES = {
     "Game": "game",
     "Objective": "objective",
     "PysmdlError": "errors",
+    "SubsetAttribution": "compat",
     "Term": "objective",
     "Tokens": "targets",
     "eagle": "objective.presets",
     "explain": "explainer",
     "explain_many": "explainer",
+    "explain_steps": "explainer",
+    "Step": "explainer",
     "lima": "objective.presets",
     "load": "result",
     "smdl": "objective.presets",

@@ -1,20 +1,48 @@
-"""The command line: `pysmdl explain`, `pysmdl demo` and `pysmdl env`."""
+"""The command line: `pysmdl explain | eval | demo | env`. Arguments here, work in pysmdl.commands."""
 
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console()
 err = Console(stderr=True)
+
+Images: TypeAlias = Annotated[list[Path], typer.Argument(help="Images.", show_default=False)]
+Model: TypeAlias = Annotated[
+    str, typer.Option(help="builtin:NAME, package.module:attribute, or a TorchScript or .pt2 file.")
+]
+Target: TypeAlias = Annotated[
+    int | None, typer.Option(help="Class to explain; the model's own top class if not given.")
+]
+BoxText: TypeAlias = Annotated[
+    str | None, typer.Option("--box", help="x0,y0,x1,y1 in the image's pixels, for detectors.")
+]
+Labels: TypeAlias = Annotated[list[int] | None, typer.Option("--label", help="Class of the box; several may be given.")]
+Regions: TypeAlias = Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT sets the count.")]
+Baseline: TypeAlias = Annotated[str, typer.Option(help="black, zero, mean or blur.")]
+Objective: TypeAlias = Annotated[
+    str | None, typer.Option(help="smdl, lima, vps, eagle; the scorer's own if not given.")
+]
+Count: TypeAlias = Annotated[int | None, typer.Option(help="Stop after this many regions.")]
+Budget: TypeAlias = Annotated[int | None, typer.Option(help="Budget of model evaluations an image.")]
+Mean: TypeAlias = Annotated[str | None, typer.Option(help="Normalisation, comma-separated; not for builtin models.")]
+Std: TypeAlias = Annotated[str | None, typer.Option(help="Likewise.")]
+Size: TypeAlias = Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")]
+Order: TypeAlias = Annotated[str | None, typer.Option("--channel-order", help="rgb or bgr.")]
+MaskAt: TypeAlias = Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")]
+Names: TypeAlias = Annotated[Path | None, typer.Option(help="Class names, one a line.")]
+BatchSize: TypeAlias = Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")]
+Device: TypeAlias = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Of the searches that draw samples.")]
 
 
 @app.callback()
@@ -36,7 +64,7 @@ def env() -> None:
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo")) -> None:
-    """Explain the images that ship with pysmdl, right and wrong predictions, with SMDL and LiMA."""
+    """Explain what ships with pysmdl: right and wrong predictions, and a detected face."""
     from pysmdl.demo import run
 
     run(folder, out)
@@ -44,130 +72,108 @@ def demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the pict
 
 @app.command()
 def explain(
-    images: Annotated[list[Path], typer.Argument(help="Images to explain.", show_default=False)],
-    model: Annotated[
-        str, typer.Option(help="builtin:NAME, package.module:attribute, or a TorchScript or .pt2 file.")
-    ] = "builtin:digits",
-    target: Annotated[
-        int | None, typer.Option(help="Class to explain; the model's own top class if not given.")
-    ] = None,
+    images: Images,
+    model: Model = "builtin:digits",
+    target: Target = None,
     trace: Annotated[list[int] | None, typer.Option(help="Other classes whose curves are wanted too.")] = None,
-    regions: Annotated[
-        str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT sets the count.")
-    ] = "slico",
-    baseline: Annotated[str, typer.Option(help="black, zero, mean or blur.")] = "black",
-    objective: Annotated[str | None, typer.Option(help="smdl or lima; lima fitted to the scorer if not given.")] = None,
-    search: Annotated[str, typer.Option(help="exact or bidirectional.")] = "bidirectional",
-    k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None,
-    evaluations: Annotated[int | None, typer.Option(help="Budget of model evaluations.")] = None,
-    save_to: Annotated[Path, typer.Option("--out", help="Folder for PNG, npz and JSON.")] = Path("explanations"),
-    mean: Annotated[str | None, typer.Option(help="Normalisation, comma-separated; not for builtin models.")] = None,
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    size: Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")] = None,
-    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
-    mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None,
-    names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None,
-    seed: Annotated[int, typer.Option(help="Of the searches that draw samples.")] = 0,
+    box: BoxText = None,
+    label: Labels = None,
+    regions: Regions = "slico",
+    baseline: Baseline = "black",
+    removal: Annotated[str, typer.Option(help="baseline, or token-drop for vision transformers.")] = "baseline",
+    objective: Objective = None,
+    search: Annotated[
+        str, typer.Option(help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
+    ] = "bidirectional",
+    k: Count = None,
+    evaluations: Budget = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for PNG, npz and JSON.")] = Path("explanations"),
+    mean: Mean = None,
+    std: Std = None,
+    size: Size = None,
+    channel_order: Order = None,
+    mask_at: MaskAt = None,
+    names: Names = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations and about how long.")
     ] = False,
 ) -> None:
     """Explain images: which regions carry the model's decision, in order."""
-    from pysmdl.errors import PysmdlError
+    from pysmdl import commands, loading
     from pysmdl.explainer import Explainer
-    from pysmdl.loading import class_names, load_model
+
+    with _errors():
+        scorer = loading.load_model(model, device, mean, std, size, channel_order, mask_at)
+        explainer = Explainer(
+            scorer, regions=regions, baseline=baseline, removal=removal, objective=objective, search=search,
+            trace=trace or (), k=k, evaluations=evaluations, batch_size=batch_size, seed=seed,
+        )  # fmt: skip
+        items = _items(images, loading.target(target, box, label))
+        if dry_run:
+            commands.estimate(explainer, items, out)
+        elif commands.explain(explainer, items, loading.class_names(model, names), folder, out) < len(images):
+            raise typer.Exit(1)
+
+
+@app.command(name="eval")
+def evaluate(
+    images: Images,
+    methods: Annotated[
+        str, typer.Option(help="Searches and methods, comma-separated; NAME:EVALUATIONS sets a budget.")
+    ] = "exact,bidirectional",
+    model: Model = "builtin:digits",
+    target: Target = None,
+    box: BoxText = None,
+    label: Labels = None,
+    regions: Regions = "slico",
+    baseline: Baseline = "black",
+    objective: Objective = None,
+    k: Count = None,
+    mufidelity: Annotated[int, typer.Option(help="Random subsets for MuFidelity, evaluated on top; 0: none.")] = 0,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the CSV and Parquet tables.")] = Path("evaluation"),
+    mean: Mean = None,
+    std: Std = None,
+    size: Size = None,
+    channel_order: Order = None,
+    mask_at: MaskAt = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare methods on images: every metric, with evaluations and seconds."""
+    from pysmdl import commands, loading
+    from pysmdl.evaluation import methods_named
+
+    with _errors():
+        scorer = loading.load_model(model, device, mean, std, size, channel_order, mask_at)
+        settings = {
+            "regions": regions, "baseline": baseline, "objective": objective, "k": k, "batch_size": batch_size,
+            "seed": seed,
+        }  # fmt: skip
+        items = _items(images, loading.target(target, box, label))
+        commands.evaluate(items, scorer, methods_named(methods.split(",")), folder, out, mufidelity, settings)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """A user's errors in one line and exit code 2; Ctrl-C as 130."""
+    from pysmdl.errors import PysmdlError
 
     try:
-        scorer = load_model(model, device, mean, std, size, channel_order, mask_at)
-        explainer = Explainer(
-            scorer, regions=regions, baseline=baseline, objective=objective, search=search, trace=trace or (), k=k,
-            evaluations=evaluations, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
-        known = class_names(model, names)
-        items = [{"image": path, "target": target, "id": str(path)} for path in images]
-        if dry_run:
-            _estimate(explainer, items)
-            return
-        done = _explain(explainer, items, known, save_to)
-    except (PysmdlError, ValueError, OSError) as error:
+        yield
+    except (PysmdlError, ValueError, TypeError, OSError) as error:
         err.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         err.print("stopped; what was settled is saved")
         raise typer.Exit(130) from None
-    if done < len(images):
-        raise typer.Exit(1)
 
 
-def _explain(explainer: Any, items: list[dict[str, Any]], names: tuple[str, ...] | None, folder: Path) -> int:
-    """Run, save as each is done, and print a table. Returns how many were explained."""
-    from pysmdl.plotting import NEARLY
-    from pysmdl.progress import bar
-
-    folder.mkdir(parents=True, exist_ok=True)
-    table = Table("image", "target", "says", "insertion", "deletion", "highest", "best", "rows", title="explanations")
-    stems = _stems([item["id"] for item in items])
-
-    def name(index: int) -> str:
-        return names[index] if names and 0 <= index < len(names) else str(index)
-
-    done = 0
-    try:
-        with bar() as report:
-            for found in explainer.run(items, report, on_error="skip"):
-                stem = folder / stems[found.index]
-                found.save(stem.with_suffix(".npz"))
-                stem.with_suffix(".json").write_text(found.to_json(indent=1) + "\n")
-                found.plot(names=names).savefig(stem.with_suffix(".png"), dpi=150)
-                said = int(found.predicted[1, 0])
-                best = found.best_step(NEARLY)
-                table.add_row(
-                    Path(found.id).name, name(found.target), name(said) if said >= 0 else "?",
-                    f"{found.insertion_auc:.3f}", f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}",
-                    f"{best} of {found.n}", str(found.evaluations),
-                )  # fmt: skip
-                done += 1
-    finally:
-        if done:
-            out.print(table)
-            out.print(f"{done} explained; pictures, arrays and JSON are in {folder}", highlight=False, soft_wrap=True)
-    return done
-
-
-def _stems(ids: list[str]) -> list[str]:
-    """A file name for each image; images of the same name in different folders get numbers."""
-    stems = [Path(each).stem for each in ids]
-    return [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]
-
-
-def _estimate(explainer: Any, items: list[dict[str, Any]]) -> None:
-    """Evaluations by the searches' own count, time by a forward pass of each image's shape."""
-    import torch
-
-    from pysmdl.scorers import Wanted
-
-    scorer, plan = explainer.scorer, explainer.plan
-    table = Table("image", "regions", "evaluations at most", "about")
-    total = 0.0
-    for given in items:
-        item = explainer.prepare(given)
-        n = item.regions.n
-        most = plan.rows(n)
-        batch = item.x.to(scorer.device).expand(min(8, most), *item.x.shape).contiguous()
-        targets = torch.from_numpy(item.target).to(scorer.device).expand(len(batch), -1).contiguous()
-        seconds = []
-        for _ in range(2):  # the first pass warms up
-            began = time.perf_counter()
-            with torch.no_grad():
-                scorer.score(batch, targets, Wanted()).values.cpu()
-            seconds.append(time.perf_counter() - began)
-        about = most * seconds[-1] / len(batch)
-        total += about
-        table.add_row(Path(given["id"]).name, str(n), str(most), f"{about:.1f} s")
-    out.print(table)
-    out.print(f"about {total:.0f} s in all on {scorer.device}, before the memo saves any", highlight=False)
+def _items(images: list[Path], target: Any) -> list[dict[str, Any]]:
+    return [{"image": path, "target": target, "id": str(path)} for path in images]
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pysmdl.errors import one_of
+
 
 @dataclass(frozen=True)
 class EngineConfig:
@@ -16,6 +18,10 @@ class EngineConfig:
         max_searches: Inputs in flight at once.
         slots: Batches in flight at once; None: 2 on a GPU, 1 on the CPU, where the model waits for nobody.
         memory_bytes: Bound for one composed batch.
+        precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
+            measured margin of what decides again in the model's own, so that the order is the same; for the searches
+            that support it.
+        graphs: Capture batches of graph-safe scorers in CUDA graphs.
     """
 
     batch_size: int | None = None
@@ -24,8 +30,12 @@ class EngineConfig:
     max_searches: int = 32
     slots: int | None = None
     memory_bytes: int = 1 << 28
+    precision: str = "model"
+    graphs: bool = True
 
     def __post_init__(self) -> None:
+        if self.precision not in ("model", "mixed"):
+            raise one_of("precision", self.precision, ("model", "mixed"))
         for name in ("batch_size", "max_searches", "slots", "memory_bytes"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):

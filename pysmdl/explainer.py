@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,17 +15,20 @@ from pysmdl import images
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Plan, Probe
 from pysmdl.errors import ImageError, one_of
+from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import DEFAULTS
 from pysmdl.objective.presets import resolve as resolve_objective
+from pysmdl.profiling import stage
 from pysmdl.progress import Report, reporting
 from pysmdl.regions import partition
+from pysmdl.regions.label_maps import snap_to_patches
 from pysmdl.removal import baseline_of
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
-from pysmdl.search import Search
-from pysmdl.search import resolve as resolve_search
+from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
+from pysmdl.search import SEARCHES, Search
 from pysmdl.targets import Box
 from pysmdl.types import Bools, Floats
 
@@ -41,6 +45,7 @@ class Explainer:
         *,
         regions: Any = "slico",
         baseline: Any = "black",
+        removal: str = "baseline",
         objective: str | Objective | None = None,
         search: str | Search = "bidirectional",
         trace: Sequence[Any] = (),
@@ -55,7 +60,11 @@ class Explainer:
         for name, value in (("k", k), ("evaluations", evaluations)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        if removal not in ("baseline", "token-drop"):
+            raise one_of("removal", removal, ("baseline", "token-drop"))
         self.scorer = resolve_scorer(model, device)
+        if removal == "token-drop":
+            self.scorer = token_drop_of(self.scorer)
         self.regions, self.baseline, self.trace, self.seed = regions, baseline, tuple(trace), seed
         self.config = config or EngineConfig()
         if batch_size is not None:
@@ -68,12 +77,17 @@ class Explainer:
             "search": found.name,
             **{f"search.{name}": value for name, value in found.parameters.items()},
             "baseline": baseline if isinstance(baseline, str) else "given",
+            "removal": "token-drop" if isinstance(self.scorer, TokenDropScorer) else "baseline",
             "seed": seed,
             "left_out": left_out,
         }
         if until not in (None, "decided"):
             raise one_of("until", until, ("decided", None))
-        self.plan = Plan(self.scorer, chosen, found, k, evaluations, seed, until, self.config.backend, notes)
+        mixed = self.config.precision == "mixed"
+        if mixed and not found.rechecks:
+            offered = [name for name, make in SEARCHES.items() if make().rechecks]
+            raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {found.name}')
+        self.plan = Plan(self.scorer, chosen, found, k, evaluations, seed, until, mixed, self.config.backend, notes)
 
     def run(
         self,
@@ -91,24 +105,49 @@ class Explainer:
         values, target = next(engine.run([item]))
         return values, replace(item, target=target)
 
+    @staticmethod
+    def as_dict(given: Any) -> Mapping[str, Any]:
+        """An item as a dict with image and whatever else it names."""
+        if isinstance(given, Mapping):
+            unknown = set(given) - {"image", "target", "id", "regions", "baseline"}
+            if unknown or "image" not in given:
+                raise ValueError(f"an item needs image and may have target, id, regions, baseline; got {sorted(given)}")
+            return given
+        if isinstance(given, tuple):
+            if len(given) != 2:
+                raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
+            return {"image": given[0], "target": given[1]}
+        return {"image": given}
+
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""
-        item = _as_dict(given)
-        image, target = item["image"], item.get("target")
+        item = self.as_dict(given)
+        given, target = item["image"], item.get("target")
         spec = self.scorer.input
-        if isinstance(image, Tensor):
-            x, pixels, scale = _checked(image), None, (1.0, 1.0)
+        if isinstance(given, Tensor):
+            x, pixels, scale = _checked(given), None, (1.0, 1.0)
             on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
         else:
-            pixels = images.load(image)
+            pixels = images.load(given)
             on_grid = spec.grid(pixels)
             x, scale = spec.normalise(on_grid), spec.scale(pixels)
-        regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
+        with stage("partition"):
+            regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
         x = x.detach().to(self.scorer.dtype)
+        tokens = image = None
+        if isinstance(self.scorer, TokenDropScorer):
+            image, computed = x, isinstance(item.get("regions", self.regions), str)
+            regions = snap_to_patches(regions, self.scorer.tower.patch) if computed else regions
+            x, tokens = self.scorer.tokens_of(x), self.scorer.labels_of(regions)
+            baseline = torch.zeros(1, dtype=x.dtype, device=x.device).expand(x.shape)  # nothing is painted over
+        else:
+            baseline = baseline_of(item.get("baseline", self.baseline), x, spec.black())
         return Item(
             x=x,
-            baseline=baseline_of(item.get("baseline", self.baseline), x, spec.black()),
-            regions=regions,
+            baseline=baseline,
+            regions=tokens or regions,
+            shown=regions,
+            image=image,
             target=self.scorer.encode(target, self.trace, scale),
             described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
@@ -137,9 +176,11 @@ def explain(
             masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
         baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
             :func:`pysmdl.removal.baseline_of`.
+        removal: "baseline", or "token-drop": leave an absent region's patches out of a vision transformer (a scorer of
+            :func:`pysmdl.scorers.token_drop`, or a classifier around such a model). There is no baseline then.
         objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
             the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
-        search: A name or a search of :mod:`pysmdl.search`.
+        search: A name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
         trace: Other classes whose curves are wanted too; "predicted" is the model's own top class.
         k: Stop after this many regions.
         evaluations: Budget of model evaluations, curves included.
@@ -160,6 +201,51 @@ def explain(
     """
     found = Explainer(model, **settings).run([{"image": image, "target": target}], progress)
     return next(found)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A region whose place in the order has been settled.
+
+    Attributes:
+        rank: Its place, from 0.
+        region: Which region.
+        insertion, deletion: Target score with the regions so far kept, and removed; NaN where not measured yet.
+        evaluations: Rows the model has seen by then.
+        seconds: Since the start.
+        explanation: The whole result, with the last step.
+    """
+
+    rank: int
+    region: int
+    insertion: float
+    deletion: float
+    evaluations: int
+    seconds: float
+    explanation: Explanation | None = None
+
+
+def explain_steps(image: Any, model: Any, target: Any = None, **settings: Any) -> Iterator[Step]:
+    """Explain one decision and yield each region as soon as its place is settled, the most important first.
+
+    Searches that fill the order from its start (exact, bidirectional, scoped ...) yield as they go; others at the end.
+    The last step carries the explanation. Arguments are those of :func:`explain`.
+    """
+    began = time.perf_counter()
+    explainer = Explainer(model, **settings)
+    engine = Engine(explainer.plan, explainer.prepare, explainer.config)
+    shown = 0
+    for done in engine.batches([{"image": image, "target": target}]):
+        for request in (*done, *engine.scheduler.live):
+            found = request.result
+            order = request.settled if found is None else tuple(found.order.tolist())
+            for rank in range(shown, len(order)):
+                insertion, deletion = request.view(order[: rank + 1])
+                last = found if rank == len(order) - 1 else None
+                seconds = time.perf_counter() - began
+                yield Step(rank, order[rank], insertion, deletion, request.evaluations, seconds, last)
+            shown = max(shown, len(order))
+    engine.raise_errors()
 
 
 def explain_many(
@@ -199,20 +285,6 @@ def _in_order(found: Iterator[Explanation]) -> Iterator[Explanation]:
             yield early.pop(turn)
             turn += 1
     yield from (early[index] for index in sorted(early))
-
-
-def _as_dict(given: Any) -> Mapping[str, Any]:
-    """An item as a dict with image and whatever else it names."""
-    if isinstance(given, Mapping):
-        unknown = set(given) - {"image", "target", "id", "regions", "baseline"}
-        if unknown or "image" not in given:
-            raise ValueError(f"an item needs image and may have target, id, regions, baseline; got {sorted(given)}")
-        return given
-    if isinstance(given, tuple):
-        if len(given) != 2:
-            raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
-        return {"image": given[0], "target": given[1]}
-    return {"image": given}
 
 
 def _checked(x: Tensor) -> Tensor:

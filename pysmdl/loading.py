@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.scorers import Scorer, classifier
+from pysmdl.targets import Box
 
 
 def load_model(
@@ -62,11 +63,24 @@ def load_model(
     return found
 
 
+def target(class_: int | None, box: str | None, labels: list[int] | None) -> int | Box | None:
+    """A target from what the command line says: a class, a box with its labels, or neither.
+
+    Raises:
+        ValueError: a class and a box, a box without labels or labels without a box.
+    """
+    if box is None and not labels:
+        return class_
+    if box is None or not labels or class_ is not None:
+        raise ValueError("give --target for a class, or --box together with --label for a detector")
+    return Box(_numbers("box", box), labels)
+
+
 def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
     """Names from a file, a line each; those of a built-in model; else None."""
     if file is not None:
         return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
-    if spec.startswith("builtin:"):
+    if spec == "builtin:digits":
         from pysmdl import builtin
 
         return builtin.CLASS_NAMES

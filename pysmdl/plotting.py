@@ -35,12 +35,13 @@ def figure(explanation: Explanation, pixels: Pixels | None = None, names: Sequen
         1,
         4,
         width_ratios=(1, 1, 1, 1.3),
-        gridspec_kw={"left": 0.01, "right": 0.99, "top": 0.9, "bottom": 0.15, "wspace": 0.12},
+        gridspec_kw={"left": 0.01, "right": 0.99, "top": 0.9, "bottom": 0.15, "wspace": 0.22},
     )
     size = (image.shape[0], image.shape[1])
     best = explanation.best_step(NEARLY)
 
     _picture(axes[0], image, _title(explanation, names))
+    _outline(axes[0], explanation)
     _picture(axes[1], image, "importance")
     axes[1].imshow(explanation.overlay(size), cmap="turbo", alpha=0.55, vmin=0, vmax=1)
     share = 100 * float(explanation.area[best])
@@ -86,14 +87,24 @@ def _picture(axes: Any, image: NDArray[np.uint8], title: str) -> None:
     axes.set_axis_off()
 
 
+def _outline(axes: Any, explanation: Explanation) -> None:
+    """The box that is explained, where a box is."""
+    if isinstance(explanation.target, dict) and "xyxy" in explanation.target:
+        from matplotlib.patches import Rectangle
+
+        x0, y0, x1, y1 = explanation.target["xyxy"]
+        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=GONE, linewidth=2))
+
+
 def _title(explanation: Explanation, names: Sequence[str] | None) -> str:
-    target = explanation.target
+    target, score = explanation.target, float(explanation.deletion[0])
     if not isinstance(target, int):
-        return "explained"
+        what = "this box" if isinstance(target, dict) and "xyxy" in target else "this answer"
+        return f"why {what}? {score:.2f}"
 
     def name(index: int) -> str:
         return names[index] if names is not None and 0 <= index < len(names) else f"class {index}"
 
-    title = f"why {name(target)}? {float(explanation.deletion[0]):.2f}"
+    title = f"why {name(target)}? {score:.2f}"
     said = int(explanation.predicted[1, 0]) if explanation.predicted is not None else target
     return title if said in (target, -1) else f"{title} (the model says {name(said)})"

@@ -7,14 +7,13 @@ Candidates are asked for in ascending region index and the choice is the strict 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import one_of
-from pysmdl.types import Ask, Floats, Ranking, Rounds
+from pysmdl.types import Ask, Evaluation, Floats, Ranking, Rounds
 
 FLOAT_NOISE = 1e-6  # what float32 can add to a gain by itself, per unit of F
 UNKNOWN = 1e30  # growth before any was seen: every gain is refreshed
@@ -30,8 +29,7 @@ def exact_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left and len(chosen) < k:
-        found = yield Ask(chosen, left, front=chosen, rest=rest)  # F(S + a) for each a left
-        best = int(found.total.argmax())
+        best, found = yield from best_of(Ask(chosen, left, front=chosen, rest=rest))  # F(S + a) for each a left
         rest = _by_score(left, found.total, but=best)
         chosen.append(left.pop(best))
     return Ranking(chosen)
@@ -48,16 +46,16 @@ def bidirectional_rounds(n: int, k: int, pending: int) -> Rounds:
     back: list[int] = []
     left = list(range(n))
     while len(left) > 1:
-        found = yield Ask(front, left, front=front, rest=left, back=back)
-        best = int(found.total.argmax())
+        ask = Ask(front, left, front=front, rest=left, back=back)
+        best, found = yield from best_of(ask)
         rest = _by_score(left, found.total, but=best)
         if len(left) > pending:
             with_back = yield Ask(back, left, free=True)  # only what needs no forward pass
-            looks = found.sum(instead=with_back)
-            listed = sorted(left[i] for i in np.argsort(looks, kind="stable")[:pending] if i != best)
+            worst = yield from lowest_of(ask, found, with_back, pending)
+            listed = sorted(left[i] for i in worst if i != best)
             front.append(left.pop(best))
-            found = yield Ask(back, listed, front=front, rest=rest, back=back)
-            back.append(listed[int(found.total.argmin())])
+            lowest, _ = yield from best_of(Ask(back, listed, front=front, rest=rest, back=back), sign=-1)
+            back.append(listed[lowest])
             left.remove(back[-1])
         else:
             front.append(left.pop(best))
@@ -74,8 +72,8 @@ def backward_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left:
-        found = yield Ask(back, left, complement=True, rest=rest, back=back)  # F(V - (back + a)) for each a left
-        best = int(found.total.argmax())
+        ask = Ask(back, left, complement=True, rest=rest, back=back)  # F(V - (back + a)) for each a left
+        best, found = yield from best_of(ask)
         rest = _by_score(left, -found.total, but=best)  # what hurts most to lose comes first
         back.append(left.pop(best))
     return Ranking(back[::-1][:k])
@@ -92,15 +90,14 @@ def forward_backward_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left:
-        found = yield Ask(chosen, left, front=chosen, rest=rest)
-        best = int(found.total.argmax())
+        best, found = yield from best_of(Ask(chosen, left, front=chosen, rest=rest))
         if all(view is None or view[best] == 0 for view in (found.insertion, found.deletion)):
             break
         rest = _by_score(left, found.total, but=best)
         chosen.append(left.pop(best))
     while left:
-        found = yield Ask(back, left, complement=True, front=chosen, rest=left, back=back)
-        back.append(left.pop(int(found.total.argmax())))
+        best, _ = yield from best_of(Ask(back, left, complement=True, front=chosen, rest=left, back=back))
+        back.append(left.pop(best))
     return Ranking([*chosen, *reversed(back)][:k])
 
 
@@ -116,17 +113,19 @@ def scoped_rounds(n: int, k: int, scope: int, update_step: int, pending: int) ->
     listed = list(range(n))
     while len(listed) > 1:
         whole = len(front) % update_step == 0
-        window = listed if whole else listed[:scope]
-        found = yield Ask(front, window, front=front, rest=listed, back=back)
+        ask = Ask(front, listed if whole else listed[:scope], front=front, rest=listed, back=back)
+        best, found = yield from best_of(ask)
         if whole:
-            listed = [listed[i] for i in np.argsort(-found.total, kind="stable")]
-        front.append(listed.pop(0 if whole else int(found.total.argmax())))
+            if found.exact is not None:  # every place in the list counts
+                found = yield ask.again(np.flatnonzero(~found.exact))
+            listed, best = [listed[i] for i in np.argsort(-found.total, kind="stable")], 0
+        front.append(listed.pop(best))
         if len(front) == 1 and listed:
             back.append(listed.pop())
         elif len(listed) > pending:
             tail = listed[-pending:]
-            found = yield Ask(back, tail, complement=True, front=front, rest=listed, back=back)
-            back.append(tail[int(found.total.argmax())])
+            best, _ = yield from best_of(Ask(back, tail, complement=True, front=front, rest=listed, back=back))
+            back.append(tail[best])
             listed.remove(back[-1])
     return Ranking([*front, *listed, *reversed(back)][:k])
 
@@ -142,8 +141,8 @@ def stochastic_rounds(n: int, k: int, epsilon: float, seed: int) -> Rounds:
     left = list(range(n))
     while left and len(chosen) < k:
         sample = np.sort(rng.choice(left, min(size, len(left)), replace=False)).tolist()
-        found = yield Ask(chosen, sample, front=chosen, rest=left)
-        chosen.append(sample[int(found.total.argmax())])
+        best, _ = yield from best_of(Ask(chosen, sample, front=chosen, rest=left))
+        chosen.append(sample[best])
         left.remove(chosen[-1])
     return Ranking(chosen)
 
@@ -193,6 +192,37 @@ def fixed_rounds(order: Sequence[int], k: int) -> Rounds:
     return Ranking(list(order)[:k])
 
 
+def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Evaluation]]:
+    """The first maximum of an ask (with sign -1 the first minimum), and what was found.
+
+    Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
+    until none is left that could change the choice.
+    """
+    found = yield ask
+    while True:
+        total = sign * found.total
+        best = int(total.argmax())
+        if found.exact is None:
+            return best, found
+        unsure = np.flatnonzero((total >= total[best] - found.margin) & ~found.exact)
+        if len(unsure) == 0:
+            return best, found
+        found = yield ask.again(unsure)
+
+
+def lowest_of(ask: Ask, found: Evaluation, instead: Evaluation, count: int) -> Generator[Ask, Evaluation, list[int]]:
+    """The `count` lowest of an ask with some terms taken from elsewhere, ties by place; as sure as :func:`best_of`."""
+    while True:
+        looks = found.sum(instead)
+        lowest: list[int] = np.argsort(looks, kind="stable")[:count].tolist()
+        if found.exact is None:
+            return lowest
+        unsure = np.flatnonzero((np.abs(looks - looks[lowest[-1]]) <= found.margin) & ~found.exact)
+        if len(unsure) == 0:
+            return lowest
+        found = yield ask.again(unsure)
+
+
 def _by_score(left: Sequence[int], total: Floats, but: int) -> list[int]:
     """The regions by descending score, without the one just chosen: the best guess for what is not settled."""
     return [left[i] for i in np.argsort(-total, kind="stable") if i != but]
@@ -224,22 +254,30 @@ class Search:
         start: A task to the running generator.
         asks: (n, k) to the number of subsets it asks for at most; times the views in use gives rows.
         parameters: What it was made with, for the record.
+        score_only: Whether it asks for target scores of kept subsets alone, not for F.
+        rechecks: Whether it asks again for what decides, where F is only known roughly.
     """
 
     name: str
     start: Callable[[Task], Rounds]
     asks: Callable[[int, int], int]
     parameters: dict[str, Any] = field(default_factory=dict)
+    score_only: bool = False
+    rechecks: bool = False
 
 
 def exact() -> Search:
     """Exact greedy: n(n + 1) evaluations with both views for a full order. The published search of SMDL, VPS, EAGLE."""
-    return Search("exact", lambda task: exact_rounds(task.n, task.k), lambda n, k: k * (2 * n - k + 1) // 2)
+    return Search(
+        "exact", lambda task: exact_rounds(task.n, task.k), lambda n, k: k * (2 * n - k + 1) // 2, rechecks=True
+    )
 
 
 def backward() -> Search:
     """Greedy elimination from the full input, n(n + 1) evaluations with both views. Runs in full, then cut to k."""
-    return Search("backward", lambda task: backward_rounds(task.n, task.k), lambda n, k: n * (n + 1) // 2)
+    return Search(
+        "backward", lambda task: backward_rounds(task.n, task.k), lambda n, k: n * (n + 1) // 2, rechecks=True
+    )
 
 
 def bidirectional(pending: int = 8) -> Search:
@@ -260,6 +298,7 @@ def bidirectional(pending: int = 8) -> Search:
         lambda task: bidirectional_rounds(task.n, task.k, pending),
         asks,
         {"pending": pending},
+        rechecks=True,
     )
 
 
@@ -269,6 +308,7 @@ def forward_backward() -> Search:
         "forward_backward",
         lambda task: forward_backward_rounds(task.n, task.k),
         lambda n, k: n * (n + 1) // 2 + n,  # one scan may be made in both directions
+        rechecks=True,
     )
 
 
@@ -300,6 +340,7 @@ def scoped(scope: int = 10, update_step: int = 5, pending: int = 8) -> Search:
         lambda task: scoped_rounds(task.n, task.k, scope, update_step, pending),
         asks,
         {"scope": scope, "update_step": update_step, "pending": pending},
+        rechecks=True,
     )
 
 
@@ -322,6 +363,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
         lambda task: stochastic_rounds(task.n, task.k, epsilon, task.seed if seed is None else seed),
         asks,
         {"epsilon": epsilon, "seed": seed},
+        rechecks=True,
     )
 
 
@@ -372,12 +414,3 @@ SEARCHES: dict[str, Callable[[], Search]] = {
     "lazy": lazy,
     "stochastic": stochastic,
 }
-
-
-def resolve(search: str | Search) -> Search:
-    """A search from its name, or as it is."""
-    if isinstance(search, Search):
-        return search
-    if search not in SEARCHES:
-        raise one_of("search", search, SEARCHES)
-    return SEARCHES[search]()

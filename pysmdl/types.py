@@ -6,6 +6,7 @@ Sizes: ``n`` regions, ``a`` subsets of one ask, ``W`` words of a bit row, ``V`` 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -51,11 +52,23 @@ class Ask:
         subsets: Any subsets instead of base and candidates, as bool membership [a, n].
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
+        recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
             promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
     """
 
-    __slots__ = ("back", "base", "candidates", "complement", "free", "front", "rest", "score_only", "subsets")
+    __slots__ = (
+        "back",
+        "base",
+        "candidates",
+        "complement",
+        "free",
+        "front",
+        "recheck",
+        "rest",
+        "score_only",
+        "subsets",
+    )
 
     def __init__(
         self,
@@ -75,6 +88,7 @@ class Ask:
         self.complement = complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
         self.free, self.score_only = free, score_only
+        self.recheck: Ints | None = None
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
 
     def rows(self, n: int) -> Ints:
@@ -83,6 +97,12 @@ class Ask:
             return bitrows.pack(self.subsets)
         rows = bitrows.with_each(bitrows.of(self.base, n), self.candidates)
         return bitrows.complement(rows, n) if self.complement else rows
+
+    def again(self, subsets: Ints) -> Ask:
+        """The same ask, these of its subsets in full precision."""
+        other = copy(self)
+        other.recheck = subsets
+        return other
 
     @property
     def so_far(self) -> tuple[int, ...]:
@@ -100,6 +120,8 @@ class Evaluation:
         insertion: Target score of the subsets kept, where a term needed that view. [a] or None.
         deletion: Target score of the subsets removed, likewise.
         decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
+        margin: Totals that are not exact and further apart than this are in the right order.
+        exact: Which totals are in full precision. [a]; None: all.
     """
 
     terms: Reading
@@ -107,6 +129,8 @@ class Evaluation:
     insertion: Floats | None = None
     deletion: Floats | None = None
     decided: Bools | None = None
+    margin: float = 0.0
+    exact: Bools | None = None
     total: Floats = field(init=False)
 
     def __post_init__(self) -> None:

@@ -36,3 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(params=[pair for pair in RUNNABLE if pair[0] != "cuda"], ids=lambda pair: "-".join(pair))
+def attention_backend(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The same for varlen_attention, which has no CUDA twin."""
+    return request.param

@@ -78,7 +78,7 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "builtin:cats"], "model must be one of 'builtin:digits'; got 'builtin:cats'"),
+        (["--model", "builtin:cats"], "model must be one of 'builtin:digits', 'builtin:haar-face'; got 'builtin:cats'"),
         (
             ["--model", "nowhere"],
             "model must be builtin:NAME, package.module:attribute or a file that exists; got 'nowhere'",
@@ -184,3 +184,55 @@ def test_demo_tells_right_from_wrong(tmp_path):
     assert code == 0, output
     assert len(list(tmp_path.glob("*-smdl.png"))) == len(list(tmp_path.glob("*-lima.png"))) == len(SCENES)
     assert re.search(r"scene\d_\d, (SMDL|LiMA): (read as|no set)", output)
+    assert re.search(r"finds the face once [1-5] of 3\d regions are shown", output.replace("\n", " "))
+    assert (tmp_path / "portrait-vps.png").exists()
+
+
+def test_a_box_is_explained(tmp_path):
+    from pysmdl.builtin.haar import portrait
+
+    Image.fromarray(portrait()).save(tmp_path / "portrait.png")
+    code, output = call(
+        "explain", tmp_path / "portrait.png", "--model", "builtin:haar-face", "--box", "39,31,90,82", "--label", "0",
+        "--regions", "grid:9", "--search", "backward", "--baseline", "mean", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, output
+    found = pysmdl.load(tmp_path / "out" / "portrait.npz")
+    assert found.target == {"xyxy": [39, 31, 90, 82], "labels": [0], "mode": "object"}
+    assert found.reading["iou"][0, -1] > 0.9
+    code, output = call("explain", tmp_path / "portrait.png", "--box", "39,31,90,82")
+    assert code == 2
+    assert "--box together with --label" in output
+
+
+def test_eval_compares_methods(tmp_path):
+    import csv
+
+    import pyarrow.parquet
+
+    code, output = call(
+        "eval",
+        *SCENES[:2],
+        "--methods",
+        "exact,lime:200",
+        "--regions",
+        "grid:9",
+        "--mufidelity",
+        "10",
+        "--out",
+        tmp_path,
+    )
+    assert code == 0, output
+    rows = list(csv.DictReader((tmp_path / "evaluation.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["exact", "exact", "lime:200", "lime:200"]
+    for row in rows:
+        assert float(row["insertion_minus_deletion"]) == pytest.approx(
+            float(row["insertion_auc"]) - float(row["deletion_auc"])
+        )
+        assert -1 <= float(row["mu_fidelity"]) <= 1
+        assert int(row["evaluations"]) <= 200
+    table = pyarrow.parquet.read_table(tmp_path / "evaluation.parquet")
+    assert table.num_rows == 4
+    assert "beyond model" in output
+    code, output = call("eval", SCENES[0], "--methods", "lime:many", "--out", tmp_path)
+    assert (code, "NAME:EVALUATIONS" in output) == (2, True)

@@ -309,7 +309,7 @@ def test_ctrl_c_gives_back_what_is_done():
 
 def test_ctrl_c_in_a_crowd_gives_back_all_that_are_in_flight():
     def fail(model, batch):
-        if len(model.rows) > 900:
+        if len(model.rows) > 1300:
             raise KeyboardInterrupt
 
     found = []
@@ -340,3 +340,93 @@ def test_settings_are_checked():
         explain(linear_model(), batch_size=0)
     with pytest.raises(ValueError, match=r"slots must be a whole number of at least 1; got 1\.5"):
         EngineConfig(slots=1.5)
+
+
+# The batch size
+
+
+def tuned(cost, most=1024, batches=60):
+    """The size a tuner settles on for a device whose batch of b rows takes cost(b) seconds."""
+    from pysmdl.engine.tuner import Tuner
+
+    tuner = Tuner(most=most)
+    for _ in range(batches):
+        tuner.record(tuner.rows, cost(tuner.rows))
+        tuner.record(3, 1e-9)  # tails of other sizes say nothing
+    assert tuner.settled
+    return tuner.rows
+
+
+@pytest.mark.parametrize(
+    ("cost", "wanted"),
+    [
+        (lambda b: 1.0 * b, 8),  # no gain from size
+        (lambda b: 10.0 + b, 512),  # fixed costs, until the gain is below 3 %
+        (lambda b: 10.0 + b if b <= 64 else 20.0 + 3 * b, 64),  # falls out of a cache
+    ],
+)
+def test_the_batch_size_is_found(cost, wanted):
+    assert tuned(cost) == wanted
+    assert tuned(cost, most=32) == min(wanted, 32)
+
+
+def test_memory_limits_the_batch_size():
+    from pysmdl.engine.tuner import Tuner
+
+    tuner = Tuner(start=64)
+    tuner.limit(16)
+    assert (tuner.rows, tuner.settled) == (16, True)
+
+
+# Step by step
+
+
+@pytest.mark.parametrize("search", ["exact", "bidirectional", "scoped", "backward", "lazy"])
+def test_steps_come_as_they_are_settled(search):
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch))
+        return linear_model()(batch)
+
+    steps = []
+    for step in pysmdl.explain_steps(image(), model, 1, regions="grid:16", search=search):
+        steps.append(step)
+        assert step.evaluations == sum(seen)
+    full = explain(linear_model(), search=search)
+    assert [step.rank for step in steps] == list(range(16))
+    assert [step.region for step in steps] == full.order.tolist()
+    np.testing.assert_array_equal([step.insertion for step in steps], full.insertion[1:])
+    assert same(steps[-1].explanation, full)
+    assert all(step.explanation is None for step in steps[:-1])
+    if search != "backward":
+        assert steps[0].evaluations < full.evaluations / 2
+        assert steps[0].seconds < steps[-1].seconds
+
+
+def test_steps_raise_what_the_model_raises():
+    with pytest.raises(ScorerError, match="no luck"):
+        list(pysmdl.explain_steps(image(), Recorder(linear_model(), failing_after(40)), 1, regions="grid:16"))
+
+
+# Until the decision stands
+
+
+@pytest.mark.parametrize("search", ["exact", "bidirectional", "scoped", "backward", "lazy", "stochastic"])
+def test_until_decided_stops_at_the_minimal_sufficient_subset(search):
+    target = explain(linear_model(), target=None).target
+    full = explain(linear_model(), target=target, search=search)
+    found = explain(linear_model(), target=target, search=search, until="decided")
+    k = len(found.order)
+    assert found.order.tolist() == full.order[:k].tolist()
+    assert found.predicted[0, k] == target
+    assert (found.predicted[0, 1:k] != target).all()
+    assert k < 16
+    if search != "backward":
+        assert found.notes["stopped"] == "decided"
+        assert found.evaluations < full.evaluations
+
+
+def test_until_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="until must be one of 'None', 'decided'; got 'flipped'"):
+        explain(linear_model(), until="flipped")

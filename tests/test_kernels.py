@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.errors import BackendError
-from pysmdl.kernels import class_scores, compose, dispatch, distance_gains, match_boxes
+from pysmdl.kernels import class_scores, compose, dispatch, distance_gains, match_boxes, varlen_attention
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
@@ -352,3 +352,35 @@ def test_match_boxes_refuses(backend_device):
     if device == "cpu" and backend != "triton":
         with pytest.raises(ValueError, match="label 9 is out of range for 7 classes"):
             match_boxes(boxes, confidences, target, torch.full_like(labels, 9), mode, backend=backend)
+
+
+# varlen_attention
+
+
+ATTENTION_TOLERANCE = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 2e-2}  # worst seen: 9e-7, 1e-3, 8e-3
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("heads", "width"), [(1, 16), (3, 64), (2, 24)])
+@pytest.mark.parametrize("lengths", [(1,), (1, 2, 3), (65, 1, 64, 63), (200, 7)])
+def test_varlen_attention(attention_backend, lengths, heads, width, dtype):
+    backend, device = attention_backend
+    generator = torch.Generator().manual_seed(sum(lengths))
+    packed = torch.randn(sum(lengths), 3, heads, width, generator=generator).to(device, dtype)
+    q, k, v = packed.unbind(1)  # strided, as a fused projection gives them
+    offsets = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device=device)
+    out = varlen_attention(q, k, v, offsets, out=poisoned(q.shape, dtype, device), backend=backend)
+    wanted = torch.empty(q.shape, dtype=torch.float64)
+    for first, last in itertools.pairwise(offsets.tolist()):
+        one = [each[first:last].double().cpu().transpose(0, 1) for each in (q, k, v)]
+        wanted[first:last] = torch.nn.functional.scaled_dot_product_attention(*one).transpose(0, 1)
+    worst = (out.cpu().double() - wanted).abs().max().item()
+    assert worst <= ATTENTION_TOLERANCE[dtype], worst
+
+
+def test_varlen_attention_has_no_cuda_twin():
+    q = torch.zeros(1, 1, 16)
+    with pytest.raises(BackendError, match=r"varlen_attention has no such implementation. Available: cpu"):
+        varlen_attention(q, q, q, torch.tensor([0, 1], dtype=torch.int32), backend="cuda")
+    with pytest.raises(ValueError, match=r"must share one shape \[T, H, d\]"):
+        varlen_attention(q, q[:, :, :8], q, torch.tensor([0, 1], dtype=torch.int32))

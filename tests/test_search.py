@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pysmdl import bitrows, search
+from pysmdl import bitrows, methods, search
 from pysmdl.testing import coverage, drive, interacting, modular
 from pysmdl.types import Ask, Evaluation
 
@@ -173,7 +173,7 @@ def test_pending_below_2_is_refused():
 
 def test_unknown_search_lists_those_there_are():
     with pytest.raises(ValueError, match=r"search must be one of 'backward', .*'exact', .*; got 'greedy'"):
-        search.resolve("greedy")
+        methods.resolve("greedy")
 
 
 def test_an_ask_keeps_what_it_was_given():

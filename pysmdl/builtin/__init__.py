@@ -1,6 +1,6 @@
-"""The model that ships with pysmdl: a small convolutional net that reads a handwritten digit in a photograph.
+"""The models that come with pysmdl: a small net that reads a digit in a photograph, and OpenCV's face detector.
 
-Trained by benchmarks/train_builtin.py; its accuracy on held-out scenes is in the README.
+The net is trained by benchmarks/train_builtin.py; its accuracy on held-out scenes is in the README.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class DigitNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (3, 24, 48, 96, 128)
+        widths = (3, 24, 48, 96, 96)
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths))
-        self.hidden = nn.Linear(128, 64)
+        self.hidden = nn.Linear(96, 64)
         self.head = nn.Linear(64, 10)
 
     def features(self, x: Tensor) -> Tensor:
@@ -54,7 +54,13 @@ def digits(device: str | torch.device | None = None) -> Scorer:
     return classifier(net, features=net.features, mean=MEAN, std=STD, size=SIZE, device=device)
 
 
-MODELS = {"digits": digits}
+def _haar_face(device: str | torch.device | None = None) -> Scorer:
+    from pysmdl.builtin.haar import haar_face
+
+    return haar_face(device)
+
+
+MODELS = {"digits": digits, "haar-face": _haar_face}
 
 
 def load(name: str, device: str | torch.device | None = None) -> Scorer:

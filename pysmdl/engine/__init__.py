@@ -11,9 +11,11 @@ from typing import Any
 from pysmdl.config import EngineConfig
 from pysmdl.engine.pool import Kind
 from pysmdl.engine.request import Item, Plan, Probe, Request
-from pysmdl.engine.runner import Answer, Runner
+from pysmdl.engine.runner import Runner
 from pysmdl.engine.scheduler import Scheduler
+from pysmdl.engine.slots import Answer
 from pysmdl.errors import ScorerError, one_of
+from pysmdl.profiling import stage
 from pysmdl.progress import Progress
 
 __all__ = ["Engine", "Item", "Plan", "Probe"]
@@ -55,21 +57,27 @@ class Engine:
 
     def run(self, inputs: Iterable[Any]) -> Iterator[Any]:
         """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
-        source = iter(inputs)
         try:
-            yield from self._loop(source)
+            for done in self.batches(inputs):
+                yield from (request.result for request in done)
         except KeyboardInterrupt:
-            for request in [request for request in self.scheduler.live if request.answered]:
+            for request in [request for request in self.scheduler.live if request.evaluations]:
                 yield request.partial("interrupted")
             raise
+        self.raise_errors()
+
+    def raise_errors(self) -> None:
+        """Raise the first error there was, unless errors are skipped."""
         if self._errors and self.on_error == "raise":
             raise self._errors[0]
 
-    def _loop(self, source: Iterator[Any]) -> Iterator[Any]:
+    def batches(self, inputs: Iterable[Any]) -> Iterator[list[Request]]:
+        """The loop itself: yields after each batch, with the requests that it finished."""
+        source = iter(inputs)
         for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
             answer = slot.collect()
             if answer is not None:
-                yield from self._complete(answer)
+                yield self._complete(answer)
             self._admit(source)
             batch = self.scheduler.next_batch(self.runner.room)
             if batch is not None:
@@ -96,23 +104,25 @@ class Engine:
             self._state.expected += self.plan.rows(request.n)
             self._state.inputs += 1
 
-    def _complete(self, answer: Answer) -> Iterator[Any]:
-        for request, error in answer.failed:
+    def _complete(self, answer: Answer) -> list[Request]:
+        """Hand out a batch's answers; returns the requests that are done."""
+        for request, error in answer.failed.items():
             if request in self.scheduler.live:
                 self.scheduler.drop(request)
                 self.runner.drop(request)
                 self._fail(error, request)
-        self._state.evaluations += len(answer.values)
-        done = self.scheduler.complete(answer.batch, answer.values, answer.features)
+        self._state.evaluations += sum(map(len, answer.parts))
+        with stage("search"):
+            done = self.scheduler.complete(answer.parts, answer.values, answer.features)
         self._state.finished += len(done)
-        if self._progress is not None:
-            self._progress(self._state.now())
         for request in done:
             self.runner.drop(request)
-            yield request.result
+        if self._progress is not None:
+            self._progress(self._state.now())
+        return done
 
     def _fail(self, error: Exception, request: Request | None = None) -> None:
-        if request is not None and request.answered and isinstance(error, ScorerError):
+        if request is not None and request.evaluations and isinstance(error, ScorerError):
             error.partial = (request.partial("the model failed"),)
         self._errors.append(error)
         if self.on_error == "skip":

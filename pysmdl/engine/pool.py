@@ -8,31 +8,37 @@ import torch
 from torch import Tensor
 
 from pysmdl.engine.request import Item
+from pysmdl.types import Ints
 
 
 @dataclass(frozen=True)
 class Kind:
     """What inputs must share to stand in one batch."""
 
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of the resident input: [C, *grid], or tokens [P, D]
+    grid: tuple[int, ...]  # of its label map
     dtype: torch.dtype
     constant: bool  # the baseline is one value a channel: one value is stored
 
     @classmethod
     def of(cls, item: Item) -> Kind:
-        return cls(tuple(item.x.shape), item.x.dtype, not any(item.baseline.stride()[1:]))
+        constant = not any(item.baseline.stride()[1:])
+        return cls(tuple(item.x.shape), item.regions.labels.shape, item.x.dtype, constant)
 
 
 class Pool:
     """Slots for inputs of one kind; grows by doubling."""
 
-    def __init__(self, kind: Kind, device: torch.device) -> None:
-        channels, *grid = kind.shape
+    def __init__(self, kind: Kind, device: torch.device, channels_last: bool = False) -> None:
+        flat = (kind.shape[0], *[1] * len(kind.shape[1:]))
+        self._format = torch.channels_last if channels_last and len(kind.shape) == 3 else torch.contiguous_format
+        self.version = 0  # grows when the stored tensors move
         self._shapes = {
             "x": (kind.shape, kind.dtype),
-            "baseline": ((channels, *[1] * len(grid)) if kind.constant else kind.shape, kind.dtype),
-            "labels": (tuple(grid), torch.int32),
+            "baseline": (flat if kind.constant else kind.shape, kind.dtype),
+            "labels": (kind.grid, torch.int32),
         }
+        self.host_labels: dict[int, Ints] = {}  # by place, for removals that work out on the host what is kept
         self._device = device
         self._free: list[int] = []
         self._stored: dict[str, Tensor] = {}
@@ -43,10 +49,15 @@ class Pool:
         if not self._free:
             self._grow(2 * len(self._stored["x"]))
         slot = self._free.pop()
+        if self._device.type == "cuda":  # a batch under way may still read what stands in the place
+            torch.cuda.synchronize(self._device)
         self._stored["x"][slot].copy_(item.x)
         stored = self._stored["baseline"][slot]
         stored.copy_(item.baseline[tuple(slice(side) for side in stored.shape)])
         self._stored["labels"][slot].copy_(torch.from_numpy(item.regions.labels))
+        self.host_labels[slot] = item.regions.labels
+        if self._device.type == "cuda":  # and the slots' streams must see it
+            torch.cuda.current_stream(self._device).synchronize()
         return slot
 
     def drop(self, slot: int) -> None:
@@ -69,7 +80,10 @@ class Pool:
         old = len(self._stored["x"]) if self._stored else 0
         for name, (shape, dtype) in self._shapes.items():
             grown = torch.empty((size, *shape), dtype=dtype, device=self._device)
+            if grown.dim() == 4:
+                grown = grown.contiguous(memory_format=self._format)
             if old:
                 grown[:old] = self._stored[name]
             self._stored[name] = grown
         self._free += range(size - 1, old - 1, -1)
+        self.version += 1

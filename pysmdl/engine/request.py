@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl import bitrows
+from pysmdl.engine.features import RegionFeatures
 from pysmdl.engine.gains import GainRecord
+from pysmdl.engine.memo import Memo
 from pysmdl.errors import ScorerError
 from pysmdl.objective import Objective
-from pysmdl.objective.effectiveness import Effectiveness
 from pysmdl.result import Explanation
 from pysmdl.scorers.base import Scorer
 from pysmdl.search import Search, Task
-from pysmdl.subsets import subset_cache
 from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions
 
-Waiting = Generator[int, None, Any]
-"""A stage of a request's life: yields how many of its subsets must be known before it can go on."""
+MARGIN = 3.0  # times the largest difference seen between F in bfloat16 and F: two of them can part, and some to spare
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,14 @@ class Plan:
     evaluations: int | None = None
     seed: int = 0
     until: str | None = None
+    mixed: bool = False
     backend: str = "auto"
     notes: dict[str, Any] = field(default_factory=dict)
 
     def rows(self, n: int) -> int:
         """Evaluations that an input of n regions takes at most: the search's, and the curves' where it has not them."""
         k = min(self.k or n, n)
-        views = sum(self.objective.needs(view) for view in ("kept", "removed"))
+        views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
         most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
         return most if self.evaluations is None else min(most, self.evaluations)
 
@@ -58,80 +58,80 @@ class Item:
     target: NDArray[Any]
     id: str | None = None
     pixels: NDArray[np.uint8] | None = None
+    shown: Regions | None = None  # the regions as the result shows them, where the engine's own are of tokens
+    image: Tensor | None = None  # the input itself, where x holds its tokens
     described: Any = None  # the target as the result shows it, where the caller's own form says more than the row
 
 
 class Request:
-    """Rows are numbered in the order in which they are first wanted, sent and answered in that order."""
+    """A coroutine: it wants rows, waits until all of them are answered, and goes on.
+
+    With mixed precision there are two memos: one of answers in bfloat16, and an exact one for what decides.
+    """
 
     def __init__(self, item: Item, plan: Plan, index: int = 0) -> None:
         self.item, self.plan, self.index = item, plan, index
         self.n = item.regions.n
         self.k = min(plan.k or self.n, self.n)
         self.target = item.target
-        self.cache = subset_cache(bitrows.words(self.n))
-        self.values: Floats = np.empty((0, 0), np.float32)  # by subset id
-        self.sent = self.answered = 0
+        self.exact = Memo(bitrows.words(self.n))
+        self.memo = Memo(bitrows.words(self.n)) if plan.mixed else self.exact
+        self.features = RegionFeatures(self.n)
         self.asked = 0
         self.result: Any = None  # an Explanation, once it is done
-        self._feature_ids = np.empty(0, np.int32)  # subsets whose features are wanted, and what was given
-        self._features: Floats | None = None
-        self._effectiveness: Effectiveness | None = None
+        self._margin = np.inf if plan.mixed else 0.0  # how far F in bfloat16 may be from F, twice over
         self._gains = GainRecord()
         self._ask = Ask(rest=range(self.n))
         self._began = time.perf_counter()
         self._life = self._live()
-        self._needed = 0
         self._check_budget()
         self._advance()
 
-    # The engine's side: take rows, give answers.
+    # The engine's side: give answers, look at what is settled.
 
     @property
-    def waiting(self) -> int:
-        """Rows that nobody has sent yet."""
-        return len(self.cache) - self.sent
+    def waiting(self) -> Memo | None:
+        """The memo that has rows nobody has sent yet."""
+        return self.exact if self.exact.waiting else self.memo if self.memo.waiting else None
 
-    def take(self, room: int) -> tuple[int, int]:
-        """Hand out the next rows, at most `room`: ids start..stop-1."""
-        start = self.sent
-        self.sent = min(len(self.cache), start + room)
-        return start, self.sent
+    @property
+    def evaluations(self) -> int:
+        """Rows answered so far."""
+        return self.exact.answered + (self.memo.answered if self.plan.mixed else 0)
 
-    def wanted_features(self, start: int, stop: int) -> Ints:
-        """Which of the rows start..stop-1 the model's features are wanted of, as offsets from start."""
-        ids = self._feature_ids
-        return ids[(ids >= start) & (ids < stop)] - start
-
-    def complete(self, values: Floats, features: Floats | None) -> None:
-        """Take the answer to the rows handed out longest ago; go on as far as it reaches."""
-        first, last = self.answered, self.answered + len(values)
-        if last > len(self.values):
-            grown = np.empty((max(last, len(self.cache), 2 * len(self.values)), values.shape[1]), np.float32)
-            if first:
-                grown[:first] = self.values[:first]
-            self.values = grown
-        self.values[first:last] = values
+    def complete(self, memo: Memo, values: Floats, features: Floats | None) -> None:
+        """Take the answer to the rows of a memo handed out longest ago; go on once nothing is missing."""
+        first, last = memo.answer(values)
         if features is not None and len(features):
-            self._keep_features(first, last, features)
-        self.answered = last
-        self._advance()
+            self.features.keep(first, last, features)
+        if self.exact.complete and self.memo.complete:
+            self._advance()
+
+    @property
+    def settled(self) -> tuple[int, ...]:
+        """Regions whose place at the start of the order is settled."""
+        return self._ask.front[: self.k]
+
+    def view(self, regions: tuple[int, ...]) -> tuple[float, float]:
+        """Target score with these regions kept, and with them removed; NaN where not measured."""
+        row = bitrows.of(np.array(regions, np.int32), self.n)[None]
+        kept, removed = self._read_known(np.concatenate((row, bitrows.complement(row, self.n))))["score"]
+        return float(kept), float(removed)
 
     def partial(self, why: str) -> Explanation:
         """What is settled so far, without another evaluation; curve points never measured are NaN."""
-        order = np.array(self._ask.front, np.int32)[: self.k]
-        return self._explain(order, {"stopped": why})
+        return self._explain(np.array(self.settled, np.int32), {"stopped": why})
 
     def _advance(self) -> None:
         try:
-            while self.answered >= self._needed:
-                self._needed = next(self._life)
+            while self.exact.complete and self.memo.complete:
+                next(self._life)
         except StopIteration as done:
             self.result = done.value
 
     # Its own life: resolve the target, search, measure the curves, explain.
 
-    def _live(self) -> Generator[int, None, Any]:
+    def _live(self) -> Generator[None, None, Any]:
         if self.plan.scorer.unresolved(self.target):
             yield from self._resolve_target()
         order, notes, attribution = yield from self._search()
@@ -142,15 +142,17 @@ class Request:
         explanation.attribution = attribution
         return explanation
 
-    def _resolve_target(self) -> Waiting:
-        ids = self._feature_ids = self.cache.intern(bitrows.full(self.n)[None])
+    def _resolve_target(self) -> Generator[None, None, None]:
+        ids = self.exact.want(bitrows.full(self.n)[None])
+        self.features.want_one(ids)
         self.asked += 1
-        yield len(self.cache)
-        self.target = self.plan.scorer.resolve(self.target, self._read(ids), self._features)
-        self._feature_ids, self._features = np.empty(0, np.int32), None
+        yield
+        full = self._read(self.exact.values(ids))
+        self.target = self.plan.scorer.resolve(self.target, full, self.features.found)
+        self.features.want_one(np.empty(0, np.int32))
 
-    def _search(self) -> Generator[int, None, tuple[Ints, dict[str, Any], Floats | None]]:
-        rounds = self.plan.search.start(Task(self.n, self.k, self.plan.evaluations, self.plan.seed))
+    def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
+        rounds = self.plan.search.start(Task(self.n, self.k, self._searchs_budget(), self.plan.seed))
         found: Any = None  # what starts a generator
         while True:
             try:
@@ -166,68 +168,77 @@ class Request:
             found = yield from self._evaluate(ask)
             self._gains.add(ask, found)
 
-    def _evaluate(self, ask: Ask) -> Generator[int, None, Evaluation]:
-        objective, known = self.plan.objective, len(self.cache)
+    def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
+        rows = ask.rows(self.n)
         if ask.score_only:
-            score = (yield from self._answers(ask.rows(self.n)))["score"]
+            score = (yield from self._answers(rows))["score"]
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
-        kept = removed = effectiveness = None
-        if not ask.free:
-            rows = ask.rows(self.n)
-            kept_ids = self.cache.intern(rows) if objective.needs("kept") else None
-            removed_ids = self.cache.intern(bitrows.complement(rows, self.n)) if objective.needs("removed") else None
-            self.asked += sum(len(rows) for ids in (kept_ids, removed_ids) if ids is not None)
-            self._want_single_regions()
-            if len(self.cache) > known:
-                yield len(self.cache)
-            kept = None if kept_ids is None else self._read(kept_ids)
-            removed = None if removed_ids is None else self._read(removed_ids)
+        objective = self.plan.objective
+        views = {} if ask.free else self._views(rows)
+        ids = {name: self.memo.want(view) for name, view in views.items()}
+        if ask.recheck is None:
+            self.asked += sum(map(len, views.values()))
+        else:
+            for view in views.values():
+                self.exact.want(view[ask.recheck])
+        if objective.needs("regions") and not ask.free:
+            self.asked += self.features.want_all(self.exact)  # none where round 1 has just asked for them
+        if not self.memo.complete or not self.exact.complete:
+            yield
+        effectiveness = None
         if objective.needs("regions"):
-            effectiveness = self._distances().of(ask, self.n)
-        return objective.evaluate(kept, removed, effectiveness)
+            effectiveness = self.features.effectiveness(self.plan.backend).of(ask, self.n)
+        values = {name: self.memo.values(each) for name, each in ids.items()}
+        return self._weighed(views, values, effectiveness)
 
-    def _answers(self, rows: Ints) -> Generator[int, None, Reading]:
+    def _views(self, rows: Ints) -> dict[str, Ints]:
+        """The rows of each view that a term needs."""
+        views = {"kept": rows} if self.plan.objective.needs("kept") else {}
+        if self.plan.objective.needs("removed"):
+            views["removed"] = bitrows.complement(rows, self.n)
+        return views
+
+    def _weighed(self, views: dict[str, Ints], fast: dict[str, Floats], effectiveness: Floats | None) -> Evaluation:
+        """F from the values of each view; in mixed precision exact values go first, and the rest has a margin."""
+
+        def weigh(values: dict[str, Floats]) -> Evaluation:
+            readings = {name: self._read(each) for name, each in values.items()}
+            return self.plan.objective.evaluate(readings.get("kept"), readings.get("removed"), effectiveness)
+
+        if not self.plan.mixed:
+            return weigh(fast)
+        best_known = {name: values.copy() for name, values in fast.items()}
+        sure: Any = True
+        for name, rows in views.items():
+            ids = self.exact.find(rows)
+            known = ids >= 0
+            if known.any():
+                best_known[name][known] = self.exact.values(ids[known])
+            sure = known & sure
+        found, rough = weigh(best_known), weigh(fast)
+        if np.any(sure) and len(found.total):
+            seen = float(np.abs(found.total - rough.total)[sure].max())
+            self._margin = max(MARGIN * seen, 0.0 if np.isinf(self._margin) else self._margin)
+        return replace(found, margin=self._margin, exact=np.broadcast_to(sure, found.total.shape))
+
+    def _answers(self, rows: Ints) -> Generator[None, None, Reading]:
         """What the scorer says of these rows; waits for those that are new."""
-        known = len(self.cache)
-        ids = self.cache.intern(rows)
+        ids = self.exact.want(rows)
         self.asked += len(rows)
-        if len(self.cache) > known:
-            yield len(self.cache)
-        return self._read(ids)
+        if not self.exact.complete:
+            yield
+        return self._read(self.exact.values(ids))
 
-    def _measure_curves(self, order: Ints) -> Waiting:
+    def _measure_curves(self, order: Ints) -> Generator[None, None, None]:
         rows = bitrows.prefixes(order, self.n)
-        known = len(self.cache)
-        self.cache.intern(rows)
-        self.cache.intern(bitrows.complement(rows, self.n))
-        self.asked += len(self.cache) - known
-        self._want_single_regions()
-        if len(self.cache) > known:
-            yield len(self.cache)
-
-    # Features of single regions, for the effectiveness term.
-
-    def _want_single_regions(self) -> None:
-        """Once: have every single-region view evaluated with features. In greedy's round 1 they all are anyway."""
-        if len(self._feature_ids) or not self.plan.objective.needs("regions"):
-            return
-        known = len(self.cache)
-        self._feature_ids = self.cache.intern(bitrows.pack(np.eye(self.n, dtype=bool)))
-        self.asked += len(self.cache) - known
-
-    def _keep_features(self, first: int, last: int, features: Floats) -> None:
-        if self._features is None:
-            self._features = np.zeros((len(self._feature_ids), features.shape[1]), np.float32)
-        here = (self._feature_ids >= first) & (self._feature_ids < last)
-        self._features[np.flatnonzero(here)[np.argsort(self._feature_ids[here])]] = features
-
-    def _distances(self) -> Effectiveness:
-        if self._effectiveness is None:
-            # One region may be seen before its features are wanted; it has no neighbour, so any features will do.
-            features = np.zeros((1, 1), np.float32) if self.n == 1 else self._features
-            assert features is not None
-            self._effectiveness = Effectiveness(features, self.plan.backend)
-        return self._effectiveness
+        known = len(self.exact)
+        self.exact.want(rows)
+        self.exact.want(bitrows.complement(rows, self.n))
+        if self.plan.objective.needs("regions"):
+            self.features.want_all(self.exact)
+        self.asked += len(self.exact) - known
+        if not self.exact.complete:
+            yield
 
     # Ends before all k regions are ordered: the decision, the budget.
 
@@ -235,14 +246,19 @@ class Request:
         """Whether what is settled in front already gives the decision by itself, as far as that is known."""
         if self.plan.until != "decided" or not ask.front:
             return False
-        row = bitrows.of(np.array(ask.front, np.int32), self.n)[None]
-        ids = self.cache.find(row)
-        return bool(0 <= ids[0] < self.answered and self._read(ids)["decided"][0])
+        ids = self.exact.find(bitrows.of(np.array(ask.front, np.int32), self.n)[None])
+        return bool(ids[0] >= 0 and self._read(self.exact.values(ids))["decided"][0])
 
     def _until_decided(self, order: Ints) -> Ints:
         """The order up to the first prefix that gives the decision; all of it where none does."""
         decided = self._read_known(bitrows.prefixes(order, self.n))["decided"][1:]
         return order[: int(decided.argmax()) + 1] if decided.any() else order
+
+    def _searchs_budget(self) -> int | None:
+        """The budget less the single regions' features, which most searches do not ask for by themselves."""
+        if self.plan.evaluations is None or not self.plan.objective.needs("regions"):
+            return self.plan.evaluations
+        return self.plan.evaluations - self.n
 
     def _check_budget(self) -> None:
         least = 2 * self.n if self.k == self.n else 2 * (self.k + 1)
@@ -259,40 +275,45 @@ class Request:
         if self.plan.evaluations is None or ask.free:
             return True
         rows = ask.rows(self.n)
-        views = [rows] if self.plan.objective.needs("kept") or ask.score_only else []
-        if self.plan.objective.needs("removed") and not ask.score_only:
-            views.append(bitrows.complement(rows, self.n))
-        new = sum(int((self.cache.find(view) < 0).sum()) for view in views)
-        if self.plan.objective.needs("regions") and not len(self._feature_ids):
+        views = [rows] if ask.score_only else list(self._views(rows).values())
+        if ask.recheck is None:
+            new = sum((self.exact if ask.score_only else self.memo).new(view) for view in views)
+        else:
+            new = sum(self.exact.new(view[ask.recheck]) for view in views)
+        if self.plan.objective.needs("regions") and not len(self.features.ids):
             new += self.n
-        return len(self.cache) + new + self._reserve(ask) <= self.plan.evaluations
+        spent = len(self.exact) + (len(self.memo) if self.plan.mixed else 0)
+        return spent + new + self._reserve(ask) <= self.plan.evaluations
 
     def _reserve(self, ask: Ask) -> int:
         """Rows that the curves may still cost: both views of a prefix that is not settled, or settled but unknown."""
         front, back = len(ask.front), len(ask.back)
-        order = np.array(ask.so_far, np.int32)
-        rows = bitrows.prefixes(order, self.n)[: self.k + 1]
-        unknown = (self.cache.find(rows) < 0).astype(int) + (self.cache.find(bitrows.complement(rows, self.n)) < 0)
+        rows = bitrows.prefixes(np.array(ask.so_far, np.int32), self.n)[: self.k + 1]
+        removed = bitrows.complement(rows, self.n)
+        unknown = (self.exact.find(rows) < 0).astype(int) + (self.exact.find(removed) < 0)
         size = np.arange(len(rows))
         settled = (size <= front) | (size >= self.n - back)
         return int(np.where(settled, unknown, 2).sum())
 
     # Reading answers.
 
-    def _read(self, ids: Ints) -> Reading:
-        return self.plan.scorer.read(self.values[ids], self.target)
+    def _read(self, values: Floats) -> Reading:
+        return self.plan.scorer.read(values, self.target)
 
     def _explain(self, order: Ints, notes: dict[str, Any]) -> Explanation:
         rows = bitrows.prefixes(order, self.n)
         kept, removed = self._read_known(rows), self._read_known(bitrows.complement(rows, self.n))
         effectiveness = None
-        if len(self._feature_ids) and self.answered > self._feature_ids.max():
-            effectiveness = self._distances().of_subsets(bitrows.unpack(rows, self.n))
+        if self.plan.objective.needs("regions") and self.features.complete(self.exact):
+            effectiveness = self.features.effectiveness(self.plan.backend).of_subsets(bitrows.unpack(rows, self.n))
         found = self.plan.objective.evaluate(kept, removed, effectiveness)
         count, compared, largest = self._gains.violations(float(found.total[0]) if len(found.total) else np.nan)
-        areas = self.item.regions.areas()
+        shown = self.item.shown or self.item.regions
+        areas = shown.areas()
         target = self.plan.scorer.describe(self.target) if self.item.described is None else self.item.described
-        shown = ("score", "traced", "decided", "confidence", "top")
+        own = ("score", "traced", "decided", "confidence", "top")
+        if self.plan.mixed:
+            notes = {**notes, "rechecked": self.exact.answered}
         return Explanation(
             order=order.astype(np.int64),
             score=found.total[1:],
@@ -300,14 +321,14 @@ class Request:
             insertion=kept["score"],
             deletion=removed["score"],
             area=(np.append(0, areas[order].cumsum()) / areas.sum()).astype(np.float32),
-            labels=self.item.regions.labels,
+            labels=shown.labels,
             target=target,
             traced={
                 int(self.target[t]): np.stack((kept["traced"][:, t], removed["traced"][:, t]))
                 for t in range(1, kept["traced"].shape[1])
             },
             predicted=_predicted(kept, removed),
-            evaluations=self.answered,
+            evaluations=self.evaluations,
             asked=self.asked,
             seconds=time.perf_counter() - self._began,
             violations=count,
@@ -315,16 +336,16 @@ class Request:
             id=self.item.id,
             index=self.index,
             pixels=self.item.pixels,
-            reading={name: np.stack((kept[name], removed[name])) for name in kept if name not in shown},
+            reading={name: np.stack((kept[name], removed[name])) for name in kept if name not in own},
         )
 
     def _read_known(self, rows: Ints) -> Reading:
         """Readings of the rows, NaN where a row was never answered."""
-        ids = self.cache.find(rows)
-        known = (ids >= 0) & (ids < self.answered)
+        ids = self.exact.find(rows)
+        known = ids >= 0
         if not known.any():
             raise ScorerError("the model has not answered a single row of this input")
-        reading = self._read(np.where(known, ids, 0))
+        reading = self._read(self.exact.values(np.where(known, ids, 0)))
         return {name: np.where(known.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for name, v in reading.items()}
 
 
@@ -335,7 +356,7 @@ class Probe(Request):
         self._member = member
         super().__init__(item, plan, index)
 
-    def _live(self) -> Generator[int, None, Any]:
+    def _live(self) -> Generator[None, None, Any]:
         if self.plan.scorer.unresolved(self.target):
             yield from self._resolve_target()
         reading = yield from self._answers(bitrows.pack(self._member))

@@ -1,11 +1,9 @@
-"""Runner: a batch of subsets through the model. Compose into a slot's buffer, forward, scores, back to the host."""
+"""Runner: what a batch of subsets needs to go through the model: resident inputs, a batch size, compose, scores."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,219 +12,152 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.graphs import bucket
 from pysmdl.engine.pool import Kind, Pool
 from pysmdl.engine.request import Request
-from pysmdl.engine.scheduler import Batch, Part, wanted_features
-from pysmdl.errors import ScorerError
+from pysmdl.engine.scheduler import Batch
+from pysmdl.engine.slots import CudaSlot, Slot
+from pysmdl.engine.tuner import Tuner
 from pysmdl.kernels import compose
+from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
-from pysmdl.types import Floats
-
-log = logging.getLogger("pysmdl")
-
-DEFAULT_ROWS = 64
-
-
-@dataclass
-class Answer:
-    """A batch answered: the parts that went well, with their values and features, and the requests that failed."""
-
-    batch: Batch
-    values: Floats
-    features: list[Floats | None]
-    failed: list[tuple[Request, Exception]] = field(default_factory=list)
+from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
 
 
 class Runner:
-    """Owns the pools and the slots; knows rows and tensors, no search.
-
-    Attributes:
-        rows: Rows of a batch at most; memory errors halve it.
-        calls: Forward passes so far.
-        padded: Rows sent only to fill a fixed batch shape.
-    """
+    """Owns the pools and the slots; knows rows and tensors, no search."""
 
     def __init__(self, scorer: Scorer, config: EngineConfig, confidence: str | None) -> None:
-        self.scorer, self.config = scorer, config
-        self.rows = config.batch_size or DEFAULT_ROWS
-        self.calls = self.padded = 0
-        self.slots = [Slot(self) for _ in range(config.slots or (2 if scorer.device.type == "cuda" else 1))]
+        self.scorer, self.config, self.device = scorer, config, scorer.device
+        self.channels_last = scorer.channels_last
+        self.composes = not isinstance(scorer, TokenDropScorer)
+        self.pools: dict[Kind, Pool] = {}
+        self.places: dict[Request, int] = {}
         self._confidence = confidence
-        self._pools: dict[Kind, Pool] = {}
-        self._places: dict[Request, int] = {}
+        self._tuners: dict[Kind, Tuner] = {}
+        cuda = self.device.type == "cuda"
+        self.slots = [(CudaSlot if cuda else Slot)(self) for _ in range(config.slots or (2 if cuda else 1))]
+
+    # Resident inputs
 
     def admit(self, request: Request) -> None:
         """Make the request's input resident."""
         kind = Kind.of(request.item)
-        if kind not in self._pools:
-            self._pools[kind] = Pool(kind, self.scorer.device)
-        self._places[request] = self._pools[kind].put(request.item)
+        if kind not in self.pools:
+            self.pools[kind] = Pool(kind, self.device, self.channels_last)
+        self.places[request] = self.pools[kind].put(request.item)
 
     def drop(self, request: Request) -> None:
         """Give its place to the next."""
-        self._pools[Kind.of(request.item)].drop(self._places.pop(request))
+        self.pools[Kind.of(request.item)].drop(self.places.pop(request))
+
+    # The batch size
 
     def room(self, kind: Kind) -> int:
-        """Rows that a batch of this kind may have: what was asked for or found, within the memory bound."""
-        row_bytes = int(np.prod(kind.shape)) * torch.empty(0, dtype=kind.dtype).element_size()
-        return max(1, min(self.rows, self.config.memory_bytes // max(1, row_bytes)))
+        """Rows that a batch of this kind may have: what was asked for or is being found, within the memory bound."""
+        if kind not in self._tuners:
+            row_bytes = int(np.prod(kind.shape)) * torch.empty(0, dtype=kind.dtype).element_size()
+            most = max(1, self.config.memory_bytes // max(1, row_bytes))
+            fixed = self.config.batch_size
+            self._tuners[kind] = Tuner(most=most) if fixed is None else Tuner(min(fixed, most), min(fixed, most))
+        return self._tuners[kind].rows
 
-    def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
-        """Compose the batch into the buffer and score it; tensors on the device."""
-        device, count = self.scorer.device, len(batch)
-        rows = np.concatenate([part.request.cache.rows(part.start, part.stop) for part in batch.parts])
-        source = np.repeat([self._places[part.request] for part in batch.parts], [len(part) for part in batch.parts])
-        targets = self.scorer.stack([part.request.target for part in batch.parts])
-        targets = np.repeat(targets, [len(part) for part in batch.parts], axis=0)
-        padding = len(buffer) - count
+    def limit(self, kind: Kind, rows: int) -> None:
+        """Memory ran out: never again more rows than these."""
+        self.room(kind)
+        self._tuners[kind].limit(rows)
+
+    def timed(self, kind: Kind, rows: int, seconds: float) -> None:
+        """How long a batch took, for finding the best size."""
+        self._tuners[kind].record(rows, seconds)
+
+    def shape_of(self, batch: Batch) -> int:
+        """Rows that the model is given for this batch: more than it has where batch shapes are fixed."""
+        room = self.room(batch.kind)
+        if not self.composes:
+            return len(batch)
+        if self.config.deterministic:
+            return room
+        captured = self.device.type == "cuda" and self.config.graphs and self.scorer.graph_safe
+        return bucket(len(batch), room) if captured else len(batch)
+
+    # The way through the model
+
+    def rows_of(self, batch: Batch, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
+        """Bit rows [size, W], sources [size] and targets [size, t] of a batch, padded to size."""
+        lengths = [len(part) for part in batch.parts]
+        rows = [part.memo.rows(part.start, part.stop) for part in batch.parts]
+        bits = rows[0] if len(rows) == 1 else _stacked(rows)
+        source = np.repeat(np.array([self.places[part.request] for part in batch.parts], np.int32), lengths)
+        targets = np.repeat(self.scorer.stack([part.request.target for part in batch.parts]), lengths, axis=0)
+        padding = size - len(batch)
         if padding:
-            rows = np.pad(rows, ((0, padding), (0, 0)))
+            bits = np.pad(bits, ((0, padding), (0, 0)))
             source = np.pad(source, (0, padding), constant_values=-1)
             targets = np.pad(targets, ((0, padding), (0, 0)), mode="edge")
+        return bits, source, targets
+
+    def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
+        """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
+        bits, source, targets = self.rows_of(batch, len(buffer))
+        self.counted(batch, len(buffer))
         index = np.concatenate(wanted)
-        pool = self._pools[batch.kind]
-        compose(
-            pool.x,
-            pool.baseline,
-            pool.labels,
-            torch.from_numpy(rows).to(device),
-            torch.from_numpy(source.astype(np.int32)).to(device),
-            out=buffer,
-            backend=self.config.backend,
-        )
-        asked = Wanted(self._confidence, torch.from_numpy(index).to(device) if len(index) else None)
-        with torch.no_grad():
-            outputs = self.scorer.score(buffer, torch.from_numpy(targets).to(device), asked)
-        self.scorer.check(targets)
-        self.calls += 1
-        self.padded += padding
-        return outputs.values[:count], outputs.features
-
-
-class Slot:
-    """One batch under way: its buffer, and what the model said once it has."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._buffers: dict[Kind, Tensor] = {}
-        self._answer: Answer | None = None
-
-    def submit(self, batch: Batch) -> None:
-        """Send a batch. Out of memory halves the batch size; a request that fails does not take others along."""
-        self._answer = self._run(batch)
-
-    def collect(self) -> Answer | None:
-        """The answer to the last batch submitted, once."""
-        answer, self._answer = self._answer, None
-        return answer
-
-    def _run(self, batch: Batch) -> Answer:
-        runner = self._runner
-        try:
-            return self._forward(batch)
-        except Exception as error:
-            if _out_of_memory(error) and len(batch) > 1:
-                runner.rows = max(1, len(batch) // 2)
-                log.warning("out of memory at %d rows; going on with batches of %d", len(batch), runner.rows)
-                pieces = _pieces(batch, runner.rows)
-            elif len(batch.parts) > 1:
-                pieces = [Batch(batch.kind, [part]) for part in batch.parts]  # find the one that fails
-            else:
-                return Answer(Batch(batch.kind), _stacked([]), [], [(batch.parts[0].request, _named(error, batch))])
-        self._buffers.clear()
-        if runner.scorer.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return _joined(batch, [self._run(piece) for piece in pieces])
-
-    def _forward(self, batch: Batch) -> Answer:
-        wanted = wanted_features(batch)
-        values, features = self._runner.forward(batch, self._buffer(batch), wanted)
-        table = values.cpu().numpy()
-        by_part: list[Floats | None] = [None] * len(batch.parts)
-        if features is not None:
-            host = features.float().cpu().numpy()
-            cuts = np.cumsum([0, *map(len, wanted)])
-            by_part = [host[start:stop] for start, stop in pairwise(cuts)]
-        answer = Answer(batch, table, by_part)
-        if not np.isfinite(table).all():
-            _refuse_nan(answer)
-        return answer
-
-    def _buffer(self, batch: Batch) -> Tensor:
-        kind = batch.kind
-        count = self._runner.room(kind) if self._runner.config.deterministic else len(batch)
-        if kind not in self._buffers or len(self._buffers[kind]) < count:
-            size = max(count, self._runner.room(kind))
-            self._buffers[kind] = torch.empty((size, *kind.shape), dtype=kind.dtype, device=self._runner.scorer.device)
-        return self._buffers[kind][:count]
-
-
-def _pieces(batch: Batch, rows: int) -> list[Batch]:
-    """The batch in order, cut into batches of at most `rows`."""
-    pieces = [Batch(batch.kind)]
-    for part in batch.parts:
-        start = part.start
-        while start < part.stop:
-            if len(pieces[-1]) == rows:
-                pieces.append(Batch(batch.kind))
-            stop = min(part.stop, start + rows - len(pieces[-1]))
-            pieces[-1].parts.append(Part(part.request, start, stop))
-            start = stop
-    return pieces
-
-
-def _joined(batch: Batch, answers: list[Answer]) -> Answer:
-    """The answers to a batch's pieces as one; a request that failed anywhere failed."""
-    failed = {request: error for answer in answers for request, error in answer.failed}
-    parts, features, values = [], [], []
-    for answer in answers:
-        first = 0
-        for part, given in zip(answer.batch.parts, answer.features, strict=True):
-            if part.request not in failed:
-                parts.append(part)
-                features.append(given)
-                values.append(answer.values[first : first + len(part)])
-            first += len(part)
-    return Answer(Batch(batch.kind, parts), _stacked(values), features, list(failed.items()))
-
-
-def _stacked(values: list[Floats]) -> Floats:
-    return np.concatenate(values) if values else np.empty((0, 0), np.float32)
-
-
-def _refuse_nan(answer: Answer) -> None:
-    """Move the requests whose scores are not finite to the failed ones."""
-    parts, features, values, first = [], [], [], 0
-    for part, given in zip(answer.batch.parts, answer.features, strict=True):
-        here = answer.values[first : first + len(part)]
-        first += len(part)
-        bad = int((~np.isfinite(here).all(1)).sum())
-        if bad:
-            text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
-            answer.failed.append((part.request, ScorerError(text)))
+        features_of = self.send(index) if len(index) else None
+        if isinstance(self.scorer, TokenDropScorer):
+            values, features = self._drop_tokens(self.scorer, batch, bits, source, targets, features_of)
         else:
-            parts.append(part)
-            features.append(given)
-            values.append(here)
-    answer.batch, answer.features, answer.values = Batch(answer.batch.kind, parts), features, _stacked(values)
+            with stage("transfer"):
+                on_device = [self.send(array) for array in (bits, source, targets)]
+            values, features = self.compute(batch, buffer, *on_device, features_of)
+        self.scorer.check(targets)
+        return values[: len(batch)], features
+
+    def _drop_tokens(
+        self,
+        scorer: TokenDropScorer,
+        batch: Batch,
+        bits: NDArray[np.int32],
+        source: NDArray[np.int32],
+        targets: NDArray[Any],
+        features_of: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compose by leaving tokens out: gather what each row keeps, packed end to end."""
+        pool = self.pools[batch.kind]
+        with stage("compose"):
+            index, offsets = kept_tokens(bits, source, pool.host_labels)
+            tokens = pool.x.flatten(0, 1).index_select(0, self.send(index))
+        with stage("scores"), torch.no_grad(), self._precision(batch):
+            longest = int(np.diff(offsets).max())
+            wanted = Wanted(self._confidence, features_of)
+            outputs = scorer.score_tokens(tokens, self.send(offsets), longest, self.send(targets), wanted)
+        return outputs.values, outputs.features
+
+    def compute(
+        self, batch: Batch, buffer: Tensor, bits: Tensor, source: Tensor, targets: Tensor, features_of: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The device's part: compose, model, scores."""
+        pool = self.pools[batch.kind]
+        with stage("compose"):
+            compose(pool.x, pool.baseline, pool.labels, bits, source, out=buffer, backend=self.config.backend)
+        with stage("scores"), torch.no_grad(), self._precision(batch):
+            outputs = self.scorer.score(buffer, targets, Wanted(self._confidence, features_of))
+        return outputs.values, outputs.features
+
+    def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
+        """bfloat16 where the batch need not be exact."""
+        return nullcontext() if batch.exact else torch.autocast(self.device.type, torch.bfloat16)
+
+    def counted(self, batch: Batch, size: int) -> None:
+        """Tell an active profile of a batch."""
+        count(batches=1, rows=len(batch), padded=size - len(batch), room=self.room(batch.kind))
+
+    def send(self, array: NDArray[Any]) -> Tensor:
+        """A host array on the device; to a GPU through pinned memory, without waiting."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
 
-def _named(error: Exception, batch: Batch) -> Exception:
-    """A model's failure as a ScorerError that says on what; errors about the user's arguments as they are."""
-    if isinstance(error, (ScorerError, ValueError)):
-        return error
-    wrapped = ScorerError(f"the model failed on {_name(batch.parts[0].request)}: {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _name(request: Request) -> str:
-    return f"input {request.item.id!r}" if request.item.id is not None else "the input"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """torch raises its own type on a GPU and a plain RuntimeError on the CPU."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+def _stacked(rows: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Bit rows of inputs with more and fewer regions as one array: the shorter ones get empty words."""
+    widest = max(each.shape[1] for each in rows)
+    return np.concatenate([np.pad(each, ((0, 0), (0, widest - each.shape[1]))) for each in rows])

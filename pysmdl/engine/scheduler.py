@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pysmdl.engine.memo import Memo
 from pysmdl.engine.pool import Kind
 from pysmdl.engine.request import Request
 from pysmdl.types import Floats
@@ -14,9 +15,10 @@ from pysmdl.types import Floats
 
 @dataclass(frozen=True)
 class Part:
-    """Rows start..stop-1 of one request."""
+    """Rows start..stop-1 of one request's memo."""
 
     request: Request
+    memo: Memo
     start: int
     stop: int
 
@@ -26,10 +28,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one forward pass, from one or many requests of one kind."""
+    """Rows of one forward pass, from one or many requests of one kind, in one precision."""
 
     kind: Kind
     parts: list[Part] = field(default_factory=list)
+    exact: bool = True
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -48,29 +51,31 @@ class Scheduler:
 
     def next_batch(self, room_of: Callable[[Kind], int]) -> Batch | None:
         """The oldest waiting rows, of one kind and at most as many as there is room for; None where nobody waits."""
-        first = next((request for request in self.live if request.waiting), None)
+        first = next((request for request in self.live if request.waiting is not None), None)
         if first is None:
             return None
-        batch = Batch(self._kind_of(first))
+        batch = Batch(self._kind_of(first), exact=first.waiting is first.exact)
         room = room_of(batch.kind)
+        left = room
         for request in [first] if self._alone else self.live:
-            if request.waiting and self._kind_of(request) == batch.kind:
-                batch.parts.append(Part(request, *request.take(room - len(batch))))
-                if len(batch) == room:
+            memo = request.exact if batch.exact else request.memo
+            if memo.waiting and self._kind_of(request) == batch.kind:
+                part = Part(request, memo, *memo.take(left))
+                batch.parts.append(part)
+                left -= len(part)
+                if left == 0:
                     break
         return batch
 
-    def complete(self, batch: Batch, values: Floats, features: list[Floats | None]) -> list[Request]:
-        """Scatter a batch's answers; returns the requests that are done, which leave."""
+    def complete(self, parts: list[Part], values: list[Floats], features: list[Floats | None]) -> list[Request]:
+        """Hand each part its answer; returns the requests that are done, which leave."""
         done = []
-        first = 0
-        for part, given in zip(batch.parts, features, strict=True):
+        for part, answer, given in zip(parts, values, features, strict=True):
             if part.request in self.live:  # else it failed while these rows were under way
-                part.request.complete(values[first : first + len(part)], given)
+                part.request.complete(part.memo, answer, given)
                 if part.request.result is not None:
                     del self.live[part.request]
                     done.append(part.request)
-            first += len(part)
         return done
 
     def drop(self, request: Request) -> None:
@@ -82,6 +87,9 @@ def wanted_features(batch: Batch) -> list[np.ndarray]:
     """Of each part, the rows whose features are wanted, as offsets into the batch."""
     first, wanted = 0, []
     for part in batch.parts:
-        wanted.append(part.request.wanted_features(part.start, part.stop) + first)
+        if part.memo is part.request.exact:
+            wanted.append(part.request.features.of_rows(part.start, part.stop) + first)
+        else:
+            wanted.append(np.empty(0, np.int32))
         first += len(part)
     return wanted

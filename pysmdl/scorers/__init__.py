@@ -11,8 +11,20 @@ from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scorer, Wanted, inp
 from pysmdl.scorers.classification import Classifier, Encoder, Similarity
 from pysmdl.scorers.detection import Detector
 from pysmdl.scorers.generation import TokenScorer
+from pysmdl.scorers.token_drop import TokenDropScorer
 
-__all__ = ["InputSpec", "Outputs", "Scorer", "Wanted", "classifier", "detector", "encoder", "resolve", "tokens"]
+__all__ = [
+    "InputSpec",
+    "Outputs",
+    "Scorer",
+    "Wanted",
+    "classifier",
+    "detector",
+    "encoder",
+    "resolve",
+    "token_drop",
+    "tokens",
+]
 
 
 def classifier(
@@ -81,6 +93,28 @@ def tokens(forward: Forward, *, device: str | torch.device | None = None, **inpu
         device, **input: As in :func:`classifier`.
     """
     return TokenScorer(forward, input_spec(**input), device)
+
+
+def token_drop(
+    model: Any,
+    prototypes: Tensor | None = None,
+    *,
+    normalize: bool = False,
+    device: str | torch.device | None = None,
+    **input: Any,
+) -> TokenDropScorer:
+    """A vision transformer whose absent regions are dropped as tokens, not painted over.
+
+    Regions must be constant within patches (:func:`pysmdl.regions.label_maps.snap_to_patches`); explain() sees to it
+    for regions that it computes itself. There is no baseline. Features are the pooled ones.
+
+    Args:
+        model: Hugging Face's ViT, CLIP vision or DINOv2 model, or timm's VisionTransformer, with SDPA attention.
+        prototypes: Class prototypes [K, D], for models without a classification head.
+        normalize: Whether the features are L2-normalised before they meet the prototypes, as CLIP's are.
+        device, **input: As in :func:`classifier`.
+    """
+    return TokenDropScorer(model, input_spec(**input), prototypes, normalize, device)
 
 
 def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:

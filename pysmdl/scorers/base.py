@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pysmdl import images
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.images import Pixels
+from pysmdl.profiling import stage
 from pysmdl.types import Floats, Reading
 
 Forward = Callable[[Tensor], Any]
@@ -149,11 +150,14 @@ class Scorer(ABC):
         input: How images become its input.
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
+        graph_safe: Whether its forward may be captured in a CUDA graph: no host reads, no shapes that depend on data.
+        channels_last: Whether the model's convolutions are laid out with channels last, so that inputs should be too.
     """
 
     target: str = "class"
     has_features: bool = False
     has_evidence: bool = False
+    graph_safe: bool = False
 
     def __init__(self, forward: Forward, input: InputSpec, device: str | torch.device | None = None) -> None:
         if not callable(forward):
@@ -163,6 +167,7 @@ class Scorer(ABC):
         self.input = input
         self.device = device_of(forward, device)
         self.dtype = input.dtype or dtype_of(forward)
+        self.channels_last = likes_channels_last(forward)
 
     @abstractmethod
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
@@ -205,7 +210,8 @@ class Scorer(ABC):
         Raises:
             ScorerError: it returned something else than a tensor of that many dimensions with a row per input.
         """
-        answer = function(self.input.into_model(batch))
+        with stage("model"):
+            answer = function(self.input.into_model(batch))
         answer = getattr(answer, "logits", answer)
         if isinstance(answer, np.ndarray):
             answer = torch.from_numpy(answer).to(batch.device)
@@ -258,6 +264,15 @@ def device_of(function: Any, device: str | torch.device | None) -> torch.device:
     if own is not None and own != wanted:
         raise ValueError(f"device is {wanted}, but the model's parameters are on {own}; move the model or drop device=")
     return wanted
+
+
+def likes_channels_last(function: Any) -> bool:
+    """Whether the model's convolution weights are in channels-last order (``model.to(memory_format=...)``)."""
+    weights = [
+        p for module in modules_of(function) for p in module.parameters() if p.dim() == 4 and min(p.shape[1:]) > 1
+    ]
+    last = torch.channels_last
+    return bool(weights) and all(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
 
 
 def dtype_of(function: Any) -> torch.dtype:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import match_boxes
+from pysmdl.profiling import stage
 from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scale, Scorer, Wanted
 from pysmdl.targets import MODES, Box
 from pysmdl.types import Floats, Reading
@@ -62,7 +63,9 @@ class Detector(Scorer):
         return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        boxes, confidences = self._predictions(self.forward(self.input.into_model(batch)), len(batch), batch.device)
+        with stage("model"):
+            answer = self.forward(self.input.into_model(batch))
+        boxes, confidences = self._predictions(answer, len(batch), batch.device)
         self.classes = confidences.shape[2]
         labels, mode = targets[:, 5:].int(), targets[:, 4].int()
         corners = targets[:, :4].contiguous()

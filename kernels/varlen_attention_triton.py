@@ -1,0 +1,77 @@
+"""varlen_attention as a Triton kernel: a program computes a tile of one sequence's queries for one head.
+
+After FlashAttention-2 (Dao 2023), forward only: keys and values pass by in tiles, a running maximum rescales the sum.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from pysmdl.kernels.dispatch import interpreted
+
+
+@triton.jit
+def _varlen_attention_kernel(
+    q, k, v, out, offsets, scale,
+    q_token, q_head, k_token, k_head, v_token, v_head, out_token, out_head,
+    WIDTH: tl.constexpr, HEAD: tl.constexpr, TILE: tl.constexpr, EXACT: tl.constexpr,
+):  # fmt: skip
+    head = tl.program_id(1)
+    sequence = tl.program_id(2)
+    first = tl.load(offsets + sequence)
+    last = tl.load(offsets + sequence + 1)
+    row = (first + tl.program_id(0) * TILE + tl.arange(0, TILE)).to(tl.int64)
+    d = tl.arange(0, HEAD)
+    here = row < last
+    wide = d < WIDTH
+
+    queries = tl.load(
+        q + row[:, None] * q_token + head * q_head + d[None, :], mask=here[:, None] & wide[None, :], other=0.0
+    )
+    highest = tl.full([TILE], -float("inf"), tl.float32)
+    total = tl.zeros([TILE], tl.float32)
+    mixed = tl.zeros([TILE, HEAD], tl.float32)
+    for start in range(first, last, TILE):
+        column = (start + tl.arange(0, TILE)).to(tl.int64)
+        there = column < last
+        keys = tl.load(
+            k + column[:, None] * k_token + head * k_head + d[None, :], mask=there[:, None] & wide[None, :], other=0.0
+        )
+        if EXACT:  # float32 products, not TensorFloat-32
+            logits = tl.dot(queries.to(tl.float32), tl.trans(keys).to(tl.float32), input_precision="ieee") * scale
+        else:
+            logits = tl.dot(queries, tl.trans(keys)) * scale
+        logits = tl.where(there[None, :], logits, -float("inf"))
+        new = tl.maximum(highest, tl.max(logits, 1))
+        shrink = tl.exp(highest - new)
+        weights = tl.exp(logits - new[:, None])
+        values = tl.load(
+            v + column[:, None] * v_token + head * v_head + d[None, :], mask=there[:, None] & wide[None, :], other=0.0
+        )
+        if EXACT:
+            mixed = mixed * shrink[:, None] + tl.dot(weights, values.to(tl.float32), input_precision="ieee")
+        else:
+            mixed = mixed * shrink[:, None] + tl.dot(weights.to(values.dtype), values)
+        total = total * shrink + tl.sum(weights, 1)
+        highest = new
+    mixed = mixed / total[:, None]
+    place = out + row[:, None] * out_token + head * out_head + d[None, :]
+    tl.store(place, mixed.to(out.dtype.element_ty), mask=here[:, None] & wide[None, :])
+
+
+def varlen_attention_triton(
+    q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, longest: int, scale: float, out: Tensor
+) -> None:
+    if q.shape[0] == 0:
+        return
+    width, tile = q.shape[2], 64
+    q, k, v = (each if each.stride(2) == 1 else each.contiguous() for each in (q, k, v))
+    grid = (triton.cdiv(longest, tile), q.shape[1], offsets.numel() - 1)
+    exact = q.element_size() == 4 or interpreted()  # the interpreter has no bfloat16 product
+    _varlen_attention_kernel[grid](
+        q, k, v, out, offsets, scale,
+        q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1), out.stride(0), out.stride(1),
+        WIDTH=width, HEAD=max(16, triton.next_power_of_2(width)), TILE=tile, EXACT=exact,
+    )  # fmt: skip

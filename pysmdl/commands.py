@@ -1,0 +1,132 @@
+"""What the commands do: run, save as results come, print a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pysmdl.evaluation import Comparison, compare
+from pysmdl.explainer import Explainer
+from pysmdl.plotting import NEARLY
+from pysmdl.progress import bar
+from pysmdl.result import Explanation
+from pysmdl.scorers import Scorer, Wanted
+
+SHOWN = (
+    "insertion_auc",
+    "deletion_auc",
+    "insertion_minus_deletion",
+    "highest_confidence_25",
+    "minimal_correction",
+    "highest_iou_100",
+    "mu_fidelity",
+)
+
+
+def explain(
+    explainer: Explainer, items: Sequence[Mapping[str, Any]], names: Sequence[str] | None, folder: Path, out: Console
+) -> int:
+    """Explain; write PNG, npz and JSON as each is done; print a table. Returns how many were explained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = Table("image", "target", "says", "insertion", "deletion", "highest", "best", "rows", title="explanations")
+    stems = _stems([item["id"] for item in items])
+    done = 0
+    try:
+        with bar() as report:
+            for found in explainer.run(items, report, on_error="skip"):
+                stem = folder / stems[found.index]
+                found.save(stem.with_suffix(".npz"))
+                stem.with_suffix(".json").write_text(found.to_json(indent=1) + "\n")
+                found.plot(names=names).savefig(stem.with_suffix(".png"), dpi=150)
+                table.add_row(*_row(found, names))
+                done += 1
+    finally:
+        if done:
+            out.print(table)
+            out.print(f"{done} explained; pictures, arrays and JSON are in {folder}", highlight=False, soft_wrap=True)
+    return done
+
+
+def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """Evaluations by the search's own count, time by forward passes of each image's shape."""
+    table = Table("image", "regions", "evaluations at most", "about")
+    total = 0.0
+    for given in items:
+        item = explainer.prepare(given)
+        n = item.regions.n
+        most = explainer.plan.rows(n)
+        about = most * _seconds_per_row(
+            explainer.scorer, item.x if item.image is None else item.image, item.target, most
+        )
+        total += about
+        table.add_row(Path(given["id"]).name, str(n), str(most), f"{about:.1f} s")
+    out.print(table)
+    device = explainer.scorer.device
+    out.print(f"about {total:.0f} s in all on {device}, before the memo saves any", highlight=False)
+
+
+def evaluate(
+    items: Sequence[Mapping[str, Any]],
+    scorer: Scorer,
+    methods: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    out: Console,
+    mufidelity: int,
+    settings: Mapping[str, Any],
+) -> Comparison:
+    """Compare methods; write CSV and Parquet; print means over the images."""
+    with bar() as report:
+        found = compare(items, scorer, methods, mufidelity=mufidelity, progress=report, **settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    found.to_csv(folder / "evaluation.csv")
+    means = found.means()
+    shown = [name for name in SHOWN if any(name in columns for columns in means.values())]
+    table = Table("method", *(name.replace("_", " ") for name in shown), "rows", "seconds", "beyond model")
+    for method, run in found.runs.items():
+        cells = [
+            f"{mean:.3f} ± {spread:.3f}"
+            for mean, spread in (means[method].get(name, (float("nan"),) * 2) for name in shown)
+        ]
+        table.add_row(method, *cells, str(run.evaluations), f"{run.seconds:.1f}", f"{run.beyond_model:.0%}")
+    out.print(table)
+    out.print(f"{len(items)} images; every metric of every image is in {folder}/evaluation.csv", highlight=False)
+    found.to_parquet(folder / "evaluation.parquet")
+    return found
+
+
+def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
+    def name(index: int) -> str:
+        return names[index] if names and 0 <= index < len(names) else str(index)
+
+    target = name(found.target) if isinstance(found.target, int) else "box" if "xyxy" in found.target else "tokens"
+    said = int(found.predicted[1, 0]) if found.predicted is not None else -1
+    return [
+        Path(found.id or "").name, target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",
+        f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", f"{found.best_step(NEARLY)} of {found.n}",
+        str(found.evaluations),
+    ]  # fmt: skip
+
+
+def _stems(ids: Sequence[str]) -> list[str]:
+    """A file name for each image; images of the same name in different folders get numbers."""
+    stems = [Path(each).stem for each in ids]
+    return [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]
+
+
+def _seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
+    """Time of a forward pass of a small batch, after one that warms up."""
+    batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
+    targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        with torch.no_grad():
+            scorer.score(batch, targets, Wanted()).values.cpu()
+        seconds.append(time.perf_counter() - began)
+    return seconds[-1] / len(batch)

@@ -1,0 +1,221 @@
+"""Slots: one batch under way each. On the CPU a batch is answered when it is submitted; on a GPU it is launched on the
+slot's own stream, and collected when its few numbers per row have arrived in pinned memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pysmdl.engine.graphs import GraphCache
+from pysmdl.engine.pool import Kind
+from pysmdl.engine.request import Request
+from pysmdl.engine.scheduler import Batch, Part, wanted_features
+from pysmdl.errors import ScorerError
+from pysmdl.profiling import stage
+from pysmdl.types import Floats
+
+if TYPE_CHECKING:
+    from pysmdl.engine.runner import Runner
+
+log = logging.getLogger("pysmdl")
+
+
+@dataclass
+class Answer:
+    """A batch answered: the parts that went well, with their values and features, and the requests that failed."""
+
+    parts: list[Part] = field(default_factory=list)
+    values: list[Floats] = field(default_factory=list)
+    features: list[Floats | None] = field(default_factory=list)
+    failed: dict[Request, Exception] = field(default_factory=dict)
+
+
+@dataclass
+class Flight:
+    """A batch on its way through the model: where its values and features will be, and when."""
+
+    batch: Batch
+    values: Tensor
+    features: Tensor | None
+    wanted: list[NDArray[np.int32]]
+    seconds: float = 0.0
+    began: Any = None  # CUDA events
+    landed: Any = None
+
+
+class Slot:
+    """Submits to the CPU: everything is done when submit() returns."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._buffers: dict[Kind, Tensor] = {}
+        self._flights: list[Flight] = []
+        self._failed: dict[Request, Exception] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to collect."""
+        return bool(self._flights or self._failed)
+
+    def submit(self, batch: Batch) -> None:
+        """Send a batch. Out of memory halves the batch size; a request that fails does not take others along."""
+        try:
+            self._flights.append(self._launch(batch))
+            return
+        except Exception as error:
+            if _out_of_memory(error) and len(batch) > 1:
+                rows = max(1, len(batch) // 2)
+                self._runner.limit(batch.kind, rows)
+                log.warning("out of memory at %d rows; going on with batches of %d", len(batch), rows)
+                pieces = _pieces(batch, rows)
+            elif len(batch.parts) > 1:
+                pieces = [Batch(batch.kind, [part], batch.exact) for part in batch.parts]  # find the one that fails
+            else:
+                self._failed[batch.parts[0].request] = _named(error, batch)
+                return
+        self._release()
+        for piece in pieces:
+            self.submit(piece)
+
+    def collect(self) -> Answer | None:
+        """The answer to what was submitted, once; None where nothing was. Waits for it."""
+        if not self.busy:
+            return None
+        flights, self._flights = self._flights, []
+        answer, self._failed = Answer(failed=self._failed), {}
+        for flight in flights:
+            self._land(flight, answer)
+        keep = [i for i, part in enumerate(answer.parts) if part.request not in answer.failed]
+        return Answer(
+            [answer.parts[i] for i in keep],
+            [answer.values[i] for i in keep],
+            [answer.features[i] for i in keep],
+            answer.failed,
+        )
+
+    def _launch(self, batch: Batch) -> Flight:
+        wanted = wanted_features(batch)
+        began = time.perf_counter()
+        values, features = self._runner.forward(batch, self._buffer(batch), wanted)
+        return Flight(batch, values, features, wanted, time.perf_counter() - began)
+
+    def _land(self, flight: Flight, answer: Answer) -> None:
+        """Scatter a flight's values over its parts; a part with values that are not finite fails."""
+        table, host = self._arrive(flight)
+        self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
+        finite = np.isfinite(table).all(1)
+        cuts = np.cumsum([0, *map(len, flight.wanted)])
+        first = 0
+        for number, part in enumerate(flight.batch.parts):
+            rows = slice(first, first + len(part))
+            first += len(part)
+            if not finite[rows].all():
+                bad = int((~finite[rows]).sum())
+                text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
+                answer.failed[part.request] = ScorerError(text)
+                continue
+            answer.parts.append(part)
+            answer.values.append(table[rows])
+            answer.features.append(None if host is None else host[cuts[number] : cuts[number + 1]])
+
+    def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
+        return flight.values.numpy(), None if flight.features is None else flight.features.float().numpy()
+
+    def _buffer(self, batch: Batch) -> Tensor:
+        """Where the batch is composed; where tokens are dropped only its length counts."""
+        kind, runner = batch.kind, self._runner
+        rows = runner.shape_of(batch)
+        if not runner.composes:
+            return torch.empty((rows, 0))
+        if kind not in self._buffers or len(self._buffers[kind]) < rows:
+            size = max(rows, runner.room(kind))
+            buffer = torch.empty((size, *kind.shape), dtype=kind.dtype, device=runner.device)
+            channels_last = runner.channels_last and buffer.dim() == 4
+            self._buffers[kind] = buffer.to(memory_format=torch.channels_last) if channels_last else buffer
+        return self._buffers[kind][:rows]
+
+    def _release(self) -> None:
+        self._buffers.clear()
+
+
+class CudaSlot(Slot):
+    """Launches on a stream of its own and returns; the host decides on one slot while the device runs the other."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self.stream = torch.cuda.Stream(runner.device)
+        self.stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
+        self._graphs = GraphCache(runner)
+
+    def _launch(self, batch: Batch) -> Flight:
+        with torch.cuda.device(self._runner.device), torch.cuda.stream(self.stream):
+            began, landed = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            began.record()
+            wanted = wanted_features(batch)
+            values, features = self._graphs.forward(batch, self._buffer(batch), wanted)
+            values = _to_host(values)
+            features = None if features is None else _to_host(features.float())
+            landed.record()
+        return Flight(batch, values, features, wanted, began=began, landed=landed)
+
+    def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
+        with stage("idle"):
+            flight.landed.synchronize()
+        flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
+        return super()._arrive(flight)
+
+    def _release(self) -> None:
+        self.stream.synchronize()
+        super()._release()
+        self._graphs.clear()
+        torch.cuda.empty_cache()
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """An asynchronous copy in pinned memory, in stream order."""
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host.copy_(values, non_blocking=True)
+    return host
+
+
+def _pieces(batch: Batch, rows: int) -> list[Batch]:
+    """The batch in order, cut into batches of at most `rows`."""
+    pieces = [Batch(batch.kind, exact=batch.exact)]
+    for part in batch.parts:
+        start = part.start
+        while start < part.stop:
+            if len(pieces[-1]) == rows:
+                pieces.append(Batch(batch.kind, exact=batch.exact))
+            stop = min(part.stop, start + rows - len(pieces[-1]))
+            pieces[-1].parts.append(Part(part.request, part.memo, start, stop))
+            start = stop
+    return pieces
+
+
+def _named(error: Exception, batch: Batch) -> Exception:
+    """A model's failure as a ScorerError that says on what; errors about the user's arguments as they are."""
+    if isinstance(error, (ScorerError, ValueError)):
+        return error
+    wrapped = ScorerError(f"the model failed on {_name(batch.parts[0].request)}: {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _name(request: Request) -> str:
+    return f"input {request.item.id!r}" if request.item.id is not None else "the input"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """torch raises its own type on a GPU and a plain RuntimeError on the CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

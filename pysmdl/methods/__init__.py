@@ -1,0 +1,58 @@
+"""The classic perturbation methods as searches, so that they run at the engine's speed and share its curves.
+
+Each draws all its subsets at once, asks for the target score of each of them kept, turns these into a value per region
+(``Explanation.attribution``) and orders the regions by it::
+
+    explanation = pysmdl.explain(image, model, search=pysmdl.methods.lime(evaluations=1000))
+
+===================  ====================================================  ==========  =================
+method               value of a region                                     rows        where it harms
+===================  ====================================================  ==========  =================
+:func:`occlusion`    the score lost without it (or found with it alone)    n + 1       negative
+:func:`rise`         mean score of the random subsets that keep it         4000        below the others
+:func:`drise`        the same of a detector's match                        5000        below the others
+:func:`lime`         its coefficient in a local ridge regression           1000        negative
+:func:`kernel_shap`  its Shapley value                                     2048 + 2n   negative
+:func:`sobol`        share of the score's variance that involves it        32 (n + 1)  as where it helps
+:func:`hsic`         how much the score depends on whether it is kept      1500        as where it helps
+===================  ====================================================  ==========  =================
+
+Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
+The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
+takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same
+answer. Regions are kept or replaced by the baseline as a whole: where a paper blends its masks softly (RISE, Sobol),
+they are binary here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pysmdl.errors import one_of
+from pysmdl.methods.leave_one_out import occlusion
+from pysmdl.methods.linear import kernel_shap, lime
+from pysmdl.methods.randomized import drise, rise
+from pysmdl.methods.sensitivity import hsic, sobol
+from pysmdl.search import SEARCHES, Search
+
+METHODS: dict[str, Callable[[], Search]] = {
+    "occlusion": occlusion,
+    "rise": rise,
+    "drise": drise,
+    "lime": lime,
+    "kernel_shap": kernel_shap,
+    "sobol": sobol,
+    "hsic": hsic,
+}
+
+__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "resolve", "rise", "sobol"]
+
+
+def resolve(search: str | Search) -> Search:
+    """A search or a method from its name, or as it is."""
+    if isinstance(search, Search):
+        return search
+    known = {**SEARCHES, **METHODS}
+    if search not in known:
+        raise one_of("search", search, known)
+    return known[search]()

@@ -1,0 +1,90 @@
+"""Metrics of explanations, each from its own paper.
+
+| metric | paper | needs |
+| --- | --- | --- |
+| :func:`insertion_auc`, :func:`deletion_auc` | Petsiuk et al. 2018 (RISE) | an explanation; pixels for one axis |
+| :func:`saliency_curves`: these of any map | the same, as Xplique steps it | the model, a map [H, W] |
+| :func:`highest_confidence` | Chen et al. 2024 (SMDL), table 2 | explanations |
+| :func:`mu_fidelity` | Bhatt et al. 2020, definition 3 | a :class:`pysmdl.Game`, values [n] |
+| :func:`pointing_game` | Zhang et al. 2018 (excitation backprop) | a map [H, W], boxes or a mask |
+| :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | a map [H, W], boxes or a mask |
+| :func:`iou`, :func:`giou`, :func:`diou` | Rezatofighi et al. 2019; Zheng et al. 2020 | boxes |
+| :func:`highest_iou`, :func:`iou_success` | Chen et al. 2025 (VPS) | explanations of a detector |
+| :func:`minimal_correction`, :func:`amcr`, :func:`csr` | Chen et al. 2026 (EAGLE) | explanations of classes, tokens |
+| :func:`minimal_sufficient` | the same, on the insertion side | explanations of classes, tokens |
+| :class:`CellGrid`, :func:`largest_gain` | Rao et al. 2022 (DiFull) | a model of one cell, inputs |
+
+:func:`summary` gives those that need nothing but the explanation, for tables.
+"""
+
+from __future__ import annotations
+
+from pysmdl.metrics.boxes import diou, giou, iou
+from pysmdl.metrics.correction import amcr, csr, has_answers, minimal_correction, minimal_sufficient
+from pysmdl.metrics.curves import (
+    AREAS,
+    AXES,
+    deletion_auc,
+    highest_confidence,
+    insertion_auc,
+    nonzero_shares,
+)
+from pysmdl.metrics.localization import (
+    box_overlap,
+    energy_pointing_game,
+    highest_iou,
+    iou_success,
+    pointing_game,
+)
+from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
+from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
+from pysmdl.metrics.steps import pixel_steps, saliency_curves
+from pysmdl.result import Explanation
+
+__all__ = [
+    "AREAS",
+    "AXES",
+    "CellGrid",
+    "amcr",
+    "box_overlap",
+    "csr",
+    "deletion_auc",
+    "diou",
+    "energy_pointing_game",
+    "giou",
+    "highest_confidence",
+    "highest_iou",
+    "insertion_auc",
+    "iou",
+    "iou_success",
+    "largest_gain",
+    "minimal_correction",
+    "minimal_sufficient",
+    "mu_fidelity",
+    "nonzero_shares",
+    "pixel_steps",
+    "pointing_game",
+    "random_subsets",
+    "region_gains",
+    "region_values",
+    "saliency_curves",
+    "summary",
+]
+
+
+def summary(explanation: Explanation) -> dict[str, float]:
+    """Every metric that the explanation alone can give, by name: a row of a table.
+
+    Returns:
+        insertion_auc, deletion_auc and highest_confidence_25 .. _100 (per cent of the area); minimal_correction and
+        minimal_sufficient for classes and tokens; highest_iou_25 .. _100 for boxes.
+    """
+    found = {"insertion_auc": insertion_auc(explanation), "deletion_auc": deletion_auc(explanation)}
+    for area, value in highest_confidence(explanation).items():
+        found[f"highest_confidence_{round(100 * area)}"] = value
+    if has_answers(explanation):
+        found["minimal_correction"] = minimal_correction(explanation)
+        found["minimal_sufficient"] = minimal_sufficient(explanation)
+    if "iou" in explanation.reading:
+        found |= {f"highest_iou_{round(100 * area)}": highest_iou(explanation, area) for area in AREAS}
+    return found

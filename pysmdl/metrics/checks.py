@@ -1,0 +1,53 @@
+"""What several metrics share: which view is which, and checks of what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.result import Explanation
+from pysmdl.types import Bools
+
+KEPT, REMOVED = 0, 1  # the two views, as Explanation's arrays [2, ...] have them
+ROUNDING = 1e-6  # of areas, which are sums in float32
+
+
+def listed(explanations: Explanation | Iterable[Explanation]) -> list[Explanation]:
+    """One or several explanations as a list.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    if not found:
+        raise ValueError("explanations must hold at least one; got none")
+    return found
+
+
+def within(explanation: Explanation, area: float) -> Bools:
+    """Which curve points cover at most this share of the area. [k + 1].
+
+    Raises:
+        ValueError: area is not from 0 to 1.
+    """
+    if not 0 <= area <= 1:
+        raise ValueError(f"area must be from 0 to 1; got {area}")
+    inside: Bools = explanation.area <= area + ROUNDING
+    return inside
+
+
+def saliency_map(saliency: NDArray[Any]) -> NDArray[np.float64]:
+    """A saliency map [H, W] as float64.
+
+    Raises:
+        ValueError: it has another form, or holds NaN or infinity.
+    """
+    values = np.asarray(saliency, np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"saliency must be [H, W]; got {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise ValueError("saliency must be finite; it holds NaN or infinity")
+    return values

@@ -1,0 +1,92 @@
+"""MuFidelity: does what an attribution gives to a subset of regions go with what their removal costs?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.result import Explanation
+from pysmdl.types import Bools, Floats
+
+FLOAT_NOISE = 1e-6  # of values that a model computed in float32, relative to the largest
+
+
+def mu_fidelity(
+    evaluate: Callable[[Bools], NDArray[Any]],
+    attribution: NDArray[Any],
+    *,
+    share: float = 0.2,
+    samples: int = 200,
+    seed: int = 0,
+) -> float:
+    """Faithfulness of an attribution (Bhatt et al. 2020, definition 3), by Pearson correlation over random subsets.
+
+        mu = corr over S, |S| = share * n, of  sum of attribution[i] for i in S  and  f(V) - f(V - S)
+
+    Where n has no more subsets of that size than `samples`, all are taken, once each: the definition itself.
+
+    Args:
+        evaluate: Bool coalitions [a, n], True for kept, to their values [a]; a :class:`pysmdl.Game` is one.
+        attribution: A value for each region. [n]; see :func:`region_values`.
+        share: Size of the subsets as a share of n, between 0 and 1; rounded to 1..n-1 regions. Xplique's default.
+        samples: Subsets drawn with the seed, each evaluated once, and the full input; at least 2.
+        seed: The same seed gives the same subsets.
+
+    Returns:
+        -1 to 1. Where the drops are all the same (within 1e-6 of the largest value) no attribution can be told from
+        another: NaN. Where only the attribution is constant over the subsets, it predicts nothing: 0.
+
+    Raises:
+        ValueError: share, samples or attribution out of range, or evaluate gave something else than finite [a].
+    """
+    weights = np.asarray(attribution, np.float64)
+    if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
+        what = list(weights.shape) if np.isfinite(weights).all() else "NaN or infinity in it"
+        raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
+    if not 0 < share < 1:
+        raise ValueError(f"share must be between 0 and 1; got {share}")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ValueError(f"samples must be a whole number of at least 2; got {samples!r}")
+    n = len(weights)
+    removed = random_subsets(n, min(max(round(share * n), 1), n - 1), samples, seed)
+    values = _values(evaluate, np.vstack((np.ones((1, n), bool), ~removed)))
+    drops, sums = values[0] - values[1:], removed @ weights
+    if np.ptp(drops) <= FLOAT_NOISE * np.abs(values).max():
+        return math.nan
+    if np.ptp(sums) <= np.finfo(np.float64).eps * np.abs(weights).sum():
+        return 0.0
+    return float(np.corrcoef(sums, drops)[0, 1])
+
+
+def region_values(explanation: Explanation) -> Floats:
+    """A value for each region: the method's own attribution, or the saliency that the order gives it. [n], float32."""
+    if explanation.attribution is not None:
+        return explanation.attribution
+    values = np.zeros(explanation.n, np.float32)
+    ordered = explanation.labels >= 0
+    values[explanation.labels[ordered]] = explanation.saliency()[ordered]
+    return values
+
+
+def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:
+    """Subsets of `size` of n regions, as membership [a, n]: `samples` random ones, or all where they are no more."""
+    if math.comb(n, size) <= samples:
+        chosen = np.array(list(combinations(range(n), size)))
+    else:
+        chosen = np.random.default_rng(seed).random((samples, n)).argsort(1)[:, :size]
+    member = np.zeros((len(chosen), n), bool)
+    np.put_along_axis(member, chosen, True, 1)
+    return member
+
+
+def _values(evaluate: Callable[[Bools], NDArray[Any]], kept: Bools) -> NDArray[np.float64]:
+    values = np.asarray(evaluate(kept), np.float64)
+    if values.shape != (len(kept),) or not np.isfinite(values).all():
+        what = list(values.shape) if np.isfinite(values).all() else "NaN or infinity in it"
+        raise ValueError(f"evaluate must give a finite value for each coalition, [{len(kept)}]; got {what}")
+    return values

@@ -1,0 +1,60 @@
+"""Any pixel-level saliency map on the engine: insertion and deletion in equal pixel steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.metrics.checks import saliency_map
+from pysmdl.result import Explanation
+from pysmdl.types import Ints
+
+
+def pixel_steps(saliency: NDArray[Any], steps: int = 10) -> tuple[Ints, list[int]]:
+    """A saliency map as regions of equally many pixels, and their order (Xplique's insertion and deletion).
+
+        rank the pixels by saliency, highest first, equals row by row
+        labels[pixel] = rank * steps // (H * W)
+
+    Args:
+        saliency: [H, W], finite.
+        steps: Groups, at most one a pixel. Their sizes differ by one pixel at most. Xplique's default is 10.
+
+    Returns:
+        Label map [H, W], int32, and the order 0..steps-1: group 0 is the most salient.
+
+    Raises:
+        ValueError: no finite map, or a number of steps out of range.
+    """
+    values = saliency_map(saliency)
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= values.size:
+        raise ValueError(f"steps must be a whole number from 1 to {values.size}, the pixels; got {steps!r}")
+    labels = np.empty(values.size, np.int32)
+    labels[np.argsort(-values.ravel(), kind="stable")] = np.arange(values.size) * steps // values.size
+    return labels.reshape(values.shape), list(range(steps))
+
+
+def saliency_curves(
+    image: Any, model: Any, target: Any, saliency: NDArray[Any], steps: int = 10, **settings: Any
+) -> Explanation:
+    """Measure the insertion and deletion curves of any saliency map, in 2 * steps evaluations on the engine.
+
+    ``insertion_auc(found, "steps")`` is then Xplique's number (with the baseline set as there, ``baseline="zero"``).
+
+    Args:
+        image, model, target: As in :func:`pysmdl.explain`.
+        saliency: [H, W] on the grid where regions live: the model's input, or the image under mask_at="image".
+        steps: As in :func:`pixel_steps`.
+        **settings: Others of :func:`pysmdl.explain`. An objective with an effectiveness term costs `steps` more
+            evaluations; ``pysmdl.lima(effectiveness=0)`` saves them where the scorer has features.
+
+    Raises:
+        ValueError: as :func:`pixel_steps`, and as :func:`pysmdl.explain`; RegionError for a map on another grid.
+    """
+    from pysmdl.explainer import explain
+    from pysmdl.search import fixed
+
+    labels, order = pixel_steps(saliency, steps)
+    return explain(image, model, target, regions=labels, search=fixed(order), **{"progress": False, **settings})

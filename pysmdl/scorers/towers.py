@@ -1,0 +1,221 @@
+"""Vision transformers taken apart: tokens in, blocks, pooled features and logits out.
+
+Known by their parts: Hugging Face's ViT, CLIP vision and DINOv2 models, and timm's VisionTransformer. Blocks run as
+they are on many sequences packed into one; only attention is told where each ends (:func:`run_blocks`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pysmdl.errors import ScorerError
+from pysmdl.kernels import varlen_attention
+
+Pool = Callable[[Tensor, Tensor], Tensor]
+"""Final tokens [T, D] and offsets [S + 1] to one row a sequence [S, D]."""
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A vision transformer in three parts.
+
+    Attributes:
+        embed: Images [B, C, H, W] to tokens with their positions [B, prefix + patches, D].
+        blocks: Applied in turn to [1, T, D].
+        finish: Final tokens [T, D] and offsets [S + 1] to (features [S, D'], logits [S, K] or None).
+        prefix: Tokens before the patches (class, registers), which are never dropped.
+        patch: Side of a patch in pixels.
+    """
+
+    embed: Callable[[Tensor], Tensor]
+    blocks: Sequence[nn.Module]
+    finish: Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+    prefix: int
+    patch: int
+
+
+def tower_of(model: nn.Module) -> Tower:
+    """The parts of a known vision transformer.
+
+    Raises:
+        ValueError: the model is none of those known.
+    """
+    for known in (_timm, _clip, _dinov2, _vit):
+        found = known(model)
+        if found is not None:
+            return found
+    raise ValueError(
+        "token dropping knows Hugging Face's ViT, CLIP vision and DINOv2 models and timm's VisionTransformer; "
+        f"got {type(model).__name__}"
+    )
+
+
+def run_blocks(blocks: Sequence[nn.Module], tokens: Tensor, offsets: Tensor, longest: int) -> Tensor:
+    """The blocks on packed sequences. [T, D] and [S + 1] to [T, D].
+
+    Everything in a block but attention works token by token, so it sees one long sequence; attention is cut into
+    blocks where torch is asked for it.
+
+    Raises:
+        ScorerError: a block's attention does not go through torch's scaled_dot_product_attention.
+    """
+    x = tokens[None]
+    with _Cut(offsets, longest) as cut:
+        for block in blocks:
+            answer = block(x, **_missing(block))
+            x = answer[0] if isinstance(answer, tuple) else answer
+    if cut.calls != len(blocks):
+        raise ScorerError(
+            f"{cut.calls} of {len(blocks)} blocks use torch's scaled_dot_product_attention, which token dropping "
+            'needs; load the model with attn_implementation="sdpa"'
+        )
+    return x[0]
+
+
+class _Cut(TorchFunctionMode):
+    """While active, scaled_dot_product_attention on [1, H, T, d] stays within each packed sequence."""
+
+    def __init__(self, offsets: Tensor, longest: int) -> None:
+        super().__init__()
+        self.offsets, self.longest, self.calls = offsets, longest, 0
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is not nn.functional.scaled_dot_product_attention:
+            return function(*args, **kwargs)
+        self.calls += 1
+        given = inspect.signature(_attention_arguments).bind(*args, **kwargs).arguments
+        q, k, v = (given[name][0].transpose(0, 1) for name in ("query", "key", "value"))  # [T, H, d]
+        mixed = varlen_attention(q, k, v, self.offsets, scale=given.get("scale"), longest=self.longest)
+        return mixed.transpose(0, 1)[None]
+
+
+def _attention_arguments(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: Any = 0.0, is_causal: Any = False,
+    scale: Any = None, enable_gqa: Any = False,
+) -> None:  # fmt: skip
+    """The arguments of scaled_dot_product_attention, for binding."""
+
+
+def _missing(block: nn.Module) -> dict[str, None]:
+    """Required arguments of a block besides its tokens (masks, in most): None to each."""
+    parameters = list(inspect.signature(block.forward).parameters.values())[1:]
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {each.name: None for each in parameters if each.kind in plain and each.default is inspect.Parameter.empty}
+
+
+def class_token(tokens: Tensor, offsets: Tensor) -> Tensor:
+    """The first token of each sequence. [T, D] to [S, D]."""
+    return tokens[offsets[:-1].long()]
+
+
+def patch_mean(prefix: int) -> Pool:
+    """The mean over each sequence's patches; zero where none is left."""
+
+    def pool(tokens: Tensor, offsets: Tensor) -> Tensor:
+        lengths = offsets.diff().long()
+        owner = torch.repeat_interleave(torch.arange(len(lengths), device=tokens.device), lengths)
+        place = torch.arange(len(tokens), device=tokens.device) - offsets[:-1].long()[owner]
+        total = torch.zeros((len(lengths), tokens.shape[1]), dtype=torch.float32, device=tokens.device)
+        total.index_add_(0, owner[place >= prefix], tokens[place >= prefix].float())
+        return (total / (lengths - prefix).clamp(min=1)[:, None]).to(tokens.dtype)
+
+    return pool
+
+
+def _inner(model: nn.Module, *names: str) -> nn.Module:
+    """The first submodule of these names, else the model itself."""
+    return next((getattr(model, name) for name in names if isinstance(getattr(model, name, None), nn.Module)), model)
+
+
+def _layers(base: nn.Module) -> Sequence[nn.Module]:
+    """The blocks, wherever this version of the library keeps them."""
+    for owner in (base, getattr(base, "encoder", None)):
+        for name in ("layers", "layer"):
+            found = getattr(owner, name, None)
+            if isinstance(found, nn.ModuleList):
+                return list(found)
+    raise ValueError(f"cannot find the blocks of {type(base).__name__}")
+
+
+def _has(module: Any, *names: str) -> bool:
+    return all(isinstance(getattr(module, name, None), nn.Module) for name in names)
+
+
+def _side(size: Any) -> int:
+    return int(size if isinstance(size, int) else size[0])
+
+
+def _vit(model: nn.Module) -> Tower | None:
+    base = _inner(model, "vit")
+    if not _has(base, "embeddings", "layernorm") or not hasattr(base.config, "patch_size"):
+        return None
+    head = getattr(model, "classifier", None)
+
+    def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        pooled = base.layernorm(class_token(tokens, offsets))
+        return pooled, None if head is None else head(pooled)
+
+    return Tower(base.embeddings, _layers(base), finish, 1, _side(base.config.patch_size))
+
+
+def _dinov2(model: nn.Module) -> Tower | None:
+    base = _inner(model, "dinov2", "dinov2_with_registers")
+    if not _has(base, "embeddings", "layernorm") or "dinov2" not in type(base).__name__.lower():
+        return None
+    head = getattr(model, "classifier", None)
+    prefix = 1 + int(getattr(base.config, "num_register_tokens", 0))
+
+    def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        final = base.layernorm(tokens)
+        pooled = class_token(final, offsets)
+        if head is None:
+            return pooled, None
+        return pooled, head(torch.cat((pooled, patch_mean(prefix)(final, offsets)), 1))
+
+    return Tower(base.embeddings, _layers(base), finish, prefix, _side(base.config.patch_size))
+
+
+def _clip(model: nn.Module) -> Tower | None:
+    base = _inner(model, "vision_model")
+    if not _has(base, "embeddings", "pre_layrnorm", "post_layernorm", "encoder"):
+        return None
+    project = getattr(model, "visual_projection", None)
+
+    def embed(x: Tensor) -> Tensor:
+        tokens: Tensor = base.pre_layrnorm(base.embeddings(x))
+        return tokens
+
+    def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        pooled = base.post_layernorm(class_token(tokens, offsets))
+        return (pooled if project is None else project(pooled)), None
+
+    return Tower(embed, _layers(base), finish, 1, _side(base.config.patch_size))
+
+
+def _timm(model: nn.Module) -> Tower | None:
+    if not (_has(model, "patch_embed", "blocks", "norm", "head") and hasattr(model, "_pos_embed")):
+        return None
+    pools = {"token": class_token, "avg": patch_mean(int(model.num_prefix_tokens))}
+    if model.global_pool not in pools:
+        raise ValueError(f"token dropping pools by 'token' or 'avg'; this model has global_pool={model.global_pool!r}")
+
+    def embed(x: Tensor) -> Tensor:
+        tokens: Tensor = model.norm_pre(model._pos_embed(model.patch_embed(x)))
+        return tokens
+
+    def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        pooled = model.fc_norm(pools[model.global_pool](model.norm(tokens), offsets))
+        return pooled, model.head(pooled)
+
+    blocks = list(model.blocks)
+    return Tower(embed, blocks, finish, int(model.num_prefix_tokens), _side(model.patch_embed.patch_size))

@@ -1,0 +1,144 @@
+"""Ways in from Captum, Quantus and shapiq: by their contracts, and against the packages themselves where they are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+from pysmdl.compat import quantus_explain
+
+from toys import explain, image, linear_model
+
+INPUTS = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+MASK = torch.arange(144).view(1, 1, 12, 12) // 16
+
+
+@pytest.mark.parametrize("per_eval", [None, 1, 2, 3])
+def test_attribute_has_the_shape_of_the_inputs_and_ignores_batching(per_eval):
+    method = pysmdl.SubsetAttribution(linear_model())
+    found = method.attribute(INPUTS, target=[0, 1, 2], feature_mask=MASK, perturbations_per_eval=per_eval)
+    assert found.shape == INPUTS.shape
+    assert found.dtype == INPUTS.dtype
+    assert torch.equal(found, method.attribute(INPUTS, target=torch.tensor([0, 1, 2]), feature_mask=MASK))
+    for i in range(3):
+        alone = pysmdl.explain(INPUTS[i], linear_model(), i, regions=MASK[0, 0], baseline=0.0, progress=False)
+        np.testing.assert_array_equal(found[i, 1], alone.saliency())
+
+
+def test_attribute_broadcasts_as_captum_does():
+    method = pysmdl.SubsetAttribution(linear_model(), search="exact")
+    one = method.attribute(INPUTS, target=1, feature_mask=MASK[0, 0], baselines=torch.full((1, 3, 1, 1), 0.5))
+    other = method.attribute(INPUTS, target=1, feature_mask=MASK.expand(3, 3, 12, 12), baselines=0.5)
+    assert torch.equal(one, other)
+    method.attribute(INPUTS[:1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": [1, 2]}, "target must be one for all or 3"),
+        ({"feature_mask": MASK.float()}, "feature_mask must hold whole numbers"),
+        ({"feature_mask": MASK[..., 1:]}, "feature_mask must broadcast"),
+        ({"feature_mask": torch.stack([MASK[0, 0], MASK[0, 0], 8 - MASK[0, 0]])[None]}, "the same in every channel"),
+        ({"baselines": torch.zeros(5)}, "baselines must broadcast"),
+        ({"inputs": INPUTS[0, 0]}, r"inputs must be a tensor \[B, C, \*grid\]"),
+    ],
+)
+def test_attribute_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pysmdl.SubsetAttribution(linear_model()).attribute(**{"inputs": INPUTS, "target": 1, **arguments})
+
+
+def test_quantus_gets_arrays():
+    found = quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), regions="grid:9")
+    assert found.shape == (3, 1, 12, 12)
+    assert found.dtype == np.float32
+    assert found.max() == 1
+
+
+def test_a_game_follows_shapiqs_protocol():
+    game = pysmdl.Game(image(), linear_model(), 1, regions="grid:9")
+    coalitions = np.random.default_rng(0).random((40, 9)) < 0.5
+    values = game(coalitions)
+    assert values.shape == (40,)
+    assert game(coalitions[3])[0] == values[3]
+    full = explain(linear_model(), regions="grid:9")
+    assert game.grand_value == pytest.approx(full.deletion[0], abs=1e-6)
+    assert game.empty_value == pytest.approx(full.insertion[0], abs=1e-6)
+    centred = pysmdl.Game(image(), linear_model(), 1, regions="grid:9", normalize=True)
+    np.testing.assert_allclose(centred(coalitions), values - game.empty_value, atol=1e-6)
+
+
+def test_a_game_asks_each_coalition_once():
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch))
+        return linear_model()(batch)
+
+    game = pysmdl.Game(image(), model, None, regions="grid:4")
+    every = np.array(list(itertools.product([False, True], repeat=4)))
+    game(every)
+    game(every[::-1])
+    assert sum(seen) == 16 == game.evaluations  # the full input, off which the target was read, among them
+    with pytest.raises(ValueError, match="coalitions must have 4 players"):
+        game(np.ones((2, 5), bool))
+
+
+# The packages themselves: `make compat` runs these in an environment of their own.
+
+
+def test_against_captum():
+    captum = pytest.importorskip("captum.attr")
+    mask = MASK.expand(3, 1, 12, 12)
+    theirs = captum.FeatureAblation(lambda x: linear_model()(x).softmax(1))
+    shared = {"target": 1, "feature_mask": mask, "baselines": 0}
+    drop = theirs.attribute(INPUTS, **shared, perturbations_per_eval=2)
+    mine = pysmdl.SubsetAttribution(linear_model(), search="occlusion").explanations(INPUTS, 0, 1, mask)
+    assert drop.shape == pysmdl.SubsetAttribution(linear_model()).attribute(INPUTS, **shared).shape
+    for i in range(3):
+        np.testing.assert_allclose(mine[i].attribution[mine[i].labels], drop[i, 0], atol=1e-5)
+
+
+def test_against_shapiq():
+    shapiq = pytest.importorskip("shapiq")
+    game = pysmdl.Game(image(), linear_model(), 1, regions="grid:9", normalize=True)
+    computer = shapiq.ExactComputer(n_players=9, game=game)
+    values = computer("SV").get_n_order_values(1)
+    by_hand = np.zeros(9)
+    for size in range(9):
+        weight = math.factorial(size) * math.factorial(8 - size) / math.factorial(9)
+        for subset in itertools.combinations(range(9), size):
+            for player in set(range(9)) - set(subset):
+                without, with_it = np.isin(np.arange(9), subset), np.isin(np.arange(9), (*subset, player))
+                by_hand[player] += weight * (game(with_it) - game(without))[0]
+    np.testing.assert_allclose(values, by_hand, atol=1e-6)
+
+
+def test_against_quantus():
+    quantus = pytest.importorskip("quantus")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(432, 4)
+
+        def forward(self, x):
+            return self.layer(x.flatten(1))
+
+    torch.manual_seed(0)
+    metric = quantus.Sparseness(disable_warnings=True)
+    scores = metric(
+        model=Net().eval(),
+        x_batch=INPUTS.numpy(),
+        y_batch=np.array([0, 1, 2]),
+        explain_func=quantus_explain,
+        explain_func_kwargs={"regions": "grid:9"},
+    )
+    assert len(scores) == 3
+    assert np.isfinite(scores).all()

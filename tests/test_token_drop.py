@@ -1,0 +1,135 @@
+"""Token dropping against a slow loop that really drops the tokens, one subset at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from vision_towers import PATCH, SIDE, TOWERS, hugging_face, patch_labels
+
+import pysmdl
+from pysmdl.scorers import token_drop
+from pysmdl.types import Regions
+
+PROTOTYPES = torch.randn(7, 12, generator=torch.Generator().manual_seed(2))
+TOLERANCE = 3e-6  # worst seen: 8e-7
+
+
+def image(seed: int) -> torch.Tensor:
+    return torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+
+
+def scorer_of(kind: str, model: torch.nn.Module) -> pysmdl.scorers.Scorer:
+    return token_drop(model, PROTOTYPES, normalize=True) if kind == "clip" else token_drop(model)
+
+
+def probability(
+    kind: str, model: torch.nn.Module, x: torch.Tensor, labels: np.ndarray, kept: set[int], target: int
+) -> float:
+    slow, prefix = TOWERS[kind][1:]
+    of_patch = labels[::PATCH, ::PATCH].ravel()
+    stays = [prefix + i for i, label in enumerate(of_patch) if label < 0 or label in kept]
+    with torch.no_grad():
+        answer = slow(model, x[None], torch.tensor([*range(prefix), *stays]))
+    if kind == "clip":
+        answer = torch.nn.functional.normalize(answer, dim=1) @ PROTOTYPES.T
+    return float(answer.softmax(1)[0, target])
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+def test_every_curve_point_is_the_slow_loops(kind):
+    model = TOWERS[kind][0]()
+    for seed in range(3):
+        x, labels = image(seed), patch_labels(seed)
+        found = pysmdl.explain(x, scorer_of(kind, model), 3, regions=labels, progress=False)
+        order = found.order.tolist()
+        for j in range(7):
+            first = set(order[:j])
+            assert found.insertion[j] == pytest.approx(probability(kind, model, x, labels, first, 3), abs=TOLERANCE)
+            rest = set(range(6)) - first
+            assert found.deletion[j] == pytest.approx(probability(kind, model, x, labels, rest, 3), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+def test_order_is_that_of_greedy_on_the_slow_loop(kind):
+    model, x, labels = TOWERS[kind][0](), image(0), patch_labels(0)
+    objective = pysmdl.smdl(0, 0, 1, 1)
+    found = pysmdl.explain(
+        x, scorer_of(kind, model), 3, regions=labels, search="exact", objective=objective, progress=False
+    )
+    chosen: set[int] = set()
+    for region in found.order:
+        left = sorted(set(range(6)) - chosen)
+        scores = {}
+        for a in left:
+            kept = probability(kind, model, x, labels, {*chosen, a}, 3)
+            removed = probability(kind, model, x, labels, set(range(6)) - chosen - {a}, 3)
+            scores[a] = kept + 1 - removed
+        assert scores[region] >= max(scores.values()) - 4 * TOLERANCE
+        chosen.add(int(region))
+
+
+def test_company_and_batches_change_nothing_beyond_float():
+    scorer = token_drop(hugging_face("vit"))
+    items = [
+        {"image": image(seed), "target": seed % 5, "regions": patch_labels(seed, 4 + seed % 3)} for seed in range(5)
+    ]
+    alone = [pysmdl.explain(i["image"], scorer, i["target"], regions=i["regions"], progress=False) for i in items]
+    for batch_size in (1, 7, 64):
+        crowd = pysmdl.explain_many(items, scorer, batch_size=batch_size, ordered=True, progress=False)
+        for one, other in zip(alone, crowd, strict=True):
+            assert one.order.tolist() == other.order.tolist()
+            np.testing.assert_allclose(one.insertion, other.insertion, atol=TOLERANCE)
+
+
+def test_a_classifier_around_a_transformer_drops_tokens_when_asked():
+    model = hugging_face("vit")
+    pixels = np.random.default_rng(0).integers(0, 255, (50, 40, 3), dtype=np.uint8)
+    scorer = pysmdl.scorers.classifier(model, mean=0.5, std=0.5, size=SIDE)
+    found = pysmdl.explain(pixels, scorer, 1, removal="token-drop", regions="slico:12", progress=False)
+    blocks = found.labels.reshape(4, PATCH, 4, PATCH)
+    assert (blocks == blocks[:, :1, :, :1]).all(), "regions are snapped to patches"
+    assert found.notes["removal"] == "token-drop"
+    assert found.labels.shape == (SIDE, SIDE)
+    same = pysmdl.explain(
+        pixels, token_drop(model, mean=0.5, std=0.5, size=SIDE), 1, regions="slico:12", progress=False
+    )
+    np.testing.assert_array_equal(found.insertion, same.insertion)
+    painted = pysmdl.explain(pixels, scorer, 1, regions=found.labels, progress=False)
+    assert painted.deletion[0] == pytest.approx(found.deletion[0], abs=TOLERANCE)  # nothing removed: the same model
+    assert painted.insertion[0] != pytest.approx(found.insertion[0], abs=1e-4)
+
+
+def test_effectiveness_uses_the_pooled_features():
+    found = pysmdl.explain(
+        image(0), token_drop(hugging_face("vit")), 1, regions=patch_labels(0), objective="smdl", progress=False
+    )
+    assert found.terms["effectiveness"][-1] > 0
+
+
+def test_what_token_dropping_refuses():
+    vit = hugging_face("vit")
+    with pytest.raises(ValueError, match=r"token dropping knows Hugging Face's ViT.*got Linear"):
+        token_drop(torch.nn.Linear(2, 2).eval())
+    with pytest.raises(ValueError, match="regions must be constant within 8x8 patches"):
+        pysmdl.explain(image(0), token_drop(vit), 1, regions=np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 100)
+    with pytest.raises(ValueError, match="needs a classifier around"):
+        pysmdl.explain(image(0), lambda x: vit(x), 1, removal="token-drop")
+    with pytest.raises(ValueError, match="no classification head"):
+        pysmdl.explain(image(0), token_drop(hugging_face("clip")), 1, regions=patch_labels(0), progress=False)
+    with pytest.raises(ValueError, match="removal must be one of 'baseline', 'token-drop'; got 'blur'"):
+        pysmdl.explain(image(0), vit, 1, removal="blur")
+    with pytest.raises(ValueError, match='mask_at must be "model"'):
+        token_drop(vit, mask_at="image")
+    eager = hugging_face("vit")
+    eager.set_attn_implementation("eager")
+    with pytest.raises(pysmdl.PysmdlError, match="0 of 3 blocks use torch's scaled_dot_product_attention"):
+        pysmdl.explain(image(0), token_drop(eager), 1, regions=patch_labels(0), progress=False)
+
+
+def test_labels_of_tokens():
+    scorer = token_drop(hugging_face("registers"))
+    labels = patch_labels(3)
+    found = scorer.labels_of(Regions(labels.astype(np.int32), 6))
+    assert found.labels[:4].tolist() == [-1] * 4
+    assert found.labels[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
