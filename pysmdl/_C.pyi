@@ -14,6 +14,30 @@ class SubsetCache:
     def rows(self, start: int, stop: int) -> NDArray[np.int32]: ...
     def __len__(self) -> int: ...
 
+def greedy_chain(
+    flip: NDArray[np.int8],
+    alpha: NDArray[np.float64],
+    kernel: NDArray[np.float64],
+    offset: float,
+    kept: float,
+    removed: float,
+) -> NDArray[np.int32]: ...
+def improve_chain(
+    flip: NDArray[np.int8],
+    alpha: NDArray[np.float64],
+    kernel: NDArray[np.float64],
+    offset: float,
+    kept: float,
+    removed: float,
+    order: NDArray[np.int32],
+    k: int,
+    passes: int,
+    reach: int,
+) -> float: ...
+def extend_cholesky(
+    matrix: NDArray[np.float64], factor: NDArray[np.float64], known: int, count: int, noise: float
+) -> None: ...
+def solve_cholesky(factor: NDArray[np.float64], x: NDArray[np.float64]) -> None: ...
 def build_info() -> dict[str, str]: ...
 def cuda_device_count() -> int: ...
 def compose(

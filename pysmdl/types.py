@@ -52,6 +52,7 @@ class Ask:
         subsets: Any subsets instead of base and candidates, as bool membership [a, n].
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
+        settled: The order so far will be the answer, unless one of which every prefix has been asked for is better.
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
             promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
@@ -67,6 +68,7 @@ class Ask:
         "recheck",
         "rest",
         "score_only",
+        "settled",
         "subsets",
     )
 
@@ -79,6 +81,7 @@ class Ask:
         subsets: Bools | None = None,
         free: bool = False,
         score_only: bool = False,
+        settled: bool = False,
         front: Sequence[int] = (),
         rest: Sequence[int] = (),
         back: Sequence[int] = (),
@@ -87,7 +90,7 @@ class Ask:
         self.candidates = np.array(candidates, np.int32)
         self.complement = complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
-        self.free, self.score_only = free, score_only
+        self.free, self.score_only, self.settled = free, score_only, settled
         self.recheck: Ints | None = None
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
 

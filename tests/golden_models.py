@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def speak(x: Tensor) -> Tensor:
 
 def speaker(forward: Callable[[Tensor], Tensor] = speak) -> pysmdl.scorers.Scorer:
     return pysmdl.scorers.tokens(forward, mean=MEAN, std=STD)
+
+
+class Remembering:
+    """A model that answers rows it has seen, to the bit, from memory: the same views come up in case after case."""
+
+    def __init__(self, forward: Callable[[Tensor], Any]) -> None:
+        self.forward = forward
+        self.known: dict[bytes, tuple[Tensor, ...]] = {}
+
+    def __call__(self, batch: Tensor) -> Any:
+        keys = [blake2b(row.numpy().tobytes(), digest_size=16).digest() for row in batch]
+        new = [i for i, key in enumerate(keys) if key not in self.known]
+        if new:
+            answer = self.forward(batch[new])
+            rows = zip(*answer, strict=True) if isinstance(answer, tuple) else ((row,) for row in answer)
+            self.known |= dict(zip((keys[i] for i in new), rows, strict=True))
+        parts = tuple(torch.stack(part) for part in zip(*(self.known[key] for key in keys), strict=True))
+        return parts if len(parts) > 1 else parts[0]
 
 
 class Counting:

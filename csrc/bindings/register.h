@@ -6,6 +6,7 @@
 namespace pysmdl {
 
 void register_build(pybind11::module_& m);
+void register_chains(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
 void register_subsets(pybind11::module_& m);
 

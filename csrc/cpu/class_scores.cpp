@@ -6,7 +6,7 @@
 #include "../core/ops.h"
 #include "../core/thread_pool.h"
 #include "fast_math.h"
-#include "simd.h"
+#include "../core/simd.h"
 
 namespace pysmdl::cpu {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "../core/ops.h"
 #include "../core/thread_pool.h"
-#include "simd.h"
+#include "../core/simd.h"
 
 namespace pysmdl::cpu {
 namespace {

@@ -45,7 +45,13 @@ class Plan:
         k = min(self.k or n, n)
         views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
         most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
-        return most if self.evaluations is None else min(most, self.evaluations)
+        budget = self.budget(n)
+        return most if budget is None else min(most, budget)
+
+    def budget(self, n: int) -> int | None:
+        """Evaluations that an input of n regions may take: the caller's number, the search's own, or the lower."""
+        given = [self.evaluations, self.search.budget and self.search.budget(n)]
+        return min((each for each in given if each is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Request:
         self.n = item.regions.n
         self.k = min(plan.k or self.n, self.n)
         self.target = item.target
+        self._budget = plan.budget(self.n)
         self.exact = Memo(bitrows.words(self.n))
         self.memo = Memo(bitrows.words(self.n)) if plan.mixed else self.exact
         self.features = RegionFeatures(self.n)
@@ -256,42 +263,48 @@ class Request:
 
     def _searchs_budget(self) -> int | None:
         """The budget less the single regions' features, which most searches do not ask for by themselves."""
-        if self.plan.evaluations is None or not self.plan.objective.needs("regions"):
-            return self.plan.evaluations
-        return self.plan.evaluations - self.n
+        if self._budget is None or not self.plan.objective.needs("regions"):
+            return self._budget
+        return self._budget - self.n
 
     def _check_budget(self) -> None:
         least = 2 * self.n if self.k == self.n else 2 * (self.k + 1)
         if self.plan.objective.needs("regions"):
             least += self.n - 1  # single regions; the first of the order is a curve point
-        if self.plan.evaluations is not None and self.plan.evaluations < least:
+        if self._budget is not None and self._budget < least:
             raise ValueError(
                 f"evaluations must be at least {least} to measure the curves of {self.k} of {self.n} regions; "
-                f"got {self.plan.evaluations}"
+                f"got {self._budget}"
             )
 
     def _affordable(self, ask: Ask) -> bool:
         """Whether the ask still leaves enough of the budget to measure the curves of any order it may lead to."""
-        if self.plan.evaluations is None or ask.free:
+        if self._budget is None or ask.free:
             return True
         rows = ask.rows(self.n)
         views = [rows] if ask.score_only else list(self._views(rows).values())
+        if ask.settled:
+            views += self._curve_rows(ask)
         if ask.recheck is None:
-            new = sum((self.exact if ask.score_only else self.memo).new(view) for view in views)
+            memo = self.exact if ask.score_only else self.memo
+            new = memo.new(np.unique(np.concatenate(views), axis=0))
         else:
             new = sum(self.exact.new(view[ask.recheck]) for view in views)
         if self.plan.objective.needs("regions") and not len(self.features.ids):
             new += self.n
         spent = len(self.exact) + (len(self.memo) if self.plan.mixed else 0)
-        return spent + new + self._reserve(ask) <= self.plan.evaluations
+        return spent + new + (0 if ask.settled else self._reserve(ask)) <= self._budget
+
+    def _curve_rows(self, ask: Ask) -> tuple[Ints, Ints]:
+        """Both views of each prefix of the best order known while this is asked."""
+        rows = bitrows.prefixes(np.array(ask.so_far, np.int32), self.n)[: self.k + 1]
+        return rows, bitrows.complement(rows, self.n)
 
     def _reserve(self, ask: Ask) -> int:
         """Rows that the curves may still cost: both views of a prefix that is not settled, or settled but unknown."""
         front, back = len(ask.front), len(ask.back)
-        rows = bitrows.prefixes(np.array(ask.so_far, np.int32), self.n)[: self.k + 1]
-        removed = bitrows.complement(rows, self.n)
-        unknown = (self.exact.find(rows) < 0).astype(int) + (self.exact.find(removed) < 0)
-        size = np.arange(len(rows))
+        unknown = sum((self.exact.find(rows) < 0).astype(int) for rows in self._curve_rows(ask))
+        size = np.arange(self.k + 1)
         settled = (size <= front) | (size >= self.n - back)
         return int(np.where(settled, unknown, 2).sum())
 

@@ -1,0 +1,87 @@
+// The guided search's surrogate over NumPy arrays: its factor, and chains under it. The GIL is released while they work.
+#include <pybind11/numpy.h>
+
+#include "../core/chain.h"
+#include "../core/check.h"
+#include "../core/cholesky.h"
+#include "register.h"
+
+namespace py = pybind11;
+
+namespace pysmdl {
+namespace {
+
+template <typename T>
+using Array = py::array_t<T, py::array::c_style>;
+
+Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
+                  double kept, double removed) {
+  PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
+  PYSMDL_CHECK(flip.shape(0) <= 32767, "chains take at most 32767 regions, got ", flip.shape(0));
+  PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1), "], one a subset");
+  PYSMDL_CHECK(kernel.ndim() == 1 && kernel.shape(0) == flip.shape(0) + 1, "kernel must be [n + 1]");
+  return {flip.data(), alpha.data(), kernel.data(), offset, kept, removed, flip.shape(0), flip.shape(1)};
+}
+
+Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
+                      double kept, double removed) {
+  const Surrogate surrogate = checked(flip, alpha, kernel, offset, kept, removed);
+  Array<int32_t> order(surrogate.n);
+  int32_t* data = order.mutable_data();
+  const py::gil_scoped_release release;
+  greedy_chain(surrogate, data);
+  return order;
+}
+
+double improve(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
+               double kept, double removed, Array<int32_t>& order, int64_t k, int64_t passes, int64_t reach) {
+  const Surrogate surrogate = checked(flip, alpha, kernel, offset, kept, removed);
+  PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == surrogate.n, "order must be int32 [", surrogate.n, "]");
+  PYSMDL_CHECK(0 < k && k <= surrogate.n, "k must be 1 to ", surrogate.n, ", got ", k);
+  int32_t* data = order.mutable_data();
+  std::vector<bool> seen(surrogate.n, false);
+  for (int64_t j = 0; j < surrogate.n; ++j) {
+    PYSMDL_CHECK(0 <= data[j] && data[j] < surrogate.n && !seen[data[j]], "order must hold each region once");
+    seen[data[j]] = true;
+  }
+  const py::gil_scoped_release release;
+  return improve_chain(surrogate, k, passes, reach, data);
+}
+
+void extend(const Array<double>& matrix, Array<double>& factor, int64_t known, int64_t count, double noise) {
+  const int64_t size = matrix.ndim() == 2 ? matrix.shape(0) : -1;
+  PYSMDL_CHECK(size >= 0 && matrix.shape(1) == size, "matrix must be float64 [size, size]");
+  PYSMDL_CHECK(factor.ndim() == 2 && factor.shape(0) == size && factor.shape(1) == size, "factor must be as large as matrix");
+  PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
+  const double* from = matrix.data();
+  double* to = factor.mutable_data();
+  bool sound;
+  {
+    const py::gil_scoped_release release;
+    sound = extend_cholesky(from, to, size, known, count, noise);
+  }
+  PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
+}
+
+void solve(const Array<double>& factor, Array<double>& x) {
+  PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1 && x.shape(0) <= factor.shape(0), "x must be no longer than factor");
+  const double* from = factor.data();
+  double* to = x.mutable_data();
+  const int64_t stride = factor.shape(1), count = x.shape(0);
+  const py::gil_scoped_release release;
+  solve_cholesky(from, stride, count, to);
+}
+
+}  // namespace
+
+void register_chains(py::module_& m) {
+  using py::arg;
+  m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"));
+  m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"),
+        arg("order").noconvert(), arg("k"), arg("passes"), arg("reach"));
+  m.def("extend_cholesky", &extend, arg("matrix").noconvert(), arg("factor").noconvert(), arg("known"), arg("count"),
+        arg("noise"));
+  m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());
+}
+
+}  // namespace pysmdl

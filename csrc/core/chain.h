@@ -1,0 +1,27 @@
+// Chains: orders of regions, read as the subsets of their first 0, 1, ... n regions, under a surrogate of a set function.
+#pragma once
+
+#include <cstdint>
+
+namespace pysmdl {
+
+// A kernel machine over measured subsets T: z(S) = offset + sum over T of alpha[T] * kernel[|S xor T|]. With p the logistic
+// function, a subset is worth kept * p(z(S)) - removed * p(z(V - S)). The complement of S differs from T in n - |S xor T|
+// regions, so one count of differences serves both views.
+struct Surrogate {
+  const int8_t* flip;    // [n, count]: what adding region x does to |S xor T|: +1 where T lacks x, -1 where T has it
+  const double* alpha;   // [count]
+  const double* kernel;  // [n + 1]
+  double offset, kept, removed;
+  int64_t n, count;
+};
+
+// Greedy on the surrogate from both ends: in turn the region that makes the front worth most, and the one that makes the
+// back worth least. Of equals the lowest. order: [n].
+void greedy_chain(const Surrogate& surrogate, int32_t* order);
+
+// Moves one region after the other, each to the place within `reach` that makes the first k subsets of the chain worth most
+// together, in `passes` rounds or until nothing moves. order: [n], in place. Returns what they are worth.
+double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t reach, int32_t* order);
+
+}  // namespace pysmdl

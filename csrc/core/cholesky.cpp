@@ -1,0 +1,56 @@
+#include "cholesky.h"
+
+#include <cmath>
+
+#include "simd.h"
+
+namespace pysmdl {
+namespace {
+
+constexpr int kLanes = 16;  // partial sums kept apart: the loop vectorises, and the order of adding is the same everywhere
+
+PYSMDL_SIMD double dot(const double* a, const double* b, int64_t n) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  for (; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// y -= scale * x
+PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] -= scale * x[i];
+}
+
+}  // namespace
+
+bool extend_cholesky(const double* matrix, double* factor, int64_t stride, int64_t known, int64_t count, double noise) {
+  for (int64_t j = 0; j < count; ++j) {  // column by column: row j stays in cache for all the new rows
+    const double* row = factor + j * stride;
+    for (int64_t i = j < known ? known : j; i < count; ++i) {
+      double* at = factor + i * stride;
+      const double rest = matrix[i * stride + j] - dot(at, row, j);
+      if (i > j) {
+        at[j] = rest / row[j];
+      } else if (rest + noise > 0) {
+        at[j] = std::sqrt(rest + noise);
+      } else {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+void solve_cholesky(const double* factor, int64_t stride, int64_t count, double* x) {
+  for (int64_t i = 0; i < count; ++i) x[i] = (x[i] - dot(factor + i * stride, x, i)) / factor[i * stride + i];
+  for (int64_t i = count - 1; i >= 0; --i) {
+    x[i] /= factor[i * stride + i];
+    subtract(x, factor + i * stride, x[i], i);
+  }
+}
+
+}  // namespace pysmdl

@@ -1,0 +1,201 @@
+"""A surrogate of the target score: what a subset that was never measured is likely to score, by those that were.
+
+A Gaussian process on log-odds. Two subsets are alike by the number d of regions in which they differ:
+
+    kernel(d) = LINEAR (1 - 2 d / n) + SMOOTH exp(-d / (REACH n))
+
+The first part adds up one weight a region; the second one lets regions interact, of any order, and forgets what lies far
+away. A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl import _native
+from pysmdl.types import Bools, Floats
+
+Numbers = NDArray[np.float64]
+Order = NDArray[np.int32]
+
+LINEAR, SMOOTH, REACH = 4.0, 4.0, 0.3  # in squared log-odds; flat: half or twice of each changes the orders found little
+NOISE = 1e-2  # variance of what regions cannot tell, in squared log-odds
+SATURATED = 0.02  # scores closer to 0 or 1 are all one: their log-odds would drown the rest
+GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
+GAIN = 1e-9  # a move must gain more than rounding can make
+
+
+class Surrogate:
+    """Learns the target score of subsets of n regions and finds chains that it likes.
+
+    A subset is worth ``kept * score(S) - removed * score(V - S)``.
+
+    Attributes:
+        kept, removed: Weights of the two views in what a chain is worth.
+    """
+
+    def __init__(self, n: int, native: Any = None) -> None:
+        self.n = n
+        self.kept = self.removed = 1.0
+        self._native = native or _native.extension() or Plain
+        differing = np.arange(n + 1)
+        self._kernel = LINEAR * (1 - 2 * differing / n) + SMOOTH * np.exp(-differing / (REACH * n))
+        self._sign: Floats = np.empty((0, n), np.float32)  # +1 where a subset has a region, -1 where not
+        self._gram: Numbers = np.empty((0, 0))
+        self._factor: Numbers = np.empty((0, 0))
+        self._factored = 0
+        self._odds: Numbers = np.empty(0)
+        self._alpha: Numbers = np.empty(0)
+        self._flip: NDArray[np.int8] = np.empty((n, 0), np.int8)
+        self._offset = 0.0
+
+    def add(self, member: Bools, score: Floats) -> None:
+        """Take the scores [a] of subsets [a, n] never given before."""
+        sign = np.where(member, np.float32(1), np.float32(-1))
+        known, count = len(self._sign), len(self._sign) + len(sign)
+        if count > len(self._gram):
+            grown = np.empty((2 * count, 2 * count))
+            grown[:known, :known] = self._gram[:known, :known]
+            self._gram = grown
+        self._sign = np.concatenate((self._sign, sign))
+        rows = self._kernel[self._differing(sign)]
+        self._gram[known:count, :count] = rows
+        self._gram[:known, known:count] = rows[:, :known].T
+        odds = score.astype(np.float64).clip(SATURATED, 1 - SATURATED)
+        self._odds = np.append(self._odds, np.rint(np.log(odds / (1 - odds)) / GRAIN) * GRAIN)
+
+    def fit(self) -> None:
+        """Fit to all that was given."""
+        count = len(self._sign)
+        if len(self._factor) < len(self._gram):
+            grown = np.zeros_like(self._gram)
+            grown[: self._factored, : self._factored] = self._factor[: self._factored, : self._factored]
+            self._factor = grown
+        self._native.extend_cholesky(self._gram, self._factor, self._factored, count, NOISE)
+        self._factored = count
+        self._offset = float(self._odds.mean())
+        self._alpha = self._odds - self._offset
+        self._native.solve_cholesky(self._factor, self._alpha)
+        self._flip = np.ascontiguousarray(-self._sign.T).astype(np.int8)
+
+    def greedy(self) -> Order:
+        """A chain to start from."""
+        order: Order = self._native.greedy_chain(*self._model())
+        return order
+
+    def improved(self, order: Order, k: int, passes: int, reach: int) -> tuple[Order, float]:
+        """The chain after moves of single regions that make its first k subsets worth more, and what they are worth."""
+        moved = np.array(order, np.int32)
+        worth = self._native.improve_chain(*self._model(), moved, k, passes, reach)
+        return moved, float(worth)
+
+    def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
+        """What subsets [a, n] are worth, and how unsure that is, on the same scale, by the nearest one given. [a] each.
+
+        The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
+        hundredth of the time.
+        """
+        differing = self._differing(np.where(member, np.float32(1), np.float32(-1)))
+        kept, removed = (
+            logistic(self._offset + self._kernel[d] @ self._alpha) for d in (differing, self.n - differing)
+        )
+        slope = self.kept * kept * (1 - kept) + self.removed * removed * (1 - removed)
+        apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self.n)))
+        return self.kept * kept - self.removed * removed, slope * apart
+
+    def _model(self) -> tuple[Any, ...]:
+        return self._flip, self._alpha, self._kernel, self._offset, self.kept, self.removed
+
+    def _differing(self, sign: Floats) -> NDArray[np.int64]:
+        """In how many regions each differs from each subset given. [a, count]."""
+        return ((self.n - sign @ self._sign.T) / 2).astype(np.int64)
+
+
+def logistic(z: Numbers) -> Numbers:
+    """1 / (1 + e^-z)."""
+    return 1 / (1 + np.exp(-z))
+
+
+class Plain:
+    """The plain twin of what ``_C`` does for the surrogate."""
+
+    @staticmethod
+    def extend_cholesky(matrix: Numbers, factor: Numbers, known: int, count: int, noise: float) -> None:
+        """Rows known .. count - 1 of the lower Cholesky factor of matrix + noise * identity, in place."""
+        old, new = slice(known), slice(known, count)
+        factor[new, old] = np.linalg.solve(factor[old, old], matrix[new, old].T).T
+        rest = matrix[new, new] + noise * np.eye(count - known) - factor[new, old] @ factor[new, old].T
+        factor[new, new] = np.linalg.cholesky(rest)
+
+    @staticmethod
+    def solve_cholesky(factor: Numbers, x: Numbers) -> None:
+        """x with factor factor^T x = x as given, in place."""
+        part = factor[: len(x), : len(x)]
+        x[:] = np.linalg.solve(part.T, np.linalg.solve(part, x))
+
+    @staticmethod
+    def greedy_chain(
+        flip: NDArray[np.int8], alpha: Numbers, kernel: Numbers, offset: float, kept: float, removed: float
+    ) -> Order:
+        """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
+        model = (alpha, kernel, offset, kept, removed)
+        ends, left = [(flip < 0).sum(0)] * 2, list(range(len(flip)))  # in how many regions the empty set differs
+        order: list[list[int]] = [[], []]
+        while left:
+            side = len(order[0]) > len(order[1])
+            value = (-1 if side else 1) * worth(ends[side] + flip[left], *model)
+            order[side].append(left.pop(int(value.argmax())))
+            ends[side] = ends[side] + flip[order[side][-1]]
+        return np.array([*order[0], *reversed(order[1])], np.int32)
+
+    @staticmethod
+    def improve_chain(
+        flip: NDArray[np.int8],
+        alpha: Numbers,
+        kernel: Numbers,
+        offset: float,
+        kept: float,
+        removed: float,
+        order: Order,
+        k: int,
+        passes: int,
+        reach: int,
+    ) -> float:
+        """Move each region in turn to the place within `reach` that gains most, in place; what k subsets are worth."""
+        n, model = len(flip), (alpha, kernel, offset, kept, removed)
+        empty = (flip < 0).sum(0)
+        for _ in range(passes):
+            before = order.copy()
+            for x in range(n):
+                i = int(np.flatnonzero(order == x)[0])
+                differing = np.vstack((empty, empty + flip[order].astype(np.int64).cumsum(0)))  # of subsets 0 .. n
+                value = worth(differing, *model)
+                counts = np.arange(n + 1) <= k
+                earlier = np.arange(i - 1, max(-1, i - 1 - reach), -1)  # subset j + 1 becomes subset j with x
+                later = np.arange(i + 1, min(n, i + 1 + reach))  # subset j becomes subset j + 1 without x
+                gains = np.concatenate(
+                    (
+                        [0.0],
+                        (counts[earlier + 1] * (worth(differing[earlier] + flip[x], *model) - value[earlier + 1])).cumsum(),
+                        (counts[later] * (worth(differing[later + 1] - flip[x], *model) - value[later])).cumsum(),
+                    )
+                )  # fmt: skip
+                best = int(gains.argmax())
+                if gains[best] > GAIN:
+                    to = np.concatenate(([i], earlier, later))[best]
+                    order[:] = np.insert(np.delete(order, i), to, x)
+            if np.array_equal(before, order):
+                break
+        differing = empty + flip[order[:k]].astype(np.int64).cumsum(0)
+        return float(worth(differing, *model).sum())
+
+
+def worth(
+    differing: NDArray[np.int64], alpha: Numbers, kernel: Numbers, offset: float, kept: float, removed: float
+) -> Numbers:
+    """kept * score(S) - removed * score(V - S) of subsets by their differences from the measured ones [a, count]. [a]."""
+    views = (logistic(offset + kernel[d] @ alpha) for d in (differing, len(kernel) - 1 - differing))
+    return kept * next(views) - removed * next(views)
