@@ -3,8 +3,8 @@
     python benchmarks/search_study.py run [--model NAME ...] [--regions 36 116]     # hours; resumes where it stopped
     python benchmarks/search_study.py report                                        # docs/searches.md's tables and plot
 
-One row an explanation goes to benchmarks/results/search_study.csv. Searches and methods that take a budget get what guided
-takes.
+One row an explanation goes to benchmarks/results/search_study.csv. Searches and methods that take a budget get what
+guided takes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def run(models: list[str], regions: list[int]) -> None:
     done = {(row["model"], row["regions"], row["scene"], row["search"]) for row in rows()}
     RESULTS.parent.mkdir(exist_ok=True)
     new = not RESULTS.exists()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME
+    ).stdout.strip()
     for wanted in regions:
         for model in (MODELS[name] for name in models):
             scenes = model.scenes(IMAGES[wanted])
@@ -75,8 +77,8 @@ def run(models: list[str], regions: list[int]) -> None:
 
 def explained(model: StudyModel, scene: Any, regions: Any, name: str, seed: int) -> dict[str, Any]:
     found = pysmdl.explain(
-        scene.image, model.scorer(), model.target(scene), regions=regions, objective=model.objective, search=named(name),
-        baseline=model.baseline, evaluations=budget(name, regions.n), seed=seed, progress=False,
+        scene.image, model.scorer(), model.target(scene), regions=regions, objective=model.objective,
+        search=named(name), baseline=model.baseline, evaluations=budget(name, regions.n), seed=seed, progress=False,
     )  # fmt: skip
     y, x = np.argwhere(regions.labels == found.order[0]).mean(0) + 0.5
     inside = any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in scene.boxes)

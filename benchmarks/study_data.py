@@ -1,8 +1,9 @@
 """Held-out scenes like the golden data: one or two white handwritten digits on darkened photographs, with their boxes.
 
 The golden networks read them about as well as their own data; ``python benchmarks/study_data.py`` prints how well.
-Only digits and photographs of one part of :mod:`digit_scenes` are drawn; what the golden networks were trained on is not
-recorded, so for them "held-out" means new draws, for the vision transformer of ``train_vit.py`` new digits and photographs.
+Only digits and photographs of one part of :mod:`digit_scenes` are drawn; what the golden networks were trained on is
+not recorded, so for them "held-out" means new draws, for the vision transformer of ``train_vit.py`` new digits and
+photographs.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class StudyScenes:
         side = int(rng.integers(22, 31))
         wide = int(side * rng.uniform(0.75, 1)) if self._scenes.varied else side  # as in digit_scenes
         x, y = int(rng.integers(left, right - wide + 1)), int(rng.integers(0, SIZE - side + 1))
-        drawn = Image.fromarray((self._scenes.digits[index] * 255).astype(np.uint8)).resize((wide, side), Image.BILINEAR)
+        drawn = Image.fromarray((self._scenes.digits[index] * 255).astype(np.uint8)).resize(
+            (wide, side), Image.BILINEAR
+        )
         if self._scenes.varied:
             drawn = drawn.rotate(rng.uniform(-12, 12), Image.BILINEAR)
         alpha = np.asarray(drawn, np.float64)[:, :, None] / 255

@@ -1,4 +1,4 @@
-"""The four models of the search study, with what each explains of a scene: the golden networks and the vision transformer."""
+"""The four models of the search study, and what is explained of a scene: golden networks and a vision transformer."""
 
 from __future__ import annotations
 
@@ -56,6 +56,10 @@ def _box(scene: StudyScene) -> pysmdl.Box:
     return pysmdl.Box(scene.boxes[0], scene.digits[0])
 
 
+def _class_of(scene: StudyScene) -> int:
+    return int((golden_models.encode(_input(scene)) @ golden_models.prototypes().T).argmax())
+
+
 def _finds_box(scene: StudyScene) -> bool:
     boxes, confidences = golden_models.detect(_input(scene))
     target = torch.tensor([scene.boxes[0]], dtype=torch.float32)
@@ -77,7 +81,7 @@ MODELS = {
             golden_models.encoder,
             1,
             lambda scene: scene.digits[0],
-            lambda scene: int((golden_models.encode(_input(scene)) @ golden_models.prototypes().T).argmax()) == scene.digits[0],
+            lambda scene: _class_of(scene) == scene.digits[0],
             CLASS,
         ),
         StudyModel("detector", golden_models.detector, 2, _box, _finds_box, pysmdl.vps(), "zero"),

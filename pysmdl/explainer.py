@@ -28,9 +28,9 @@ from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
 from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
-from pysmdl.search import SEARCHES, Search
+from pysmdl.search import SEARCHES
 from pysmdl.targets import Box
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Search
 
 
 class Explainer:

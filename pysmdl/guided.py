@@ -1,12 +1,13 @@
 """Guided search, pysmdl's own: a surrogate fitted on everything measured so far says what to measure next.
 
-Published searches ask for F(S + a) of every candidate a, round by round: n^2 / 2 subsets. Here an order is judged as a whole,
-by the sum of F over its prefixes, which is what the insertion and deletion curves show. A surrogate predicts that sum for
-any order; its favourite is measured where it is least sure, and with each measurement it gets better where it matters.
+Published searches ask for F(S + a) of every candidate a, round by round: n^2 / 2 subsets. Here an order is judged as a
+whole, by the sum of F over its prefixes, which is what the insertion and deletion curves show. A surrogate predicts
+that sum for any order; its favourite is measured where it is least sure, and with each measurement it gets better where
+it matters.
 
 1. Random halves, each with its complement, give a first picture of every region.
-2. The surrogate is fitted and the order sought that it likes best: from the best ones so far by moves of single regions.
-   Those of its prefixes that are least certain are measured, some distance apart. Again.
+2. The surrogate is fitted and the order sought that it likes best, by moves of single regions from the last one (now
+   and then from others too). Those of its prefixes that are least certain are measured, some distance apart. Again.
 3. An order whose prefixes are nearly all known is measured in full. The best of these is the answer.
 4. Where the surrogate has nothing new to propose, neighbours in the best order that might gain by changing places are
    measured, and swapped if they do.
@@ -27,9 +28,8 @@ Measuring: TypeAlias = Generator[Ask, Evaluation, None]
 
 SHARE = 0.1  # of an order's prefixes are measured before the surrogate is fitted anew
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
-AFRESH = 5  # every so many fits a chain is built from nothing
+AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES, WITHIN = 2, 20  # moves of each region at a fit, and how far
-BOTH = True
 SWAPS = 12  # neighbours measured at a time
 
 
@@ -116,7 +116,7 @@ def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Ro
     batch = max(1, round(SHARE * n))
     fits = 0
     while True:
-        order = _favourite(known.surrogate, (order, best) if BOTH or fits%AFRESH==0 else (order,), k, afresh=fits % AFRESH == 0)
+        order = _favourite(known.surrogate, order, best, k, afresh=fits % AFRESH == 0)
         fits += 1
         chain = _prefixes(order, k)
         missing = ~known.has(chain)
@@ -137,13 +137,13 @@ def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Ro
     return Ranking(found[:k].tolist(), {"fits": fits, "subsets_measured": len(known.total)})
 
 
-def _favourite(surrogate: Surrogate, starts: tuple[Order | None, ...], k: int, afresh: bool) -> Order:
-    """The order that the freshly fitted surrogate likes best, from some to start from."""
+def _favourite(surrogate: Surrogate, last: Order, best: Order | None, k: int, afresh: bool) -> Order:
+    """The order that the freshly fitted surrogate likes best, from its last one; `afresh`, from others as well."""
     surrogate.fit()
-    begun = [start for start in starts if start is not None]
+    starts = [last]
     if afresh:
-        begun.append(surrogate.greedy())
-    improved = [surrogate.improved(start, k, PASSES, WITHIN) for start in begun]
+        starts += [surrogate.greedy(), *([] if best is None else [best])]
+    improved = [surrogate.improved(start, k, PASSES, WITHIN) for start in starts]
     return max(improved, key=lambda found: found[1])[0]
 
 

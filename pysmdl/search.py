@@ -2,22 +2,19 @@
 
 Candidates are asked for in ascending region index and the choice is the strict float32 maximum, the first of equals.
 ``exact()``, ``bidirectional()`` ... give a :class:`Search`: the generator with its parameters. SEARCHES has the names.
+:mod:`pysmdl.guided` and :mod:`pysmdl.lazy` hold the two that keep books.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from pysmdl.guided import guided_rounds
-from pysmdl.types import Ask, Evaluation, Floats, Ranking, Rounds
-
-FLOAT_NOISE = 1e-6  # what float32 can add to a gain by itself, per unit of F
-UNKNOWN = 1e30  # growth before any was seen: every gain is refreshed
+from pysmdl.lazy import lazy_rounds
+from pysmdl.types import Ask, Evaluation, Floats, Ranking, Rounds, Search, Task
 
 
 def exact_rounds(n: int, k: int) -> Rounds:
@@ -148,45 +145,6 @@ def stochastic_rounds(n: int, k: int, epsilon: float, seed: int) -> Rounds:
     return Ranking(chosen)
 
 
-def lazy_rounds(n: int, k: int, width: int) -> Rounds:
-    """Greedy selection with stale gains as upper bounds (Minoux 1978), refreshed from the top in batches of `width`.
-
-    Exact only where gains never grow. Real networks break that, early on above all, so a bound is the last gain plus
-    the growth that may have happened since: the largest growth a step lately seen, times the steps. While gains grow
-    that leaves every candidate above the best, and the round is an exact one; the notes count these rounds, the
-    refreshed gains and those that had grown.
-    """
-    alone = np.vstack((np.zeros((1, n), bool), np.eye(n, dtype=bool)))
-    found = yield Ask(subsets=alone, rest=range(n))
-    totals = found.total[1:].copy()  # F of what is chosen with each region added, as last measured
-    gain, age = totals - found.total[0], np.zeros(n, int)
-    growth, noise = UNKNOWN, FLOAT_NOISE * max(1.0, float(np.abs(found.total).max()))
-    chosen, left = [int(totals.argmax())], list(range(n))
-    left.remove(chosen[0])
-    notes = {"rounds_in_full": 0, "gains_refreshed": 0, "gains_grown": 0}
-    while left and len(chosen) < k:
-        value, grown = totals[chosen[-1]], 0.0
-        age[left] += 1
-        while True:
-            bound = gain + growth * age
-            best = max((gain[a] for a in left if age[a] == 0), default=-np.inf)
-            stale = sorted((a for a in left if age[a] > 0 and bound[a] > best + noise), key=lambda a: -bound[a])
-            if not stale:
-                break
-            top = sorted(stale[:width])
-            found = yield Ask(chosen, top, front=chosen, rest=sorted(left, key=lambda a: -bound[a]))
-            rise = (found.total - value - gain[top]) / age[top]
-            grown = max(grown, float(rise.max()) if rise.max() > noise else 0.0)
-            notes["gains_refreshed"] += len(top)
-            notes["gains_grown"] += int((rise > noise).sum())
-            totals[top], gain[top], age[top] = found.total, found.total - value, 0
-        notes["rounds_in_full"] += not age[left].any()
-        growth = grown if growth == UNKNOWN else max(grown, growth / 2)
-        chosen.append(max((a for a in left if age[a] == 0), key=lambda a: gain[a]))
-        left.remove(chosen[-1])
-    return Ranking(chosen, dict(notes))
-
-
 def fixed_rounds(order: Sequence[int], k: int) -> Rounds:
     """Asks nothing: the order is given, and only its curves are measured."""
     yield from ()
@@ -227,46 +185,6 @@ def lowest_of(ask: Ask, found: Evaluation, instead: Evaluation, count: int) -> G
 def _by_score(left: Sequence[int], total: Floats, but: int) -> list[int]:
     """The regions by descending score, without the one just chosen: the best guess for what is not settled."""
     return [left[i] for i in np.argsort(-total, kind="stable") if i != but]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a search is started on.
-
-    Attributes:
-        n: Number of regions.
-        k: How many of them are wanted.
-        evaluations: Budget in rows, curves included; None for the search's own.
-        seed: For searches that draw samples.
-    """
-
-    n: int
-    k: int
-    evaluations: int | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search with its parameters, ready to run on any number of regions.
-
-    Attributes:
-        name: Its name in SEARCHES.
-        start: A task to the running generator.
-        asks: (n, k) to the number of subsets it asks for at most; times the views in use gives rows.
-        parameters: What it was made with, for the record.
-        score_only: Whether it asks for target scores of kept subsets alone, not for F.
-        rechecks: Whether it asks again for what decides, where F is only known roughly.
-        budget: n to the rows that it means to take, curves included; None where it does not plan them.
-    """
-
-    name: str
-    start: Callable[[Task], Rounds]
-    asks: Callable[[int, int], int]
-    parameters: dict[str, Any] = field(default_factory=dict)
-    score_only: bool = False
-    rechecks: bool = False
-    budget: Callable[[int], int] | None = None
 
 
 def exact() -> Search:

@@ -4,8 +4,8 @@ A Gaussian process on log-odds. Two subsets are alike by the number d of regions
 
     kernel(d) = LINEAR (1 - 2 d / n) + SMOOTH exp(-d / (REACH n))
 
-The first part adds up one weight a region; the second one lets regions interact, of any order, and forgets what lies far
-away. A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
+The first part adds up one weight a region; the second one lets regions interact, of any order, and forgets what lies
+far away. A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from pysmdl.types import Bools, Floats
 Numbers = NDArray[np.float64]
 Order = NDArray[np.int32]
 
-LINEAR, SMOOTH, REACH = 4.0, 4.0, 0.3  # in squared log-odds; flat: half or twice of each changes the orders found little
+LINEAR, SMOOTH, REACH = (
+    4.0,
+    4.0,
+    0.3,
+)  # in squared log-odds; flat: half or twice of each changes the orders found little
 NOISE = 1e-2  # variance of what regions cannot tell, in squared log-odds
 SATURATED = 0.02  # scores closer to 0 or 1 are all one: their log-odds would drown the rest
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
@@ -176,13 +180,9 @@ class Plain:
                 counts = np.arange(n + 1) <= k
                 earlier = np.arange(i - 1, max(-1, i - 1 - reach), -1)  # subset j + 1 becomes subset j with x
                 later = np.arange(i + 1, min(n, i + 1 + reach))  # subset j becomes subset j + 1 without x
-                gains = np.concatenate(
-                    (
-                        [0.0],
-                        (counts[earlier + 1] * (worth(differing[earlier] + flip[x], *model) - value[earlier + 1])).cumsum(),
-                        (counts[later] * (worth(differing[later + 1] - flip[x], *model) - value[later])).cumsum(),
-                    )
-                )  # fmt: skip
+                up = worth(differing[earlier] + flip[x], *model) - value[earlier + 1]
+                down = worth(differing[later + 1] - flip[x], *model) - value[later]
+                gains = np.r_[0.0, (counts[earlier + 1] * up).cumsum(), (counts[later] * down).cumsum()]
                 best = int(gains.argmax())
                 if gains[best] > GAIN:
                     to = np.concatenate(([i], earlier, later))[best]
@@ -196,6 +196,6 @@ class Plain:
 def worth(
     differing: NDArray[np.int64], alpha: Numbers, kernel: Numbers, offset: float, kept: float, removed: float
 ) -> Numbers:
-    """kept * score(S) - removed * score(V - S) of subsets by their differences from the measured ones [a, count]. [a]."""
+    """kept * score(S) - removed * score(V - S) by the differences from the measured subsets [a, count]. [a]."""
     views = (logistic(offset + kernel[d] @ alpha) for d in (differing, len(kernel) - 1 - differing))
     return kept * next(views) - removed * next(views)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.search import Search, Task
-from pysmdl.types import Bools, Evaluation, Floats, Ranking
+from pysmdl.types import Bools, Evaluation, Floats, Ranking, Search, Task
 
 SetFunction = Callable[[Bools], NDArray[Any]]
 """Bool membership [a, n] to values [a]."""

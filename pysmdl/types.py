@@ -5,7 +5,7 @@ Sizes: ``n`` regions, ``a`` subsets of one ask, ``W`` words of a bit row, ``V`` 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -167,3 +167,43 @@ class Ranking:
 
 Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]
 """A search at work: yields asks, is sent evaluations, returns a ranking."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a search is started on.
+
+    Attributes:
+        n: Number of regions.
+        k: How many of them are wanted.
+        evaluations: Budget in rows, curves included; None for the search's own.
+        seed: For searches that draw samples.
+    """
+
+    n: int
+    k: int
+    evaluations: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search with its parameters, ready to run on any number of regions.
+
+    Attributes:
+        name: Its name in SEARCHES.
+        start: A task to the running generator.
+        asks: (n, k) to the number of subsets it asks for at most; times the views in use gives rows.
+        parameters: What it was made with, for the record.
+        score_only: Whether it asks for target scores of kept subsets alone, not for F.
+        rechecks: Whether it asks again for what decides, where F is only known roughly.
+        budget: n to the rows that it means to take, curves included; None where it does not plan them.
+    """
+
+    name: str
+    start: Callable[[Task], Rounds]
+    asks: Callable[[int, int], int]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    score_only: bool = False
+    rechecks: bool = False
+    budget: Callable[[int], int] | None = None

@@ -12,8 +12,8 @@ import pytest
 
 from pysmdl import methods
 from pysmdl.methods import leave_one_out, linear, masks, randomized, sensitivity
-from pysmdl.search import Task
 from pysmdl.testing import drive, interacting, modular
+from pysmdl.types import Task
 
 from toys import Recorder, explain, linear_model, same
 

@@ -19,8 +19,7 @@ from pysmdl.errors import ScorerError
 from pysmdl.objective import Objective
 from pysmdl.result import Explanation
 from pysmdl.scorers.base import Scorer
-from pysmdl.search import Search, Task
-from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions
+from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions, Search, Task
 
 MARGIN = 3.0  # times the largest difference seen between F in bfloat16 and F: two of them can part, and some to spare
 

@@ -33,7 +33,8 @@ from pysmdl.methods.leave_one_out import occlusion
 from pysmdl.methods.linear import kernel_shap, lime
 from pysmdl.methods.randomized import drise, rise
 from pysmdl.methods.sensitivity import hsic, sobol
-from pysmdl.search import SEARCHES, Search
+from pysmdl.search import SEARCHES
+from pysmdl.types import Search
 
 METHODS: dict[str, Callable[[], Search]] = {
     "occlusion": occlusion,

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.search import Search, Task
-from pysmdl.types import Ask, Bools, Floats, Ranking, Rounds
+from pysmdl.types import Ask, Bools, Floats, Ranking, Rounds, Search, Task
 
 Values: TypeAlias = NDArray[np.float64]
 """A value per region [n], before it is rounded to float32."""

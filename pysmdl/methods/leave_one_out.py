@@ -6,8 +6,7 @@ import numpy as np
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import with_flips
-from pysmdl.search import Search
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Search
 
 
 def occlusion(keep: bool = False) -> Search:

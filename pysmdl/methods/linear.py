@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import every_mask_of_size, masks_of_sizes, random_masks
-from pysmdl.search import Search
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Search
 
 
 def lime(

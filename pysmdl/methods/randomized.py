@@ -6,8 +6,7 @@ import numpy as np
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import random_masks
-from pysmdl.search import Search
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Search
 
 
 def rise(evaluations: int | None = None, keep: float = 0.5, seed: int | None = None) -> Search:
