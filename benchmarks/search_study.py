@@ -22,6 +22,7 @@ import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
 
+from study_data import StudyScene
 from study_models import MODELS, StudyModel
 
 HOME = Path(__file__).parent
@@ -53,31 +54,32 @@ def budget(name: str, n: int) -> int | None:
 def run(models: list[str], regions: list[int]) -> None:
     done = {(row["model"], row["regions"], row["scene"], row["search"]) for row in rows()}
     RESULTS.parent.mkdir(exist_ok=True)
-    new = not RESULTS.exists()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME
     ).stdout.strip()
     for wanted in regions:
         for model in (MODELS[name] for name in models):
             scenes = model.scenes(IMAGES[wanted])
-            divided = [slico(scene.image, wanted) for scene in scenes]
-            for name in searches_of(model):
-                left = [i for i in range(len(scenes)) if (model.name, str(wanted), str(i), name) not in done]
-                for i in left:
+            for i, scene in enumerate(scenes):
+                divided, scorer = slico(scene.image, wanted), model.scorer()
+                for name in searches_of(model):
+                    if (model.name, str(wanted), str(i), name) in done:
+                        continue
                     row = {"model": model.name, "regions": wanted, "scene": i, "search": name, "commit": commit}
-                    row |= explained(model, scenes[i], divided[i], name, seed=i)
+                    row |= explained(model, scorer, scene, divided, name, seed=i)
                     with RESULTS.open("a", newline="") as file:
                         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                        if new:
+                        if not file.tell():
                             writer.writeheader()
-                            new = False
                         writer.writerow(row)
-                print(f"{model.name}, {wanted} regions, {name}: done", flush=True)
+                print(f"{model.name}, {wanted} regions, scene {i}: done", flush=True)
 
 
-def explained(model: StudyModel, scene: Any, regions: Any, name: str, seed: int) -> dict[str, Any]:
+def explained(
+    model: StudyModel, scorer: pysmdl.scorers.Scorer, scene: StudyScene, regions: Any, name: str, seed: int
+) -> dict[str, Any]:
     found = pysmdl.explain(
-        scene.image, model.scorer(), model.target(scene), regions=regions, objective=model.objective,
+        scene.image, scorer, model.target(scene), regions=regions, objective=model.objective,
         search=named(name), baseline=model.baseline, evaluations=budget(name, regions.n), seed=seed, progress=False,
     )  # fmt: skip
     y, x = np.argwhere(regions.labels == found.order[0]).mean(0) + 0.5

@@ -26,7 +26,8 @@ class StudyModel:
 
     Attributes:
         name: As in the tables.
-        scorer: Makes the scorer.
+        forward: The model.
+        scoring: Makes a scorer of a model.
         digits: Digits in a scene: 1 or 2.
         target: What is explained of a scene.
         reads: Whether the model has that right; only then there is something to find.
@@ -35,12 +36,17 @@ class StudyModel:
     """
 
     name: str
-    scorer: Callable[[], pysmdl.scorers.Scorer]
+    forward: Callable[[torch.Tensor], Any]
+    scoring: Callable[[Callable[[torch.Tensor], Any]], pysmdl.scorers.Scorer]
     digits: int
     target: Callable[[StudyScene], Any]
     reads: Callable[[StudyScene], bool]
     objective: pysmdl.Objective
     baseline: str = "black"
+
+    def scorer(self) -> pysmdl.scorers.Scorer:
+        """A scorer whose model remembers what it has seen: searches on one scene ask for many of the same rows."""
+        return self.scoring(golden_models.Remembering(self.forward))
 
     def scenes(self, count: int, seed: int = 100) -> list[StudyScene]:
         """The first held-out scenes that the model reads right."""
@@ -67,10 +73,6 @@ def _finds_box(scene: StudyScene) -> bool:
     return float(pysmdl.kernels.match_boxes(boxes, confidences, target, label, mode)[0, 0]) > 0.4
 
 
-def _vit() -> pysmdl.scorers.Scorer:
-    return pysmdl.scorers.classifier(trained(), mean=MEAN, std=STD)
-
-
 CLASS = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
 
 MODELS = {
@@ -78,15 +80,17 @@ MODELS = {
     for model in (
         StudyModel(
             "classifier",
+            golden_models.encode,
             golden_models.encoder,
             1,
             lambda scene: scene.digits[0],
             lambda scene: _class_of(scene) == scene.digits[0],
             CLASS,
         ),
-        StudyModel("detector", golden_models.detector, 2, _box, _finds_box, pysmdl.vps(), "zero"),
+        StudyModel("detector", golden_models.detect, golden_models.detector, 2, _box, _finds_box, pysmdl.vps(), "zero"),
         StudyModel(
             "two tokens",
+            golden_models.speak,
             golden_models.speaker,
             2,
             lambda scene: pysmdl.Tokens((0, 1), scene.digits),
@@ -95,7 +99,8 @@ MODELS = {
         ),
         StudyModel(
             "transformer",
-            _vit,
+            lambda batch: trained()(batch),
+            lambda forward: pysmdl.scorers.classifier(forward, mean=MEAN, std=STD),
             1,
             lambda scene: scene.digits[0],
             lambda scene: int(trained()(_input(scene)).argmax()) == scene.digits[0],

@@ -1,11 +1,13 @@
 """A surrogate of the target score: what a subset that was never measured is likely to score, by those that were.
 
-A Gaussian process on log-odds. Two subsets are alike by the number d of regions in which they differ:
+A Gaussian process on log-odds. Two subsets are alike by the weight d of the regions in which they differ, of all w:
 
-    kernel(d) = LINEAR (1 - 2 d / n) + SMOOTH exp(-d / (REACH n))
+    kernel(d) = LINEAR (1 - 2 d / w) + SMOOTH exp(-d / (REACH w))
 
-The first part adds up one weight a region; the second one lets regions interact, of any order, and forgets what lies
-far away. A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
+The first part adds up one effect a region; the second one lets regions interact, of any order, and forgets what lies
+far away. A region weighs what its effect has been found to be: subsets that differ only where it matters little are
+nearly the same. Weights are whole numbers, so distances are too, and the kernel is a table. A chain is an order of
+regions, read as the subsets of its first 0, 1, ... n regions.
 """
 
 from __future__ import annotations
@@ -21,13 +23,12 @@ from pysmdl.types import Bools, Floats
 Numbers = NDArray[np.float64]
 Order = NDArray[np.int32]
 
-LINEAR, SMOOTH, REACH = (
-    4.0,
-    4.0,
-    0.3,
-)  # in squared log-odds; flat: half or twice of each changes the orders found little
+LINEAR, SMOOTH = 4.0, 4.0  # in squared log-odds; half or twice of each changes the orders found little
+REACH = 0.3  # of all weight
 NOISE = 1e-2  # variance of what regions cannot tell, in squared log-odds
 SATURATED = 0.02  # scores closer to 0 or 1 are all one: their log-odds would drown the rest
+MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
+REWEIGH = 1.5  # regions are weighed anew when this many times as much is known
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
 GAIN = 1e-9  # a move must gain more than rounding can make
 
@@ -45,8 +46,8 @@ class Surrogate:
         self.n = n
         self.kept = self.removed = 1.0
         self._native = native or _native.extension() or Plain
-        differing = np.arange(n + 1)
-        self._kernel = LINEAR * (1 - 2 * differing / n) + SMOOTH * np.exp(-differing / (REACH * n))
+        self._weigh(np.ones(n))
+        self._weighed = 0  # subsets known when the weights were found
         self._sign: Floats = np.empty((0, n), np.float32)  # +1 where a subset has a region, -1 where not
         self._gram: Numbers = np.empty((0, 0))
         self._factor: Numbers = np.empty((0, 0))
@@ -73,6 +74,25 @@ class Surrogate:
 
     def fit(self) -> None:
         """Fit to all that was given."""
+        self._solve()
+        count = len(self._sign)
+        effect = np.abs(self._sign.T @ self._alpha)
+        if count >= REWEIGH * self._weighed and effect.any():
+            self._weigh(effect / effect.mean())
+            self._gram[:count, :count] = self._kernel[self._differing(self._sign)]
+            self._weighed, self._factored = count, 0
+            self._solve()
+        self._flip = np.ascontiguousarray(-(self._sign * self._weight).T).astype(np.int8)
+
+    def _weigh(self, share: Numbers) -> None:
+        """Set what regions weigh, by their share [n] of the mean."""
+        mean = min(MEAN_WEIGHT, SPAN / self.n)
+        self._weight: Floats = np.rint(mean * share).clip(1, MOST).astype(np.float32)
+        self._span = int(self._weight.sum())
+        apart = np.arange(self._span + 1) / self._span
+        self._kernel = LINEAR * (1 - 2 * apart) + SMOOTH * np.exp(-apart / REACH)
+
+    def _solve(self) -> None:
         count = len(self._sign)
         if len(self._factor) < len(self._gram):
             grown = np.zeros_like(self._gram)
@@ -83,7 +103,6 @@ class Surrogate:
         self._offset = float(self._odds.mean())
         self._alpha = self._odds - self._offset
         self._native.solve_cholesky(self._factor, self._alpha)
-        self._flip = np.ascontiguousarray(-self._sign.T).astype(np.int8)
 
     def greedy(self) -> Order:
         """A chain to start from."""
@@ -104,18 +123,18 @@ class Surrogate:
         """
         differing = self._differing(np.where(member, np.float32(1), np.float32(-1)))
         kept, removed = (
-            logistic(self._offset + self._kernel[d] @ self._alpha) for d in (differing, self.n - differing)
+            logistic(self._offset + self._kernel[d] @ self._alpha) for d in (differing, self._span - differing)
         )
         slope = self.kept * kept * (1 - kept) + self.removed * removed * (1 - removed)
-        apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self.n)))
+        apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self._span)))
         return self.kept * kept - self.removed * removed, slope * apart
 
     def _model(self) -> tuple[Any, ...]:
         return self._flip, self._alpha, self._kernel, self._offset, self.kept, self.removed
 
     def _differing(self, sign: Floats) -> NDArray[np.int64]:
-        """In how many regions each differs from each subset given. [a, count]."""
-        return ((self.n - sign @ self._sign.T) / 2).astype(np.int64)
+        """Weight of the regions in which each differs from each subset given. [a, count]."""
+        return ((self._span - (sign * self._weight) @ self._sign.T) / 2).astype(np.int64)
 
 
 def logistic(z: Numbers) -> Numbers:
@@ -146,7 +165,10 @@ class Plain:
     ) -> Order:
         """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
         model = (alpha, kernel, offset, kept, removed)
-        ends, left = [(flip < 0).sum(0)] * 2, list(range(len(flip)))  # in how many regions the empty set differs
+        ends, left = (
+            [np.maximum(-flip.astype(np.int64), 0).sum(0)] * 2,
+            list(range(len(flip))),
+        )  # in how many regions the empty set differs
         order: list[list[int]] = [[], []]
         while left:
             side = len(order[0]) > len(order[1])
@@ -170,7 +192,7 @@ class Plain:
     ) -> float:
         """Move each region in turn to the place within `reach` that gains most, in place; what k subsets are worth."""
         n, model = len(flip), (alpha, kernel, offset, kept, removed)
-        empty = (flip < 0).sum(0)
+        empty = np.maximum(-flip.astype(np.int64), 0).sum(0)
         for _ in range(passes):
             before = order.copy()
             for x in range(n):

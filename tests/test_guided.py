@@ -45,12 +45,25 @@ def test_it_knows_what_it_was_told_and_is_sure_of_it():
 def test_it_is_the_textbooks_gaussian_process():
     """Mean by solving with the kernel written out: grown part by part, the factor must be the same."""
     surrogate, member, score = fitted(7)
-    differing = (member[:, None] != member).sum(2)
-    kernel = 4 * (1 - 2 * differing / 7) + 4 * np.exp(-differing / (0.3 * 7))
+    weight = surrogate._weight
+    apart = ((member[:, None] != member) * weight).sum(2) / weight.sum()
+    kernel = 4 * (1 - 2 * apart) + 4 * np.exp(-apart / 0.3)
     odds = np.rint(16 * np.log(score.clip(0.02, 0.98) / (1 - score.clip(0.02, 0.98)))) / 16
     alpha = np.linalg.solve(kernel + 0.01 * np.eye(len(member)), odds - odds.mean())
     surrogate.removed = 0.0
     np.testing.assert_allclose(surrogate.predict(member)[0], logistic(odds.mean() + kernel @ alpha), atol=1e-6)
+
+
+def test_regions_weigh_by_their_effect():
+    rng = np.random.default_rng(0)
+    member = np.unique(rng.random((80, 12)) < 0.5, axis=0)
+    surrogate = Surrogate(12)
+    surrogate.add(member, logistic(4.0 * member[:, 3] - 2 + 0.5 * member[:, 7]).astype(np.float32))
+    surrogate.fit()
+    weight = surrogate._weight
+    assert weight.argmax() == 3
+    assert weight[3] > 4 * np.delete(weight, 3).mean()
+    assert weight.min() >= 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 31, 33])

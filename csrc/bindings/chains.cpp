@@ -17,10 +17,15 @@ using Array = py::array_t<T, py::array::c_style>;
 Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
                   double kept, double removed) {
   PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
-  PYSMDL_CHECK(flip.shape(0) <= 32767, "chains take at most 32767 regions, got ", flip.shape(0));
   PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1), "], one a subset");
-  PYSMDL_CHECK(kernel.ndim() == 1 && kernel.shape(0) == flip.shape(0) + 1, "kernel must be [n + 1]");
-  return {flip.data(), alpha.data(), kernel.data(), offset, kept, removed, flip.shape(0), flip.shape(1)};
+  PYSMDL_CHECK(kernel.ndim() == 1 && 0 < kernel.shape(0) && kernel.shape(0) <= 32768, "kernel must be [span + 1], span at most 32767");
+  const int64_t span = kernel.shape(0) - 1;
+  for (int64_t t = 0; t < flip.shape(1); ++t) {
+    int64_t all = 0;
+    for (int64_t x = 0; x < flip.shape(0); ++x) all += std::abs(flip.at(x, t));
+    PYSMDL_CHECK(all == span, "flips of every subset must add up to span ", span, ", got ", all);
+  }
+  return {flip.data(), alpha.data(), kernel.data(), offset, kept, removed, flip.shape(0), flip.shape(1), span};
 }
 
 Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,

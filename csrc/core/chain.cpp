@@ -14,10 +14,10 @@ using Differences = std::vector<int16_t>;  // |S xor T| of one subset S, for eve
 
 class Worth {
  public:
-  explicit Worth(const Surrogate& s) : s_(s), pairs_(2 * (s.n + 1)) {
-    for (int64_t d = 0; d <= s.n; ++d) {
+  explicit Worth(const Surrogate& s) : s_(s), pairs_(2 * (s.span + 1)) {
+    for (int64_t d = 0; d <= s.span; ++d) {
       pairs_[2 * d] = s.kernel[d];
-      pairs_[2 * d + 1] = s.kernel[s.n - d];
+      pairs_[2 * d + 1] = s.kernel[s.span - d];
     }
   }
 
@@ -49,7 +49,7 @@ class Worth {
 Differences of_nothing(const Surrogate& s) {
   Differences sizes(s.count, 0);
   for (int64_t x = 0; x < s.n; ++x)
-    for (int64_t t = 0; t < s.count; ++t) sizes[t] += s.flip[x * s.count + t] < 0;
+    for (int64_t t = 0; t < s.count; ++t) sizes[t] += std::max(0, -s.flip[x * s.count + t]);
   return sizes;
 }
 

@@ -5,15 +5,15 @@
 
 namespace pysmdl {
 
-// A kernel machine over measured subsets T: z(S) = offset + sum over T of alpha[T] * kernel[|S xor T|]. With p the logistic
-// function, a subset is worth kept * p(z(S)) - removed * p(z(V - S)). The complement of S differs from T in n - |S xor T|
-// regions, so one count of differences serves both views.
+// A kernel machine over measured subsets T: z(S) = offset + sum over T of alpha[T] * kernel[|S xor T|], where |.| adds up
+// the regions' weights, span in all. With p the logistic function, a subset is worth kept * p(z(S)) - removed * p(z(V - S)).
+// |(V - S) xor T| is span - |S xor T|, so one sum serves both views.
 struct Surrogate {
-  const int8_t* flip;    // [n, count]: what adding region x does to |S xor T|: +1 where T lacks x, -1 where T has it
+  const int8_t* flip;    // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks it, else minus
   const double* alpha;   // [count]
-  const double* kernel;  // [n + 1]
+  const double* kernel;  // [span + 1]
   double offset, kept, removed;
-  int64_t n, count;
+  int64_t n, count, span;
 };
 
 // Greedy on the surrogate from both ends: in turn the region that makes the front worth most, and the one that makes the
