@@ -128,7 +128,8 @@ def compare(
         total = sum(each.evaluations for each in explanations)
         found.runs[name] = Run(total, profile.seconds, profile.stages()["model"])
         for item, explanation in zip(shared, explanations, strict=True):
-            row = {"method": name, "image": explanation.id or str(explanation.index), "target": str(explanation.target)}
+            image = explanation.id or str(explanation.index)
+            row: dict[str, Any] = {"method": name, "image": image, "target": str(explanation.target)}
             row |= {"evaluations": explanation.evaluations, **summary(explanation)}
             row["insertion_minus_deletion"] = explanation.insertion_auc - explanation.deletion_auc
             if mufidelity:

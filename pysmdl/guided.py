@@ -107,7 +107,8 @@ class Known:
 def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Rounds:
     """The order that a surrogate and `evaluations` rows find, the curves' rows included. See the module's docstring."""
     known, rng = Known(n), np.random.default_rng(seed)
-    order, best, best_sum = np.arange(n, dtype=np.int32), None, -np.inf
+    order, best_sum = np.arange(n, dtype=np.int32), -np.inf
+    best: Order | None = None
     chain = _prefixes(order, k)
     curves = 2 * (n if k == n else k + 1)  # rows of an order of which nothing is known
     halves = max(1, min(pairs, (evaluations - curves) // 4))

@@ -113,7 +113,7 @@ def _from_file(path: Path, device: str | None) -> Callable[[Tensor], Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
-            scripted = torch.jit.load(str(path), map_location=where)  # type: ignore[no-untyped-call]
+            scripted = torch.jit.load(str(path), map_location=where)
     except RuntimeError as error:
         raise ValueError(
             f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2): {error}"

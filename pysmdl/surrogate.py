@@ -45,12 +45,11 @@ class Surrogate:
     def __init__(self, n: int, native: Any = None) -> None:
         self.n = n
         self.kept = self.removed = 1.0
-        self._native = native or _native.extension() or Plain
+        self._native: Any = native or _native.extension() or Plain
         self._weigh(np.ones(n))
         self._weighed = 0  # subsets known when the weights were found
         self._sign: Floats = np.empty((0, n), np.float32)  # +1 where a subset has a region, -1 where not
-        self._gram: Numbers = np.empty((0, 0))
-        self._factor: Numbers = np.empty((0, 0))
+        self._factor: Numbers = np.empty((0, 0))  # lower Cholesky factor of the kernel between subsets, plus noise
         self._factored = 0
         self._odds: Numbers = np.empty(0)
         self._alpha: Numbers = np.empty(0)
@@ -59,16 +58,7 @@ class Surrogate:
 
     def add(self, member: Bools, score: Floats) -> None:
         """Take the scores [a] of subsets [a, n] never given before."""
-        sign = np.where(member, np.float32(1), np.float32(-1))
-        known, count = len(self._sign), len(self._sign) + len(sign)
-        if count > len(self._gram):
-            grown = np.empty((2 * count, 2 * count))
-            grown[:known, :known] = self._gram[:known, :known]
-            self._gram = grown
-        self._sign = np.concatenate((self._sign, sign))
-        rows = self._kernel[self._differing(sign)]
-        self._gram[known:count, :count] = rows
-        self._gram[:known, known:count] = rows[:, :known].T
+        self._sign = np.concatenate((self._sign, np.where(member, np.float32(1), np.float32(-1))))
         odds = score.astype(np.float64).clip(SATURATED, 1 - SATURATED)
         self._odds = np.append(self._odds, np.rint(np.log(odds / (1 - odds)) / GRAIN) * GRAIN)
 
@@ -79,7 +69,6 @@ class Surrogate:
         effect = np.abs(self._sign.T @ self._alpha)
         if count >= REWEIGH * self._weighed and effect.any():
             self._weigh(effect / effect.mean())
-            self._gram[:count, :count] = self._kernel[self._differing(self._sign)]
             self._weighed, self._factored = count, 0
             self._solve()
         self._flip = np.ascontiguousarray(-(self._sign * self._weight).T).astype(np.int8)
@@ -93,12 +82,14 @@ class Surrogate:
         self._kernel = LINEAR * (1 - 2 * apart) + SMOOTH * np.exp(-apart / REACH)
 
     def _solve(self) -> None:
-        count = len(self._sign)
-        if len(self._factor) < len(self._gram):
-            grown = np.zeros_like(self._gram)
-            grown[: self._factored, : self._factored] = self._factor[: self._factored, : self._factored]
+        """Extend the factor by what is new, and solve."""
+        old, count = self._factored, len(self._sign)
+        if count > len(self._factor):
+            grown = np.zeros((count + count // 4,) * 2)
+            grown[:old, :old] = self._factor[:old, :old]
             self._factor = grown
-        self._native.extend_cholesky(self._gram, self._factor, self._factored, count, NOISE)
+        self._factor[old:count, :count] = self._kernel[self._differing(self._sign[old:])]
+        self._native.extend_cholesky(self._factor, old, count, NOISE)
         self._factored = count
         self._offset = float(self._odds.mean())
         self._alpha = self._odds - self._offset
@@ -129,12 +120,13 @@ class Surrogate:
         apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self._span)))
         return self.kept * kept - self.removed * removed, slope * apart
 
-    def _model(self) -> tuple[Any, ...]:
+    def _model(self) -> tuple[NDArray[np.int8], Numbers, Numbers, float, float, float]:
         return self._flip, self._alpha, self._kernel, self._offset, self.kept, self.removed
 
     def _differing(self, sign: Floats) -> NDArray[np.int64]:
         """Weight of the regions in which each differs from each subset given. [a, count]."""
-        return ((self._span - (sign * self._weight) @ self._sign.T) / 2).astype(np.int64)
+        differing: NDArray[np.int64] = ((self._span - (sign * self._weight) @ self._sign.T) / 2).astype(np.int64)
+        return differing
 
 
 def logistic(z: Numbers) -> Numbers:
@@ -146,12 +138,12 @@ class Plain:
     """The plain twin of what ``_C`` does for the surrogate."""
 
     @staticmethod
-    def extend_cholesky(matrix: Numbers, factor: Numbers, known: int, count: int, noise: float) -> None:
-        """Rows known .. count - 1 of the lower Cholesky factor of matrix + noise * identity, in place."""
+    def extend_cholesky(factor: Numbers, known: int, count: int, noise: float) -> None:
+        """The lower factor of matrix + noise * identity, in place; rows known .. count - 1 are the matrix's."""
         old, new = slice(known), slice(known, count)
-        factor[new, old] = np.linalg.solve(factor[old, old], matrix[new, old].T).T
-        rest = matrix[new, new] + noise * np.eye(count - known) - factor[new, old] @ factor[new, old].T
-        factor[new, new] = np.linalg.cholesky(rest)
+        rest = factor[new, new] + noise * np.eye(count - known)
+        factor[new, old] = np.linalg.solve(factor[old, old], factor[new, old].T).T
+        factor[new, new] = np.linalg.cholesky(rest - factor[new, old] @ factor[new, old].T)
 
     @staticmethod
     def solve_cholesky(factor: Numbers, x: Numbers) -> None:

@@ -91,7 +91,7 @@ class Ask:
         self.complement = complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
         self.free, self.score_only, self.settled = free, score_only, settled
-        self.recheck: Ints | None = None
+        self.recheck: NDArray[np.int64] | None = None
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
 
     def rows(self, n: int) -> Ints:
@@ -101,7 +101,7 @@ class Ask:
         rows = bitrows.with_each(bitrows.of(self.base, n), self.candidates)
         return bitrows.complement(rows, n) if self.complement else rows
 
-    def again(self, subsets: Ints) -> Ask:
+    def again(self, subsets: NDArray[np.int64]) -> Ask:
         """The same ask, these of its subsets in full precision."""
         other = copy(self)
         other.recheck = subsets

@@ -53,17 +53,15 @@ double improve(const Array<int8_t>& flip, const Array<double>& alpha, const Arra
   return improve_chain(surrogate, k, passes, reach, data);
 }
 
-void extend(const Array<double>& matrix, Array<double>& factor, int64_t known, int64_t count, double noise) {
-  const int64_t size = matrix.ndim() == 2 ? matrix.shape(0) : -1;
-  PYSMDL_CHECK(size >= 0 && matrix.shape(1) == size, "matrix must be float64 [size, size]");
-  PYSMDL_CHECK(factor.ndim() == 2 && factor.shape(0) == size && factor.shape(1) == size, "factor must be as large as matrix");
+void extend(Array<double>& factor, int64_t known, int64_t count, double noise) {
+  const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
+  PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
-  const double* from = matrix.data();
-  double* to = factor.mutable_data();
+  double* data = factor.mutable_data();
   bool sound;
   {
     const py::gil_scoped_release release;
-    sound = extend_cholesky(from, to, size, known, count, noise);
+    sound = extend_cholesky(data, size, known, count, noise);
   }
   PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
 }
@@ -84,8 +82,7 @@ void register_chains(py::module_& m) {
   m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"));
   m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"),
         arg("order").noconvert(), arg("k"), arg("passes"), arg("reach"));
-  m.def("extend_cholesky", &extend, arg("matrix").noconvert(), arg("factor").noconvert(), arg("known"), arg("count"),
-        arg("noise"));
+  m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());
 }
 

@@ -27,12 +27,12 @@ PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
 
 }  // namespace
 
-bool extend_cholesky(const double* matrix, double* factor, int64_t stride, int64_t known, int64_t count, double noise) {
+bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t count, double noise) {
   for (int64_t j = 0; j < count; ++j) {  // column by column: row j stays in cache for all the new rows
     const double* row = factor + j * stride;
     for (int64_t i = j < known ? known : j; i < count; ++i) {
       double* at = factor + i * stride;
-      const double rest = matrix[i * stride + j] - dot(at, row, j);
+      const double rest = at[j] - dot(at, row, j);
       if (i > j) {
         at[j] = rest / row[j];
       } else if (rest + noise > 0) {

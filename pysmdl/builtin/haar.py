@@ -27,7 +27,7 @@ class HaarFaces:
             raise need("OpenCV", "the Haar face detector", "pysmdl[opencv]") from None
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(
-            os.path.join(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")
+            os.path.join(os.path.dirname(cv2.__file__), "data", "haarcascade_frontalface_default.xml")
         )
 
     def __call__(self, batch: Tensor) -> list[tuple[Tensor, Tensor]]:

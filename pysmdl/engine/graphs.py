@@ -76,10 +76,9 @@ class GraphCache:
         self._seen.clear()
 
     def _capture(self, batch: Batch, buffer: Tensor, inputs: tuple[Tensor, ...]) -> _Captured:
-        static = tuple(each.clone() for each in inputs)
+        bits, source, targets = (each.clone() for each in inputs)
         graph = torch.cuda.CUDAGraph()
         torch.cuda.current_stream().synchronize()
         with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-            values, _ = self._runner.compute(batch, buffer, *static, None)
-        bits, source, targets = static
+            values, _ = self._runner.compute(batch, buffer, bits, source, targets, None)
         return _Captured(graph, (bits, source, targets), values)

@@ -107,8 +107,8 @@ class Runner:
             values, features = self._drop_tokens(self.scorer, batch, bits, source, targets, features_of)
         else:
             with stage("transfer"):
-                on_device = [self.send(array) for array in (bits, source, targets)]
-            values, features = self.compute(batch, buffer, *on_device, features_of)
+                sent = self.send(bits), self.send(source), self.send(targets)
+            values, features = self.compute(batch, buffer, *sent, features_of)
         self.scorer.check(targets)
         return values[: len(batch)], features
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pysmdl.errors import one_of
 from pysmdl.objective import Objective, Term
 from pysmdl.types import Floats, Reading
@@ -91,8 +93,8 @@ def eagle(insight: float = 1.0, necessity: float = 1.0) -> Objective:
     return Objective("eagle", "tokens", terms, {"insight": insight, "necessity": necessity})
 
 
-OBJECTIVES = {"smdl": smdl, "lima": lima, "vps": vps, "eagle": eagle}
-DEFAULTS = {"class": lima, "box": vps, "tokens": eagle}  # by what a scorer gives
+OBJECTIVES: dict[str, Callable[[], Objective]] = {"smdl": smdl, "lima": lima, "vps": vps, "eagle": eagle}
+DEFAULTS: dict[str, Callable[[], Objective]] = {"class": lima, "box": vps, "tokens": eagle}  # by what a scorer gives
 
 
 def resolve(objective: str | Objective) -> Objective:

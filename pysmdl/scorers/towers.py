@@ -132,7 +132,7 @@ def patch_mean(prefix: int) -> Pool:
     return pool
 
 
-def _inner(model: nn.Module, *names: str) -> nn.Module:
+def _inner(model: nn.Module, *names: str) -> Any:
     """The first submodule of these names, else the model itself."""
     return next((getattr(model, name) for name in names if isinstance(getattr(model, name, None), nn.Module)), model)
 
@@ -202,7 +202,7 @@ def _clip(model: nn.Module) -> Tower | None:
     return Tower(embed, _layers(base), finish, 1, _side(base.config.patch_size))
 
 
-def _timm(model: nn.Module) -> Tower | None:
+def _timm(model: Any) -> Tower | None:
     if not (_has(model, "patch_embed", "blocks", "norm", "head") and hasattr(model, "_pos_embed")):
         return None
     pools = {"token": class_token, "avg": patch_mean(int(model.num_prefix_tokens))}
