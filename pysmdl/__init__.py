@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pysmdl.game import Game
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, smdl, vps
+    from pysmdl.profiling import Profile
     from pysmdl.result import Explanation, load
     from pysmdl.targets import Box, Tokens
 
@@ -28,6 +29,7 @@ __all__ = [
     "Explanation",
     "Game",
     "Objective",
+    "Profile",
     "PysmdlError",
     "Step",
     "SubsetAttribution",
@@ -53,6 +55,7 @@ _HOMES = {
     "Explanation": "result",
     "Game": "game",
     "Objective": "objective",
+    "Profile": "profiling",
     "PysmdlError": "errors",
     "SubsetAttribution": "compat",
     "Term": "objective",

@@ -1,4 +1,4 @@
-"""The command line: `pysmdl explain | eval | demo | env`. Arguments here, work in pysmdl.commands."""
+"""The command line: `pysmdl explain | eval | profile | demo | env`. Arguments here, work in pysmdl.commands."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ Baseline: TypeAlias = Annotated[str, typer.Option(help="black, zero, mean or blu
 Objective: TypeAlias = Annotated[
     str | None, typer.Option(help="smdl, lima, vps, eagle; the scorer's own if not given.")
 ]
+SearchName: TypeAlias = Annotated[
+    str, typer.Option("--search", help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
+]
+Removal: TypeAlias = Annotated[str, typer.Option(help="baseline, or token-drop for vision transformers.")]
 Count: TypeAlias = Annotated[int | None, typer.Option(help="Stop after this many regions.")]
 Budget: TypeAlias = Annotated[int | None, typer.Option(help="Budget of model evaluations an image.")]
 Mean: TypeAlias = Annotated[str | None, typer.Option(help="Normalisation, comma-separated; not for builtin models.")]
@@ -80,11 +84,9 @@ def explain(
     label: Labels = None,
     regions: Regions = "slico",
     baseline: Baseline = "black",
-    removal: Annotated[str, typer.Option(help="baseline, or token-drop for vision transformers.")] = "baseline",
+    removal: Removal = "baseline",
     objective: Objective = None,
-    search: Annotated[
-        str, typer.Option(help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
-    ] = "bidirectional",
+    search: SearchName = "bidirectional",
     k: Count = None,
     evaluations: Budget = None,
     folder: Annotated[Path, typer.Option("--out", help="Folder for PNG, npz and JSON.")] = Path("explanations"),
@@ -155,6 +157,46 @@ def evaluate(
         }  # fmt: skip
         items = _items(images, loading.target(target, box, label))
         commands.evaluate(items, scorer, methods_named(methods.split(",")), folder, out, mufidelity, settings)
+
+
+@app.command()
+def profile(
+    images: Images,
+    model: Model = "builtin:digits",
+    target: Target = None,
+    box: BoxText = None,
+    label: Labels = None,
+    regions: Regions = "slico",
+    baseline: Baseline = "black",
+    removal: Removal = "baseline",
+    objective: Objective = None,
+    search: SearchName = "bidirectional",
+    k: Count = None,
+    evaluations: Budget = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Run this many times and report on the one of median time.")] = 1,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for trace.json (a Chrome trace) and profile.json.")
+    ] = None,
+    mean: Mean = None,
+    std: Std = None,
+    size: Size = None,
+    channel_order: Order = None,
+    mask_at: MaskAt = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    seed: Seed = 0,
+) -> None:
+    """Explain images and say where the time went: stages, batches, memo, the model's FLOPs, memory."""
+    from pysmdl import commands, loading
+    from pysmdl.explainer import Explainer
+
+    with _errors():
+        scorer = loading.load_model(model, device, mean, std, size, channel_order, mask_at)
+        explainer = Explainer(
+            scorer, regions=regions, baseline=baseline, removal=removal, objective=objective, search=search,
+            k=k, evaluations=evaluations, batch_size=batch_size, seed=seed,
+        )  # fmt: skip
+        commands.profile(explainer, _items(images, loading.target(target, box, label)), repeat, folder, out)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from rich.table import Table
 from pysmdl.evaluation import Comparison, compare
 from pysmdl.explainer import Explainer
 from pysmdl.plotting import NEARLY
+from pysmdl.profile_report import table as profile_table
+from pysmdl.profiling import Profile
 from pysmdl.progress import bar
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer, Wanted
@@ -98,6 +101,31 @@ def evaluate(
     out.print(f"{len(items)} images; every metric of every image is in {folder}/evaluation.csv", highlight=False)
     found.to_parquet(folder / "evaluation.parquet")
     return found
+
+
+def profile(
+    explainer: Explainer, items: Sequence[Mapping[str, Any]], repeat: int, folder: Path | None, out: Console
+) -> Profile:
+    """Explain all items `repeat` times; print the report of the run of median time, write it and its Chrome trace."""
+    runs = []
+    for _ in range(repeat):
+        recorded = Profile()
+        for _found in explainer.run(items, profile=recorded):
+            pass
+        runs.append(recorded)
+    runs.sort(key=lambda run: run.seconds)
+    chosen = runs[(repeat - 1) // 2]
+    report = {**chosen.report(), "images": len(items), "run_seconds": [run.seconds for run in runs]}
+    out.print(profile_table(report))
+    if repeat > 1:
+        spread = f"{runs[0].seconds:.3f} to {runs[-1].seconds:.3f} s"
+        out.print(f"the run of median time of {repeat}, which took {spread}", highlight=False)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen.write_trace(folder / "trace.json")
+        (folder / "profile.json").write_text(json.dumps(report, indent=1) + "\n")
+        out.print(f"{folder}/trace.json and {folder}/profile.json are written", highlight=False, soft_wrap=True)
+    return chosen
 
 
 def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:

@@ -19,7 +19,8 @@ from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import DEFAULTS
 from pysmdl.objective.presets import resolve as resolve_objective
-from pysmdl.profiling import stage
+from pysmdl.profile_report import model_cost
+from pysmdl.profiling import Profile, stage
 from pysmdl.progress import Report, reporting
 from pysmdl.regions import partition
 from pysmdl.regions.label_maps import snap_to_patches
@@ -94,10 +95,19 @@ class Explainer:
         inputs: Iterable[Any],
         progress: bool | Report = False,
         on_error: str = "raise",
+        profile: Profile | None = None,
     ) -> Iterator[Explanation]:
-        """Explain a stream of inputs on one engine; yields each as it is done."""
+        """Explain a stream of inputs on one engine; yields each as it is done. A profile records while that runs."""
+
+        def prepare(given: Any) -> Item:
+            item = self.prepare(given)
+            if profile is not None:
+                profile.probe = partial(model_cost, self.scorer, item.x if item.image is None else item.image)
+            return item
+
         with reporting(progress) as report:
-            yield from Engine(self.plan, self.prepare, self.config, report, on_error).run(inputs)
+            found = Engine(self.plan, prepare, self.config, report, on_error).run(inputs)
+            yield from found if profile is None else profile.over(found)
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
@@ -161,6 +171,7 @@ def explain(
     target: Any = None,
     *,
     progress: bool | Report = True,
+    profile: bool | Profile = False,
     **settings: Any,
 ) -> Explanation:
     """Explain one decision: the input's regions in the order in which they carry it.
@@ -172,6 +183,8 @@ def explain(
         target: A class index, or None for the model's own top class; a :class:`pysmdl.Box` for a detector,
             :class:`pysmdl.Tokens` for a token scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
+        profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
+            through the model afterwards, to count its FLOPs.
         regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
             masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
         baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
@@ -198,9 +211,15 @@ def explain(
         ValueError: an argument is out of range or unknown; the message says what would have been right.
         ImageError, RegionError: the image or the regions cannot be used.
         ScorerError: the model failed; ``.partial`` holds what was settled.
+        RuntimeError: another profile is active.
     """
-    found = Explainer(model, **settings).run([{"image": image, "target": target}], progress)
-    return next(found)
+    if not isinstance(profile, (bool, Profile)):
+        raise ValueError(f"profile must be True, False or a pysmdl.Profile; got {profile!r}")
+    kept = (Profile() if profile else None) if isinstance(profile, bool) else profile
+    found = next(Explainer(model, **settings).run([{"image": image, "target": target}], progress, profile=kept))
+    if kept is not None:
+        found.notes["profile"] = kept.report()
+    return found
 
 
 @dataclass(frozen=True)
@@ -255,6 +274,7 @@ def explain_many(
     progress: bool | Report = True,
     ordered: bool = False,
     on_error: str = "raise",
+    profile: Profile | None = None,
     **settings: Any,
 ) -> Iterator[Explanation]:
     """Explain a stream of inputs on one engine that shares batches between them.
@@ -265,13 +285,19 @@ def explain_many(
         model: As in :func:`explain`.
         ordered: Yield in the order of the items instead of as each is done.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        profile: A :class:`pysmdl.Profile` to fill; it pauses while the caller has the turn. Its ``report()`` covers
+            all items explained so far.
         **settings: As in :func:`explain`.
 
     Yields:
         An explanation each; ``index`` is the item's number, ``id`` the item's own.
     """
+    if profile is not None and not isinstance(profile, Profile):
+        raise ValueError(
+            f"profile must be a pysmdl.Profile, whose report() covers the stream, or None; got {profile!r}"
+        )
     explainer = Explainer(model, **settings)  # bad settings fail here, not at the first item
-    found = explainer.run(items, progress, on_error)
+    found = explainer.run(items, progress, on_error, profile)
     return _in_order(found) if ordered else found
 
 

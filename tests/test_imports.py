@@ -34,6 +34,7 @@ ALLOWED = {
     "objective": {"kernels", *BASE},
     "targets": {"errors"},
     "profiling": set(),
+    "profile_report": {"scorers"},
     "scorers": {"images", "kernels", "profiling", "targets", *BASE},
     "result": {*BASE, "plotting"},
     "plotting": {"images", "result"},
@@ -42,8 +43,8 @@ ALLOWED = {
         "config", "kernels", "objective", "profiling", "progress", "result", "scorers", "search", "subsets", *BASE,
     },
     "explainer": {
-        "config", "engine", "images", "methods", "objective", "profiling", "progress", "regions", "removal", "result",
-        "scorers", "search", "targets", *BASE,
+        "config", "engine", "images", "methods", "objective", "profile_report", "profiling", "progress", "regions",
+        "removal", "result", "scorers", "search", "targets", *BASE,
     },
     "game": {"explainer", *BASE},
     "compat": {"explainer", "result", "scorers"},
@@ -55,7 +56,7 @@ ALLOWED = {
     "loading": {"builtin", "scorers", "targets"},
     "environment": {"_native", "kernels"},
     "demo": {"builtin", "explainer", "objective", "plotting", "result", "targets"},
-    "commands": {"evaluation", "explainer", "plotting", "progress", "result", "scorers"},
+    "commands": {"evaluation", "explainer", "plotting", "profile_report", "profiling", "progress", "result", "scorers"},
     "cli": {"commands", "demo", "environment", "errors", "evaluation", "explainer", "loading"},
     "__main__": {"cli"},
 }  # fmt: skip

@@ -17,6 +17,7 @@ from pysmdl.engine.gains import GainRecord
 from pysmdl.engine.memo import Memo
 from pysmdl.errors import ScorerError
 from pysmdl.objective import Objective
+from pysmdl.profiling import count
 from pysmdl.result import Explanation
 from pysmdl.scorers.base import Scorer
 from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions, Search, Task
@@ -151,7 +152,7 @@ class Request:
     def _resolve_target(self) -> Generator[None, None, None]:
         ids = self.exact.want(bitrows.full(self.n)[None])
         self.features.want_one(ids)
-        self.asked += 1
+        self._count(1, 1)
         yield
         full = self._read(self.exact.values(ids))
         self.target = self.plan.scorer.resolve(self.target, full, self.features.found)
@@ -181,14 +182,16 @@ class Request:
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
         objective = self.plan.objective
         views = {} if ask.free else self._views(rows)
+        known = len(self.memo)
         ids = {name: self.memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
-            self.asked += sum(map(len, views.values()))
+            self._count(sum(map(len, views.values())), len(self.memo) - known)
         else:
             for view in views.values():
                 self.exact.want(view[ask.recheck])
         if objective.needs("regions") and not ask.free:
-            self.asked += self.features.want_all(self.exact)  # none where round 1 has just asked for them
+            added = self.features.want_all(self.exact)  # none where round 1 has just asked for them
+            self._count(added, added)
         if not self.memo.complete or not self.exact.complete:
             yield
         effectiveness = None
@@ -229,8 +232,9 @@ class Request:
 
     def _answers(self, rows: Ints) -> Generator[None, None, Reading]:
         """What the scorer says of these rows; waits for those that are new."""
+        known = len(self.exact)
         ids = self.exact.want(rows)
-        self.asked += len(rows)
+        self._count(len(rows), len(self.exact) - known)
         if not self.exact.complete:
             yield
         return self._read(self.exact.values(ids))
@@ -242,9 +246,15 @@ class Request:
         self.exact.want(bitrows.complement(rows, self.n))
         if self.plan.objective.needs("regions"):
             self.features.want_all(self.exact)
-        self.asked += len(self.exact) - known
+        added = len(self.exact) - known
+        self._count(added, added)
         if not self.exact.complete:
             yield
+
+    def _count(self, asked: int, new: int) -> None:
+        """Rows asked for, and how many of them the memo did not know."""
+        self.asked += asked
+        count(asked=asked, hits=asked - new)
 
     # Ends before all k regions are ordered: the decision, the budget.
 

@@ -100,7 +100,6 @@ class Runner:
     def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
         """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
         bits, source, targets = self.rows_of(batch, len(buffer))
-        self.counted(batch, len(buffer))
         index = np.concatenate(wanted)
         features_of = self.send(index) if len(index) else None
         if isinstance(self.scorer, TokenDropScorer):
@@ -110,6 +109,7 @@ class Runner:
                 sent = self.send(bits), self.send(source), self.send(targets)
             values, features = self.compute(batch, buffer, *sent, features_of)
         self.scorer.check(targets)
+        self.counted(batch, len(buffer))
         return values[: len(batch)], features
 
     def _drop_tokens(
@@ -148,7 +148,7 @@ class Runner:
         return nullcontext() if batch.exact else torch.autocast(self.device.type, torch.bfloat16)
 
     def counted(self, batch: Batch, size: int) -> None:
-        """Tell an active profile of a batch."""
+        """Tell an active profile of a batch that went through the model."""
         count(batches=1, rows=len(batch), padded=size - len(batch), room=self.room(batch.kind))
 
     def send(self, array: NDArray[Any]) -> Tensor:

@@ -111,7 +111,7 @@ class Slot:
         """Scatter a flight's values over its parts; a part with values that are not finite fails."""
         table, host = self._arrive(flight)
         self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
-        finite = np.isfinite(table).all(axis=1, keepdims=True)[:, 0]
+        finite = np.logical_and.reduce(np.isfinite(table), axis=1)
         cuts = np.cumsum([0, *map(len, flight.wanted)])
         first = 0
         for number, part in enumerate(flight.batch.parts):
