@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -18,7 +18,11 @@ lint: .venv/ready
 	cd build/typed && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pysmdl
 
 bench: .venv/ready
-	$(BIN)/pytest benchmarks
+	$(BIN)/pytest benchmarks --record --benchmark-columns=median,iqr,rounds
+	$(BIN)/python benchmarks/tables.py
+
+gpu:
+	PYTHON=$(PYTHON) benchmarks/gpu.sh
 
 # The stamp depends on what the installed extension is built from; Python files are used where they lie.
 .venv/ready: $(SOURCES)

@@ -8,6 +8,9 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # one worker a core
+os.environ["COLUMNS"] = "200"  # of the command line's tables; consoles look once
 
 import numpy as np
 import pytest

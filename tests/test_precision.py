@@ -67,7 +67,7 @@ def test_rechecks_are_counted_and_few():
     assert net.rows[torch.bfloat16] > 0
 
 
-@pytest.mark.parametrize(("number", "k"), [(0, 4), (8, 4), (12, 4), (3, None), (13, None)])
+@pytest.mark.parametrize(("number", "k"), [(0, 4), (8, 4), (12, 4)])
 def test_golden_orders_in_mixed_precision(number, k):
     """bfloat16 convolutions take a CPU seconds, so the exact searches stop early."""
     case = cases()[number]
