@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
 
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -526,6 +526,26 @@ def test_summary_of_a_box_and_of_tokens(found_box):
     assert "highest_iou_25" not in row
 
 
+def test_modality_splits_each_tokens_probability():
+    """A token that ignores the input is all prior; one that needs the bright half is all evidence."""
+
+    def forward(batch):
+        seen = batch.mean((1, 2, 3)) * 8
+        zero = torch.zeros_like(seen)
+        return torch.stack((torch.stack((zero + 3, zero), 1), torch.stack((seen, zero), 1)), 1)  # [B, 2, 2]
+
+    pixels = np.full((8, 8, 3), 255, np.uint8)
+    found = pysmdl.explain(
+        pixels, pysmdl.scorers.tokens(forward), pysmdl.Tokens([0, 1], [0, 0]), regions="grid:4", progress=False
+    )
+    split = metrics.modality(found)
+    sure, lit = 1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-8))
+    np.testing.assert_allclose(split.language_prior, [sure, 0.5], atol=1e-6)
+    np.testing.assert_allclose(split.perceptual_evidence, [0, lit - 0.5], atol=1e-6)
+    with pytest.raises(ValueError, match="explanation must be of tokens"):
+        metrics.modality(made([0, 1], [1, 0]))
+
+
 def test_areas_are_compared_within_their_rounding():
     e = made([0] * 11, [0] * 11, area=np.cumsum([0] + [0.1] * 10, dtype=np.float32))
     assert [checks.within(e, j / 10).sum() for j in range(11)] == list(range(1, 12))

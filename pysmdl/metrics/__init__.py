@@ -12,6 +12,7 @@
 | :func:`highest_iou`, :func:`iou_success` | Chen et al. 2025 (VPS) | explanations of a detector |
 | :func:`minimal_correction`, :func:`amcr`, :func:`csr` | Chen et al. 2026 (EAGLE) | explanations of classes, tokens |
 | :func:`minimal_sufficient` | the same, on the insertion side | explanations of classes, tokens |
+| :func:`modality`: language prior, perceptual evidence | Chen et al. 2026 (EAGLE) | an explanation of tokens |
 | :class:`CellGrid`, :func:`largest_gain` | Rao et al. 2022 (DiFull) | a model of one cell, inputs |
 
 :func:`summary` gives those that need nothing but the explanation, for tables.
@@ -36,6 +37,7 @@ from pysmdl.metrics.localization import (
     iou_success,
     pointing_game,
 )
+from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
 from pysmdl.metrics.steps import pixel_steps, saliency_curves
@@ -45,6 +47,7 @@ __all__ = [
     "AREAS",
     "AXES",
     "CellGrid",
+    "Modality",
     "amcr",
     "box_overlap",
     "csr",
@@ -60,6 +63,7 @@ __all__ = [
     "largest_gain",
     "minimal_correction",
     "minimal_sufficient",
+    "modality",
     "mu_fidelity",
     "nonzero_shares",
     "pixel_steps",
