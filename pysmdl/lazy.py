@@ -7,16 +7,17 @@ import numpy as np
 from pysmdl.types import Ask, Ranking, Rounds
 
 FLOAT_NOISE = 1e-6  # what float32 can add to a gain by itself, per unit of F
-UNKNOWN = 1e30  # growth before any was seen: every gain is refreshed
+UNKNOWN = 1e30  # growth that may be anything: every gain is refreshed
+EXACT_SHARE = 0.25  # of the rounds
 
 
 def lazy_rounds(n: int, k: int, width: int) -> Rounds:
     """Greedy selection with stale gains as upper bounds (Minoux 1978), refreshed from the top in batches of `width`.
 
-    Exact only where gains never grow. Real networks break that, early on above all, so a bound is the last gain plus
-    the growth that may have happened since: the largest growth a step lately seen, times the steps. While gains grow
-    that leaves every candidate above the best, and the round is an exact one; the notes count these rounds, the
-    refreshed gains and those that had grown.
+    Exact only where gains never grow. Real networks break that, early on above all: the first quarter of the rounds is
+    exact. From then on a bound is the last gain plus the growth that may have happened since: the largest growth a step
+    lately seen, times the steps. While gains grow that leaves every candidate above the best, and such a round is an
+    exact one too; the notes count exact rounds, refreshed gains and those that had grown.
     """
     alone = np.vstack((np.zeros((1, n), bool), np.eye(n, dtype=bool)))
     found = yield Ask(subsets=alone, rest=range(n))
@@ -43,7 +44,8 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
             notes["gains_grown"] += int((rise > noise).sum())
             totals[top], gain[top], age[top] = found.total, found.total - value, 0
         notes["rounds_in_full"] += not age[left].any()
-        growth = grown if growth == UNKNOWN else max(grown, growth / 2)
+        if len(chosen) >= EXACT_SHARE * n:
+            growth = grown if growth == UNKNOWN else max(grown, growth / 2)
         chosen.append(max((a for a in left if age[a] == 0), key=lambda a: gain[a]))
         left.remove(chosen[-1])
     return Ranking(chosen, dict(notes))
