@@ -1,0 +1,161 @@
+"""How much of the wall time is the model's: evaluations x the bare model's time a row at its best batch / wall time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pysmdl
+from pysmdl import builtin
+
+from measuring import DEVICE, check_curves, clock, interleaved, over, picture, seconds
+
+BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
+
+
+def vit(hidden: int, layers: int, heads: int, patch: int, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A vision transformer of Hugging Face with random weights, 224 x 224, 10 classes that differ."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * hidden,
+        patch_size=patch, image_size=224, num_labels=10,
+    )  # fmt: skip
+    model = transformers.ViTForImageClassification(config)
+    nn.init.normal_(model.classifier.weight, std=0.1)
+    return model.to(DEVICE, dtype).eval().requires_grad_(False)
+
+
+def vit_s() -> Any:
+    return pysmdl.scorers.classifier(vit(384, 12, 6, 16), mean=0.5, std=0.5, size=224)
+
+
+def vit_l() -> Any:
+    return pysmdl.scorers.classifier(vit(1024, 24, 16, 14, torch.bfloat16), mean=0.5, std=0.5, size=224)
+
+
+def digits() -> Any:
+    return builtin.load("digits", DEVICE)
+
+
+def resnet_50() -> Any:
+    """torchvision's or timm's, in bfloat16 with channels last, as one runs it."""
+    found = next((name for name in ("torchvision", "timm") if find_spec(name)), None)
+    if found is None:
+        pytest.skip("neither torchvision nor timm is installed")
+    torch.manual_seed(0)
+    if found == "torchvision":
+        model = import_module("torchvision.models").resnet50()
+    else:
+        model = import_module("timm").create_model("resnet50")
+    model = model.to(DEVICE, torch.bfloat16, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return pysmdl.scorers.classifier(model, mean=builtin.MEAN, std=builtin.STD, size=224)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and how it is used: regions of N, the first k of them, so many inputs in flight."""
+
+    model: str
+    make: Callable[[], Any]
+    n: int
+    k: int | None
+    in_flight: int
+    target: str = ""
+    graphs: bool = False  # the forward pass may be captured in a CUDA graph
+    tolerance: float = 1e-4
+
+    @property
+    def name(self) -> str:
+        graphs = ", graphs" if self.graphs else ""
+        return f"efficiency: {self.model}, N = {self.n}, {self.in_flight} in flight{graphs}"
+
+
+CPU = [
+    Case("built-in CNN", digits, 49, 3, 1),
+    Case("built-in CNN", digits, 49, 3, 8, ">= 0.85"),
+    Case("ViT-S", vit_s, 49, 3, 1, ">= 0.95"),
+    Case("ViT-S", vit_s, 49, 1, 8, ">= 0.97"),
+]
+GPU = [
+    *[Case("built-in CNN", digits, n, None, many, graphs=graphs)
+      for n in (49, 100) for many in (1, 32) for graphs in (False, True)],
+    *[Case("ViT-S", vit_s, n, None, many) for n in (49, 100) for many in (1, 32)],
+    *[Case("ResNet-50 bf16", resnet_50, n, None, many, ">= 0.85" if many == 32 else "", tolerance=0.02)
+      for n in (49, 100) for many in (1, 32)],
+    *[Case("ViT-L/14 bf16", vit_l, n, None, many, ">= 0.97" if many == 32 else ">= 0.90", tolerance=0.02)
+      for n, many in ((49, 1), (49, 32), (100, 1))],
+]  # fmt: skip
+
+
+def explained(scorer: Any, case: Case, seed: int) -> tuple[float, list[pysmdl.Explanation]]:
+    """Seconds to explain the case's number of fresh images, and the explanations."""
+    side = scorer.input.size[0]
+    images = [(picture(1000 * seed + i, side), 1) for i in range(case.in_flight)]
+    config = pysmdl.EngineConfig(max_searches=case.in_flight)
+    began = clock()
+    found = list(
+        pysmdl.explain_many(
+            images, scorer, regions=f"grid:{case.n}", search="exact", k=case.k, objective=BOTH, config=config,
+            progress=False,
+        )
+    )  # fmt: skip
+    return clock() - began, found
+
+
+def bare_model(scorer: Any, wanted: float) -> tuple[Callable[[], float], int]:
+    """Seconds for each row of the model alone, measured over about `wanted` seconds, at the batch where it is best."""
+    shape = (3, *scorer.input.size)
+
+    def forward(batch: Tensor) -> None:
+        with torch.no_grad():
+            scorer.forward(batch)
+
+    costs: dict[int, float] = {}
+    memory = torch.channels_last if scorer.channels_last else torch.contiguous_format
+    for rows in (8, 16, 32) if DEVICE == "cpu" else (16, 32, 64, 128, 256, 512, 1024):
+        batch = torch.randn((rows, *shape), device=DEVICE, dtype=scorer.dtype).contiguous(memory_format=memory)
+        forward(batch)
+        costs[rows] = min(seconds(lambda batch=batch: forward(batch)) for _ in range(2)) / rows
+        if costs[rows] > 1.2 * min(costs.values()):
+            break  # slow models need not be driven beyond
+    best = min(costs, key=lambda rows: costs[rows])
+    batch = torch.randn((best, *shape), device=DEVICE, dtype=scorer.dtype).contiguous(memory_format=memory)
+    times = max(1, round(wanted / (best * costs[best])))
+    return lambda: seconds(lambda: forward(batch), times) / best, best
+
+
+def efficiency(benchmark: Any, report: Callable[..., None], case: Case) -> None:
+    """The measurement, behind the gate that the engine's curves are the model's own answers."""
+    scorer = case.make()
+    scorer.graph_safe = case.graphs
+    _, found = explained(scorer, replace(case, k=1, in_flight=min(2, case.in_flight)), 0)
+    check_curves(found[-1], scorer, case.tolerance)
+    bare, best = bare_model(scorer, 2.0)
+    evaluations: list[int] = []
+
+    def ours(pair: int) -> float:
+        wall, explanations = explained(scorer, case, 1 + pair)
+        evaluations.append(sum(each.evaluations for each in explanations))
+        return wall / evaluations[-1]
+
+    before, wall = interleaved(benchmark, lambda i: bare(), ours, warm=0)
+    alone = [sum(pair) / 2 for pair in pairwise((*before, bare()))]  # beside each: the bare model before it and after
+    views = "full orders" if case.k is None else f"k = {case.k}"
+    report(
+        case.name, [1e6 * t for t in wall], over(alone, wall), unit="us / evaluation", target=case.target,
+        parameters=f"exact, both views, {views}, {evaluations[-1]} evaluations; bare model at batch {best}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CPU if DEVICE == "cpu" else GPU, ids=lambda case: case.name)
+def test_efficiency(benchmark, report, case):
+    efficiency(benchmark, report, case)

@@ -1,0 +1,94 @@
+"""Figures that only a GPU can give: seconds for an image, and what the exact re-check of mixed precision saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+
+from bench_efficiency import BOTH, vit, vit_l
+from measuring import check_curves, clock, interleaved, over, picture
+
+pytestmark = pytest.mark.gpu
+LIMA = pysmdl.lima(confidence=0, effectiveness=0, consistency=20, collaboration=1)
+
+
+def vit_b() -> Any:
+    return pysmdl.scorers.classifier(vit(768, 12, 12, 16, torch.bfloat16), mean=0.5, std=0.5, size=224)
+
+
+def vit_b_float() -> Any:
+    return pysmdl.scorers.classifier(vit(768, 12, 12, 16), mean=0.5, std=0.5, size=224)
+
+
+EXACT = {"search": "exact", "objective": BOTH}
+DROPPING = {"search": "bidirectional", "objective": LIMA, "removal": "token-drop"}
+CASES: dict[str, tuple[Callable[[], Any], dict[str, Any], int, str]] = {
+    "ViT-L/14 bf16, exact, both views": (vit_l, EXACT, 32, "<= 1.2"),
+    "ViT-L/14 bf16, LiMA, token dropping": (vit_l, DROPPING, 32, "<= 0.35"),
+    "ViT-B/16 bf16, LiMA, token dropping, one image alone": (vit_b, DROPPING, 1, "<= 0.1"),
+}
+
+
+def explained(scorer: Any, images: list[np.ndarray], **settings: Any) -> tuple[float, list[pysmdl.Explanation]]:
+    """Seconds for each image, and the explanations in order."""
+    began = clock()
+    found = list(
+        pysmdl.explain_many(
+            [(image, 1) for image in images], scorer, regions="grid:49", progress=False, ordered=True, **settings
+        )
+    )
+    return (clock() - began) / len(images), found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_seconds_an_image(benchmark, report, case):
+    make, settings, count, target = CASES[case]
+    scorer = make()
+    config = pysmdl.EngineConfig(max_searches=count)
+
+    def run(pair: int) -> float:
+        images = [picture(1000 * pair + i) for i in range(count)]
+        return explained(scorer, images, config=config, **settings)[0]
+
+    found = explained(scorer, [picture(999_999)], config=config, **settings)[1][0]
+    if "removal" not in settings:
+        check_curves(found, scorer, 0.02)
+    else:  # nothing removed is the same model, in whatever way one removes
+        masked = explained(scorer, [picture(999_999)], **{**settings, "removal": "baseline", "k": 1})[1][0]
+        assert abs(masked.deletion[0] - found.deletion[0]) <= 0.02
+    _, spent = interleaved(benchmark, lambda i: 0.0, run)
+    report(
+        f"gpu: {case}", spent, unit="s / image", target=target,
+        parameters=f"N = 49, full orders, {found.evaluations} evaluations, {count} in flight",
+    )  # fmt: skip
+
+
+def test_mixed_precision_gives_the_order_of_float32(benchmark, report):
+    mixed_orders(benchmark, report, vit_b_float(), 50)
+
+
+def mixed_orders(benchmark: Any, report: Callable[..., None], scorer: Any, count: int, **settings: Any) -> None:
+    """Gate: the same order on every image. Then the time of float32 over that of mixed precision."""
+    names = ("model", "mixed")
+    how = {name: {"config": pysmdl.EngineConfig(precision=name), **EXACT, **settings} for name in names}
+    images = [picture(seed) for seed in range(count)]
+    plain, mixed = (explained(scorer, images, **how[name])[1] for name in names)
+    same = sum(a.order.tolist() == b.order.tolist() for a, b in zip(plain, mixed, strict=True))
+    assert same == count, f"mixed precision gave float32's order on {same} of {count} images"
+    checked = sum(each.notes["rechecked"] for each in mixed) / sum(each.evaluations for each in mixed)
+
+    def run(pair: int, precision: str) -> float:
+        fresh = [picture(1000 + 100 * pair + i) for i in range(min(8, count))]
+        return explained(scorer, fresh, **how[precision])[0]
+
+    slow, fast = interleaved(benchmark, lambda i: run(i, "model"), lambda i: run(i, "mixed"))
+    report(
+        "gpu: float32 over mixed precision, ViT-B/16", fast, over(slow, fast), unit="s / image",
+        parameters=f"N = 49, exact, the same order on {same} of {count} images; {checked:.0%} of the rows in float32",
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""How the engine's own time grows: with regions, image size and inputs in flight; and that of the searches alone."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import pysmdl
+from pysmdl import testing
+from pysmdl.search import SEARCHES
+
+from bench_engine import null_scorer, writing
+from measuring import clock, interleaved, over, picture
+
+BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
+BATCH = 64
+ROWS = 2400  # evaluations to spend on a time, about
+
+
+def explained(seed: int, n: int, side: int, in_flight: int) -> float:
+    """Seconds for each evaluation of so many inputs at once, each a fresh image."""
+    k = min(n, max(1, ROWS // (2 * n * in_flight)))
+    images = [(picture(1000 * seed + i, side), 1) for i in range(in_flight)]
+    config = pysmdl.EngineConfig(batch_size=BATCH, max_searches=in_flight)
+    began = clock()
+    found = list(
+        pysmdl.explain_many(
+            images, null_scorer(), regions=f"grid:{n}", search="exact", k=k, objective=BOTH, config=config,
+            progress=False,
+        )
+    )  # fmt: skip
+    spent = clock() - began
+    asked = [each.order.tolist() for each in found]
+    assert asked == [list(range(k))] * in_flight, "of equals the first, in company as alone"
+    return spent / sum(each.evaluations for each in found)
+
+
+CASES = [
+    *[("N", n, n, 224, 1) for n in (16, 49, 100, 196)],
+    *[("side", side, 49, side, 1) for side in (64, 128, 224, 336)],
+    *[("in flight", many, 49, 224, many) for many in (1, 4, 16, 64)],
+]
+
+
+@pytest.mark.parametrize(("axis", "value", "n", "side", "in_flight"), CASES)
+def test_engine(benchmark, report, axis, value, n, side, in_flight):
+    write = writing(BATCH, side)
+    bare, ours = interleaved(benchmark, lambda i: write(), lambda i: explained(i, n, side, in_flight))
+    report(
+        f"growth: {axis} {value}", [1e6 * t for t in ours], over(ours, bare), unit="us / evaluation",
+        parameters=f"N = {n}, {side} x {side} x 3 float32, {in_flight} in flight, batch {BATCH}, null model",
+    )  # fmt: skip
+
+
+def searched(name: str, n: int, seed: int) -> tuple[float, int, tuple[int, ...]]:
+    """Seconds of a search's own for each subset it asks for, how many these are, and its order."""
+    inner, inside = testing.coverage(n, seed=seed), 0.0
+
+    def timed(member: np.ndarray) -> np.ndarray:
+        nonlocal inside
+        began = time.perf_counter()
+        answer = inner(member)
+        inside += time.perf_counter() - began
+        return answer
+
+    began = time.perf_counter()
+    ranking, asked = testing.drive(SEARCHES[name](), timed, n)
+    return (time.perf_counter() - began - inside) / asked, asked, tuple(ranking.order)
+
+
+@pytest.mark.parametrize("n", [16, 49, 100, 196])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_search(benchmark, report, name, n):
+    _, asked, order = searched(name, n, 0)
+    assert sorted(order) == list(range(n)), "a permutation"
+    write = writing(BATCH)
+    bare, ours = interleaved(benchmark, lambda i: write(), lambda i: searched(name, n, i)[0])
+    report(
+        f"search: {name}, N = {n}", [1e6 * t for t in ours], over(ours, bare), backend="host", unit="us / subset",
+        parameters=f"toy coverage function, {asked} subsets asked for",
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Token dropping against masking pixels: the same transformer, the same subsets of every size, both views."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from vision_towers import slow_vit
+
+import pysmdl
+from pysmdl.explainer import Explainer
+
+from bench_efficiency import vit
+from measuring import DEVICE, clock, interleaved, over, picture
+
+N, LAYERS, HIDDEN, PATCH = 49, 12, 384, 16
+PATCHES = (224 // PATCH) ** 2
+SIZES = range(1, N)  # one subset of each size
+
+
+def subsets(seed: int) -> np.ndarray:
+    """Subsets and their complements, [2 * (N - 1), N]."""
+    rng = np.random.default_rng(seed)
+    kept = np.stack([np.isin(np.arange(N), rng.permutation(N)[:size]) for size in SIZES])
+    return np.concatenate((kept, ~kept))
+
+
+def flops(tokens: np.ndarray) -> float:
+    """FLOPs of the blocks for rows of so many tokens: 24 t d^2 for matrices, 4 t^2 d for attention."""
+    tokens = tokens.astype(float)
+    return float((LAYERS * (24 * tokens * HIDDEN**2 + 4 * tokens**2 * HIDDEN)).sum())
+
+
+def bound(member: np.ndarray) -> float:
+    """How many times fewer FLOPs dropping takes, patch embedding included: of each masked row, or once."""
+    embed = 2.0 * PATCHES * 3 * PATCH**2 * HIDDEN
+    kept = 1 + member.sum(1) * (PATCHES // N)
+    masked = flops(np.full(len(member), 1 + PATCHES)) + embed * len(member)
+    return masked / (flops(kept) + embed)
+
+
+def test_evaluations_a_second(benchmark, report):
+    model = vit(HIDDEN, LAYERS, 6, PATCH)
+    scorer = pysmdl.scorers.classifier(model, mean=0.5, std=0.5, size=224)
+    rows = 256 if DEVICE == "cuda" else 16
+    masking, dropping = (
+        Explainer(scorer, regions=f"grid:{N}", removal=removal, batch_size=rows)
+        for removal in ("baseline", "token-drop")
+    )
+
+    def gate() -> None:
+        """Dropping gives what the model gives when tokens are really dropped, one subset at a time."""
+        item = dropping.prepare((picture(0), 1))
+        member = subsets(0)[::19]
+        found, _ = dropping.scores(item, member)
+        of_patch = item.shown.labels[::PATCH, ::PATCH].ravel()
+        for subset, value in zip(member, found, strict=True):
+            stays = [0, *(1 + np.flatnonzero(subset[of_patch]))]
+            with torch.no_grad():
+                answer = slow_vit(model, item.image[None].to(DEVICE), torch.tensor(stays, device=DEVICE))
+            assert abs(float(answer.softmax(1)[0, 1]) - value) <= 3e-6
+
+    def measured(explainer: Explainer, pair: int) -> float:
+        image, member = picture(1 + pair), subsets(1 + pair)
+        began = clock()
+        explainer.scores(explainer.prepare((image, 1)), member)
+        return (clock() - began) / len(member)
+
+    gate()
+    masked, dropped = interleaved(benchmark, lambda i: measured(masking, i), lambda i: measured(dropping, i))
+    report(
+        "token dropping: evaluations a second over masking's", [1e6 * t for t in dropped], over(masked, dropped),
+        unit="us / evaluation", target=">= 1.95",
+        parameters=f"ViT-S/16, N = {N}, {len(SIZES)} subsets in both views, sizes 1 to {N - 1}, batch {rows}; "
+        f"FLOPs allow {bound(subsets(1)):.2f}",
+    )  # fmt: skip

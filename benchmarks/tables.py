@@ -1,0 +1,86 @@
+"""Writes the tables of benchmarks/README.md from the recorded rows, the latest of each name and backend.
+
+    python benchmarks/tables.py
+
+A table stands between `<!-- table: cpu engine -->` and `<!-- end -->`: the file in results/ and what names begin with.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+HOME = Path(__file__).parent
+README = HOME / "README.md"
+MARKED = re.compile(r"(<!-- table: (\w+) ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+GPU = {  # what a GPU is to show, by name and backend, with its target
+    **{(f"kernels: compose, {shape}", backend): ">= 0.8"
+       for shape in ("typical", "crowd", "awkward") for backend in ("triton", "cuda")},
+    ("engine: both views, batch found by the engine", "auto"): "<= 2.0",
+    ("engine: all four terms, batch found by the engine", "auto"): "<= 2.5",
+    ("efficiency: built-in CNN, N = 49, 32 in flight, graphs", "auto"): "",
+    ("efficiency: ViT-S, N = 49, 32 in flight", "auto"): "",
+    ("efficiency: ResNet-50 bf16, N = 49, 32 in flight", "auto"): ">= 0.85",
+    ("efficiency: ViT-L/14 bf16, N = 49, 1 in flight", "auto"): ">= 0.90",
+    ("efficiency: ViT-L/14 bf16, N = 49, 32 in flight", "auto"): ">= 0.97",
+    ("gpu: ViT-L/14 bf16, exact, both views", "auto"): "<= 1.2",
+    ("gpu: ViT-L/14 bf16, LiMA, token dropping", "auto"): "<= 0.35",
+    ("gpu: ViT-B/16 bf16, LiMA, token dropping, one image alone", "auto"): "<= 0.1",
+    ("gpu: float32 over mixed precision, ViT-B/16", "auto"): "",
+    ("token dropping: evaluations a second over masking's", "auto"): ">= 1.95",
+}  # fmt: skip
+Rows = dict[tuple[str, str], dict[str, str]]
+
+
+def latest(file: str) -> Rows:
+    """The last row of each name and backend, in the order in which the names first came."""
+    path = HOME / "results" / f"{file}.csv"
+    if not path.exists():
+        return {}
+    return {(row["name"], row["backend"]): row for row in csv.DictReader(path.read_text().splitlines())}
+
+
+def met(row: dict[str, str]) -> str:
+    """Whether the target is reached; empty where there is none."""
+    if not row["target"]:
+        return ""
+    sign, bound = row["target"].split()
+    value = float(row["ratio"] or row["median"])
+    return "yes" if (value >= float(bound) if sign == ">=" else value <= float(bound)) else "**no**"
+
+
+def line(name: str, backend: str, row: dict[str, str] | None, target: str, absolute: bool) -> str:
+    """One line of a table. Times are shown where they were taken on a GPU, or where there is no ratio."""
+    shown = name.split(": ", 1)[1] + ("" if backend in ("auto", "host") else f" ({backend})")
+    if row is None:
+        return f"| {shown} | not measured | | {target} | | |"
+    value = f"{float(row['ratio']):.3g}" if row["ratio"] else ""
+    if absolute or not value:
+        measured = f"{float(row['median']):.3g} {row['unit']}"
+        value = f"{value} ({measured})" if value else measured
+    spread = f"{float(row['low']):.3g} to {float(row['high']):.3g}"
+    return f"| {shown} | {value} | {spread} | {row['target']} | {met(row)} | {row['parameters']} |"
+
+
+def table(file: str, group: str) -> str:
+    found = latest(file)
+    keys = [*dict.fromkeys((*(GPU if file == "gpu" else ()), *found))]
+    keys = [key for key in keys if key[0].startswith(f"{group}: ")]
+    lines = ["| what | median | spread | target | met | parameters |", "| --- | --- | --- | --- | --- | --- |"]
+    for key in keys:
+        lines.append(line(*key, found.get(key), GPU.get(key, ""), file == "gpu"))
+    marks = {f"{row['machine']}; torch {row['torch']}; commit {row['commit']}; {row['date']}"
+             for key, row in found.items() if key in keys}  # fmt: skip
+    if not keys:
+        return "Not measured.\n"
+    return "\n".join([*lines, "", *(f"Measured on {mark}." for mark in sorted(marks))]).rstrip() + "\n"
+
+
+def main() -> None:
+    text = README.read_text()
+    README.write_text(MARKED.sub(lambda m: f"{m[1]}\n{table(m[2], m[3].strip())}\n{m[4]}", text))
+
+
+if __name__ == "__main__":
+    main()
