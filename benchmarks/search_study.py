@@ -27,7 +27,9 @@ from study_models import MODELS, StudyModel
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "search_study.csv"
+PAGE = HOME.parent / "docs" / "searches.md"
 PLOT = HOME.parent / "docs" / "searches.png"
+MARKS = "<!-- tables -->", "<!-- end -->"
 IMAGES = {36: 24, 116: 12}
 SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "stochastic", "guided")
 METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic", "occlusion")
@@ -125,7 +127,8 @@ def table(regions: str) -> str:
                 entries += ["", ""]
                 continue
             spread = float(np.std([float(row["difference"]) for row in group]))
-            entries += [f"{mean(group, 'difference'):.3f} ± {spread:.3f}", f"{mean(group, 'evaluations'):.0f}"]
+            partly = "" if len(group) == IMAGES[int(regions)] else f" ({len(group)} scenes)"
+            entries += [f"{mean(group, 'difference'):.3f} ± {spread:.3f}{partly}", f"{mean(group, 'evaluations'):.0f}"]
         lines.append(f"| {name} | " + " | ".join(entries) + " |")
     return "\n".join(lines)
 
@@ -155,14 +158,22 @@ def plot() -> None:
 
 
 def report() -> None:
+    """Write the tables of docs/searches.md between their marks, and the plot."""
+    text = []
     for regions in map(str, IMAGES):
-        print(f"\nAbout {regions} regions, {IMAGES[int(regions)]} scenes a model\n\n{table(regions)}")
-    print("\nCentroid of the first region in the digit's box\n")
-    for (model, regions), searches in cells().items():
-        for name in ("guided", "bidirectional", "exact"):
-            if name in searches:
-                print(f"- {model}, {regions} regions, {name}: {mean(searches[name], 'first_region_in_box'):.0%}")
+        text.append(f"### About {regions} regions, {IMAGES[int(regions)]} scenes a model\n\n{table(regions)}\n")
+    text.append("### The first region's centroid lies in the digit's box\n\n" + first_regions())
+    before, rest = PAGE.read_text().split(MARKS[0])
+    PAGE.write_text(before + MARKS[0] + "\n\n" + "\n".join(text) + "\n" + MARKS[1] + rest.split(MARKS[1])[1])
     plot()
+
+
+def first_regions() -> str:
+    lines = ["| model, regions | guided | bidirectional | exact |", "| --- | --- | --- | --- |"]
+    for (model, regions), searches in cells().items():
+        shares = [f"{mean(searches[name], 'first_region_in_box'):.0%}" for name in ("guided", "bidirectional", "exact")]
+        lines.append(f"| {model}, {regions} | " + " | ".join(shares) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
