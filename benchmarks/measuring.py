@@ -19,6 +19,8 @@ import torch
 
 import pysmdl
 
+from tables import reached
+
 HOME = Path(__file__).parent
 ROUNDS = int(os.environ.get("PYSMDL_BENCH_ROUNDS", "5"))  # pairs; fewer only to try a benchmark out
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -45,11 +47,7 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether the target is reached; None where there is none."""
-        if not self.target:
-            return None
-        sign, bound = self.target.split()
-        value = self.median if self.ratio is None else self.ratio
-        return value >= float(bound) if sign == ">=" else value <= float(bound)
+        return reached(self.target, self.median if self.ratio is None else self.ratio)
 
     def append(self, path: Path) -> None:
         path.parent.mkdir(exist_ok=True)

@@ -24,12 +24,12 @@ from pysmdl.regions import slico
 
 from study_data import StudyScene
 from study_models import MODELS, StudyModel
+from tables import fill
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "search_study.csv"
 PAGE = HOME.parent / "docs" / "searches.md"
 PLOT = HOME.parent / "docs" / "searches.png"
-MARKS = "<!-- tables -->", "<!-- end -->"
 IMAGES = {36: 24, 116: 12}
 SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "stochastic", "guided")
 METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic", "occlusion")
@@ -158,13 +158,8 @@ def plot() -> None:
 
 
 def report() -> None:
-    """Write the tables of docs/searches.md between their marks, and the plot."""
-    text = []
-    for regions in map(str, IMAGES):
-        text.append(f"### About {regions} regions, {IMAGES[int(regions)]} scenes a model\n\n{table(regions)}\n")
-    text.append("### The first region's centroid lies in the digit's box\n\n" + first_regions())
-    before, rest = PAGE.read_text().split(MARKS[0])
-    PAGE.write_text(before + MARKS[0] + "\n\n" + "\n".join(text) + "\n" + MARKS[1] + rest.split(MARKS[1])[1])
+    """Write the tables of docs/searches.md, and the plot."""
+    fill(PAGE, lambda _, what: first_regions() if what == "first" else table(what) + "\n")
     plot()
 
 

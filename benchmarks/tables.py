@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 HOME = Path(__file__).parent
@@ -41,13 +42,12 @@ def latest(file: str) -> Rows:
     return {(row["name"], row["backend"]): row for row in csv.DictReader(path.read_text().splitlines())}
 
 
-def met(row: dict[str, str]) -> str:
-    """Whether the target is reached; empty where there is none."""
-    if not row["target"]:
-        return ""
-    sign, bound = row["target"].split()
-    value = float(row["ratio"] or row["median"])
-    return "yes" if (value >= float(bound) if sign == ">=" else value <= float(bound)) else "**no**"
+def reached(target: str, value: float) -> bool | None:
+    """Whether a target, ">= 0.8" or "<= 2.0", is reached; None where there is none."""
+    if not target:
+        return None
+    sign, bound = target.split()
+    return value >= float(bound) if sign == ">=" else value <= float(bound)
 
 
 def line(name: str, backend: str, row: dict[str, str] | None, target: str, absolute: bool) -> str:
@@ -59,8 +59,9 @@ def line(name: str, backend: str, row: dict[str, str] | None, target: str, absol
     if absolute or not value:
         measured = f"{float(row['median']):.3g} {row['unit']}"
         value = f"{value} ({measured})" if value else measured
+    met = {None: "", True: "yes", False: "**no**"}[reached(row["target"], float(row["ratio"] or row["median"]))]
     spread = f"{float(row['low']):.3g} to {float(row['high']):.3g}"
-    return f"| {shown} | {value} | {spread} | {row['target']} | {met(row)} | {row['parameters']} |"
+    return f"| {shown} | {value} | {spread} | {row['target']} | {met} | {row['parameters']} |"
 
 
 def table(file: str, group: str) -> str:
@@ -77,9 +78,13 @@ def table(file: str, group: str) -> str:
     return "\n".join([*lines, "", *(f"Measured on {mark}." for mark in sorted(marks))]).rstrip() + "\n"
 
 
+def fill(page: Path, make: Callable[[str, str], str]) -> None:
+    """Write the tables of a page anew, each made from the two words of its mark."""
+    page.write_text(MARKED.sub(lambda m: f"{m[1]}\n{make(m[2], m[3].strip())}\n{m[4]}", page.read_text()))
+
+
 def main() -> None:
-    text = README.read_text()
-    README.write_text(MARKED.sub(lambda m: f"{m[1]}\n{table(m[2], m[3].strip())}\n{m[4]}", text))
+    fill(README, table)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ def unpack(rows: Rows, n: int) -> NDArray[np.bool_]:
     return np.unpackbits(as_bytes, axis=-1, count=n, bitorder="little").astype(bool)
 
 
+def keys(member: NDArray[np.bool_]) -> list[bytes]:
+    """Bool membership [a, n] to a dictionary key each."""
+    return [row.tobytes() for row in np.packbits(member, axis=1)]
+
+
 def of(regions: NDArray[np.int32], n: int) -> Rows:
     """The row [W] of one list of regions."""
     member = np.zeros(n, bool)
@@ -56,7 +61,6 @@ def complement(rows: Rows, n: int) -> Rows:
 
 def prefixes(order: NDArray[np.int32], n: int) -> Rows:
     """The first 0, 1, ... len(order) regions of `order`: [len(order) + 1, W]."""
-    member = np.zeros((len(order) + 1, n), bool)
-    for j, region in enumerate(order):
-        member[j + 1 :, region] = True
-    return pack(member)
+    rank = np.full(n, len(order))
+    rank[order] = np.arange(len(order))
+    return pack(rank < np.arange(len(order) + 1)[:, None])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl import bitrows
 from pysmdl.explainer import Explainer
 from pysmdl.types import Bools
 
@@ -50,7 +51,7 @@ class Game:
         return self._evaluate(member) - self.normalization_value
 
     def _evaluate(self, member: Bools) -> NDArray[np.float64]:
-        keys = [row.tobytes() for row in np.packbits(member, axis=1)]
+        keys = bitrows.keys(member)
         new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
         if new:
             found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))

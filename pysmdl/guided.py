@@ -21,6 +21,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl import bitrows
 from pysmdl.surrogate import Order, Surrogate, logistic
 from pysmdl.types import Ask, Bools, Evaluation, Floats, Ranking, Rounds
 
@@ -53,28 +54,28 @@ class Known:
         if not len(member):
             return
         found = yield Ask(subsets=member, rest=order.tolist(), settled=settled)
-        self.total |= dict(zip(_keys(member), found.total.tolist(), strict=True))
+        self.total |= dict(zip(bitrows.keys(member), found.total.tolist(), strict=True))
         if self._scale is None:
             self._weigh(found)
         for rows, score in self._scores(member, found):
-            new = np.array([key not in self._rows for key in _keys(rows)])
-            self._rows.update(_keys(rows))
+            new = np.array([key not in self._rows for key in bitrows.keys(rows)])
+            self._rows.update(bitrows.keys(rows))
             if new.any():
                 self.surrogate.add(rows[new], score[new])
 
     def has(self, member: Bools) -> NDArray[np.bool_]:
         """Which subsets [a, n] F is known of."""
-        return np.array([key in self.total for key in _keys(member)], bool)
+        return np.array([key in self.total for key in bitrows.keys(member)], bool)
 
     def of(self, member: Bools) -> NDArray[np.float64]:
         """F of subsets that are known. [a]."""
-        return np.array([self.total[key] for key in _keys(member)])
+        return np.array([self.total[key] for key in bitrows.keys(member)])
 
     def cost(self, member: Bools) -> int:
         """Rows that measuring these subsets would add."""
         views = [member] if self.surrogate.kept else []
         views += [~member] if self.surrogate.removed else []
-        return len({key for rows in views for key in _keys(rows)} - self._rows)
+        return len({key for rows in views for key in bitrows.keys(rows)} - self._rows)
 
     @property
     def spent(self) -> int:
@@ -189,11 +190,5 @@ def _swap(known: Known, order: Order, k: int, left: int) -> Generator[Ask, Evalu
 
 def _prefixes(order: Order, k: int) -> Bools:
     """The first 0, 1, ... k regions. [k + 1, n]."""
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    prefixes: Bools = rank < np.arange(k + 1)[:, None]
-    return prefixes
-
-
-def _keys(member: Bools) -> list[bytes]:
-    return [row.tobytes() for row in np.packbits(member, axis=1)]
+    n = len(order)
+    return bitrows.unpack(bitrows.prefixes(order[:k], n), n)

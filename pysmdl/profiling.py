@@ -249,9 +249,7 @@ def _mark(name: str) -> Any:
 
     if not torch.cuda.is_initialized() or torch.cuda.is_current_stream_capturing():
         return None
-    if (
-        torch.cuda.current_stream() == torch.cuda.default_stream()
-    ):  # a model on the CPU: slots have streams of their own
+    if torch.cuda.current_stream() == torch.cuda.default_stream():  # a model on the CPU: slots have their own streams
         return None
     torch.cuda.nvtx.range_push(name)
     began = torch.cuda.Event(enable_timing=True)

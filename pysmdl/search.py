@@ -323,13 +323,8 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n) if task.evaluations is None else task.evaluations
-        return guided_rounds(
-            task.n,
-            task.k,
-            rows,
-            40 + task.n // 2 if pairs is None else pairs,
-            task.seed if seed is None else seed,
-        )
+        halves = 40 + task.n // 2 if pairs is None else pairs
+        return guided_rounds(task.n, task.k, rows, halves, task.seed if seed is None else seed)
 
     parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed}
     return Search("guided", start, lambda n, k: budget(n), parameters, budget=budget)

@@ -157,10 +157,7 @@ class Plain:
     ) -> Order:
         """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
         model = (alpha, kernel, offset, kept, removed)
-        ends, left = (
-            [np.maximum(-flip.astype(np.int64), 0).sum(0)] * 2,
-            list(range(len(flip))),
-        )  # in how many regions the empty set differs
+        ends, left = [of_nothing(flip)] * 2, list(range(len(flip)))
         order: list[list[int]] = [[], []]
         while left:
             side = len(order[0]) > len(order[1])
@@ -184,7 +181,7 @@ class Plain:
     ) -> float:
         """Move each region in turn to the place within `reach` that gains most, in place; what k subsets are worth."""
         n, model = len(flip), (alpha, kernel, offset, kept, removed)
-        empty = np.maximum(-flip.astype(np.int64), 0).sum(0)
+        empty = of_nothing(flip)
         for _ in range(passes):
             before = order.copy()
             for x in range(n):
@@ -205,6 +202,12 @@ class Plain:
                 break
         differing = empty + flip[order[:k]].astype(np.int64).cumsum(0)
         return float(worth(differing, *model).sum())
+
+
+def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
+    """By how much the empty subset differs from each measured one. [count]."""
+    differing: NDArray[np.int64] = np.maximum(-flip.astype(np.int64), 0).sum(0)
+    return differing
 
 
 def worth(
