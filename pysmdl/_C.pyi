@@ -17,7 +17,9 @@ class SubsetCache:
 def greedy_chain(
     flip: NDArray[np.int8],
     alpha: NDArray[np.float64],
-    kernel: NDArray[np.float64],
+    linear: float,
+    smooth: float,
+    reach: float,
     offset: float,
     kept: float,
     removed: float,
@@ -25,14 +27,16 @@ def greedy_chain(
 def improve_chain(
     flip: NDArray[np.int8],
     alpha: NDArray[np.float64],
-    kernel: NDArray[np.float64],
+    linear: float,
+    smooth: float,
+    reach: float,
     offset: float,
     kept: float,
     removed: float,
     order: NDArray[np.int32],
     k: int,
     passes: int,
-    reach: int,
+    within: int,
 ) -> float: ...
 def extend_cholesky(factor: NDArray[np.float64], known: int, count: int, noise: float) -> None: ...
 def solve_cholesky(factor: NDArray[np.float64], x: NDArray[np.float64]) -> None: ...

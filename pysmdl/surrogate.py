@@ -25,7 +25,7 @@ Order = NDArray[np.int32]
 
 LINEAR, SMOOTH = 4.0, 4.0  # in squared log-odds; half or twice of each changes the orders found little
 REACH = 0.3  # of all weight
-NOISE = 1e-2  # variance of what regions cannot tell, in squared log-odds
+NOISE = 0.1  # variance of what alikeness cannot tell, in squared log-odds: scores may jump from one subset to the next
 SATURATED = 0.02  # scores closer to 0 or 1 are all one: their log-odds would drown the rest
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH = 1.5  # regions are weighed anew when this many times as much is known
@@ -78,8 +78,7 @@ class Surrogate:
         mean = min(MEAN_WEIGHT, SPAN / self.n)
         self._weight: Floats = np.rint(mean * share).clip(1, MOST).astype(np.float32)
         self._span = int(self._weight.sum())
-        apart = np.arange(self._span + 1) / self._span
-        self._kernel = LINEAR * (1 - 2 * apart) + SMOOTH * np.exp(-apart / REACH)
+        self._kernel = kernel(self._span, LINEAR, SMOOTH, REACH)
 
     def _solve(self) -> None:
         """Extend the factor by what is new, and solve."""
@@ -100,10 +99,10 @@ class Surrogate:
         order: Order = self._native.greedy_chain(*self._model())
         return order
 
-    def improved(self, order: Order, k: int, passes: int, reach: int) -> tuple[Order, float]:
+    def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
         """The chain after moves of single regions that make its first k subsets worth more, and what they are worth."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(*self._model(), moved, k, passes, reach)
+        worth = self._native.improve_chain(*self._model(), moved, k, passes, within)
         return moved, float(worth)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
@@ -120,13 +119,20 @@ class Surrogate:
         apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self._span)))
         return self.kept * kept - self.removed * removed, slope * apart
 
-    def _model(self) -> tuple[NDArray[np.int8], Numbers, Numbers, float, float, float]:
-        return self._flip, self._alpha, self._kernel, self._offset, self.kept, self.removed
+    def _model(self) -> tuple[NDArray[np.int8], Numbers, float, float, float, float, float, float]:
+        return self._flip, self._alpha, LINEAR, SMOOTH, REACH, self._offset, self.kept, self.removed
 
     def _differing(self, sign: Floats) -> NDArray[np.int64]:
         """Weight of the regions in which each differs from each subset given. [a, count]."""
         differing: NDArray[np.int64] = ((self._span - (sign * self._weight) @ self._sign.T) / 2).astype(np.int64)
         return differing
+
+
+def kernel(span: int, linear: float, smooth: float, reach: float) -> Numbers:
+    """How alike two subsets are that differ by the weight 0, 1, ... span. [span + 1]."""
+    apart = np.arange(span + 1) / span
+    table: Numbers = linear * (1 - 2 * apart) + smooth * np.exp(-apart / reach)
+    return table
 
 
 def logistic(z: Numbers) -> Numbers:
@@ -153,10 +159,17 @@ class Plain:
 
     @staticmethod
     def greedy_chain(
-        flip: NDArray[np.int8], alpha: Numbers, kernel: Numbers, offset: float, kept: float, removed: float
+        flip: NDArray[np.int8],
+        alpha: Numbers,
+        linear: float,
+        smooth: float,
+        reach: float,
+        offset: float,
+        kept: float,
+        removed: float,
     ) -> Order:
         """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
-        model = (alpha, kernel, offset, kept, removed)
+        model = (alpha, kernel(span_of(flip), linear, smooth, reach), offset, kept, removed)
         ends, left = [of_nothing(flip)] * 2, list(range(len(flip)))
         order: list[list[int]] = [[], []]
         while left:
@@ -170,17 +183,19 @@ class Plain:
     def improve_chain(
         flip: NDArray[np.int8],
         alpha: Numbers,
-        kernel: Numbers,
+        linear: float,
+        smooth: float,
+        reach: float,
         offset: float,
         kept: float,
         removed: float,
         order: Order,
         k: int,
         passes: int,
-        reach: int,
+        within: int,
     ) -> float:
-        """Move each region in turn to the place within `reach` that gains most, in place; what k subsets are worth."""
-        n, model = len(flip), (alpha, kernel, offset, kept, removed)
+        """Move each region in turn to the place `within` reach that gains most; what k subsets are worth. In place."""
+        n, model = len(flip), (alpha, kernel(span_of(flip), linear, smooth, reach), offset, kept, removed)
         empty = of_nothing(flip)
         for _ in range(passes):
             before = order.copy()
@@ -189,8 +204,8 @@ class Plain:
                 differing = np.vstack((empty, empty + flip[order].astype(np.int64).cumsum(0)))  # of subsets 0 .. n
                 value = worth(differing, *model)
                 counts = np.arange(n + 1) <= k
-                earlier = np.arange(i - 1, max(-1, i - 1 - reach), -1)  # subset j + 1 becomes subset j with x
-                later = np.arange(i + 1, min(n, i + 1 + reach))  # subset j becomes subset j + 1 without x
+                earlier = np.arange(i - 1, max(-1, i - 1 - within), -1)  # subset j + 1 becomes subset j with x
+                later = np.arange(i + 1, min(n, i + 1 + within))  # subset j becomes subset j + 1 without x
                 up = worth(differing[earlier] + flip[x], *model) - value[earlier + 1]
                 down = worth(differing[later + 1] - flip[x], *model) - value[later]
                 gains = np.r_[0.0, (counts[earlier + 1] * up).cumsum(), (counts[later] * down).cumsum()]
@@ -210,9 +225,14 @@ def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
     return differing
 
 
+def span_of(flip: NDArray[np.int8]) -> int:
+    """Weight of all regions."""
+    return int(np.abs(flip[:, 0].astype(np.int64)).sum())
+
+
 def worth(
-    differing: NDArray[np.int64], alpha: Numbers, kernel: Numbers, offset: float, kept: float, removed: float
+    differing: NDArray[np.int64], alpha: Numbers, table: Numbers, offset: float, kept: float, removed: float
 ) -> Numbers:
     """kept * score(S) - removed * score(V - S) by the differences from the measured subsets [a, count]. [a]."""
-    views = (logistic(offset + kernel[d] @ alpha) for d in (differing, len(kernel) - 1 - differing))
+    views = (logistic(offset + table[d] @ alpha) for d in (differing, len(table) - 1 - differing))
     return kept * next(views) - removed * next(views)

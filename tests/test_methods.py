@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from pysmdl import methods
+import pysmdl
+from pysmdl import methods, search
 from pysmdl.methods import leave_one_out, linear, masks, randomized, sensitivity
 from pysmdl.testing import drive, interacting, modular
 from pysmdl.types import Task
@@ -163,6 +164,17 @@ def test_explains_budget_is_used_and_kept(make):
     assert sampled(make(), k=4, evaluations=200) == make(evaluations=200 - 2 * 5).asks(9, 4)
     assert sampled(make(evaluations=50), k=9, evaluations=200) == make(evaluations=50).asks(9, 9)
     assert sampled(make(evaluations=999), k=9, evaluations=200) == make(evaluations=room).asks(9, 9)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_the_order_gets_the_terms_that_any_search_would_give_it(make):
+    """Effectiveness too, which needs features of rows that the method may have asked for by itself."""
+    scorer = pysmdl.scorers.classifier(linear_model(), features=lambda batch: batch.flatten(1)[:, ::7])
+    found = explain(scorer, regions="grid:9", objective=pysmdl.smdl(), search=make())
+    again = explain(scorer, regions="grid:9", objective=pysmdl.smdl(), search=search.fixed(found.order))
+    assert found.terms.keys() == again.terms.keys()
+    for name, values in found.terms.items():
+        np.testing.assert_array_equal(values, again.terms[name], err_msg=name)
 
 
 @pytest.mark.parametrize("make", SAMPLING)

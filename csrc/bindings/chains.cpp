@@ -17,23 +17,24 @@ namespace {
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;
 
-Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
-                  double kept, double removed) {
+Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
+                  double offset, double kept, double removed) {
   PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
   PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1), "], one a subset");
-  PYSMDL_CHECK(kernel.ndim() == 1 && 0 < kernel.shape(0) && kernel.shape(0) <= 32768, "kernel must be [span + 1], span at most 32767");
-  const int64_t span = kernel.shape(0) - 1;
-  std::vector<int64_t> all(flip.shape(1), 0);  // a sum beyond span would be read from beyond the kernel
+  std::vector<int64_t> all(flip.shape(1), 0);  // of every subset alike, or differences would leave 0 .. span
   const int8_t* each = flip.data();
   for (int64_t x = 0; x < flip.shape(0); ++x)
     for (int64_t& sum : all) sum += std::abs(*each++);
-  for (const int64_t sum : all) PYSMDL_CHECK(sum == span, "flips of every subset must add up to span ", span, ", got ", sum);
-  return {flip.data(), alpha.data(), kernel.data(), offset, kept, removed, flip.shape(0), flip.shape(1), span};
+  const int64_t span = all.empty() ? 1 : all[0];
+  PYSMDL_CHECK(0 < span && span <= 32767, "flips of a subset must add up to 1 to 32767, got ", span);
+  for (const int64_t sum : all) PYSMDL_CHECK(sum == span, "flips of every subset must add up to ", span, ", got ", sum);
+  PYSMDL_CHECK(reach > 0, "reach must be above 0, got ", reach);
+  return {flip.data(), alpha.data(), linear, smooth, reach, offset, kept, removed, flip.shape(0), flip.shape(1), span};
 }
 
-Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
-                      double kept, double removed) {
-  const Surrogate surrogate = checked(flip, alpha, kernel, offset, kept, removed);
+Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
+                      double offset, double kept, double removed) {
+  const Surrogate surrogate = checked(flip, alpha, linear, smooth, reach, offset, kept, removed);
   Array<int32_t> order(surrogate.n);
   int32_t* data = order.mutable_data();
   const py::gil_scoped_release release;
@@ -41,9 +42,10 @@ Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, con
   return order;
 }
 
-double improve(const Array<int8_t>& flip, const Array<double>& alpha, const Array<double>& kernel, double offset,
-               double kept, double removed, Array<int32_t>& order, int64_t k, int64_t passes, int64_t reach) {
-  const Surrogate surrogate = checked(flip, alpha, kernel, offset, kept, removed);
+double improve(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
+               double offset, double kept, double removed, Array<int32_t>& order, int64_t k, int64_t passes,
+               int64_t within) {
+  const Surrogate surrogate = checked(flip, alpha, linear, smooth, reach, offset, kept, removed);
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == surrogate.n, "order must be int32 [", surrogate.n, "]");
   PYSMDL_CHECK(0 < k && k <= surrogate.n, "k must be 1 to ", surrogate.n, ", got ", k);
   int32_t* data = order.mutable_data();
@@ -53,7 +55,7 @@ double improve(const Array<int8_t>& flip, const Array<double>& alpha, const Arra
     seen[data[j]] = true;
   }
   const py::gil_scoped_release release;
-  return improve_chain(surrogate, k, passes, reach, data);
+  return improve_chain(surrogate, k, passes, within, data);
 }
 
 void extend(Array<double>& factor, int64_t known, int64_t count, double noise) {
@@ -82,9 +84,10 @@ void solve(const Array<double>& factor, Array<double>& x) {
 
 void register_chains(py::module_& m) {
   using py::arg;
-  m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"));
-  m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("kernel"), arg("offset"), arg("kept"), arg("removed"),
-        arg("order").noconvert(), arg("k"), arg("passes"), arg("reach"));
+  m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),
+        arg("kept"), arg("removed"));
+  m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),
+        arg("kept"), arg("removed"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"));
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());
 }

@@ -5,14 +5,13 @@
 
 namespace pysmdl {
 
-// A kernel machine over measured subsets T: z(S) = offset + sum over T of alpha[T] * kernel[|S xor T|], where |.| adds up
-// the regions' weights, span in all. With p the logistic function, a subset is worth kept * p(z(S)) - removed * p(z(V - S)).
-// |(V - S) xor T| is span - |S xor T|, so one sum serves both views.
+// A kernel machine over measured subsets T. With d = |S xor T|, where |.| adds up the regions' weights, span in all:
+//   z(S) = offset + sum over T of alpha[T] * (linear * (1 - 2 d / span) + smooth * exp(-d / (reach * span)))
+// With p the logistic function, a subset is worth kept * p(z(S)) - removed * p(z(V - S)); |(V - S) xor T| is span - d.
 struct Surrogate {
-  const int8_t* flip;    // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks it, else minus
-  const double* alpha;   // [count]
-  const double* kernel;  // [span + 1]
-  double offset, kept, removed;
+  const int8_t* flip;   // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks it, else minus
+  const double* alpha;  // [count]
+  double linear, smooth, reach, offset, kept, removed;
   int64_t n, count, span;
 };
 
@@ -20,8 +19,8 @@ struct Surrogate {
 // back worth least. Of equals the lowest. order: [n].
 void greedy_chain(const Surrogate& surrogate, int32_t* order);
 
-// Moves one region after the other, each to the place within `reach` that makes the first k subsets of the chain worth most
+// Moves one region after the other, each to the place at most `within` away that makes the first k subsets of the chain worth most
 // together, in `passes` rounds or until nothing moves. order: [n], in place. Returns what they are worth.
-double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t reach, int32_t* order);
+double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t within, int32_t* order);
 
 }  // namespace pysmdl

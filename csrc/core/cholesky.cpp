@@ -2,23 +2,11 @@
 
 #include <cmath>
 
+#include "dot.h"
 #include "simd.h"
 
 namespace pysmdl {
 namespace {
-
-constexpr int kLanes = 16;  // partial sums kept apart: the loop vectorises, and the order of adding is the same everywhere
-
-PYSMDL_SIMD double dot(const double* a, const double* b, int64_t n) {
-  double lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  for (; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {

@@ -178,6 +178,7 @@ class Request:
     def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
         rows = ask.rows(self.n)
         if ask.score_only:
+            self._want_features()
             score = (yield from self._answers(rows))["score"]
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
         objective = self.plan.objective
@@ -189,9 +190,8 @@ class Request:
         else:
             for view in views.values():
                 self.exact.want(view[ask.recheck])
-        if objective.needs("regions") and not ask.free:
-            added = self.features.want_all(self.exact)  # none where round 1 has just asked for them
-            self._count(added, added)
+        if not ask.free:
+            self._want_features()  # no more rows where round 1 has just asked for them
         if not self.memo.complete or not self.exact.complete:
             yield
         effectiveness = None
@@ -244,12 +244,17 @@ class Request:
         known = len(self.exact)
         self.exact.want(rows)
         self.exact.want(bitrows.complement(rows, self.n))
-        if self.plan.objective.needs("regions"):
-            self.features.want_all(self.exact)
         added = len(self.exact) - known
         self._count(added, added)
+        self._want_features()
         if not self.exact.complete:
             yield
+
+    def _want_features(self) -> None:
+        """With the first rows that are asked for: a row answered before has no features any more."""
+        if self.plan.objective.needs("regions"):
+            added = self.features.want_all(self.exact)
+            self._count(added, added)
 
     def _count(self, asked: int, new: int) -> None:
         """Rows asked for, and how many of them the memo did not know."""
