@@ -1,15 +1,24 @@
 # make demo: set up .venv and explain the images that ship with pysmdl.   make test: the same set-up, then every test.
 PYTHON ?= python3
 BIN := .venv/bin
+SITE := import sysconfig; here = sysconfig.get_path('purelib')
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test lint bench gpu clean
+.PHONY: demo test compat lint bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
 
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The ways in for Captum, Quantus and shapiq against the packages themselves, in an environment on top of .venv.
+compat: .venv/ready
+	$(BIN)/python -m venv build/compat
+	$(BIN)/python -c "$(SITE); print(f'import site; site.addsitedir({here!r})')" > build/compat/below.pth
+	cp build/compat/below.pth "$$(build/compat/bin/python -c "$(SITE); print(here)")"
+	build/compat/bin/python -m pip install --quiet --constraint constraints.txt captum quantus shapiq
+	build/compat/bin/python -m pytest tests/test_compat.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

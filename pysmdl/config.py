@@ -22,6 +22,8 @@ class EngineConfig:
             measured margin of what decides again in the model's own, so that the order is the same; for the searches
             that support it.
         graphs: Capture batches of graph-safe scorers in CUDA graphs.
+        compile: Run the model's functions through torch.compile, which takes its time at the first batches. Scores then
+            round as the compiled model's do. Not for removal="token-drop".
     """
 
     batch_size: int | None = None
@@ -32,6 +34,7 @@ class EngineConfig:
     memory_bytes: int = 1 << 28
     precision: str = "model"
     graphs: bool = True
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in ("model", "mixed"):

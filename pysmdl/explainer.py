@@ -88,7 +88,12 @@ class Explainer:
         if mixed and not found.rechecks:
             offered = [name for name, make in SEARCHES.items() if make().rechecks]
             raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {found.name}')
-        self.plan = Plan(self.scorer, chosen, found, k, evaluations, seed, until, mixed, self.config.backend, notes)
+        scorer = self.scorer
+        if self.config.compile:
+            if isinstance(scorer, TokenDropScorer):
+                raise ValueError('compile=True works with removal="baseline"; got "token-drop"')
+            scorer = scorer.compiled()
+        self.plan = Plan(scorer, chosen, found, k, evaluations, seed, until, mixed, self.config.backend, notes)
 
     def run(
         self,

@@ -46,48 +46,51 @@ class Surrogate:
         self.n = n
         self.kept = self.removed = 1.0
         self._native: Any = native or _native.extension() or Plain
+        self._member: Bools = np.empty((0, n), bool)
         self._weigh(np.ones(n))
         self._weighed = 0  # subsets known when the weights were found
-        self._sign: Floats = np.empty((0, n), np.float32)  # +1 where a subset has a region, -1 where not
         self._factor: Numbers = np.empty((0, 0))  # lower Cholesky factor of the kernel between subsets, plus noise
         self._factored = 0
         self._odds: Numbers = np.empty(0)
         self._alpha: Numbers = np.empty(0)
-        self._flip: NDArray[np.int8] = np.empty((n, 0), np.int8)
         self._offset = 0.0
 
     def add(self, member: Bools, score: Floats) -> None:
         """Take the scores [a] of subsets [a, n] never given before."""
-        self._sign = np.concatenate((self._sign, np.where(member, np.float32(1), np.float32(-1))))
+        self._member = np.concatenate((self._member, member))
         odds = score.astype(np.float64).clip(SATURATED, 1 - SATURATED)
         self._odds = np.append(self._odds, np.rint(np.log(odds / (1 - odds)) / GRAIN) * GRAIN)
 
     def fit(self) -> None:
         """Fit to all that was given."""
         self._solve()
-        count = len(self._sign)
-        effect = np.abs(self._sign.T @ self._alpha)
-        if count >= REWEIGH * self._weighed and effect.any():
+        count = len(self._member)
+        if count < REWEIGH * self._weighed:
+            return
+        effect = np.abs(np.where(self._member, self._alpha[:, None], -self._alpha[:, None]).sum(0))
+        if effect.any():
             self._weigh(effect / effect.mean())
             self._weighed, self._factored = count, 0
             self._solve()
-        self._flip = np.ascontiguousarray(-(self._sign * self._weight).T).astype(np.int8)
 
     def _weigh(self, share: Numbers) -> None:
         """Set what regions weigh, by their share [n] of the mean."""
         mean = min(MEAN_WEIGHT, SPAN / self.n)
-        self._weight: Floats = np.rint(mean * share).clip(1, MOST).astype(np.float32)
+        self._weight: NDArray[np.int8] = np.rint(mean * share).clip(1, MOST).astype(np.int8)
         self._span = int(self._weight.sum())
+        self._flip: NDArray[np.int8] = np.empty((self.n, 0), np.int8)  # what a region's change does to differences
         self._kernel = kernel(self._span, LINEAR, SMOOTH, REACH)
 
     def _solve(self) -> None:
         """Extend the factor by what is new, and solve."""
-        old, count = self._factored, len(self._sign)
+        old, count = self._factored, len(self._member)
+        new = self._member[self._flip.shape[1] :].T
+        self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         if count > len(self._factor):
             grown = np.zeros((count + count // 4,) * 2)
             grown[:old, :old] = self._factor[:old, :old]
             self._factor = grown
-        self._factor[old:count, :count] = self._kernel[self._differing(self._sign[old:])]
+        self._factor[old:count, :count] = self._kernel[self._native.differences(self._flip, self._member[old:])]
         self._native.extend_cholesky(self._factor, old, count, NOISE)
         self._factored = count
         self._offset = float(self._odds.mean())
@@ -111,9 +114,9 @@ class Surrogate:
         The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
         hundredth of the time.
         """
-        differing = self._differing(np.where(member, np.float32(1), np.float32(-1)))
+        differing = self._native.differences(self._flip, member)
         kept, removed = (
-            logistic(self._offset + self._kernel[d] @ self._alpha) for d in (differing, self._span - differing)
+            logistic(self._offset + (self._kernel[d] * self._alpha).sum(1)) for d in (differing, self._span - differing)
         )
         slope = self.kept * kept * (1 - kept) + self.removed * removed * (1 - removed)
         apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self._span)))
@@ -121,11 +124,6 @@ class Surrogate:
 
     def _model(self) -> tuple[NDArray[np.int8], Numbers, float, float, float, float, float, float]:
         return self._flip, self._alpha, LINEAR, SMOOTH, REACH, self._offset, self.kept, self.removed
-
-    def _differing(self, sign: Floats) -> NDArray[np.int64]:
-        """Weight of the regions in which each differs from each subset given. [a, count]."""
-        differing: NDArray[np.int64] = ((self._span - (sign * self._weight) @ self._sign.T) / 2).astype(np.int64)
-        return differing
 
 
 def kernel(span: int, linear: float, smooth: float, reach: float) -> Numbers:
@@ -142,6 +140,12 @@ def logistic(z: Numbers) -> Numbers:
 
 class Plain:
     """The plain twin of what ``_C`` does for the surrogate."""
+
+    @staticmethod
+    def differences(flip: NDArray[np.int8], member: Bools) -> NDArray[np.int16]:
+        """Weight of the regions in which subsets [a, n] differ from each measured one. [a, count]."""
+        differing: NDArray[np.int16] = (of_nothing(flip) + member @ flip.astype(np.int64)).astype(np.int16)
+        return differing
 
     @staticmethod
     def extend_cholesky(factor: Numbers, known: int, count: int, noise: float) -> None:

@@ -72,7 +72,11 @@ def test_compiled_chains_are_the_plain_ones(n, weights):
     pytest.importorskip("pysmdl._C")
     found = []
     for native in (None, Plain):
-        surrogate = fitted(n, native=native)[0]
+        surrogate, member, _ = fitted(n, native=native)
+        np.testing.assert_array_equal(
+            surrogate._native.differences(surrogate._flip, ~member[::2]),
+            ((~member[::2, None] != member) * surrogate._weight.astype(int)).sum(2),
+        )
         surrogate.kept, surrogate.removed = weights
         start = surrogate.greedy()
         moved = [surrogate.improved(start, k, 3, reach) for k, reach in ((n, 20), (max(1, n // 2), 2))]

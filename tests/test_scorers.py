@@ -263,3 +263,20 @@ def test_default_objective_says_what_it_left_out():
     found = explain(with_features)
     assert found.notes["left_out"] == []
     assert list(found.terms) == ["effectiveness", "consistency", "collaboration"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's compiler uses its own old parts
+def test_compiled_models_give_the_same_explanation():
+    """Batches of several sizes, features on few of their rows: torch.compile sees them all."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2)).eval()
+    head = torch.nn.Linear(32, 5).eval()
+    scorer = pysmdl.scorers.classifier(lambda x: head(body(x).flatten(1)), lambda x: body(x).flatten(1))
+    settings = {"objective": pysmdl.smdl(), "search": "exact", "regions": "grid:9"}
+    eager = explain(scorer, **settings)
+    compiled = explain(scorer, **settings, config=pysmdl.EngineConfig(compile=True))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
+    assert compiled.order.tolist() == eager.order.tolist()
+    np.testing.assert_allclose(compiled.score, eager.score, atol=1e-5)

@@ -119,6 +119,8 @@ def test_what_token_dropping_refuses():
         pysmdl.explain(image(0), token_drop(hugging_face("clip")), 1, regions=patch_labels(0), progress=False)
     with pytest.raises(ValueError, match="removal must be one of 'baseline', 'token-drop'; got 'blur'"):
         pysmdl.explain(image(0), vit, 1, removal="blur")
+    with pytest.raises(ValueError, match='compile=True works with removal="baseline"'):
+        pysmdl.Explainer(vit, removal="token-drop", config=pysmdl.EngineConfig(compile=True))
     with pytest.raises(ValueError, match='mask_at must be "model"'):
         token_drop(vit, mask_at="image")
     eager = hugging_face("vit")

@@ -32,6 +32,19 @@ Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, double 
   return {flip.data(), alpha.data(), linear, smooth, reach, offset, kept, removed, flip.shape(0), flip.shape(1), span};
 }
 
+Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
+  PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
+  PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == flip.shape(0), "member must be bool [a, ", flip.shape(0), "]");
+  Array<int16_t> out({member.shape(0), flip.shape(1)});
+  const int8_t* from = flip.data();
+  const bool* subsets = member.data();
+  const int64_t n = flip.shape(0), count = flip.shape(1), rows = member.shape(0);
+  int16_t* to = out.mutable_data();
+  const py::gil_scoped_release release;
+  differences(from, n, count, subsets, rows, to);
+  return out;
+}
+
 Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
                       double offset, double kept, double removed) {
   const Surrogate surrogate = checked(flip, alpha, linear, smooth, reach, offset, kept, removed);
@@ -84,6 +97,7 @@ void solve(const Array<double>& factor, Array<double>& x) {
 
 void register_chains(py::module_& m) {
   using py::arg;
+  m.def("differences", &differing, arg("flip"), arg("member"));
   m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),
         arg("kept"), arg("removed"));
   m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),

@@ -15,6 +15,9 @@ struct Surrogate {
   int64_t n, count, span;
 };
 
+// |S xor T| of every measured T, for subsets S: member [subsets, n] to out [subsets, count].
+void differences(const int8_t* flip, int64_t n, int64_t count, const bool* member, int64_t subsets, int16_t* out);
+
 // Greedy on the surrogate from both ends: in turn the region that makes the front worth most, and the one that makes the
 // back worth least. Of equals the lowest. order: [n].
 void greedy_chain(const Surrogate& surrogate, int32_t* order);

@@ -5,13 +5,35 @@
 #include <cstdlib>
 
 #include "dot.h"
+#include "simd.h"
 
 namespace pysmdl {
 namespace {
 
+PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
+  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
+}
+
+// Of the empty subset: the size of each T.
+std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
+  std::vector<int16_t> found(count, 0);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) found[t] += std::max(0, -flip[x * count + t]);
+  return found;
+}
+
 double logistic(double z) { return 1 / (1 + std::exp(-z)); }
 
 }  // namespace
+
+void differences(const int8_t* flip, int64_t n, int64_t count, const bool* member, int64_t subsets, int16_t* out) {
+  const std::vector<int16_t> nothing = sizes(flip, n, count);
+  for (int64_t s = 0; s < subsets; ++s, out += count) {
+    std::copy(nothing.begin(), nothing.end(), out);
+    for (int64_t x = 0; x < n; ++x)
+      if (member[s * n + x]) add_row(flip + x * count, out, out, count);
+  }
+}
 
 Neighbours::Neighbours(const Surrogate& s)
     : s_(s), lacks_(s.n * s.count), effect_(s.n, 0.0), fewer_(s.n), more_(s.n), exponential_(s.span + 1) {
@@ -30,16 +52,13 @@ Neighbours::Neighbours(const Surrogate& s)
 }
 
 Subset Neighbours::of_nothing() const {
-  Subset subset{std::vector<int16_t>(s_.count, 0), std::vector<double>(s_.count), std::vector<double>(s_.count)};
-  for (int64_t x = 0; x < s_.n; ++x)
-    for (int64_t t = 0; t < s_.count; ++t) subset.differences[t] += std::max(0, -s_.flip[x * s_.count + t]);
+  Subset subset{sizes(s_.flip, s_.n, s_.count), std::vector<double>(s_.count), std::vector<double>(s_.count)};
   settle(subset);
   return subset;
 }
 
 void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
-  const int8_t* flip = s_.flip + x * s_.count;
-  for (int64_t t = 0; t < s_.count; ++t) to.differences[t] = from.differences[t] + flip[t];
+  add_row(s_.flip + x * s_.count, from.differences.data(), to.differences.data(), s_.count);
   settle(to);
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from abc import ABC, abstractmethod
@@ -203,6 +204,14 @@ class Scorer(ABC):
     @abstractmethod
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         """Values [a, V] by name: "score" and "decided" at least, "traced" [a, 1 + others]."""
+
+    def compiled(self) -> Scorer:
+        """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""
+        other = copy.copy(self)
+        for name in ("forward", "features", "evidence"):
+            if callable(function := getattr(self, name, None)):
+                setattr(other, name, torch.compile(function))
+        return other
 
     def call(self, function: Forward, batch: Tensor, dims: int, what: str) -> Tensor:
         """Run a model function on the batch; check that it answers each row.
