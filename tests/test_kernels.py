@@ -69,12 +69,16 @@ def test_compose_shapes(backend_device, rows, channels, grid):
     assert torch.equal(out, compose(*given, backend="reference"))
 
 
-def test_compose_of_a_large_batch_uses_threads(backend_device):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels_last"])
+def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):
+    """Over 16 MiB: several threads, written past the caches, rows that begin anywhere."""
     backend, device = backend_device
     if backend == "triton" and device == "cpu":
         pytest.skip("minutes under the interpreter")
-    given = compose_inputs(n=49, inputs=1, grid=(160, 161), rows=40, device=device)
-    assert torch.equal(compose(*given, backend=backend), compose(*given, backend="reference"))
+    given = compose_inputs(n=49, inputs=1, grid=(223, 225), rows=70, dtype=dtype, device=device)
+    out = poisoned((71, 3, 223, 225), dtype, device).contiguous(memory_format=layout)[1:]
+    assert torch.equal(compose(*given, out=out, backend=backend), compose(*given, backend="reference"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -1,8 +1,9 @@
 // compose on the CPU: a select at memory speed.
 //
 // Rows of one input are taken up to 32 at a time and their bits transposed: shown[label] holds one bit per row, so a
-// point's label is looked up once for the whole group. A tile of points stays in the first-level cache while every row
-// of the group is written from it; the output is the only memory traffic.
+// point's label is looked up once for the whole group. A tile of points stays in cache while every row
+// of the group is written from it; the output is the only memory traffic. A batch larger than caches hold is written past
+// them: a plain store reads the line that it is about to overwrite.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -11,11 +12,16 @@
 #include "../core/thread_pool.h"
 #include "../core/simd.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace pysmdl::cpu {
 namespace {
 
-constexpr int64_t kTile = 1024;         // points of one channel in a tile
+constexpr int64_t kTile = 16384, kSmallTile = 1024;  // points of one channel: long runs to write, short enough to share out
 constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
+constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which caches would not keep them
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
 // out = bit `row` of shown ? x : baseline, on raw words. `constant`: the baseline is one value.
@@ -44,6 +50,30 @@ PYSMDL_SIMD void select_row(const uint32_t* x, const uint32_t* baseline, bool co
 PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool constant, const uint32_t* shown, int row,
                             uint16_t* out, int64_t n) {
   select(x, baseline, constant, shown, row, out, n);
+}
+
+// Copies past the caches, what is aligned of it.
+void stream(const void* from, void* to, int64_t bytes) {
+#ifdef __SSE2__
+  const auto* source = static_cast<const char*>(from);
+  auto* target = static_cast<char*>(to);
+  const int64_t head = std::min<int64_t>(bytes, -reinterpret_cast<uintptr_t>(target) & 63);
+  const int64_t body = (bytes - head) & ~int64_t{63};
+  std::memcpy(target, source, head);
+  for (int64_t i = head; i < head + body; i += 64)
+    for (int64_t j = i; j < i + 64; j += 16)
+      _mm_stream_si128(reinterpret_cast<__m128i*>(target + j), _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + j)));
+  std::memcpy(target + head + body, source + head + body, bytes - head - body);
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+
+// What was streamed is in memory before anyone is told that it is done.
+void settle_streams() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
 }
 
 // shown[i] = table[label of point i]; labels beyond the table are in no row, -1 is slot 0.
@@ -90,14 +120,16 @@ void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* shown) {
 template <typename T>
 class Tile {
  public:
-  explicit Tile(const ComposeParams& p)
+  Tile(const ComposeParams& p, int64_t points, bool past_caches)
       : p_(p),
+        points_(points),
         interleaved_(p.channels > 1 && p.out_channel == 1 && p.out_point == p.channels),
         runs_(interleaved_ ? 1 : p.channels),
         per_(interleaved_ ? p.channels : 1),
         x_(p.x_channel, p.x_point, *this),
         baseline_(p.baseline_channel, p.baseline_point, *this),
-        shown_(kTile * per_) {}
+        shown_(points * per_),
+        written_(past_caches ? points * per_ : 0) {}
 
   void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
     T* out = static_cast<T*>(p_.out) + g.first * p_.out_row + begin * p_.out_point;
@@ -112,7 +144,9 @@ class Tile {
       for (int64_t r = 0; r < g.count; ++r) {
         T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
         if (interleaved_ || p_.out_point == 1) {
-          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), row, n * per_);
+          T* to = written_.empty() ? row : written_.data();
+          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), to, n * per_);
+          if (!written_.empty()) stream(to, row, n * per_ * static_cast<int64_t>(sizeof(T)));
         } else {
           for (int64_t i = 0; i < n; ++i)
             row[i * p_.out_point] = (shown_[i] >> r & 1) ? x[i] : baseline[baseline_.constant ? 0 : i];
@@ -130,7 +164,7 @@ class Tile {
           per(tile.per_),
           constant(!tile.interleaved_ && point_step == 0),
           in_place(tile.interleaved_ ? channel_step == 1 && point_step == tile.per_ : point_step <= 1),
-          buffer(in_place ? 0 : kTile * tile.per_) {}
+          buffer(in_place ? 0 : tile.points_ * tile.per_) {}
 
     const T* run(const T* input, int64_t c, int64_t begin, int64_t n) {
       const T* from = input + begin * point + (per > 1 ? 0 : c * channel);
@@ -164,16 +198,27 @@ class Tile {
   }
 
   const ComposeParams& p_;
+  const int64_t points_;
   const bool interleaved_;
   const int64_t runs_, per_;
   Operand x_, baseline_;
   std::vector<uint32_t> shown_;
+  std::vector<T> written_;  // a row of the tile on its way past the caches
 };
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Points of a tile: all alike, and enough tiles for the threads.
+int64_t tile_points(int64_t points, int64_t groups, int threads) {
+  const int64_t shared_out = std::min(ceil_div(points, kSmallTile), ceil_div(2 * threads, groups));
+  return 16 * ceil_div(ceil_div(points, std::max({int64_t{1}, ceil_div(points, kTile), shared_out})), 16);
+}
 
 template <typename T>
 void run(const ComposeParams& p, int threads) {
   const std::vector<Group> groups = groups_of(p);
-  const int64_t tiles = (p.points + kTile - 1) / kTile;
+  const int64_t tile = tile_points(p.points, static_cast<int64_t>(groups.size()), threads);
+  const int64_t tiles = ceil_div(p.points, tile);
   const int64_t slots = table_size(p);
   std::vector<uint32_t> tables(groups.size() * slots);
   for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], &tables[g * slots]);
@@ -181,11 +226,12 @@ void run(const ComposeParams& p, int threads) {
   const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
   parallel_for(static_cast<int64_t>(groups.size()) * tiles, bytes < kWorthThreads ? 1 : threads,
                [&](int64_t first, int64_t last) {
-                 Tile<T> tile(p);
+                 Tile<T> writer(p, tile, bytes > kPastCaches);
                  for (int64_t unit = first; unit < last; ++unit) {
-                   const int64_t g = unit / tiles, begin = unit % tiles * kTile;
-                   tile.write(groups[g], &tables[g * slots], begin, std::min(kTile, p.points - begin));
+                   const int64_t g = unit / tiles, begin = unit % tiles * tile;
+                   writer.write(groups[g], &tables[g * slots], begin, std::min(tile, p.points - begin));
                  }
+                 settle_streams();
                });
 }
 
