@@ -15,8 +15,8 @@ test: .venv/ready
 # The ways in for Captum, Quantus and shapiq against the packages themselves, in an environment on top of .venv.
 compat: .venv/ready
 	$(BIN)/python -m venv build/compat
-	$(BIN)/python -c "$(SITE); print(f'import site; site.addsitedir({here!r})')" > build/compat/below.pth
-	cp build/compat/below.pth "$$(build/compat/bin/python -c "$(SITE); print(here)")"
+	$(BIN)/python -c "$(SITE); print(f'import site; site.addsitedir({here!r})')" \
+		> "$$(build/compat/bin/python -c "$(SITE); print(here)")/below.pth"
 	build/compat/bin/python -m pip install --quiet --constraint constraints.txt captum quantus shapiq
 	build/compat/bin/python -m pytest tests/test_compat.py
 

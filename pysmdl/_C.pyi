@@ -3,6 +3,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.surrogate import Fitted
+
 __version__: str
 
 class BackendFailure(RuntimeError): ...
@@ -15,30 +17,8 @@ class SubsetCache:
     def __len__(self) -> int: ...
 
 def differences(flip: NDArray[np.int8], member: NDArray[np.bool_]) -> NDArray[np.int16]: ...
-def greedy_chain(
-    flip: NDArray[np.int8],
-    alpha: NDArray[np.float64],
-    linear: float,
-    smooth: float,
-    reach: float,
-    offset: float,
-    kept: float,
-    removed: float,
-) -> NDArray[np.int32]: ...
-def improve_chain(
-    flip: NDArray[np.int8],
-    alpha: NDArray[np.float64],
-    linear: float,
-    smooth: float,
-    reach: float,
-    offset: float,
-    kept: float,
-    removed: float,
-    order: NDArray[np.int32],
-    k: int,
-    passes: int,
-    within: int,
-) -> float: ...
+def greedy_chain(fitted: Fitted) -> NDArray[np.int32]: ...
+def improve_chain(fitted: Fitted, order: NDArray[np.int32], k: int, passes: int, within: int) -> float: ...
 def extend_cholesky(factor: NDArray[np.float64], known: int, count: int, noise: float) -> None: ...
 def solve_cholesky(factor: NDArray[np.float64], x: NDArray[np.float64]) -> None: ...
 def build_info() -> dict[str, str]: ...

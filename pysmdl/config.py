@@ -9,7 +9,7 @@ from pysmdl.errors import one_of
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Settings that change the engine's speed or memory, never an answer.
+    """Settings that change the engine's speed or memory, never an answer (compile: but for rounding).
 
     Attributes:
         batch_size: Rows of one forward pass; None lets the engine find it. Memory errors halve it.

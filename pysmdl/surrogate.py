@@ -12,7 +12,7 @@ regions, read as the subsets of its first 0, 1, ... n regions.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,24 @@ MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH = 1.5  # regions are weighed anew when this many times as much is known
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
 GAIN = 1e-9  # a move must gain more than rounding can make
+
+
+class Fitted(NamedTuple):
+    """A fitted surrogate, as the native code takes it. `flip` [n, count]: what adding a region does to differences."""
+
+    flip: NDArray[np.int8]
+    alpha: Numbers
+    linear: float
+    smooth: float
+    reach: float
+    offset: float
+    kept: float
+    removed: float
+
+    def table(self) -> Numbers:
+        """The kernel by differences. [span + 1]."""
+        span = int(np.abs(self.flip[:, 0].astype(np.int64)).sum())
+        return kernel(span, self.linear, self.smooth, self.reach)
 
 
 class Surrogate:
@@ -99,13 +117,13 @@ class Surrogate:
 
     def greedy(self) -> Order:
         """A chain to start from."""
-        order: Order = self._native.greedy_chain(*self._model())
+        order: Order = self._native.greedy_chain(self._fitted())
         return order
 
     def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
         """The chain after moves of single regions that make its first k subsets worth more, and what they are worth."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(*self._model(), moved, k, passes, within)
+        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within)
         return moved, float(worth)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
@@ -115,6 +133,7 @@ class Surrogate:
         hundredth of the time.
         """
         differing = self._native.differences(self._flip, member)
+        # No matrix product here: BLAS has threads of its own, which would fight the model's for the cores.
         kept, removed = (
             logistic(self._offset + (self._kernel[d] * self._alpha).sum(1)) for d in (differing, self._span - differing)
         )
@@ -122,8 +141,8 @@ class Surrogate:
         apart = np.sqrt(1 - np.exp(-differing.min(1) / (REACH * self._span)))
         return self.kept * kept - self.removed * removed, slope * apart
 
-    def _model(self) -> tuple[NDArray[np.int8], Numbers, float, float, float, float, float, float]:
-        return self._flip, self._alpha, LINEAR, SMOOTH, REACH, self._offset, self.kept, self.removed
+    def _fitted(self) -> Fitted:
+        return Fitted(self._flip, self._alpha, LINEAR, SMOOTH, REACH, self._offset, self.kept, self.removed)
 
 
 def kernel(span: int, linear: float, smooth: float, reach: float) -> Numbers:
@@ -162,56 +181,34 @@ class Plain:
         x[:] = np.linalg.solve(part.T, np.linalg.solve(part, x))
 
     @staticmethod
-    def greedy_chain(
-        flip: NDArray[np.int8],
-        alpha: Numbers,
-        linear: float,
-        smooth: float,
-        reach: float,
-        offset: float,
-        kept: float,
-        removed: float,
-    ) -> Order:
+    def greedy_chain(fitted: Fitted) -> Order:
         """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
-        model = (alpha, kernel(span_of(flip), linear, smooth, reach), offset, kept, removed)
+        flip, table = fitted.flip, fitted.table()
         ends, left = [of_nothing(flip)] * 2, list(range(len(flip)))
         order: list[list[int]] = [[], []]
         while left:
             side = len(order[0]) > len(order[1])
-            value = (-1 if side else 1) * worth(ends[side] + flip[left], *model)
+            value = (-1 if side else 1) * worth(ends[side] + flip[left], fitted, table)
             order[side].append(left.pop(int(value.argmax())))
             ends[side] = ends[side] + flip[order[side][-1]]
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(
-        flip: NDArray[np.int8],
-        alpha: Numbers,
-        linear: float,
-        smooth: float,
-        reach: float,
-        offset: float,
-        kept: float,
-        removed: float,
-        order: Order,
-        k: int,
-        passes: int,
-        within: int,
-    ) -> float:
-        """Move each region in turn to the place `within` reach that gains most; what k subsets are worth. In place."""
-        n, model = len(flip), (alpha, kernel(span_of(flip), linear, smooth, reach), offset, kept, removed)
-        empty = of_nothing(flip)
+    def improve_chain(fitted: Fitted, order: Order, k: int, passes: int, within: int) -> float:
+        """Move each region in turn to the best place at most `within` away, in place; what k subsets are worth."""
+        flip, table = fitted.flip, fitted.table()
+        n, empty = len(flip), of_nothing(flip)
         for _ in range(passes):
             before = order.copy()
             for x in range(n):
                 i = int(np.flatnonzero(order == x)[0])
                 differing = np.vstack((empty, empty + flip[order].astype(np.int64).cumsum(0)))  # of subsets 0 .. n
-                value = worth(differing, *model)
+                value = worth(differing, fitted, table)
                 counts = np.arange(n + 1) <= k
                 earlier = np.arange(i - 1, max(-1, i - 1 - within), -1)  # subset j + 1 becomes subset j with x
                 later = np.arange(i + 1, min(n, i + 1 + within))  # subset j becomes subset j + 1 without x
-                up = worth(differing[earlier] + flip[x], *model) - value[earlier + 1]
-                down = worth(differing[later + 1] - flip[x], *model) - value[later]
+                up = worth(differing[earlier] + flip[x], fitted, table) - value[earlier + 1]
+                down = worth(differing[later + 1] - flip[x], fitted, table) - value[later]
                 gains = np.r_[0.0, (counts[earlier + 1] * up).cumsum(), (counts[later] * down).cumsum()]
                 best = int(gains.argmax())
                 if gains[best] > GAIN:
@@ -220,7 +217,7 @@ class Plain:
             if np.array_equal(before, order):
                 break
         differing = empty + flip[order[:k]].astype(np.int64).cumsum(0)
-        return float(worth(differing, *model).sum())
+        return float(worth(differing, fitted, table).sum())
 
 
 def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -229,14 +226,7 @@ def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
     return differing
 
 
-def span_of(flip: NDArray[np.int8]) -> int:
-    """Weight of all regions."""
-    return int(np.abs(flip[:, 0].astype(np.int64)).sum())
-
-
-def worth(
-    differing: NDArray[np.int64], alpha: Numbers, table: Numbers, offset: float, kept: float, removed: float
-) -> Numbers:
+def worth(differing: NDArray[np.int64], fitted: Fitted, table: Numbers) -> Numbers:
     """kept * score(S) - removed * score(V - S) by the differences from the measured subsets [a, count]. [a]."""
-    views = (logistic(offset + table[d] @ alpha) for d in (differing, len(table) - 1 - differing))
-    return kept * next(views) - removed * next(views)
+    views = (logistic(fitted.offset + table[d] @ fitted.alpha) for d in (differing, len(table) - 1 - differing))
+    return fitted.kept * next(views) - fitted.removed * next(views)

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 
 #include <cstdlib>
+#include <tuple>
 #include <vector>
 
 #include "../core/chain.h"
@@ -17,8 +18,11 @@ namespace {
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;
 
-Surrogate checked(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
-                  double offset, double kept, double removed) {
+// flip, alpha, linear, smooth, reach, offset, kept, removed: see Surrogate.
+using Fitted = std::tuple<Array<int8_t>, Array<double>, double, double, double, double, double, double>;
+
+Surrogate checked(const Fitted& fitted) {
+  const auto& [flip, alpha, linear, smooth, reach, offset, kept, removed] = fitted;
   PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
   PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1), "], one a subset");
   std::vector<int64_t> all(flip.shape(1), 0);  // of every subset alike, or differences would leave 0 .. span
@@ -45,9 +49,8 @@ Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
   return out;
 }
 
-Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
-                      double offset, double kept, double removed) {
-  const Surrogate surrogate = checked(flip, alpha, linear, smooth, reach, offset, kept, removed);
+Array<int32_t> greedy(const Fitted& fitted) {
+  const Surrogate surrogate = checked(fitted);
   Array<int32_t> order(surrogate.n);
   int32_t* data = order.mutable_data();
   const py::gil_scoped_release release;
@@ -55,10 +58,8 @@ Array<int32_t> greedy(const Array<int8_t>& flip, const Array<double>& alpha, dou
   return order;
 }
 
-double improve(const Array<int8_t>& flip, const Array<double>& alpha, double linear, double smooth, double reach,
-               double offset, double kept, double removed, Array<int32_t>& order, int64_t k, int64_t passes,
-               int64_t within) {
-  const Surrogate surrogate = checked(flip, alpha, linear, smooth, reach, offset, kept, removed);
+double improve(const Fitted& fitted, Array<int32_t>& order, int64_t k, int64_t passes, int64_t within) {
+  const Surrogate surrogate = checked(fitted);
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == surrogate.n, "order must be int32 [", surrogate.n, "]");
   PYSMDL_CHECK(0 < k && k <= surrogate.n, "k must be 1 to ", surrogate.n, ", got ", k);
   int32_t* data = order.mutable_data();
@@ -98,10 +99,8 @@ void solve(const Array<double>& factor, Array<double>& x) {
 void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
-  m.def("greedy_chain", &greedy, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),
-        arg("kept"), arg("removed"));
-  m.def("improve_chain", &improve, arg("flip"), arg("alpha"), arg("linear"), arg("smooth"), arg("reach"), arg("offset"),
-        arg("kept"), arg("removed"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"));
+  m.def("greedy_chain", &greedy, arg("fitted"));
+  m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"));
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());
 }

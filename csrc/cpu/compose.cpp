@@ -5,16 +5,12 @@
 // of the group is written from it; the output is the only memory traffic. A batch larger than caches hold is written past
 // them: a plain store reads the line that it is about to overwrite.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "../core/ops.h"
 #include "../core/thread_pool.h"
 #include "../core/simd.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "stream.h"
 
 namespace pysmdl::cpu {
 namespace {
@@ -50,30 +46,6 @@ PYSMDL_SIMD void select_row(const uint32_t* x, const uint32_t* baseline, bool co
 PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool constant, const uint32_t* shown, int row,
                             uint16_t* out, int64_t n) {
   select(x, baseline, constant, shown, row, out, n);
-}
-
-// Copies past the caches, what is aligned of it.
-void stream(const void* from, void* to, int64_t bytes) {
-#ifdef __SSE2__
-  const auto* source = static_cast<const char*>(from);
-  auto* target = static_cast<char*>(to);
-  const int64_t head = std::min<int64_t>(bytes, -reinterpret_cast<uintptr_t>(target) & 63);
-  const int64_t body = (bytes - head) & ~int64_t{63};
-  std::memcpy(target, source, head);
-  for (int64_t i = head; i < head + body; i += 64)
-    for (int64_t j = i; j < i + 64; j += 16)
-      _mm_stream_si128(reinterpret_cast<__m128i*>(target + j), _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + j)));
-  std::memcpy(target + head + body, source + head + body, bytes - head - body);
-#else
-  std::memcpy(to, from, bytes);
-#endif
-}
-
-// What was streamed is in memory before anyone is told that it is done.
-void settle_streams() {
-#ifdef __SSE2__
-  _mm_sfence();
-#endif
 }
 
 // shown[i] = table[label of point i]; labels beyond the table are in no row, -1 is slot 0.
