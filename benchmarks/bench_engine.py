@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 
@@ -13,10 +13,9 @@ from torch import Tensor
 
 import pysmdl
 
-from measuring import DEVICE, calls_in, check_curves, clock, interleaved, over, picture, seconds
+from measuring import DEVICE, check_curves, clock, interleaved, over, picture, seconds
 
 N = 49
-BEYOND = 256  # rows: more than caches hold
 TERMS = {
     "both views": pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1),
     "all four terms": pysmdl.smdl(),
@@ -24,39 +23,45 @@ TERMS = {
 TARGETS = {"both views": "<= 2.0", "all four terms": "<= 2.5"}
 
 
-def null_scorer(features: bool = False, seen: list[int] | None = None) -> pysmdl.scorers.Scorer:
-    """A model that answers without reading a pixel: all time left is ours. `seen` collects its batch sizes."""
-    logits, given = torch.zeros(4096, 10, device=DEVICE), torch.randn(4096, 64, device=DEVICE)
+class NullModel:
+    """A model that answers without reading a pixel: all time left is ours. Keeps the sizes of its batches."""
 
-    def answer(batch: Tensor) -> Tensor:
-        if seen is not None:
-            seen.append(len(batch))
-        return logits[: len(batch)]
+    def __init__(self, features: bool = False) -> None:
+        self.sizes: list[int] = []
+        self._logits, self._features = torch.zeros(4096, 10, device=DEVICE), torch.randn(4096, 64, device=DEVICE)
+        self.scorer = pysmdl.scorers.classifier(self.logits, self.features if features else None, device=DEVICE)
 
-    def features_of(batch: Tensor) -> Tensor:
-        return given[: len(batch)]
+    def logits(self, batch: Tensor) -> Tensor:
+        self.sizes.append(len(batch))
+        return self._logits[: len(batch)]
 
-    return pysmdl.scorers.classifier(answer, features_of if features else None, device=DEVICE)
+    def features(self, batch: Tensor) -> Tensor:
+        return self._features[: len(batch)]
+
+
+def written(sizes: Sequence[int], side: int = 224) -> float:
+    """Seconds for each row that one plain write of the same batches takes, in the same order into one buffer."""
+    buffer = written_to(max(sizes), side)
+    return seconds(lambda: [buffer[:rows].fill_(1.0) for rows in sizes]) / sum(sizes)
 
 
 @cache
-def writing(rows: int, side: int = 224) -> Callable[[], float]:
-    """Seconds that writing one row of a batch takes, over plain writes of the whole batch."""
-    buffer = torch.empty((rows, 3, side, side), device=DEVICE)
-    times = calls_in(lambda: buffer.fill_(1.0))
-    return lambda: seconds(lambda: buffer.fill_(1.0), times) / rows
+def written_to(rows: int, side: int) -> Tensor:
+    return torch.zeros((rows, 3, side, side), device=DEVICE)
 
 
-def explained(seed: int, terms: str, batch_size: int | None, profile: pysmdl.Profile | None = None):
-    """One exact explanation of a fresh image: seconds for each evaluation, mean rows of a batch, the explanation."""
-    seen: list[int] = []
-    image, scorer = picture(seed), null_scorer(terms == "all four terms", seen)
+def explained(
+    model: NullModel, seed: int, terms: str, batch_size: int | None, profile: pysmdl.Profile | None = None
+) -> tuple[float, pysmdl.Explanation]:
+    """One exact explanation of a fresh image: seconds for each evaluation, and what was found."""
+    image = picture(seed)
+    model.sizes.clear()
     began = clock()
     found = pysmdl.explain(
-        image, scorer, 1, regions=f"grid:{N}", search="exact", objective=TERMS[terms], progress=False,
+        image, model.scorer, 1, regions=f"grid:{N}", search="exact", objective=TERMS[terms], progress=False,
         batch_size=batch_size, profile=profile or False,
     )  # fmt: skip
-    return (clock() - began) / found.evaluations, round(found.evaluations / len(seen)), found
+    return (clock() - began) / found.evaluations, found
 
 
 def reads_pixels(batch: Tensor) -> Tensor:
@@ -72,33 +77,25 @@ def test_host_time(benchmark, report, terms, batch_size):
     gate = pysmdl.explain(picture(0), real, 1, regions=f"grid:{N}", search="exact", objective=TERMS[terms],
                           batch_size=batch_size, progress=False)  # fmt: skip
     check_curves(gate, real, 1e-5)
-    profile = pysmdl.Profile()
-    _, first, found = explained(1, terms, batch_size, profile)
+    model, profile = NullModel(terms == "all four terms"), pysmdl.Profile()
+    _, found = explained(model, 1, terms, batch_size, profile)
     assert found.asked == N * (N + 1)
-    rows, beyond = [first], []
-
-    def write(pair: int) -> float:  # at the rows of the explanation before it
-        beyond.append(writing(BEYOND)())
-        return writing(rows[-1])()
+    rows = []
 
     def ours(pair: int) -> float:
-        spent, mean_rows, _ = explained(100 + pair, terms, batch_size)
-        rows.append(mean_rows)
+        spent, found = explained(model, 100 + pair, terms, batch_size)
+        rows.append(round(found.evaluations / len(model.sizes)))
         return spent
 
-    bare, engine = interleaved(benchmark, write, ours)
-    bare = [*bare, write(0)][1:]  # what was written after each
+    writes, engine = interleaved(benchmark, lambda pair: written(model.sizes), ours)
+    writes = [*writes, written(model.sizes)][1:]  # what was written after each, of its own batches
     chosen = "found by the engine" if batch_size is None else str(batch_size)
-    parameters = f"exact, N = {N}, 224 x 224 x 3 float32, {found.evaluations} evaluations"
-    for name, writes, target in (
-        (f"engine: {terms}, batch {chosen}", bare, TARGETS[terms]),
-        (f"engine: {terms}, batch {chosen}, over a write to memory", beyond[-len(engine) :], ""),
-    ):
-        at = f"{sorted(rows[-len(engine) :])} rows a batch" if target else f"write of {BEYOND} rows"
-        report(
-            name, [1e6 * t for t in engine], over(engine, writes), unit="us / evaluation", target=target,
-            parameters=f"{parameters}; {at}",
-        )  # fmt: skip
+    report(
+        f"engine: {terms}, batch {chosen}", [1e6 * t for t in engine], over(engine, writes),
+        unit="us / evaluation", target=TARGETS[terms],
+        parameters=f"exact, N = {N}, 224 x 224 x 3 float32, {found.evaluations} evaluations, "
+        f"{sorted(rows[-len(engine):])} rows a batch",
+    )  # fmt: skip
     per_stage = {name: 1e6 * own / found.evaluations for name, own in profile.host().items()}
     benchmark.extra_info["us by stage"] = per_stage
 
@@ -123,8 +120,7 @@ def test_captums_kernel_shap(benchmark, report):
         assert found.abs().max() == 0, "a constant model has no attribution"
         return spent / samples
 
-    write = writing(rows)
-    bare, theirs = interleaved(benchmark, lambda i: write(), attributed)
+    bare, theirs = interleaved(benchmark, lambda i: written([rows] * (samples // rows)), attributed)
     report(
         "engine: captum's KernelShap beside it", [1e6 * t for t in theirs], over(theirs, bare), unit="us / evaluation",
         backend="captum", parameters=f"{samples} samples, perturbations_per_eval {rows}, the same grid of {N}",

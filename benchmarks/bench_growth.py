@@ -11,7 +11,7 @@ import pysmdl
 from pysmdl import testing
 from pysmdl.search import SEARCHES
 
-from bench_engine import null_scorer, writing
+from bench_engine import NullModel, written
 from measuring import clock, interleaved, over, picture
 
 BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
@@ -27,7 +27,7 @@ def explained(seed: int, n: int, side: int, in_flight: int) -> float:
     began = clock()
     found = list(
         pysmdl.explain_many(
-            images, null_scorer(), regions=f"grid:{n}", search="exact", k=k, objective=BOTH, config=config,
+            images, NullModel().scorer, regions=f"grid:{n}", search="exact", k=k, objective=BOTH, config=config,
             progress=False,
         )
     )  # fmt: skip
@@ -46,8 +46,9 @@ CASES = [
 
 @pytest.mark.parametrize(("axis", "value", "n", "side", "in_flight"), CASES)
 def test_engine(benchmark, report, axis, value, n, side, in_flight):
-    write = writing(BATCH, side)
-    bare, ours = interleaved(benchmark, lambda i: write(), lambda i: explained(i, n, side, in_flight))
+    bare, ours = interleaved(
+        benchmark, lambda i: written([BATCH] * 8, side), lambda i: explained(i, n, side, in_flight)
+    )
     report(
         f"growth: {axis} {value}", [1e6 * t for t in ours], over(ours, bare), unit="us / evaluation",
         parameters=f"N = {n}, {side} x {side} x 3 float32, {in_flight} in flight, batch {BATCH}, null model",
@@ -75,8 +76,7 @@ def searched(name: str, n: int, seed: int) -> tuple[float, int, tuple[int, ...]]
 def test_search(benchmark, report, name, n):
     _, asked, order = searched(name, n, 0)
     assert sorted(order) == list(range(n)), "a permutation"
-    write = writing(BATCH)
-    bare, ours = interleaved(benchmark, lambda i: write(), lambda i: searched(name, n, i)[0])
+    bare, ours = interleaved(benchmark, lambda i: written([BATCH] * 8), lambda i: searched(name, n, i)[0])
     report(
         f"search: {name}, N = {n}", [1e6 * t for t in ours], over(ours, bare), backend="host", unit="us / subset",
         parameters=f"toy coverage function, {asked} subsets asked for",

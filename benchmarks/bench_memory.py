@@ -23,12 +23,12 @@ def peak(in_flight: int) -> tuple[float, int]:
 
 def main(in_flight: int) -> None:
     """In the fresh process: as many searches at once, from a generator, so that only live inputs are held."""
-    from bench_engine import null_scorer
+    from bench_engine import NullModel
     from measuring import picture
 
     images = ({"image": picture(seed), "target": 1} for seed in range(in_flight))
     found = pysmdl.explain_many(
-        images, null_scorer(), regions="grid:49", search="exact", k=3, progress=False,
+        images, NullModel().scorer, regions="grid:49", search="exact", k=3, progress=False,
         objective=pysmdl.smdl(0, 0, 1, 1), config=pysmdl.EngineConfig(max_searches=in_flight),
     )  # fmt: skip
     evaluations = sum(each.evaluations for each in found)

@@ -282,7 +282,6 @@ def varlen_attention(
 
 
 def _same(what: str, **values: object) -> None:
-    first = next(iter(values.values()))
-    if any(value != first for value in values.values()):
+    if len(set(values.values())) > 1:
         found = ", ".join(f"{name} {value}" for name, value in values.items())
         raise ValueError(f"{', '.join(values)} must share one {what}; got {found}")

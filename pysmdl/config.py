@@ -12,7 +12,8 @@ class EngineConfig:
     """Settings that change the engine's speed or memory, never an answer (compile: but for rounding).
 
     Attributes:
-        batch_size: Rows of one forward pass; None lets the engine find it. Memory errors halve it.
+        batch_size: Rows of one forward pass. None lets the engine find it, once for a scorer (32 where deterministic).
+            Memory errors halve it.
         backend: Implementation of the ops: "auto", "cpu", "cuda", "triton" or "reference".
         deterministic: Give each input batches of its own, all of one size: the same bits whatever else is in flight.
         max_searches: Inputs in flight at once.

@@ -154,6 +154,15 @@ def test_a_term_with_weight_0_costs_nothing():
     assert found.asked == found.evaluations
 
 
+def test_effectiveness_takes_each_regions_own_features_whatever_came_first():
+    """A given order wants its curves first, and single regions among them in no order."""
+    scorer = pysmdl.scorers.classifier(linear_model(), features=linear_model(8, 1), size=12)
+    found = explain(scorer, search="exact", objective="smdl")
+    again = explain(scorer, search=pysmdl.search.fixed(found.order.tolist()), objective="smdl")
+    np.testing.assert_array_equal(again.terms["effectiveness"], found.terms["effectiveness"])
+    assert same(found, again)
+
+
 def test_one_region():
     found = explain(linear_model(), regions=np.zeros((12, 12), int))
     assert found.order.tolist() == [0]
@@ -361,13 +370,39 @@ def tuned(cost, most=1024, batches=60):
     ("cost", "wanted"),
     [
         (lambda b: 1.0 * b, 8),  # no gain from size
-        (lambda b: 10.0 + b, 512),  # fixed costs, until the gain is below 3 %
+        (lambda b: 10.0 + b, 256),  # fixed costs, until the gain is below 3 %
         (lambda b: 10.0 + b if b <= 64 else 20.0 + 3 * b, 64),  # falls out of a cache
     ],
 )
 def test_the_batch_size_is_found(cost, wanted):
     assert tuned(cost) == wanted
     assert tuned(cost, most=32) == min(wanted, 32)
+
+
+def test_a_slow_moment_does_not_decide_the_batch_size():
+    """Sizes take turns, so a machine that is slow for a while is slow for both."""
+    times = iter(range(1000))
+    assert tuned(lambda b: (10.0 + b) * (4 if 20 <= next(times) < 25 else 1)) == 256
+    assert tuned(lambda b: 1.0 * b * (4 if next(times) % 7 < 2 else 1)) == 8
+
+
+def test_the_size_found_stays_with_the_scorer():
+    from pysmdl.engine.runner import TUNERS
+
+    model = Recorder(linear_model())
+    scorer = pysmdl.scorers.classifier(model, size=12)
+    explain(scorer, regions="grid:36", search="exact")
+    ((tuner,),) = [found.values() for found in TUNERS[scorer].values()]
+    tuner.limit(20)  # as if memory had run out
+    model.sizes.clear()
+    explain(scorer, regions="grid:36", search="exact")
+    assert max(model.sizes) <= 20
+
+
+def test_without_a_batch_size_deterministic_has_one():
+    model = Recorder(linear_model())
+    explain(model, config=EngineConfig(deterministic=True))
+    assert set(model.sizes) == {32}
 
 
 def test_memory_limits_the_batch_size():

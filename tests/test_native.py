@@ -140,15 +140,19 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_forked_child_has_threads_of_its_own():
-    code = """
+@pytest.mark.parametrize("first", ["numpy", "torch"])
+def test_a_forked_child_has_threads_of_its_own(first):
+    """torch's threads, which ops run on where torch is loaded, do not survive a fork."""
+    code = (
+        f"import {first}\n"
+        """
 import os
 import numpy as np
 from pysmdl import _C
 x = np.random.rand(1, 3, 160000).astype(np.float32)
 labels = np.zeros((1, 160000), np.int32)
 
-def go():  # NumPy only: torch's own threads do not survive a fork
+def go():
     out = np.empty((8, 3, 160000), np.float32)
     _C.compose(x, 0 * x, labels, np.ones((8, 1), np.int32), np.zeros(8, np.int32), out, 2)
     return out
@@ -159,6 +163,7 @@ if child == 0:
     os._exit(0 if np.array_equal(go(), first) else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -4,7 +4,7 @@
 
 #include "../core/half.h"
 #include "../core/ops.h"
-#include "../core/thread_pool.h"
+#include "../core/parallel.h"
 #include "fast_math.h"
 #include "../core/simd.h"
 

@@ -8,44 +8,32 @@
 #include <vector>
 
 #include "../core/ops.h"
-#include "../core/thread_pool.h"
+#include "../core/parallel.h"
 #include "../core/simd.h"
-#include "stream.h"
+#include "select.h"
 
 namespace pysmdl::cpu {
 namespace {
 
-constexpr int64_t kTile = 16384, kSmallTile = 1024;  // points of one channel: long runs to write, short enough to share out
+constexpr int64_t kTile = 4096, kSmallTile = 1024;  // points of one channel: input, bits and a run to write fit caches
 constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
 constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which caches would not keep them
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
-// out = bit `row` of shown ? x : baseline, on raw words. `constant`: the baseline is one value.
+// One row's run, through the caches or past them.
 template <typename T>
-inline void select(const T* __restrict x, const T* __restrict baseline, bool constant, const uint32_t* __restrict shown,
-                   int row, T* __restrict out, int64_t n) {
-  const uint32_t bit = 1u << row;
-  if (constant) {
-    const T value = *baseline;
-    for (int64_t p = 0; p < n; ++p) {
-      const T kept = x[p];  // read before the choice: a load that may not happen cannot be vectorised
-      out[p] = (shown[p] & bit) ? kept : value;
-    }
-  } else {
-    for (int64_t p = 0; p < n; ++p) {
-      const T kept = x[p], gone = baseline[p];
-      out[p] = (shown[p] & bit) ? kept : gone;
-    }
-  }
+inline void select_run(const T* x, const T* baseline, bool constant, const uint32_t* shown, int row, bool past_caches,
+                       T* out, int64_t n) {
+  if (past_caches) stream_select(x, baseline, constant, shown, row, out, n);
+  else select(x, baseline, constant, shown, row, out, n);
 }
-
 PYSMDL_SIMD void select_row(const uint32_t* x, const uint32_t* baseline, bool constant, const uint32_t* shown, int row,
-                            uint32_t* out, int64_t n) {
-  select(x, baseline, constant, shown, row, out, n);
+                            bool past_caches, uint32_t* out, int64_t n) {
+  select_run(x, baseline, constant, shown, row, past_caches, out, n);
 }
 PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool constant, const uint32_t* shown, int row,
-                            uint16_t* out, int64_t n) {
-  select(x, baseline, constant, shown, row, out, n);
+                            bool past_caches, uint16_t* out, int64_t n) {
+  select_run(x, baseline, constant, shown, row, past_caches, out, n);
 }
 
 // shown[i] = table[label of point i]; labels beyond the table are in no row, -1 is slot 0.
@@ -101,7 +89,7 @@ class Tile {
         x_(p.x_channel, p.x_point, *this),
         baseline_(p.baseline_channel, p.baseline_point, *this),
         shown_(points * per_),
-        written_(past_caches ? points * per_ : 0) {}
+        past_caches_(past_caches) {}
 
   void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
     T* out = static_cast<T*>(p_.out) + g.first * p_.out_row + begin * p_.out_point;
@@ -116,9 +104,8 @@ class Tile {
       for (int64_t r = 0; r < g.count; ++r) {
         T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
         if (interleaved_ || p_.out_point == 1) {
-          T* to = written_.empty() ? row : written_.data();
-          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), to, n * per_);
-          if (!written_.empty()) stream(to, row, n * per_ * static_cast<int64_t>(sizeof(T)));
+          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), past_caches_, row,
+                     n * per_);
         } else {
           for (int64_t i = 0; i < n; ++i)
             row[i * p_.out_point] = (shown_[i] >> r & 1) ? x[i] : baseline[baseline_.constant ? 0 : i];
@@ -175,7 +162,7 @@ class Tile {
   const int64_t runs_, per_;
   Operand x_, baseline_;
   std::vector<uint32_t> shown_;
-  std::vector<T> written_;  // a row of the tile on its way past the caches
+  const bool past_caches_;
 };
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -3,7 +3,7 @@
 
 #include "../core/half.h"
 #include "../core/ops.h"
-#include "../core/thread_pool.h"
+#include "../core/parallel.h"
 
 namespace pysmdl::cpu {
 namespace {

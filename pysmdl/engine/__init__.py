@@ -9,8 +9,8 @@ from itertools import cycle
 from typing import Any
 
 from pysmdl.config import EngineConfig
-from pysmdl.engine.pool import Kind
-from pysmdl.engine.request import Item, Plan, Probe, Request
+from pysmdl.engine.plan import Item, Plan
+from pysmdl.engine.request import Probe, Request
 from pysmdl.engine.runner import Runner
 from pysmdl.engine.scheduler import Scheduler
 from pysmdl.engine.slots import Answer
@@ -49,7 +49,7 @@ class Engine:
         uses_confidence = any(term.name == "confidence" for term in plan.objective.terms)
         self.plan, self.prepare, self.config, self.on_error = plan, prepare, config, on_error
         self.runner = Runner(plan.scorer, config, plan.objective.confidence_form if uses_confidence else None)
-        self.scheduler = Scheduler(lambda request: Kind.of(request.item), alone=config.deterministic)
+        self.scheduler = Scheduler(alone=config.deterministic)
         self._progress, self._make = progress, make
         self._state = Progress(started=time.perf_counter())
         self._errors: list[Exception] = []

@@ -9,6 +9,8 @@ from pysmdl.engine.memo import Memo
 from pysmdl.objective.effectiveness import Effectiveness
 from pysmdl.types import Floats, Ints
 
+NONE: Ints = np.empty(0, np.int32)
+
 
 class RegionFeatures:
     """Which of a memo's rows the model's features are wanted of, and what it gave.
@@ -20,8 +22,9 @@ class RegionFeatures:
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self.ids: Ints = np.empty(0, np.int32)
+        self.ids: Ints = NONE
         self.found: Floats | None = None
+        self._last = -1  # of ids
         self._effectiveness: Effectiveness | None = None
 
     def want_all(self, memo: Memo) -> int:
@@ -33,15 +36,18 @@ class RegionFeatures:
             return 0
         known = len(memo)
         self.ids = memo.want(bitrows.pack(np.eye(self.n, dtype=bool)))
+        self._last = int(self.ids.max())
         return len(memo) - known
 
     def want_one(self, ids: Ints) -> None:
         """Have the features of one row already wanted, and of no other; with no ids, forget it again."""
-        self.ids, self.found = ids, None
+        self.ids, self.found, self._last = ids, None, int(ids.max(initial=-1))
 
     def of_rows(self, start: int, stop: int) -> Ints:
-        """Which of the rows start..stop-1 features are wanted of, as offsets from start."""
-        return self.ids[(self.ids >= start) & (self.ids < stop)] - start
+        """Which of the rows start..stop-1 features are wanted of, as offsets from start, ascending."""
+        if start > self._last:
+            return NONE
+        return np.sort(self.ids[(self.ids >= start) & (self.ids < stop)]) - start
 
     def keep(self, first: int, last: int, features: Floats) -> None:
         """Take the features of those of the rows first..last-1 that were wanted, in row order."""
@@ -52,7 +58,7 @@ class RegionFeatures:
 
     def complete(self, memo: Memo) -> bool:
         """Whether all that are wanted have come."""
-        return len(self.ids) > 0 and memo.answered > self.ids.max()
+        return len(self.ids) > 0 and memo.answered > self._last
 
     def effectiveness(self, backend: str) -> Effectiveness:
         """The effectiveness term over these features; made once."""

@@ -37,16 +37,16 @@ class GainRecord:
         """
         count = compared = 0
         largest = 0.0
-        before: dict[int, float] = {}
-        value: dict[int, float] = {}
+        regions = 1 + max((int(candidates.max()) for _, candidates, _ in self._rounds), default=0)
+        before = value = np.full(regions, np.nan)
         for base, candidates, totals in self._rounds:
-            of_base = value[int(base[-1])] if len(base) else empty
-            value = dict(zip(candidates.tolist(), totals.tolist(), strict=True))
-            gains = {region: total - of_base for region, total in value.items()}
-            grown = [gains[region] - before[region] for region in gains if region in before]
-            grown = [growth for growth in grown if np.isfinite(growth)]
-            compared += len(grown)
-            count += sum(growth > TOLERANCE for growth in grown)
-            largest = max([largest, *grown])
-            before = gains
+            of_base = value[base[-1]] if len(base) else empty
+            value = np.full(regions, np.nan)
+            value[candidates] = totals
+            growth = value - of_base - before
+            growth = growth[np.isfinite(growth)]
+            compared += len(growth)
+            count += int((growth > TOLERANCE).sum())
+            largest = max(largest, float(growth.max(initial=0.0)))
+            before = value - of_base
         return count, compared, largest

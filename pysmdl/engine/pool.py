@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from pysmdl.engine.request import Item
+from pysmdl.engine.plan import Item, Kind
 from pysmdl.types import Ints
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What inputs must share to stand in one batch."""
-
-    shape: tuple[int, ...]  # of the resident input: [C, *grid], or tokens [P, D]
-    grid: tuple[int, ...]  # of its label map
-    dtype: torch.dtype
-    constant: bool  # the baseline is one value a channel: one value is stored
-
-    @classmethod
-    def of(cls, item: Item) -> Kind:
-        constant = not any(item.baseline.stride()[1:])
-        return cls(tuple(item.x.shape), item.regions.labels.shape, item.x.dtype, constant)
 
 
 class Pool:

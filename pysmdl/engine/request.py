@@ -4,69 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pysmdl import bitrows
-from pysmdl.engine.features import RegionFeatures
+from pysmdl.engine.features import NONE, RegionFeatures
 from pysmdl.engine.gains import GainRecord
 from pysmdl.engine.memo import Memo
+from pysmdl.engine.plan import Item, Plan
 from pysmdl.errors import ScorerError
-from pysmdl.objective import Objective
 from pysmdl.profiling import count
 from pysmdl.result import Explanation
-from pysmdl.scorers.base import Scorer
-from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Regions, Search, Task
+from pysmdl.types import Ask, Bools, Evaluation, Floats, Ints, Reading, Task
 
 MARGIN = 3.0  # times the largest difference seen between F in bfloat16 and F: two of them can part, and some to spare
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What all requests of one call share."""
-
-    scorer: Scorer
-    objective: Objective
-    search: Search
-    k: int | None = None
-    evaluations: int | None = None
-    seed: int = 0
-    until: str | None = None
-    mixed: bool = False
-    backend: str = "auto"
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def rows(self, n: int) -> int:
-        """Evaluations that an input of n regions takes at most: the search's, and the curves' where it has not them."""
-        k = min(self.k or n, n)
-        views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
-        most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
-        budget = self.budget(n)
-        return most if budget is None else min(most, budget)
-
-    def budget(self, n: int) -> int | None:
-        """Evaluations that an input of n regions may take: the caller's number, the search's own, or the lower."""
-        given = [self.evaluations, self.search.budget and self.search.budget(n)]
-        return min((each for each in given if each is not None), default=None)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One input, ready for the engine: in model space, with its baseline, regions and target."""
-
-    x: Tensor
-    baseline: Tensor
-    regions: Regions
-    target: NDArray[Any]
-    id: str | None = None
-    pixels: NDArray[np.uint8] | None = None
-    shown: Regions | None = None  # the regions as the result shows them, where the engine's own are of tokens
-    image: Tensor | None = None  # the input itself, where x holds its tokens
-    described: Any = None  # the target as the result shows it, where the caller's own form says more than the row
 
 
 class Request:
@@ -156,7 +110,7 @@ class Request:
         yield
         full = self._read(self.exact.values(ids))
         self.target = self.plan.scorer.resolve(self.target, full, self.features.found)
-        self.features.want_one(np.empty(0, np.int32))
+        self.features.want_one(NONE)
 
     def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
         rounds = self.plan.search.start(Task(self.n, self.k, self._searchs_budget(), self.plan.seed))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,7 +15,8 @@ from torch import Tensor
 
 from pysmdl.config import EngineConfig
 from pysmdl.engine.graphs import bucket
-from pysmdl.engine.pool import Kind, Pool
+from pysmdl.engine.plan import Kind
+from pysmdl.engine.pool import Pool
 from pysmdl.engine.request import Request
 from pysmdl.engine.scheduler import Batch
 from pysmdl.engine.slots import CudaSlot, Slot
@@ -22,6 +25,11 @@ from pysmdl.kernels import compose
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
 from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
+
+Index = Tensor | slice
+FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
+TUNERS: WeakKeyDictionary[Scorer, dict[EngineConfig, dict[Kind, Tuner]]] = WeakKeyDictionary()
+"""What was found for a scorer stays with it, from one call to the next."""
 
 
 class Runner:
@@ -34,7 +42,7 @@ class Runner:
         self.pools: dict[Kind, Pool] = {}
         self.places: dict[Request, int] = {}
         self._confidence = confidence
-        self._tuners: dict[Kind, Tuner] = {}
+        self._tuners = TUNERS.setdefault(scorer, {}).setdefault(config, {})
         cuda = self.device.type == "cuda"
         self.slots = [(CudaSlot if cuda else Slot)(self) for _ in range(config.slots or (2 if cuda else 1))]
 
@@ -42,34 +50,36 @@ class Runner:
 
     def admit(self, request: Request) -> None:
         """Make the request's input resident."""
-        kind = Kind.of(request.item)
+        kind = request.item.kind
         if kind not in self.pools:
             self.pools[kind] = Pool(kind, self.device, self.channels_last)
         self.places[request] = self.pools[kind].put(request.item)
 
     def drop(self, request: Request) -> None:
         """Give its place to the next."""
-        self.pools[Kind.of(request.item)].drop(self.places.pop(request))
+        self.pools[request.item.kind].drop(self.places.pop(request))
 
     # The batch size
 
     def room(self, kind: Kind) -> int:
         """Rows that a batch of this kind may have: what was asked for or is being found, within the memory bound."""
-        if kind not in self._tuners:
-            row_bytes = int(np.prod(kind.shape)) * torch.empty(0, dtype=kind.dtype).element_size()
-            most = max(1, self.config.memory_bytes // max(1, row_bytes))
-            fixed = self.config.batch_size
-            self._tuners[kind] = Tuner(most=most) if fixed is None else Tuner(min(fixed, most), min(fixed, most))
-        return self._tuners[kind].rows
+        return self._tuner(kind).rows
 
     def limit(self, kind: Kind, rows: int) -> None:
         """Memory ran out: never again more rows than these."""
-        self.room(kind)
-        self._tuners[kind].limit(rows)
+        self._tuner(kind).limit(rows)
 
     def timed(self, kind: Kind, rows: int, seconds: float) -> None:
         """How long a batch took, for finding the best size."""
-        self._tuners[kind].record(rows, seconds)
+        self._tuner(kind).record(rows, seconds)
+
+    def _tuner(self, kind: Kind) -> Tuner:
+        if kind not in self._tuners:
+            row_bytes = prod(kind.shape) * kind.dtype.itemsize
+            most = max(1, self.config.memory_bytes // max(1, row_bytes))
+            fixed = self.config.batch_size or (FIXED if self.config.deterministic else None)
+            self._tuners[kind] = Tuner(most=most) if fixed is None else Tuner(min(fixed, most), min(fixed, most))
+        return self._tuners[kind]
 
     def shape_of(self, batch: Batch) -> int:
         """Rows that the model is given for this batch: more than it has where batch shapes are fixed."""
@@ -100,8 +110,7 @@ class Runner:
     def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
         """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
         bits, source, targets = self.rows_of(batch, len(buffer))
-        index = np.concatenate(wanted)
-        features_of = self.send(index) if len(index) else None
+        features_of = self._index(np.concatenate(wanted))
         if isinstance(self.scorer, TokenDropScorer):
             values, features = self._drop_tokens(self.scorer, batch, bits, source, targets, features_of)
         else:
@@ -119,7 +128,7 @@ class Runner:
         bits: NDArray[np.int32],
         source: NDArray[np.int32],
         targets: NDArray[Any],
-        features_of: Tensor | None,
+        features_of: Index | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Compose by leaving tokens out: gather what each row keeps, packed end to end."""
         pool = self.pools[batch.kind]
@@ -133,7 +142,7 @@ class Runner:
         return outputs.values, outputs.features
 
     def compute(
-        self, batch: Batch, buffer: Tensor, bits: Tensor, source: Tensor, targets: Tensor, features_of: Tensor | None
+        self, batch: Batch, buffer: Tensor, bits: Tensor, source: Tensor, targets: Tensor, features_of: Index | None
     ) -> tuple[Tensor, Tensor | None]:
         """The device's part: compose, model, scores."""
         pool = self.pools[batch.kind]
@@ -142,6 +151,13 @@ class Runner:
         with stage("scores"), torch.no_grad(), self._precision(batch):
             outputs = self.scorer.score(buffer, targets, Wanted(self._confidence, features_of))
         return outputs.values, outputs.features
+
+    def _index(self, rows: NDArray[np.int32]) -> Index | None:
+        """What picks these rows, ascending, from a batch: without copying where they are a single run."""
+        if len(rows) == 0:
+            return None
+        run = slice(int(rows[0]), int(rows[-1]) + 1)
+        return run if run.stop - run.start == len(rows) else self.send(rows)
 
     def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
         """bfloat16 where the batch need not be exact."""

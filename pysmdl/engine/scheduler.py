@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pysmdl.engine.features import NONE
 from pysmdl.engine.memo import Memo
-from pysmdl.engine.pool import Kind
+from pysmdl.engine.plan import Kind
 from pysmdl.engine.request import Request
 from pysmdl.types import Floats
 
@@ -26,23 +27,27 @@ class Part:
         return self.stop - self.start
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batch:
     """Rows of one forward pass, from one or many requests of one kind, in one precision."""
 
     kind: Kind
-    parts: list[Part] = field(default_factory=list)
     exact: bool = True
+    parts: list[Part] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        self.rows += len(part)
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
+        return self.rows
 
 
 class Scheduler:
     """Oldest request first: what was admitted first finishes first, and memory stays bounded."""
 
-    def __init__(self, kind_of: Callable[[Request], Kind], alone: bool = False) -> None:
-        self._kind_of = kind_of
+    def __init__(self, alone: bool = False) -> None:
         self._alone = alone  # deterministic: no company
         self.live: dict[Request, None] = {}  # in the order of admission
 
@@ -54,16 +59,13 @@ class Scheduler:
         first = next((request for request in self.live if request.waiting is not None), None)
         if first is None:
             return None
-        batch = Batch(self._kind_of(first), exact=first.waiting is first.exact)
+        batch = Batch(first.item.kind, first.waiting is first.exact)
         room = room_of(batch.kind)
-        left = room
         for request in [first] if self._alone else self.live:
             memo = request.exact if batch.exact else request.memo
-            if memo.waiting and self._kind_of(request) == batch.kind:
-                part = Part(request, memo, *memo.take(left))
-                batch.parts.append(part)
-                left -= len(part)
-                if left == 0:
+            if memo.waiting and request.item.kind == batch.kind:
+                batch.add(Part(request, memo, *memo.take(room - len(batch))))
+                if len(batch) == room:
                     break
         return batch
 
@@ -90,6 +92,6 @@ def wanted_features(batch: Batch) -> list[np.ndarray]:
         if part.memo is part.request.exact:
             wanted.append(part.request.features.of_rows(part.start, part.stop) + first)
         else:
-            wanted.append(np.empty(0, np.int32))
+            wanted.append(NONE)
         first += len(part)
     return wanted

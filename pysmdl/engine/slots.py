@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl.engine.buffers import empty
 from pysmdl.engine.graphs import GraphCache
-from pysmdl.engine.pool import Kind
+from pysmdl.engine.plan import Kind
 from pysmdl.engine.request import Request
 from pysmdl.engine.scheduler import Batch, Part, wanted_features
 from pysmdl.errors import ScorerError
@@ -77,7 +78,7 @@ class Slot:
                 log.warning("out of memory at %d rows; going on with batches of %d", len(batch), rows)
                 pieces = _pieces(batch, rows)
             elif len(batch.parts) > 1:
-                pieces = [Batch(batch.kind, [part], batch.exact) for part in batch.parts]  # find the one that fails
+                pieces = [Batch(batch.kind, batch.exact, [part], len(part)) for part in batch.parts]  # find who fails
             else:
                 self._failed[batch.parts[0].request] = _named(error, batch)
                 return
@@ -111,14 +112,13 @@ class Slot:
         """Scatter a flight's values over its parts; a part with values that are not finite fails."""
         table, host = self._arrive(flight)
         self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
-        finite = np.logical_and.reduce(np.isfinite(table), axis=1)
+        broken = np.flatnonzero(~np.isfinite(table).all(axis=1))
         cuts = np.cumsum([0, *map(len, flight.wanted)])
         first = 0
         for number, part in enumerate(flight.batch.parts):
             rows = slice(first, first + len(part))
             first += len(part)
-            if not finite[rows].all():
-                bad = int((~finite[rows]).sum())
+            if bad := int(((broken >= rows.start) & (broken < rows.stop)).sum()):
                 text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
                 answer.failed[part.request] = ScorerError(text)
                 continue
@@ -137,9 +137,12 @@ class Slot:
             return torch.empty((rows, 0))
         if kind not in self._buffers or len(self._buffers[kind]) < rows:
             size = max(rows, runner.room(kind))
-            buffer = torch.empty((size, *kind.shape), dtype=kind.dtype, device=runner.device)
-            channels_last = runner.channels_last and buffer.dim() == 4
-            self._buffers[kind] = buffer.to(memory_format=torch.channels_last) if channels_last else buffer
+            if runner.channels_last and len(kind.shape) == 3:
+                channels, *grid = kind.shape
+                buffer = empty((size, *grid, channels), kind.dtype, runner.device).permute(0, 3, 1, 2)
+            else:
+                buffer = empty((size, *kind.shape), kind.dtype, runner.device)
+            self._buffers[kind] = buffer
         return self._buffers[kind][:rows]
 
     def _release(self) -> None:
@@ -188,14 +191,14 @@ def _to_host(values: Tensor) -> Tensor:
 
 def _pieces(batch: Batch, rows: int) -> list[Batch]:
     """The batch in order, cut into batches of at most `rows`."""
-    pieces = [Batch(batch.kind, exact=batch.exact)]
+    pieces = [Batch(batch.kind, batch.exact)]
     for part in batch.parts:
         start = part.start
         while start < part.stop:
             if len(pieces[-1]) == rows:
-                pieces.append(Batch(batch.kind, exact=batch.exact))
+                pieces.append(Batch(batch.kind, batch.exact))
             stop = min(part.stop, start + rows - len(pieces[-1]))
-            pieces[-1].parts.append(Part(part.request, part.memo, start, stop))
+            pieces[-1].add(Part(part.request, part.memo, start, stop))
             start = stop
     return pieces
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 GAIN = 0.97  # a larger batch must cost at most this much of the smaller one's time per row
-SAMPLES = 2  # timed batches of a size, after one that warms it up
+SAMPLES = 3  # timed batches of each size, after one that warms it up
 
 
 class Tuner:
-    """Doubles the batch while that makes a row cheaper, then stays with the best size.
+    """Doubles the batch while that makes a row cheaper. Both sizes take turns: a machine's slow moments hit both.
 
     Attributes:
         rows: Rows of the next batch.
@@ -15,8 +15,8 @@ class Tuner:
     """
 
     def __init__(self, start: int = 8, most: int = 1024) -> None:
-        self.rows = min(start, most)
-        self.settled = start >= most
+        self.rows = self._best = min(start, most)
+        self.settled = 2 * self._best > most
         self._most = most
         self._seen: dict[int, list[float]] = {}  # seconds a row by batch size, the warm-up first
 
@@ -24,27 +24,27 @@ class Tuner:
         """Take the time of a batch; only full ones of the size under test count."""
         if self.settled or rows != self.rows:
             return
-        times = self._seen.setdefault(rows, [])
-        times.append(seconds / rows)
-        if len(times) > SAMPLES:
+        self._seen.setdefault(rows, []).append(seconds / rows)
+        if rows == self._best:
+            self.rows = 2 * rows
+        elif len(self._seen[rows]) <= SAMPLES:
+            self.rows = self._best
+        else:
             self._decide()
 
     def limit(self, most: int) -> None:
         """Never again beyond `most` rows: memory ran out there."""
         self._most = most
-        if self.rows > most:
-            self.rows, self.settled = most, True
+        self._start_from(min(self._best, most))
+
+    def _start_from(self, best: int) -> None:
+        self.rows = self._best = best
+        self.settled = 2 * best > self._most
+        self._seen.clear()
 
     def _decide(self) -> None:
-        best = min(self._seen, key=self._cost)
-        if best == self.rows and self._improved() and 2 * self.rows <= self._most:
-            self.rows *= 2
+        smaller, larger = (min(self._seen[rows][1:]) for rows in (self._best, self.rows))
+        if larger > GAIN * smaller:
+            self.rows, self.settled = self._best, True
         else:
-            self.rows, self.settled = best, True
-
-    def _improved(self) -> bool:
-        before = self.rows // 2
-        return before not in self._seen or self._cost(self.rows) <= GAIN * self._cost(before)
-
-    def _cost(self, rows: int) -> float:
-        return min(self._seen[rows][1:], default=float("inf"))
+            self._start_from(self.rows)

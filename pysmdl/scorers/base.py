@@ -123,11 +123,12 @@ class Wanted:
 
     Attributes:
         confidence: "entropy", "evidential" or None.
-        features: Rows whose features are wanted. Index tensor on the batch's device, or None.
+        features: Rows whose features are wanted: what a tensor can be indexed with, a slice (which copies nothing) or
+            an index tensor on the batch's device; None: of no row.
     """
 
     confidence: str | None = None
-    features: Tensor | None = None
+    features: Tensor | slice | None = None
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,10 @@ class Scorer(ABC):
 
     def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Targets of several inputs as one array; shorter ones repeat their last entry, which nobody reads."""
-        longest = max(len(target) for target in targets)
-        return np.stack([np.pad(target, (0, longest - len(target)), mode="edge") for target in targets])
+        longest = max(map(len, targets))
+        if longest > min(map(len, targets)):
+            targets = [np.pad(target, (0, longest - len(target)), mode="edge") for target in targets]
+        return np.stack(targets)
 
     def check(self, targets: NDArray[Any]) -> None:  # noqa: B027
         """Raise ValueError where targets [B, t] are out of the range that the model's answers have shown."""
