@@ -72,7 +72,7 @@ def test_compose_shapes(backend_device, rows, channels, grid):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels_last"])
 def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):
-    """Over 16 MiB: several threads, written past the caches, rows that begin anywhere."""
+    """Over 8 MiB: several threads, written past the caches, rows that begin anywhere."""
     backend, device = backend_device
     if backend == "triton" and device == "cpu":
         pytest.skip("minutes under the interpreter")

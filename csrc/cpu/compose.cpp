@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kTile = 4096, kSmallTile = 1024;  // points of one channel: input, bits and a run to write fit caches
 constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
-constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which caches would not keep them
+constexpr int64_t kPastCaches = 8 << 20;  // bytes written beyond which a model gains nothing from what caches kept
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
 // One row's run, through the caches or past them.
