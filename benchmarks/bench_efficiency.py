@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -122,45 +123,67 @@ def explained(
 
 
 class Bare:
-    """The model alone, on a batch of the size where a row is cheapest."""
+    """The model alone.
+
+    Attributes:
+        sizes: The batch sizes at which a row is cheap.
+        best: The one where it is cheapest.
+    """
 
     def __init__(self, scorer: Any) -> None:
         self._scorer = scorer
         costs: dict[int, float] = {}
         for rows in (8, 16, 32) if DEVICE == "cpu" else (16, 32, 64, 128, 256, 512, 1024):
-            self._fill(rows)
-            self()
-            costs[rows] = min(seconds(self) for _ in range(3)) / rows
+            self.row(rows)  # warms it up
+            costs[rows] = min(self.row(rows) for _ in range(3))
             if costs[rows] > 1.2 * min(costs.values()):
                 break  # slow models need not be driven beyond
-        self.rows = min(costs, key=lambda rows: costs[rows])
-        self._fill(self.rows)
-        self._times = max(1, round(2.0 / (self.rows * costs[self.rows])))
-        self.spent: list[float] = []
+        self.best = min(costs, key=lambda rows: costs[rows])
+        self.sizes = [rows for rows in costs if costs[rows] <= 1.2 * costs[self.best]]
+        self._times = max(1, round(2.0 / (self.best * costs[self.best])))
+
+    def row(self, rows: int, times: int = 1) -> float:
+        """Seconds for each row, in batches of so many."""
+        memory = torch.channels_last if self._scorer.channels_last else torch.contiguous_format
+        shape = (rows, 3, *self._scorer.input.size)
+        batch = torch.randn(shape, device=DEVICE, dtype=self._scorer.dtype).contiguous(memory_format=memory)
+
+        def forward() -> None:
+            with torch.no_grad():
+                self._scorer.forward(batch)
+
+        return seconds(forward, times) / rows
+
+    def long(self) -> float:
+        """The same at the best size, over about two seconds."""
+        return self.row(self.best, self._times)
+
+
+class Alongside:
+    """Runs the bare model after every fourth of the engine's batches, its sizes in turn."""
+
+    def __init__(self, bare: Bare) -> None:
+        self._bare, self._calls = bare, 0
+        self._spent: dict[int, list[float]] = {rows: [] for rows in bare.sizes}
 
     def __call__(self) -> None:
-        with torch.no_grad():
-            self._scorer.forward(self._batch)
+        turn, wait = divmod(self._calls, 4)
+        self._calls += 1
+        if not wait:
+            rows = self._bare.sizes[turn % len(self._bare.sizes)]
+            self._spent[rows].append(self._bare.row(rows))
 
+    @property
     def row(self) -> float:
-        """Seconds for each row, over about two."""
-        return seconds(self, self._times) / self.rows
-
-    def between(self) -> None:
-        """One batch, in the midst of an engine's."""
-        self.spent.append(seconds(self) / self.rows)
-
-    def _fill(self, rows: int) -> None:
-        memory = torch.channels_last if self._scorer.channels_last else torch.contiguous_format
-        batch = torch.randn((rows, 3, *self._scorer.input.size), device=DEVICE, dtype=self._scorer.dtype)
-        self._batch = batch.contiguous(memory_format=memory)
+        """Mean seconds for each row, at the size where that is least."""
+        return min(mean(times) for times in self._spent.values() if times)
 
 
 def efficiency(benchmark: Any, report: Callable[..., None], case: Case) -> None:
     """The measurement, behind the gate that the engine's curves are the model's own answers.
 
-    On the CPU a bare batch follows each of the engine's, so that both meet the same moments of the machine. On a GPU,
-    where batches overlap, the bare model runs before and after.
+    On the CPU the bare model runs in between the engine's batches, so that both meet the same moments of the machine.
+    On a GPU, where batches overlap, it runs before and after.
     """
     scorer = case.make()
     scorer.graph_safe = case.graphs
@@ -171,20 +194,21 @@ def efficiency(benchmark: Any, report: Callable[..., None], case: Case) -> None:
     alone: list[float] = []
 
     def ours(pair: int) -> float:
-        bare.spent.clear()
-        wall, explanations = explained(scorer, case, 1 + pair, bare.between if DEVICE == "cpu" else None)
-        if bare.spent:
-            alone.append(sum(bare.spent) / len(bare.spent))
+        alongside = Alongside(bare) if DEVICE == "cpu" else None
+        wall, explanations = explained(scorer, case, 1 + pair, alongside)
+        if alongside:
+            alone.append(alongside.row)
         evaluations.append(sum(each.evaluations for each in explanations))
         return wall / evaluations[-1]
 
-    before, wall = interleaved(benchmark, lambda i: bare.row() if DEVICE == "cuda" else 0.0, ours, warm=0)
+    before, wall = interleaved(benchmark, lambda i: 0.0 if DEVICE == "cpu" else bare.long(), ours, warm=0)
     if DEVICE == "cuda":
-        alone = [sum(pair) / 2 for pair in pairwise((*before, bare.row()))]  # before each and after
+        alone = [sum(pair) / 2 for pair in pairwise((*before, bare.long()))]  # before each and after
+    sizes = "batches of " + ", ".join(map(str, bare.sizes)) if DEVICE == "cpu" else f"batch {bare.best}"
     views = "full orders" if case.k is None else f"k = {case.k}"
     report(
         case.name, [1e6 * t for t in wall], over(alone, wall), unit="us / evaluation", target=case.target,
-        parameters=f"exact, both views, {views}, {evaluations[-1]} evaluations; bare model at batch {bare.rows}",
+        parameters=f"exact, both views, {views}, {evaluations[-1]} evaluations; bare model at {sizes}",
     )  # fmt: skip
 
 

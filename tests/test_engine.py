@@ -413,6 +413,18 @@ def test_memory_limits_the_batch_size():
     assert (tuner.rows, tuner.settled) == (16, True)
 
 
+def test_a_model_with_channels_last_gets_its_batches_so():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    plain, last, seen = explain(net), torch.channels_last, []
+    net.to(memory_format=last)
+    net.register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous(memory_format=last)))
+    found = explain(net)
+    assert seen
+    assert all(seen)
+    np.testing.assert_allclose(found.insertion, plain.insertion, atol=1e-6)
+
+
 # Step by step
 
 

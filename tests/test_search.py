@@ -58,8 +58,19 @@ def test_a_search_returns_a_permutation(made, n):
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_a_search_stops_at_k(made, k):
     full, _ = drive(made, interacting(8), 8)
-    cut, _ = drive(made, interacting(8), 8, k)
+    cut, asked = drive(made, interacting(8), 8, k)
     assert cut.order == full.order[:k]
+    assert asked <= made.asks(8, k)
+
+
+@pytest.mark.parametrize("made", [search.exact(), search.bidirectional(), search.scoped()], ids=lambda s: s.name)
+@pytest.mark.parametrize("k", [1, 4, 9, 12, 24])
+def test_the_first_k_cost_less(made, k):
+    full, all_asked = drive(made, interacting(24), 24)
+    cut, asked = drive(made, interacting(24), 24, k)
+    assert cut.order == full.order[:k]
+    assert asked == made.asks(24, k)
+    assert asked < all_asked or k > 9
 
 
 @pytest.mark.parametrize("seed", range(5))
