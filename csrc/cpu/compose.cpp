@@ -2,8 +2,8 @@
 //
 // Rows of one input are taken up to 32 at a time and their bits transposed: shown[label] holds one bit per row, so a
 // point's label is looked up once for the whole group. A tile of points stays in cache while every row
-// of the group is written from it; the output is the only memory traffic. A batch larger than caches hold is written past
-// them: a plain store reads the line that it is about to overwrite.
+// of the group is written from it; the output is the only memory traffic. All but small batches are written past the
+// caches: a plain store reads the line that it is about to overwrite.
 #include <algorithm>
 #include <vector>
 

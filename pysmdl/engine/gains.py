@@ -43,10 +43,11 @@ class GainRecord:
             of_base = value[base[-1]] if len(base) else empty
             value = np.full(regions, np.nan)
             value[candidates] = totals
-            growth = value - of_base - before
+            gains = value - of_base
+            growth = gains - before
             growth = growth[np.isfinite(growth)]
             compared += len(growth)
             count += int((growth > TOLERANCE).sum())
             largest = max(largest, float(growth.max(initial=0.0)))
-            before = value - of_base
+            before = gains
         return count, compared, largest

@@ -34,7 +34,10 @@ class Batch:
     kind: Kind
     exact: bool = True
     parts: list[Part] = field(default_factory=list)
-    rows: int = 0
+    rows: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = sum(map(len, self.parts))
 
     def add(self, part: Part) -> None:
         self.parts.append(part)

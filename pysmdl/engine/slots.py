@@ -78,7 +78,7 @@ class Slot:
                 log.warning("out of memory at %d rows; going on with batches of %d", len(batch), rows)
                 pieces = _pieces(batch, rows)
             elif len(batch.parts) > 1:
-                pieces = [Batch(batch.kind, batch.exact, [part], len(part)) for part in batch.parts]  # find who fails
+                pieces = [Batch(batch.kind, batch.exact, [part]) for part in batch.parts]  # find who fails
             else:
                 self._failed[batch.parts[0].request] = _named(error, batch)
                 return
@@ -112,13 +112,14 @@ class Slot:
         """Scatter a flight's values over its parts; a part with values that are not finite fails."""
         table, host = self._arrive(flight)
         self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
-        broken = np.flatnonzero(~np.isfinite(table).all(axis=1))
+        finite = np.logical_and.reduce(np.isfinite(table), axis=1)
         cuts = np.cumsum([0, *map(len, flight.wanted)])
         first = 0
         for number, part in enumerate(flight.batch.parts):
             rows = slice(first, first + len(part))
             first += len(part)
-            if bad := int(((broken >= rows.start) & (broken < rows.stop)).sum()):
+            if not finite[rows].all():
+                bad = int((~finite[rows]).sum())
                 text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
                 answer.failed[part.request] = ScorerError(text)
                 continue
