@@ -20,7 +20,7 @@ TERMS = {
     "both views": pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1),
     "all four terms": pysmdl.smdl(),
 }
-TARGETS = {"both views": "<= 2.0", "all four terms": "<= 2.5"}
+TARGETS = {"both views": "<= 2.0", "all four terms": "<= 2.5"} if DEVICE == "cpu" else {}
 
 
 class NullModel:
@@ -92,7 +92,7 @@ def test_host_time(benchmark, report, terms, batch_size):
     chosen = "found by the engine" if batch_size is None else str(batch_size)
     report(
         f"engine: {terms}, batch {chosen}", [1e6 * t for t in engine], over(engine, writes),
-        unit="us / evaluation", target=TARGETS[terms],
+        unit="us / evaluation", target=TARGETS.get(terms, ""),
         parameters=f"exact, N = {N}, 224 x 224 x 3 float32, {found.evaluations} evaluations, "
         f"{sorted(rows[-len(engine):])} rows a batch",
     )  # fmt: skip

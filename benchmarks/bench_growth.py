@@ -12,7 +12,7 @@ from pysmdl import testing
 from pysmdl.search import SEARCHES
 
 from bench_engine import NullModel, written
-from measuring import clock, interleaved, over, picture
+from measuring import DEVICE, clock, interleaved, over, picture
 
 BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
 BATCH = 64
@@ -71,6 +71,7 @@ def searched(name: str, n: int, seed: int) -> tuple[float, int, tuple[int, ...]]
     return (time.perf_counter() - began - inside) / asked, asked, tuple(ranking.order)
 
 
+@pytest.mark.skipif(DEVICE != "cpu", reason="the host's alone")
 @pytest.mark.parametrize("n", [16, 49, 100, 196])
 @pytest.mark.parametrize("name", SEARCHES)
 def test_search(benchmark, report, name, n):

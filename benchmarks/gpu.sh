@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # make gpu: builds pysmdl with its CUDA ops, runs the tests on the device, and records benchmarks/results/gpu.csv.
 # Needs no network: all that is missing is listed at once. PYTHON names the interpreter; what is built goes to build/gpu.
+# benchmarks/gpu.sh ARGUMENTS hands these to the benchmarks' pytest in place of "benchmarks --record".
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 PYTHON=${PYTHON:-python3}
+scripts=$("$PYTHON" -c "import sysconfig; print(sysconfig.get_path('scripts'))") && PATH=$PATH:$scripts:/usr/local/cuda/bin
 
 missing=()
 for tool in "$PYTHON" cmake ninja nvcc; do
@@ -26,17 +29,21 @@ if ((${#missing[@]})); then
   exit 1
 fi
 for module in torchvision timm pytest_benchmark captum; do
-  "$PYTHON" -c "import $module" 2>/dev/null || echo "note: without $module; what needs it is skipped or done plainly"
+  "$PYTHON" -c "import sys, importlib.util as u; sys.exit(u.find_spec('$module') is None)" ||
+    echo "note: without $module; what needs it is skipped or done plainly"
 done
+workers=$("$PYTHON" -c "import importlib.util as u; print('-n 8' if u.find_spec('xdist') else '')")
 
 # The package goes beside the tree, and from there onto the path: nothing is installed into the interpreter.
 rm -rf build/gpu
-PYSMDL_CUDA=ON "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-  --no-deps --no-index --target build/gpu -Cbuild-dir=build/gpu-objects .
-export PYTHONPATH="$PWD/build/gpu${PYTHONPATH:+:$PYTHONPATH}"
-# Started outside the tree, so that pysmdl is the package that was just built.
-run() { (cd build/gpu && "$PYTHON" -m pytest -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$@"); }
-root=$PWD
+PYSMDL_CUDA=ON "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
+  --target build/gpu -Cbuild-dir=build/gpu-objects -Ccmake.define.CMAKE_CUDA_ARCHITECTURES="${CUDAARCHS:-native}" .
+export PYTHONPATH="$root/build/gpu${PYTHONPATH:+:$PYTHONPATH}"
+# Started outside the tree, so that pysmdl is the package that was just built; other versions warn of other things.
+run() {
+  (cd build/gpu && "$PYTHON" -m pytest -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" \
+    -o filterwarnings=default "$@")
+}
 (cd build/gpu && "$PYTHON" - <<'PY'
 import sys
 from pathlib import Path
@@ -49,10 +56,10 @@ if not here.is_relative_to(Path.cwd()):
 print("pysmdl", here, _native.require().build_info())
 PY
 )
-status=0
-run "$root/tests" -m gpu || status=$?
-run "$root/tests/test_kernels.py" || status=$?  # its backends include the device's
-((status == 0)) || { echo "the tests on the device failed: nothing is timed" >&2; exit "$status"; }
-run "$root/benchmarks" --record
+if [ -z "${PYSMDL_SKIP_TESTS:-}" ]; then
+  # shellcheck disable=SC2086
+  run "$root/tests" -m gpu -q $workers || { echo "the tests on the device failed: nothing is timed" >&2; exit 1; }
+fi
+if (($#)); then run "$@"; else run "$root/benchmarks" --record; fi
 "$PYTHON" benchmarks/tables.py
 echo "rows are in benchmarks/results/gpu.csv, tables in benchmarks/README.md"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 
@@ -23,7 +24,13 @@ RUNNABLE = [
 ]
 
 
-@pytest.fixture(params=RUNNABLE, ids=lambda pair: "-".join(pair))
+def params(pairs: list[tuple[str, str]]) -> list[Any]:
+    """Pairs of backend and device as parameters; those on a GPU are marked so."""
+    marks = {"cpu": (), "cuda": pytest.mark.gpu}
+    return [pytest.param(pair, id="-".join(pair), marks=marks[pair[1]]) for pair in pairs]
+
+
+@pytest.fixture(params=params(RUNNABLE))
 def backend_device(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Every backend that can run here, with its device."""
     return request.param
@@ -41,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
-@pytest.fixture(params=[pair for pair in RUNNABLE if pair[0] != "cuda"], ids=lambda pair: "-".join(pair))
+@pytest.fixture(params=params([pair for pair in RUNNABLE if pair[0] != "cuda"]))
 def attention_backend(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The same for varlen_attention, which has no CUDA twin."""
     return request.param

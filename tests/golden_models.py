@@ -35,8 +35,8 @@ def inputs() -> dict[str, np.ndarray]:
 
 
 @cache
-def weights(name: str) -> dict[str, Tensor]:
-    return load_file(HOME / f"{name}.safetensors")
+def weights(name: str, device: torch.device) -> dict[str, Tensor]:
+    return load_file(HOME / f"{name}.safetensors", str(device))
 
 
 def backbone(w: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -47,45 +47,47 @@ def backbone(w: dict[str, Tensor], x: Tensor) -> Tensor:
 
 def encode(x: Tensor) -> Tensor:
     """The golden classifier as an encoder: unit features [B, 64]."""
-    w = weights("classifier")
+    w = weights("classifier", x.device)
     features = F.relu(F.linear(backbone(w, x).amax((2, 3)), w["f.weight"], w["f.bias"]))
     return F.normalize(features, dim=1)
 
 
 def prototypes() -> Tensor:
-    return 20 * F.normalize(weights("classifier")["head.weight"], dim=1)
+    return 20 * F.normalize(weights("classifier", torch.device("cpu"))["head.weight"], dim=1)
 
 
-def encoder(forward: Callable[[Tensor], Tensor] = encode) -> pysmdl.scorers.Scorer:
-    return pysmdl.scorers.encoder(forward, prototypes(), mean=MEAN, std=STD)
+def encoder(forward: Callable[[Tensor], Tensor] = encode, device: str = "cpu") -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.encoder(forward, prototypes(), mean=MEAN, std=STD, device=device)
 
 
 def detect(x: Tensor) -> tuple[Tensor, Tensor]:
     """The golden detector: boxes [B, 64, 4] in pixels, confidences [B, 64, 10]."""
-    w = weights("detector")
+    w = weights("detector", x.device)
     hidden = F.relu(F.conv2d(backbone(w, x), w["n.weight"], w["n.bias"], padding=1))
     o = F.conv2d(hidden, w["o.weight"], w["o.bias"]).flatten(2).transpose(1, 2)  # [B, 64, 14]
-    index = torch.arange(64)
+    index = torch.arange(64, device=x.device)
     cx, cy = 8.0 * (index % 8) + 4, 8.0 * (index // 8) + 4
     d = F.softplus(o[..., :4]) * 8
     return torch.stack((cx - d[..., 0], cy - d[..., 1], cx + d[..., 2], cy + d[..., 3]), 2), o[..., 4:].sigmoid()
 
 
-def detector(forward: Callable[..., Any] = detect, confidence_floor: float = 0.0) -> pysmdl.scorers.Scorer:
-    return pysmdl.scorers.detector(forward, confidence_floor, mean=MEAN, std=STD)
+def detector(
+    forward: Callable[..., Any] = detect, confidence_floor: float = 0.0, device: str = "cpu"
+) -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.detector(forward, confidence_floor, mean=MEAN, std=STD, device=device)
 
 
 def speak(x: Tensor) -> Tensor:
     """The golden two-token model: logits [B, 2, 10]."""
-    w = weights("twotoken")
+    w = weights("twotoken", x.device)
     b = backbone(w, x)
     halves = torch.cat((b[..., :4].amax((2, 3)), b[..., 4:].amax((2, 3))), 1)
     hidden = F.relu(F.linear(halves, w["f.weight"], w["f.bias"]))
     return F.linear(hidden, w["h.weight"], w["h.bias"]).view(-1, 2, 10)
 
 
-def speaker(forward: Callable[[Tensor], Tensor] = speak) -> pysmdl.scorers.Scorer:
-    return pysmdl.scorers.tokens(forward, mean=MEAN, std=STD)
+def speaker(forward: Callable[[Tensor], Tensor] = speak, device: str = "cpu") -> pysmdl.scorers.Scorer:
+    return pysmdl.scorers.tokens(forward, mean=MEAN, std=STD, device=device)
 
 
 class Remembering:

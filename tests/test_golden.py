@@ -43,11 +43,11 @@ def target_of(case: dict):
     return case["target"]
 
 
-def scorer_of(case: dict, forward=None) -> pysmdl.scorers.Scorer:
+def scorer_of(case: dict, forward=None, device: str = "cpu") -> pysmdl.scorers.Scorer:
     forward = forward or FORWARD[case["objective"]]
     if case["objective"] == "detection":
-        return detector(forward, case.get("confidence_floor", 0.0))
-    return encoder(forward) if case["objective"] == "class" else speaker(forward)
+        return detector(forward, case.get("confidence_floor", 0.0), device)
+    return (encoder if case["objective"] == "class" else speaker)(forward, device=device)
 
 
 def explain_case(case: dict, model=None, backend: str = "auto", **settings) -> pysmdl.Explanation:

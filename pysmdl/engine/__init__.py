@@ -74,16 +74,19 @@ class Engine:
     def batches(self, inputs: Iterable[Any]) -> Iterator[list[Request]]:
         """The loop itself: yields after each batch, with the requests that it finished."""
         source = iter(inputs)
-        for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
-            answer = slot.collect()
-            if answer is not None:
-                yield self._complete(answer)
-            self._admit(source)
-            batch = self.scheduler.next_batch(self.runner.room)
-            if batch is not None:
-                slot.submit(batch)
-            elif not self.scheduler.live:
-                return
+        try:
+            for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
+                answer = slot.collect()
+                if answer is not None:
+                    yield self._complete(answer)
+                self._admit(source)
+                batch = self.scheduler.next_batch(self.runner.room)
+                if batch is not None:
+                    slot.submit(batch)
+                elif not self.scheduler.live:
+                    return
+        finally:
+            self.runner.close()
 
     def _admit(self, source: Iterator[Any]) -> None:
         """Top up the live searches from the inputs."""

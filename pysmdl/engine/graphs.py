@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,74 +13,82 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.engine.scheduler import Batch
+from pysmdl.errors import ScorerError
 from pysmdl.profiling import stage
 
 if TYPE_CHECKING:
     from pysmdl.engine.runner import Runner
 
-WARM_UP = 2  # eager passes of a shape before it is captured: libraries choose algorithms and allocate on the first
+WARM_UP = 1  # eager passes of a shape before it is captured: libraries choose algorithms and compile on the first
+MOST = 256  # shapes captured; what comes then runs eagerly
 
 
 @dataclass
 class _Captured:
     graph: torch.cuda.CUDAGraph
-    inputs: tuple[Tensor, Tensor, Tensor]  # bits, source, targets: what a replay reads
+    sent: Tensor  # the words that a replay reads its rows from
     values: Tensor
 
 
-def bucket(rows: int, most: int) -> int:
-    """The captured size for a batch: the next power of two, at most `most`."""
-    return min(most, 1 << max(0, rows - 1).bit_length())
-
-
 class GraphCache:
-    """Replays batches of graph-safe scorers; runs all others, and those that want features, eagerly."""
+    """Replays batches of graph-safe scorers; runs all others, and those that want features, eagerly.
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    The graphs share the memory between their kernels, so only one runs at a time: a slot has its own cache.
+    """
+
+    def __init__(self) -> None:
         self._captured: dict[Any, _Captured] = {}
         self._seen: dict[Any, int] = {}
+        self._pool: Any = None  # of that memory
 
-    def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, runner: Runner, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]
+    ) -> tuple[Tensor, Tensor | None]:
         """As Runner.forward, on the current stream."""
-        runner = self._runner
-        if not (runner.config.graphs and runner.scorer.graph_safe) or any(len(rows) for rows in wanted):
+        if not runner.graphs or any(len(rows) for rows in wanted):
             return runner.forward(batch, buffer, wanted)
-        bits, source, targets = runner.rows_of(batch, len(buffer))
-        key = (
-            batch.exact,
-            batch.kind,
-            runner.pools[batch.kind].version,
-            buffer.data_ptr(),
-            len(buffer),
-            bits.shape[1],
-            targets.shape[1],
-        )
-        self._seen[key] = self._seen.get(key, 0) + 1
-        if key not in self._captured and self._seen[key] <= WARM_UP:
-            return runner.forward(batch, buffer, wanted)
+        rows = runner.rows_of(batch, len(buffer))
+        key = (batch.exact, batch.kind, buffer.data_ptr(), runner.pools[batch.kind].version, rows.shapes)
+        captured = self._captured.get(key)
+        if captured is None:
+            self._seen[key] = self._seen.get(key, 0) + 1
+            if self._seen[key] <= WARM_UP or len(self._captured) == MOST:
+                return runner.forward(batch, buffer, wanted)
         runner.counted(batch, len(buffer))
         with stage("transfer"):
-            sent = tuple(runner.send(array) for array in (bits, source, targets))
-        if key not in self._captured:
-            self._captured[key] = self._capture(batch, buffer, sent)
-        captured = self._captured[key]
-        for static, new in zip(captured.inputs, sent, strict=True):
-            static.copy_(new, non_blocking=True)
+            words = runner.words_of(rows)
+            if captured is None:
+                captured = self._captured[key] = self._capture(runner, batch, buffer, rows, words)
+            captured.sent.copy_(words, non_blocking=True)
         with stage("model"):
             captured.graph.replay()
-        runner.scorer.check(targets)
+        runner.scorer.check(rows.targets)
         return captured.values[: len(batch)], None
 
-    def clear(self) -> None:
-        """Forget everything captured, and the memory it holds."""
-        self._captured.clear()
-        self._seen.clear()
+    def _capture(self, runner: Runner, batch: Batch, buffer: Tensor, rows: Any, words: Tensor) -> _Captured:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        sent = words.to(runner.device)
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        try:
+            with _no_collection(), torch.cuda.graph(graph, pool=self._pool, stream=stream):
+                values, _ = runner.compute(batch, buffer, rows, rows.split(sent), None)
+        except RuntimeError as error:
+            if "captur" not in str(error):
+                raise
+            raise ScorerError(
+                "the model cannot be captured in a CUDA graph: say so with scorer.graph_safe = False, or run with "
+                "EngineConfig(graphs=False)"
+            ) from error
+        return _Captured(graph, sent, values)
 
-    def _capture(self, batch: Batch, buffer: Tensor, inputs: tuple[Tensor, ...]) -> _Captured:
-        bits, source, targets = (each.clone() for each in inputs)
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.current_stream().synchronize()
-        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-            values, _ = self._runner.compute(batch, buffer, bits, source, targets, None)
-        return _Captured(graph, (bits, source, targets), values)
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection inside: it may free another graph, which ends a capture."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

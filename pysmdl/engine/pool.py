@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import torch
 from torch import Tensor
 
 from pysmdl.engine.plan import Item, Kind
-from pysmdl.types import Ints
+
+VERSIONS = count(1)
 
 
 class Pool:
@@ -15,13 +18,12 @@ class Pool:
     def __init__(self, kind: Kind, device: torch.device, channels_last: bool = False) -> None:
         flat = (kind.shape[0], *[1] * len(kind.shape[1:]))
         self._format = torch.channels_last if channels_last and len(kind.shape) == 3 else torch.contiguous_format
-        self.version = 0  # grows when the stored tensors move
+        self.version = 0  # another number, of this pool alone, whenever the stored tensors move
         self._shapes = {
             "x": (kind.shape, kind.dtype),
             "baseline": (flat if kind.constant else kind.shape, kind.dtype),
             "labels": (kind.grid, torch.int32),
         }
-        self.host_labels: dict[int, Ints] = {}  # by place, for removals that work out on the host what is kept
         self._device = device
         self._free: list[int] = []
         self._stored: dict[str, Tensor] = {}
@@ -31,14 +33,11 @@ class Pool:
         """Copy an input in; returns its slot."""
         if not self._free:
             self._grow(2 * len(self._stored["x"]))
-        slot = self._free.pop()
-        if self._device.type == "cuda":  # a batch under way may still read what stands in the place
-            torch.cuda.synchronize(self._device)
+        slot = self._free.pop()  # a batch under way reads it only for an input that failed: nobody waits for that
         self._stored["x"][slot].copy_(item.x)
         stored = self._stored["baseline"][slot]
         stored.copy_(item.baseline[tuple(slice(side) for side in stored.shape)])
         self._stored["labels"][slot].copy_(torch.from_numpy(item.regions.labels))
-        self.host_labels[slot] = item.regions.labels
         if self._device.type == "cuda":  # and the slots' streams must see it
             torch.cuda.current_stream(self._device).synchronize()
         return slot
@@ -46,6 +45,11 @@ class Pool:
     def drop(self, slot: int) -> None:
         """Give a slot back."""
         self._free.append(slot)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no input is in it."""
+        return len(self._free) == len(self.x)
 
     @property
     def x(self) -> Tensor:
@@ -61,6 +65,8 @@ class Pool:
 
     def _grow(self, size: int) -> None:
         old = len(self._stored["x"]) if self._stored else 0
+        if old and self._device.type == "cuda":  # batches under way still read the tensors that are given back
+            torch.cuda.synchronize(self._device)
         for name, (shape, dtype) in self._shapes.items():
             grown = torch.empty((size, *shape), dtype=dtype, device=self._device)
             if grown.dim() == 4:
@@ -69,4 +75,4 @@ class Pool:
                 grown[:old] = self._stored[name]
             self._stored[name] = grown
         self._free += range(size - 1, old - 1, -1)
-        self.version += 1
+        self.version = next(VERSIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl import bitrows
 from pysmdl.config import EngineConfig
-from pysmdl.engine.graphs import bucket
 from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
 from pysmdl.engine.request import Request
-from pysmdl.engine.scheduler import Batch
+from pysmdl.engine.scheduler import Batch, Part
 from pysmdl.engine.slots import CudaSlot, Slot
 from pysmdl.engine.tuner import Tuner
+from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
 from pysmdl.kernels import compose
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
@@ -28,8 +30,41 @@ from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
 
 Index = Tensor | slice
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
+KINDS = 8  # of inputs that stay resident without a search that needs them
 TUNERS: WeakKeyDictionary[Scorer, dict[EngineConfig, dict[Kind, Tuner]]] = WeakKeyDictionary()
 """What was found for a scorer stays with it, from one call to the next."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch as it travels to the device.
+
+    Attributes:
+        bits: Kept regions of each row. [B, W], int32.
+        source: Place of its input in the pool; -1 for padding. [B], int32.
+        targets: Rows of Scorer.encode. [B, t], of four bytes each.
+        tokens: Where tokens are dropped, room for those that all rows keep; else 0.
+    """
+
+    bits: NDArray[np.int32]
+    source: NDArray[np.int32]
+    targets: NDArray[Any]
+    tokens: int
+
+    @property
+    def shapes(self) -> tuple[Any, ...]:
+        """What a captured graph depends on."""
+        return self.bits.shape, self.targets.shape, self.tokens
+
+    def words(self) -> NDArray[np.int32]:
+        """All of it end to end, for one copy."""
+        return np.concatenate([each.ravel().view(np.int32) for each in (self.bits, self.source, self.targets)])
+
+    def split(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """That copy as bits, source and targets again."""
+        bits, source, targets = words.split([self.bits.size, self.source.size, self.targets.size])
+        targets = targets.view(torch.from_numpy(self.targets).dtype)
+        return bits.view(self.bits.shape), source, targets.view(self.targets.shape)
 
 
 class Runner:
@@ -39,12 +74,30 @@ class Runner:
         self.scorer, self.config, self.device = scorer, config, scorer.device
         self.channels_last = scorer.channels_last
         self.composes = not isinstance(scorer, TokenDropScorer)
-        self.pools: dict[Kind, Pool] = {}
+        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe
         self.places: dict[Request, int] = {}
+        self.landed: Any = None  # the CUDA event that ends the batch launched last
         self._confidence = confidence
         self._tuners = TUNERS.setdefault(scorer, {}).setdefault(config, {})
-        cuda = self.device.type == "cuda"
-        self.slots = [(CudaSlot if cuda else Slot)(self) for _ in range(config.slots or (2 if cuda else 1))]
+        self._resident = self._take()
+        self.pools = self._resident.pools
+        make = CudaSlot if self.device.type == "cuda" else Slot
+        self.slots = [make(self, workspace) for workspace in self._resident.workspaces]
+
+    def _take(self) -> Resident:
+        """What the scorer's last call left, if it fits: memory, and graphs while the weights lie where they lay."""
+        key = (self.config, self._confidence, self.scorer.addresses() if self.graphs else None)
+        found = RESIDENT.pop(self.scorer, None)
+        if found is not None and found.key == key:
+            return found
+        slots = self.config.slots or (2 if self.device.type == "cuda" else 1)
+        return Resident(key, [Workspace(self.device) for _ in range(slots)])
+
+    def close(self) -> None:
+        """Leave what is resident to the scorer's next call, unless something is still under way."""
+        if not self.places and not any(slot.busy for slot in self.slots):
+            RESIDENT[self.scorer] = self._resident
+        self.slots = []  # they know the runner
 
     # Resident inputs
 
@@ -56,14 +109,21 @@ class Runner:
         self.places[request] = self.pools[kind].put(request.item)
 
     def drop(self, request: Request) -> None:
-        """Give its place to the next."""
-        self.pools[request.item.kind].drop(self.places.pop(request))
+        """Give its place to the next; the pool goes too where there are many that nobody uses."""
+        kind = request.item.kind
+        self.pools[kind].drop(self.places.pop(request))
+        if len(self.pools) > KINDS and self.pools[kind].empty:
+            del self.pools[kind]
 
     # The batch size
 
     def room(self, kind: Kind) -> int:
         """Rows that a batch of this kind may have: what was asked for or is being found, within the memory bound."""
         return self._tuner(kind).rows
+
+    def settled(self, kind: Kind) -> bool:
+        """Whether the batch size is found."""
+        return self._tuner(kind).settled
 
     def limit(self, kind: Kind, rows: int) -> None:
         """Memory ran out: never again more rows than these."""
@@ -78,26 +138,23 @@ class Runner:
             row_bytes = prod(kind.shape) * kind.dtype.itemsize
             most = max(1, self.config.memory_bytes // max(1, row_bytes))
             fixed = self.config.batch_size or (FIXED if self.config.deterministic else None)
-            self._tuners[kind] = Tuner(most=most) if fixed is None else Tuner(min(fixed, most), min(fixed, most))
+            if fixed is None:
+                self._tuners[kind] = Tuner(8 if self.device.type == "cpu" else 32, most)
+            else:
+                self._tuners[kind] = Tuner(min(fixed, most), min(fixed, most))
         return self._tuners[kind]
 
-    def shape_of(self, batch: Batch) -> int:
-        """Rows that the model is given for this batch: more than it has where batch shapes are fixed."""
-        room = self.room(batch.kind)
-        if not self.composes:
-            return len(batch)
-        if self.config.deterministic:
-            return room
-        captured = self.device.type == "cuda" and self.config.graphs and self.scorer.graph_safe
-        return bucket(len(batch), room) if captured else len(batch)
+    def size_of(self, batch: Batch) -> int:
+        """Rows that the model is given for this batch: more than it has where all batches are to be of one size."""
+        return self.room(batch.kind) if self.config.deterministic and self.composes else len(batch)
 
     # The way through the model
 
-    def rows_of(self, batch: Batch, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[Any]]:
-        """Bit rows [size, W], sources [size] and targets [size, t] of a batch, padded to size."""
+    def rows_of(self, batch: Batch, size: int) -> Rows:
+        """The rows of a batch, padded to size."""
         lengths = [len(part) for part in batch.parts]
-        rows = [part.memo.rows(part.start, part.stop) for part in batch.parts]
-        bits = rows[0] if len(rows) == 1 else _stacked(rows)
+        parts = [part.memo.rows(part.start, part.stop) for part in batch.parts]
+        bits = parts[0] if len(parts) == 1 else _stacked(parts)
         source = np.repeat(np.array([self.places[part.request] for part in batch.parts], np.int32), lengths)
         targets = np.repeat(self.scorer.stack([part.request.target for part in batch.parts]), lengths, axis=0)
         padding = size - len(batch)
@@ -105,51 +162,40 @@ class Runner:
             bits = np.pad(bits, ((0, padding), (0, 0)))
             source = np.pad(source, (0, padding), constant_values=-1)
             targets = np.pad(targets, ((0, padding), (0, 0)), mode="edge")
-        return bits, source, targets
+        tokens = 0 if self.composes else sum(map(_kept, batch.parts, parts))
+        if self.graphs:  # few sizes, few graphs
+            step = 64 if tokens < 2048 else 256
+            tokens = -(-tokens // step) * step
+        return Rows(bits, source, targets, tokens)
 
     def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
         """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
-        bits, source, targets = self.rows_of(batch, len(buffer))
+        rows = self.rows_of(batch, len(buffer))
         features_of = self._index(np.concatenate(wanted))
-        if isinstance(self.scorer, TokenDropScorer):
-            values, features = self._drop_tokens(self.scorer, batch, bits, source, targets, features_of)
-        else:
-            with stage("transfer"):
-                sent = self.send(bits), self.send(source), self.send(targets)
-            values, features = self.compute(batch, buffer, *sent, features_of)
-        self.scorer.check(targets)
+        with stage("transfer"):
+            sent = rows.split(self.words_of(rows).to(self.device, non_blocking=True))
+        values, features = self.compute(batch, buffer, rows, sent, features_of)
+        self.scorer.check(rows.targets)
         self.counted(batch, len(buffer))
         return values[: len(batch)], features
 
-    def _drop_tokens(
-        self,
-        scorer: TokenDropScorer,
-        batch: Batch,
-        bits: NDArray[np.int32],
-        source: NDArray[np.int32],
-        targets: NDArray[Any],
-        features_of: Index | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Compose by leaving tokens out: gather what each row keeps, packed end to end."""
-        pool = self.pools[batch.kind]
-        with stage("compose"):
-            index, offsets = kept_tokens(bits, source, pool.host_labels)
-            tokens = pool.x.flatten(0, 1).index_select(0, self.send(index))
-        with stage("scores"), torch.no_grad(), self._precision(batch):
-            longest = int(np.diff(offsets).max())
-            wanted = Wanted(self._confidence, features_of)
-            outputs = scorer.score_tokens(tokens, self.send(offsets), longest, self.send(targets), wanted)
-        return outputs.values, outputs.features
-
     def compute(
-        self, batch: Batch, buffer: Tensor, bits: Tensor, source: Tensor, targets: Tensor, features_of: Index | None
+        self, batch: Batch, buffer: Tensor, rows: Rows, sent: Sequence[Tensor], features_of: Index | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The device's part: compose, model, scores."""
-        pool = self.pools[batch.kind]
-        with stage("compose"):
-            compose(pool.x, pool.baseline, pool.labels, bits, source, out=buffer, backend=self.config.backend)
-        with stage("scores"), torch.no_grad(), self._precision(batch):
-            outputs = self.scorer.score(buffer, targets, Wanted(self._confidence, features_of))
+        """The device's part: compose, model, scores. `sent`: bits, source and targets of the rows on the device."""
+        pool, wanted = self.pools[batch.kind], Wanted(self._confidence, features_of)
+        bits, source, targets = sent
+        if isinstance(self.scorer, TokenDropScorer):  # composed by gathering the tokens that each row keeps
+            with stage("compose"):
+                index, offsets = kept_tokens(bits, source, pool.labels, rows.tokens)
+                tokens = pool.x.flatten(0, 1).index_select(0, index)
+            with stage("scores"), torch.no_grad(), self._precision(batch):
+                outputs = self.scorer.score_tokens(tokens, offsets, pool.x.shape[1], targets, wanted)
+        else:
+            with stage("compose"):
+                compose(pool.x, pool.baseline, pool.labels, bits, source, out=buffer, backend=self.config.backend)
+            with stage("scores"), torch.no_grad(), self._precision(batch):
+                outputs = self.scorer.score(buffer, targets, wanted)
         return outputs.values, outputs.features
 
     def _index(self, rows: NDArray[np.int32]) -> Index | None:
@@ -157,7 +203,7 @@ class Runner:
         if len(rows) == 0:
             return None
         run = slice(int(rows[0]), int(rows[-1]) + 1)
-        return run if run.stop - run.start == len(rows) else self.send(rows)
+        return run if run.stop - run.start == len(rows) else torch.from_numpy(rows).to(self.device)
 
     def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
         """bfloat16 where the batch need not be exact."""
@@ -167,10 +213,17 @@ class Runner:
         """Tell an active profile of a batch that went through the model."""
         count(batches=1, rows=len(batch), padded=size - len(batch), room=self.room(batch.kind))
 
-    def send(self, array: NDArray[Any]) -> Tensor:
-        """A host array on the device; to a GPU through pinned memory, without waiting."""
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+    def words_of(self, rows: Rows) -> Tensor:
+        """The rows as one tensor on the host; pinned for a GPU, which copies it while the host goes on."""
+        words = torch.from_numpy(rows.words())
+        return words.pin_memory() if self.device.type == "cuda" else words
+
+
+def _kept(part: Part, bits: NDArray[np.int32]) -> int:
+    """Tokens that these rows of an input keep: of each region its own, and those that are always shown."""
+    regions = part.request.item.regions
+    areas = regions.areas()
+    return int((bitrows.unpack(bits, regions.n) @ areas).sum()) + len(bits) * (regions.labels.size - int(areas.sum()))
 
 
 def _stacked(rows: list[NDArray[np.int32]]) -> NDArray[np.int32]:

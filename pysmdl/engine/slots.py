@@ -14,11 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.engine.buffers import empty
-from pysmdl.engine.graphs import GraphCache
-from pysmdl.engine.plan import Kind
 from pysmdl.engine.request import Request
 from pysmdl.engine.scheduler import Batch, Part, wanted_features
+from pysmdl.engine.workspace import Workspace
 from pysmdl.errors import ScorerError
 from pysmdl.profiling import stage
 from pysmdl.types import Floats
@@ -55,9 +53,8 @@ class Flight:
 class Slot:
     """Submits to the CPU: everything is done when submit() returns."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._buffers: dict[Kind, Tensor] = {}
+    def __init__(self, runner: Runner, workspace: Workspace) -> None:
+        self._runner, self._workspace = runner, workspace
         self._flights: list[Flight] = []
         self._failed: dict[Request, Exception] = {}
 
@@ -82,7 +79,7 @@ class Slot:
             else:
                 self._failed[batch.parts[0].request] = _named(error, batch)
                 return
-        self._release()
+        self._workspace.clear()
         for piece in pieces:
             self.submit(piece)
 
@@ -132,42 +129,34 @@ class Slot:
 
     def _buffer(self, batch: Batch) -> Tensor:
         """Where the batch is composed; where tokens are dropped only its length counts."""
-        kind, runner = batch.kind, self._runner
-        rows = runner.shape_of(batch)
+        runner = self._runner
+        rows = runner.size_of(batch)
         if not runner.composes:
             return torch.empty((rows, 0))
-        if kind not in self._buffers or len(self._buffers[kind]) < rows:
-            size = max(rows, runner.room(kind))
-            if runner.channels_last and len(kind.shape) == 3:
-                channels, *grid = kind.shape
-                buffer = empty((size, *grid, channels), kind.dtype, runner.device).permute(0, 3, 1, 2)
-            else:
-                buffer = empty((size, *kind.shape), kind.dtype, runner.device)
-            self._buffers[kind] = buffer
-        return self._buffers[kind][:rows]
-
-    def _release(self) -> None:
-        self._buffers.clear()
+        return self._workspace.batch(rows, runner.room(batch.kind), batch.kind, runner.channels_last)
 
 
 class CudaSlot(Slot):
     """Launches on a stream of its own and returns; the host decides on one slot while the device runs the other."""
 
-    def __init__(self, runner: Runner) -> None:
-        super().__init__(runner)
-        self.stream = torch.cuda.Stream(runner.device)
-        self.stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
-        self._graphs = GraphCache(runner)
+    def __init__(self, runner: Runner, workspace: Workspace) -> None:
+        super().__init__(runner, workspace)
+        self._stream = workspace.stream
+        self._stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
 
     def _launch(self, batch: Batch) -> Flight:
-        with torch.cuda.device(self._runner.device), torch.cuda.stream(self.stream):
+        runner = self._runner
+        with torch.cuda.device(runner.device), torch.cuda.stream(self._stream):
             began, landed = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            if runner.landed is not None and not runner.settled(batch.kind):
+                self._stream.wait_event(runner.landed)  # batches that are timed do not overlap
             began.record()
-            wanted = wanted_features(batch)
-            values, features = self._graphs.forward(batch, self._buffer(batch), wanted)
+            wanted, buffer = wanted_features(batch), self._buffer(batch)
+            values, features = self._workspace.graphs.forward(runner, batch, buffer, wanted)
             values = _to_host(values)
             features = None if features is None else _to_host(features.float())
             landed.record()
+        runner.landed = landed
         return Flight(batch, values, features, wanted, began=began, landed=landed)
 
     def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
@@ -175,12 +164,6 @@ class CudaSlot(Slot):
             flight.landed.synchronize()
         flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
         return super()._arrive(flight)
-
-    def _release(self) -> None:
-        self.stream.synchronize()
-        super()._release()
-        self._graphs.clear()
-        torch.cuda.empty_cache()
 
 
 def _to_host(values: Tensor) -> Tensor:

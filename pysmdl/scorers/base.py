@@ -208,6 +208,12 @@ class Scorer(ABC):
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         """Values [a, V] by name: "score" and "decided" at least, "traced" [a, 1 + others]."""
 
+    def addresses(self) -> int:
+        """A number that changes when the model's weights move in memory: a captured graph reads them where they lay."""
+        functions = (getattr(self, name, None) for name in ("forward", "features", "evidence"))
+        modules = [module for function in functions if callable(function) for module in modules_of(function)]
+        return hash(tuple(w.data_ptr() for module in modules for w in (*module.parameters(), *module.buffers())))
+
     def compiled(self) -> Scorer:
         """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""
         other = copy.copy(self)

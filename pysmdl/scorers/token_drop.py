@@ -6,26 +6,27 @@ of many subsets are packed end to end, so a subset and its complement together c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pysmdl import bitrows
 from pysmdl.profiling import stage
 from pysmdl.scorers.base import InputSpec, Outputs, Wanted, modules_of
 from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
 from pysmdl.scorers.towers import run_blocks, tower_of
-from pysmdl.types import Ints, Regions
+from pysmdl.types import Regions
+
+_FORMS: WeakKeyDictionary[Any, TokenDropScorer] = WeakKeyDictionary()  # by scorer: what is found of a form stays
 
 
 class TokenDropScorer(ClassScorer):
     """A vision transformer scored on kept tokens only. See :func:`pysmdl.scorers.token_drop`."""
 
     has_features = True
+    graph_safe = True  # the towers known here are
 
     def __init__(
         self,
@@ -82,27 +83,30 @@ class TokenDropScorer(ClassScorer):
         return self.score_tokens(tokens.flatten(0, 1), offsets, length, targets, wanted)
 
 
-def kept_tokens(bits: Ints, source: Ints, labels: Mapping[int, Ints]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Which tokens of the pool each row keeps.
+def kept_tokens(bits: Tensor, source: Tensor, labels: Tensor, room: int) -> tuple[Tensor, Tensor]:
+    """Which tokens of the pool each row keeps, packed end to end. No shape depends on the answer.
 
     Args:
-        bits: Kept regions of each row. [B, W].
-        source: Place of its input in the pool. [B].
-        labels: Region of each token, by place. [P] each, all of one length.
+        bits: Kept regions of each row. [B, W], int32.
+        source: Place of its input in the pool. [B], int32.
+        labels: Region of each token of each place, -1 for "always shown". [M, P], int32.
+        room: Tokens there is room for, at least as many as are kept.
 
     Returns:
-        Flat token numbers place * P + p [T], and where each row's begin [B + 1].
+        Flat token numbers place * P + p [room], int64, 0 in what is left over; and where each row's begin [B + 1],
+        int32.
     """
-    length = len(labels[int(source[0])])
-    member = np.pad(
-        bitrows.unpack(bits, 32 * bits.shape[1]), ((0, 0), (0, 1)), constant_values=True
-    )  # -1: always shown
-    label = np.stack([labels[place] for place in source.tolist()])
-    keep = np.take_along_axis(member, label, axis=1)  # label -1 reads the last column
-    row, token = np.nonzero(keep)
-    index = source[row].astype(np.int64) * length + token
-    offsets = np.concatenate(([0], keep.sum(1).cumsum())).astype(np.int32)
-    return index.astype(np.int32), offsets
+    bit = torch.arange(32, dtype=torch.int32, device=bits.device)
+    member = ((bits[:, :, None] >> bit) & 1).flatten(1)  # [B, 32 W]
+    place, length = source.long(), labels.shape[1]
+    label = labels[place].long()  # [B, P]
+    keep = (label < 0) | (member.gather(1, label.clamp(min=0)) != 0)
+    upto = keep.flatten().cumsum(0)
+    token = place[:, None] * length + torch.arange(length, device=bits.device)
+    goes = torch.where(keep.flatten(), upto - 1, room)  # what is dropped goes to one place more
+    index = torch.zeros(room + 1, dtype=torch.int64, device=bits.device).scatter_(0, goes, token.flatten())[:room]
+    offsets = torch.nn.functional.pad(upto[length - 1 :: length], (1, 0)).int()
+    return index, offsets
 
 
 def token_drop_of(scorer: Any) -> TokenDropScorer:
@@ -113,10 +117,12 @@ def token_drop_of(scorer: Any) -> TokenDropScorer:
     """
     if isinstance(scorer, TokenDropScorer):
         return scorer
+    if scorer in _FORMS:
+        return _FORMS[scorer]
     modules = modules_of(scorer.forward) if isinstance(scorer, (Classifier, Encoder)) else []
     if len(modules) != 1 or scorer.forward is not modules[0] or isinstance(scorer, Encoder):
         raise ValueError(
             'removal="token-drop" needs a classifier around a vision transformer itself; for an encoder build the '
             "scorer with pysmdl.scorers.token_drop(vision_model, prototypes)"
         )
-    return TokenDropScorer(modules[0], scorer.input, device=scorer.device)
+    return _FORMS.setdefault(scorer, TokenDropScorer(modules[0], scorer.input, device=scorer.device))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -69,7 +70,7 @@ def run_blocks(blocks: Sequence[nn.Module], tokens: Tensor, offsets: Tensor, lon
     x = tokens[None]
     with _Cut(offsets, longest) as cut:
         for block in blocks:
-            answer = block(x, **_missing(block))
+            answer = block(x, **_missing(type(block).forward))
             x = answer[0] if isinstance(answer, tuple) else answer
     if cut.calls != len(blocks):
         raise ScorerError(
@@ -93,22 +94,23 @@ class _Cut(TorchFunctionMode):
         if function is not nn.functional.scaled_dot_product_attention:
             return function(*args, **kwargs)
         self.calls += 1
-        given = inspect.signature(_attention_arguments).bind(*args, **kwargs).arguments
-        q, k, v = (given[name][0].transpose(0, 1) for name in ("query", "key", "value"))  # [T, H, d]
-        mixed = varlen_attention(q, k, v, self.offsets, scale=given.get("scale"), longest=self.longest)
-        return mixed.transpose(0, 1)[None]
+        *packed, scale = _attention_arguments(*args, **kwargs)
+        q, k, v = (each[0].transpose(0, 1) for each in packed)  # [T, H, d]
+        return varlen_attention(q, k, v, self.offsets, scale=scale, longest=self.longest).transpose(0, 1)[None]
 
 
 def _attention_arguments(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: Any = 0.0, is_causal: Any = False,
     scale: Any = None, enable_gqa: Any = False,
-) -> None:  # fmt: skip
-    """The arguments of scaled_dot_product_attention, for binding."""
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    """The arguments of scaled_dot_product_attention that count here, however they are given."""
+    return query, key, value, scale
 
 
-def _missing(block: nn.Module) -> dict[str, None]:
-    """Required arguments of a block besides its tokens (masks, in most): None to each."""
-    parameters = list(inspect.signature(block.forward).parameters.values())[1:]
+@cache
+def _missing(forward: Any) -> dict[str, None]:
+    """Required arguments of a kind of block besides its tokens (masks, in most): None to each."""
+    parameters = list(inspect.signature(forward).parameters.values())[2:]
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {each.name: None for each in parameters if each.kind in plain and each.default is inspect.Parameter.empty}
 
@@ -122,12 +124,14 @@ def patch_mean(prefix: int) -> Pool:
     """The mean over each sequence's patches; zero where none is left."""
 
     def pool(tokens: Tensor, offsets: Tensor) -> Tensor:
-        lengths = offsets.diff().long()
-        owner = torch.repeat_interleave(torch.arange(len(lengths), device=tokens.device), lengths)
-        place = torch.arange(len(tokens), device=tokens.device) - offsets[:-1].long()[owner]
-        total = torch.zeros((len(lengths), tokens.shape[1]), dtype=torch.float32, device=tokens.device)
-        total.index_add_(0, owner[place >= prefix], tokens[place >= prefix].float())
-        return (total / (lengths - prefix).clamp(min=1)[:, None]).to(tokens.dtype)
+        count = len(offsets) - 1
+        number = torch.arange(len(tokens), dtype=torch.int32, device=tokens.device)
+        owner = torch.searchsorted(offsets, number, right=True) - 1  # tokens of no sequence: count
+        patches = (number >= offsets[owner] + prefix) & (owner < count)
+        owner = torch.where(patches, owner, count)
+        total = torch.zeros((count + 1, tokens.shape[1]), dtype=torch.float32, device=tokens.device)
+        total.index_add_(0, owner, tokens.float())
+        return (total[:count] / (offsets.diff() - prefix).clamp(min=1)[:, None]).to(tokens.dtype)
 
     return pool
 

@@ -1,0 +1,72 @@
+"""Workspace: what a slot needs and keeps from one call to the next: memory for batches, a GPU's stream and graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from pysmdl.engine.buffers import empty
+from pysmdl.engine.graphs import GraphCache
+from pysmdl.engine.plan import Kind
+from pysmdl.engine.pool import Pool
+from pysmdl.scorers.base import Scorer
+
+
+class Workspace:
+    """One slot's own.
+
+    Attributes:
+        stream: Where the slot's batches run; None on the CPU.
+        graphs: What was captured on that stream.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.graphs = GraphCache()
+        self._device = device
+        self._memory = empty((0,), torch.uint8, device)
+
+    def batch(self, rows: int, room: int, kind: Kind, channels_last: bool) -> Tensor:
+        """Memory for so many composed rows of a kind, [rows, *shape]; grows to `room` of them, and serves all kinds."""
+        row = prod(kind.shape) * kind.dtype.itemsize
+        if len(self._memory) < rows * row:
+            self.clear()
+            self._memory = empty((max(rows, room) * row,), torch.uint8, self._device)
+        flat = self._memory[: rows * row].view(kind.dtype)
+        if channels_last and len(kind.shape) == 3:
+            channels, *grid = kind.shape
+            return flat.view(rows, *grid, channels).permute(0, 3, 1, 2)
+        return flat.view(rows, *kind.shape)
+
+    def clear(self) -> None:
+        """Give the memory back, and with it the graphs that write there."""
+        if self.stream is not None:
+            self.stream.synchronize()
+        self.graphs = GraphCache()
+        self._memory = empty((0,), torch.uint8, self._device)
+        if self.stream is not None:
+            torch.cuda.empty_cache()
+
+
+@dataclass
+class Resident:
+    """What stays on the device between two calls with one scorer.
+
+    Attributes:
+        key: What it was made for; it serves nothing else.
+        workspaces: One for each slot.
+        pools: Of the inputs of each kind.
+    """
+
+    key: Any
+    workspaces: list[Workspace]
+    pools: dict[Kind, Pool] = field(default_factory=dict)
+
+
+RESIDENT: WeakKeyDictionary[Scorer, Resident] = WeakKeyDictionary()
+"""By scorer, while no call is using it."""

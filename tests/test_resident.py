@@ -1,0 +1,89 @@
+"""What stays on the device between two calls with one scorer: memory for batches, pools; never an answer."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import torch
+
+import pysmdl
+from pysmdl import EngineConfig
+from pysmdl.engine.runner import KINDS
+from pysmdl.engine.workspace import RESIDENT
+
+from toys import explain, image, linear_model, same
+
+
+def scorer():
+    return pysmdl.scorers.classifier(linear_model(), size=12)
+
+
+def test_the_next_call_composes_into_the_same_memory():
+    places = []
+
+    def forward(batch):
+        places.append(batch.data_ptr())
+        return linear_model()(batch)
+
+    made = pysmdl.scorers.classifier(forward, size=12)
+    first = explain(made, batch_size=8)
+    second = explain(made, batch_size=8)
+    assert len(set(places)) == 1
+    assert same(first, second)
+    assert same(explain(scorer(), seed=3, batch_size=8), explain(made, seed=3, batch_size=8))
+
+
+def test_calls_at_the_same_time_do_not_share_it():
+    made = scorer()
+    items = [(image(seed), seed % 4) for seed in range(4)]
+    runs = [
+        pysmdl.explain_many(items, made, regions="grid:9", progress=False, ordered=True, batch_size=5) for _ in range(2)
+    ]
+    together = list(zip(*runs, strict=True))
+    for seed, pair in enumerate(together):
+        alone = explain(scorer(), seed=seed, target=seed % 4, regions="grid:9")
+        assert same(pair[0], alone)
+        assert same(pair[1], alone)
+
+
+def test_what_was_left_early_is_not_used_again():
+    made = scorer()
+    run = pysmdl.explain_many([image(seed) for seed in range(40)], made, regions="grid:9", progress=False)
+    next(run)
+    run.close()
+    assert made not in RESIDENT
+    assert same(explain(made), explain(scorer()))
+
+
+def test_another_configuration_starts_anew():
+    made = scorer()
+    explain(made)
+    before = RESIDENT[made]
+    explain(made, config=EngineConfig(deterministic=True))
+    assert RESIDENT[made] is not before
+
+
+def test_it_goes_with_the_scorer():
+    made = scorer()
+    explain(made)
+    resident = weakref.ref(RESIDENT[made].workspaces[0])
+    del made
+    gc.collect()
+    assert resident() is None
+
+
+def test_images_of_many_sizes_do_not_pile_up():
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 4)).eval()
+    made = pysmdl.scorers.classifier(model)
+    items = [image(seed, 10 + seed, 20) for seed in range(3 * KINDS)]
+    found = list(
+        pysmdl.explain_many(
+            items, made, regions="grid:9", progress=False, ordered=True, config=EngineConfig(max_searches=2)
+        )
+    )
+    assert len(RESIDENT[made].pools) <= KINDS
+    for seed in (0, KINDS + 3):
+        alone = pysmdl.explain(items[seed], pysmdl.scorers.classifier(model), regions="grid:9", progress=False)
+        np.testing.assert_array_equal(found[seed].order, alone.order)
