@@ -148,7 +148,7 @@ class Explainer:
             x, scale = spec.normalise(on_grid), spec.scale(pixels)
         with stage("partition"):
             regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
-        x = x.detach().to(self.scorer.dtype)
+        x = x.detach().to(self.scorer.device).to(self.scorer.dtype)
         tokens = image = None
         if isinstance(self.scorer, TokenDropScorer):
             image, computed = x, isinstance(item.get("regions", self.regions), str)

@@ -256,6 +256,18 @@ def poisoned_items():
     return items
 
 
+def test_a_failure_before_any_curve_point_keeps_its_message():
+    def fail(recorder, batch):
+        if len(recorder.sizes) > 1:
+            raise RuntimeError("no such layer")
+
+    with pytest.raises(ScorerError, match="the model failed on the input: RuntimeError: no such layer") as caught:
+        explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    (partial,) = caught.value.partial
+    assert len(partial.order) == 0
+    assert np.isnan(partial.insertion).all()
+
+
 def test_one_bad_input_takes_no_other_along(caplog):
     stream = pysmdl.explain_many(
         poisoned_items(), Recorder(linear_model(), poison(1.0)), progress=False, on_error="skip"

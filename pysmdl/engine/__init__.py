@@ -61,8 +61,8 @@ class Engine:
             for done in self.batches(inputs):
                 yield from (request.result for request in done)
         except KeyboardInterrupt:
-            for request in [request for request in self.scheduler.live if request.evaluations]:
-                yield request.partial("interrupted")
+            partials = [request.partial("interrupted") for request in self.scheduler.live]
+            yield from (partial for partial in partials if partial is not None)
             raise
         self.raise_errors()
 
@@ -125,8 +125,9 @@ class Engine:
         return done
 
     def _fail(self, error: Exception, request: Request | None = None) -> None:
-        if request is not None and request.evaluations and isinstance(error, ScorerError):
-            error.partial = (request.partial("the model failed"),)
+        if request is not None and isinstance(error, ScorerError):
+            partial = request.partial("the model failed")
+            error.partial = () if partial is None else (partial,)
         self._errors.append(error)
         if self.on_error == "skip":
             log.error("input skipped: %s", error)

@@ -56,7 +56,7 @@ class GraphCache:
                 return runner.forward(batch, buffer, wanted)
         runner.counted(batch, len(buffer))
         with stage("transfer"):
-            words = runner.words_of(rows)
+            words = rows.pinned()
             if captured is None:
                 captured = self._captured[key] = self._capture(runner, batch, buffer, rows, words)
             captured.sent.copy_(words, non_blocking=True)

@@ -79,9 +79,12 @@ class Request:
         kept, removed = self._read_known(np.concatenate((row, bitrows.complement(row, self.n))))["score"]
         return float(kept), float(removed)
 
-    def partial(self, why: str) -> Explanation:
-        """What is settled so far, without another evaluation; curve points never measured are NaN."""
-        return self._explain(np.array(self.settled, np.int32), {"stopped": why})
+    def partial(self, why: str) -> Explanation | None:
+        """What is settled so far, without another evaluation; curve points never measured are NaN.
+
+        None where the model has answered nothing yet in full precision.
+        """
+        return self._explain(np.array(self.settled, np.int32), {"stopped": why}) if self.exact.answered else None
 
     def _advance(self) -> None:
         try:
@@ -324,7 +327,7 @@ class Request:
         """Readings of the rows, NaN where a row was never answered."""
         ids = self.exact.find(rows)
         known = ids >= 0
-        if not known.any():
+        if not self.exact.answered:
             raise ScorerError("the model has not answered a single row of this input")
         reading = self._read(self.exact.values(np.where(known, ids, 0)))
         return {name: np.where(known.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for name, v in reading.items()}

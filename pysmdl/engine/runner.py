@@ -56,9 +56,10 @@ class Rows:
         """What a captured graph depends on."""
         return self.bits.shape, self.targets.shape, self.tokens
 
-    def words(self) -> NDArray[np.int32]:
-        """All of it end to end, for one copy."""
-        return np.concatenate([each.ravel().view(np.int32) for each in (self.bits, self.source, self.targets)])
+    def pinned(self) -> Tensor:
+        """All of it end to end, in memory from which a GPU copies while the host goes on."""
+        words = np.concatenate([each.ravel().view(np.int32) for each in (self.bits, self.source, self.targets)])
+        return torch.from_numpy(words).pin_memory()
 
     def split(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """That copy as bits, source and targets again."""
@@ -139,7 +140,7 @@ class Runner:
             most = max(1, self.config.memory_bytes // max(1, row_bytes))
             fixed = self.config.batch_size or (FIXED if self.config.deterministic else None)
             if fixed is None:
-                self._tuners[kind] = Tuner(8 if self.device.type == "cpu" else 32, most)
+                self._tuners[kind] = Tuner(8 if self.device.type == "cpu" else 128, most)
             else:
                 self._tuners[kind] = Tuner(min(fixed, most), min(fixed, most))
         return self._tuners[kind]
@@ -173,7 +174,7 @@ class Runner:
         rows = self.rows_of(batch, len(buffer))
         features_of = self._index(np.concatenate(wanted))
         with stage("transfer"):
-            sent = rows.split(self.words_of(rows).to(self.device, non_blocking=True))
+            sent = self._send(rows)
         values, features = self.compute(batch, buffer, rows, sent, features_of)
         self.scorer.check(rows.targets)
         self.counted(batch, len(buffer))
@@ -213,10 +214,10 @@ class Runner:
         """Tell an active profile of a batch that went through the model."""
         count(batches=1, rows=len(batch), padded=size - len(batch), room=self.room(batch.kind))
 
-    def words_of(self, rows: Rows) -> Tensor:
-        """The rows as one tensor on the host; pinned for a GPU, which copies it while the host goes on."""
-        words = torch.from_numpy(rows.words())
-        return words.pin_memory() if self.device.type == "cuda" else words
+    def _send(self, rows: Rows) -> tuple[Tensor, ...]:
+        if self.device.type == "cuda":
+            return rows.split(rows.pinned().to(self.device, non_blocking=True))
+        return tuple(torch.from_numpy(each) for each in (rows.bits, rows.source, rows.targets))
 
 
 def _kept(part: Part, bits: NDArray[np.int32]) -> int:

@@ -145,12 +145,15 @@ class CudaSlot(Slot):
         self._stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
 
     def _launch(self, batch: Batch) -> Flight:
-        runner = self._runner
-        with torch.cuda.device(runner.device), torch.cuda.stream(self._stream):
-            began, landed = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            if runner.landed is not None and not runner.settled(batch.kind):
-                self._stream.wait_event(runner.landed)  # batches that are timed do not overlap
-            began.record()
+        runner, began = self._runner, None
+        timed = not runner.settled(batch.kind)
+        with torch.cuda.stream(self._stream):
+            landed = torch.cuda.Event(enable_timing=timed)
+            if timed:
+                if runner.landed is not None:
+                    self._stream.wait_event(runner.landed)  # batches that are timed do not overlap
+                began = torch.cuda.Event(enable_timing=True)
+                began.record()
             wanted, buffer = wanted_features(batch), self._buffer(batch)
             values, features = self._workspace.graphs.forward(runner, batch, buffer, wanted)
             values = _to_host(values)
@@ -162,7 +165,8 @@ class CudaSlot(Slot):
     def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
         with stage("idle"):
             flight.landed.synchronize()
-        flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
+        if flight.began is not None:
+            flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
         return super()._arrive(flight)
 
 
