@@ -95,11 +95,14 @@ LOADS = ((49, 1), (100, 1), (49, 32))  # regions, inputs in flight; 32 of 100 re
 GPU = [
     Case("ViT-L/14 bf16", vit_l, 49, None, 1, ">= 0.90", tolerance=0.02, image_target="<= 1.2"),
     Case("ViT-L/14 bf16", vit_l, 100, None, 1, ">= 0.90", tolerance=0.02),
-    Case("ViT-L/14 bf16", vit_l, 49, 16, 32, ">= 0.97", tolerance=0.02),  # full orders would take three minutes
+    Case("ViT-L/14 bf16", vit_l, 49, None, 1, ">= 0.90", graphs=True, tolerance=0.02),
+    Case("ViT-L/14 bf16", vit_l, 49, 12, 32, ">= 0.97", tolerance=0.02),  # full orders would take three minutes
     *[Case("ResNet-50 bf16", resnet_50, n, None, many, ">= 0.85" if many == 32 else "", tolerance=0.02)
       for n, many in LOADS],
     *[Case("ViT-S bf16", vit_s, n, None, many, tolerance=0.02) for n, many in LOADS],
-    *[Case("built-in CNN", digits, n, None, many, graphs=graphs) for n, many in LOADS for graphs in (False, True)],
+    Case("ViT-S bf16", vit_s, 49, None, 1, graphs=True, tolerance=0.02),
+    *[Case("built-in CNN", digits, n, None, many, graphs=graphs, tolerance=1e-3)  # its convolutions round to TF32
+      for n, many in LOADS for graphs in (False, True)],
 ]  # fmt: skip
 
 
@@ -146,7 +149,7 @@ class Bare:
                 break  # slow models need not be driven beyond
         self.best = min(costs, key=lambda rows: costs[rows])
         self.sizes = [rows for rows in costs if costs[rows] <= 1.2 * costs[self.best]]
-        self._times = max(1, round(0.5 / (self.best * costs[self.best])))
+        self._times = max(1, round(1.0 / (self.best * costs[self.best])))
 
     def row(self, rows: int, times: int = 1) -> float:
         """Seconds for each row, in batches of so many."""
@@ -161,7 +164,7 @@ class Bare:
         return seconds(forward, times) / rows
 
     def long(self) -> float:
-        """The same at the best size, over about half a second."""
+        """The same at the best size, over about a second."""
         return self.row(self.best, self._times)
 
 
@@ -193,7 +196,8 @@ def efficiency(benchmark: Any, report: Callable[..., None], case: Case) -> None:
     """
     scorer = case.make()
     scorer.graph_safe = case.graphs
-    _, found = explained(scorer, replace(case, k=1 if DEVICE == "cpu" else 20, in_flight=min(2, case.in_flight)), 0)
+    warm = replace(case, k=1 if DEVICE == "cpu" else case.k, in_flight=min(2, case.in_flight))
+    _, found = explained(scorer, warm, 0)
     check_curves(found[-1], scorer, case.tolerance)
     bare = Bare(scorer)
     evaluations: list[int] = []
@@ -207,9 +211,11 @@ def efficiency(benchmark: Any, report: Callable[..., None], case: Case) -> None:
         evaluations.append(sum(each.evaluations for each in explanations))
         return wall / evaluations[-1]
 
-    before, wall = interleaved(benchmark, lambda i: 0.0 if DEVICE == "cpu" else bare.long(), ours, warm=0)
+    settled = 2 if DEVICE == "cuda" and case.in_flight == 1 else 0  # batch size found, graphs captured
+    before, wall = interleaved(benchmark, lambda i: 0.0 if DEVICE == "cpu" else bare.long(), ours, warm=settled)
     if DEVICE == "cuda":
         alone = [sum(pair) / 2 for pair in pairwise((*before, bare.long()))]  # before each and after
+        evaluations = evaluations[settled:]
     sizes = "batches of " + ", ".join(map(str, bare.sizes)) if DEVICE == "cpu" else f"batch {bare.best}"
     views = "full orders" if case.k is None else f"k = {case.k}"
     if case.image_target:

@@ -78,7 +78,7 @@ def test_evaluations_a_second(benchmark, report):
     masked = masked[-len(dropped) :]
     report(
         "token dropping: evaluations a second over masking's", [1e6 * t for t in dropped], over(masked, dropped),
-        unit="us / evaluation", target=">= 1.95",
+        unit="us / evaluation", target=">= 1.95" if DEVICE == "cpu" else "",
         parameters=f"ViT-S/16 {str(dtype)[6:]}, N = {N}, {len(SIZES)} subsets in both views, sizes 1 to {N - 1}, "
         f"batch {rows}; FLOPs allow {bound(subsets(1)):.2f}",
     )  # fmt: skip

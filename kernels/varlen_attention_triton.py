@@ -57,7 +57,7 @@ def _varlen_attention_kernel(
             mixed = mixed * shrink[:, None] + tl.dot(weights.to(values.dtype), values)
         total = total * shrink + tl.sum(weights, 1)
         highest = new
-    mixed = mixed / total[:, None]
+    mixed = mixed / tl.where(total > 0, total, 1.0)[:, None]  # 0 where there was nothing to do
     place = out + row[:, None] * out_token + head * out_head + d[None, :]
     tl.store(place, mixed.to(out.dtype.element_ty), mask=here[:, None] & wide[None, :])
 

@@ -5,6 +5,8 @@ int32, not uint32: torch and Triton have no uint32 everywhere, and the bits are 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,20 +39,24 @@ def keys(member: NDArray[np.bool_]) -> list[bytes]:
 
 def of(regions: NDArray[np.int32], n: int) -> Rows:
     """The row [W] of one list of regions."""
-    member = np.zeros(n, bool)
-    member[regions] = True
-    return pack(member)
+    row: Rows = np.bitwise_or.reduce(singles(n)[regions], axis=0)
+    return row
 
 
+@lru_cache(maxsize=64)
 def full(n: int) -> Rows:
-    """The row [W] of all regions."""
-    return pack(np.ones(n, bool))
+    """The row [W] of all regions. Read-only."""
+    return _fixed(pack(np.ones(n, bool)))
 
 
-def with_each(base: Rows, regions: NDArray[np.int32]) -> Rows:
-    """One row base ∪ {a} for each a of `regions`: [a, W]."""
-    rows = np.repeat(base[None], len(regions), axis=0)
-    rows[np.arange(len(regions)), regions >> 5] |= np.left_shift(np.int32(1), regions & 31)
+@lru_cache(maxsize=64)
+def singles(n: int) -> Rows:
+    """The row of each region alone: [n, W]. Read-only."""
+    return _fixed(pack(np.eye(n, dtype=bool)))
+
+
+def _fixed(rows: Rows) -> Rows:
+    rows.flags.writeable = False
     return rows
 
 

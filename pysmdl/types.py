@@ -98,7 +98,7 @@ class Ask:
         """The subsets as bit rows. [a, W]."""
         if self.subsets is not None:
             return bitrows.pack(self.subsets)
-        rows = bitrows.with_each(bitrows.of(self.base, n), self.candidates)
+        rows = bitrows.of(self.base, n) | bitrows.singles(n)[self.candidates]
         return bitrows.complement(rows, n) if self.complement else rows
 
     def again(self, subsets: NDArray[np.int64]) -> Ask:

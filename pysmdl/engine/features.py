@@ -35,7 +35,7 @@ class RegionFeatures:
         if len(self.ids):
             return 0
         known = len(memo)
-        self.ids = memo.want(bitrows.pack(np.eye(self.n, dtype=bool)))
+        self.ids = memo.want(bitrows.singles(self.n))
         self._last = int(self.ids.max())
         return len(memo) - known
 

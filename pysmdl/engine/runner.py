@@ -149,6 +149,10 @@ class Runner:
         """Rows that the model is given for this batch: more than it has where all batches are to be of one size."""
         return self.room(batch.kind) if self.config.deterministic and self.composes else len(batch)
 
+    def captures(self, batch: Batch) -> bool:
+        """Whether a graph may serve the batch. Tokens of several inputs hardly ever add up to the same number twice."""
+        return self.graphs and (self.composes or len(batch.parts) == 1)
+
     # The way through the model
 
     def rows_of(self, batch: Batch, size: int) -> Rows:
@@ -164,7 +168,7 @@ class Runner:
             source = np.pad(source, (0, padding), constant_values=-1)
             targets = np.pad(targets, ((0, padding), (0, 0)), mode="edge")
         tokens = 0 if self.composes else sum(map(_kept, batch.parts, parts))
-        if self.graphs:  # few sizes, few graphs
+        if self.captures(batch):  # few sizes, few graphs
             step = 64 if tokens < 2048 else 256
             tokens = -(-tokens // step) * step
         return Rows(bits, source, targets, tokens)
