@@ -72,8 +72,10 @@ def machine() -> str:
 
 @cache
 def commit() -> str:
-    """The commit measured, with a + where what is measured differs from it; PYSMDL_COMMIT where there is no git."""
-    found = _said(["git", "rev-parse", "--short", "HEAD"], os.environ.get("PYSMDL_COMMIT", "unknown"))
+    """The commit measured, with a + where what is measured differs from it; PYSMDL_COMMIT where that is given."""
+    if "PYSMDL_COMMIT" in os.environ:  # a copy of the tree that knows its commit better than its git does
+        return os.environ["PYSMDL_COMMIT"]
+    found = _said(["git", "rev-parse", "--short", "HEAD"], "unknown")
     changed = _said(["git", "status", "--porcelain", "--", "../pysmdl", "../kernels", "../csrc"], "")
     return found + ("+" if changed else "")
 

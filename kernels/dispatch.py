@@ -81,21 +81,20 @@ def backends_for(device: str) -> dict[str, str | None]:
 
 
 @cache
-def _auto(device: str) -> str:
+def _auto(op: str, device: str) -> str:
     asked = os.environ.get("PYSMDL_BACKEND")
     if asked:
         if asked not in BACKENDS:
             raise one_of("PYSMDL_BACKEND", asked, BACKENDS)
-        return asked
-    if device not in AUTO:
-        return "reference"
-    return next(name for name in AUTO[device] if why_not(name, device) is None)
+        if asked in OPS[op]:
+            return asked
+    return next(name for name in AUTO.get(device, ("reference",)) if name in OPS[op] and why_not(name, device) is None)
 
 
 @cache
 def _launcher(op: str, backend: str, device: str) -> Launcher:
     if backend == "auto":
-        backend = _auto(device)
+        backend = _auto(op, device)
     if backend not in BACKENDS:
         raise one_of("backend", backend, ("auto", *BACKENDS))
     reason = why_not(backend, device) if backend in OPS[op] else f"{op} has no such implementation"

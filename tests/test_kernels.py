@@ -246,12 +246,27 @@ def test_environment_overrides_auto_only(monkeypatch):
     monkeypatch.setenv("PYSMDL_BACKEND", "reference")
     dispatch._auto.cache_clear()
     try:
-        assert dispatch._auto("cpu") == "reference"
+        assert dispatch._auto("compose", "cpu") == "reference"
         assert dispatch.pick("compose", "cpu", torch.device("cpu")).__name__ == "compose_native"
         monkeypatch.setenv("PYSMDL_BACKEND", "fast")
         dispatch._auto.cache_clear()
         with pytest.raises(ValueError, match="PYSMDL_BACKEND must be one of"):
-            dispatch._auto("cpu")
+            dispatch._auto("compose", "cpu")
+    finally:
+        monkeypatch.undo()
+        dispatch._auto.cache_clear()
+
+
+def test_auto_takes_the_first_that_the_op_has(monkeypatch):
+    monkeypatch.setattr(dispatch, "why_not", lambda backend, device: None)
+    dispatch._auto.cache_clear()
+    try:
+        assert dispatch._auto("compose", "cuda") == "cuda"
+        assert dispatch._auto("varlen_attention", "cuda") == "triton"
+        assert dispatch._auto("compose", "xpu") == "reference"
+        dispatch._auto.cache_clear()
+        monkeypatch.setenv("PYSMDL_BACKEND", "cuda")
+        assert dispatch._auto("varlen_attention", "cuda") == "triton"
     finally:
         monkeypatch.undo()
         dispatch._auto.cache_clear()

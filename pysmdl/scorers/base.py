@@ -154,6 +154,7 @@ class Scorer(ABC):
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
         graph_safe: Whether its forward may be captured in a CUDA graph: no host reads, no shapes that depend on data.
+            Set it on a scorer whose model is so: small batches then cost what their kernels cost, not their launches.
         channels_last: Whether the model's convolutions are laid out with channels last, so that inputs should be too.
     """
 
