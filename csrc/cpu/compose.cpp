@@ -15,7 +15,7 @@
 namespace pysmdl::cpu {
 namespace {
 
-constexpr int64_t kTile = 4096, kSmallTile = 1024;  // points of one channel: input, bits and a run to write fit caches
+constexpr int64_t kTile = 2048, kSmallTile = 1024;  // points of one channel: input and bits fit the first cache
 constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
 constexpr int64_t kPastCaches = 8 << 20;  // bytes written beyond which a model gains nothing from what caches kept
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves

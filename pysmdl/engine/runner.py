@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl import bitrows
 from pysmdl.config import EngineConfig
 from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
 from pysmdl.engine.request import Request
-from pysmdl.engine.scheduler import Batch, Part
+from pysmdl.engine.rows import Rows, rows_of
+from pysmdl.engine.scheduler import Batch
 from pysmdl.engine.slots import CudaSlot, Slot
 from pysmdl.engine.tuner import Tuner
 from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
@@ -33,39 +32,6 @@ FIXED = 32  # rows of a deterministic batch where nobody says: one that is found
 KINDS = 8  # of inputs that stay resident without a search that needs them
 TUNERS: WeakKeyDictionary[Scorer, dict[EngineConfig, dict[Kind, Tuner]]] = WeakKeyDictionary()
 """What was found for a scorer stays with it, from one call to the next."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A batch as it travels to the device.
-
-    Attributes:
-        bits: Kept regions of each row. [B, W], int32.
-        source: Place of its input in the pool; -1 for padding. [B], int32.
-        targets: Rows of Scorer.encode. [B, t], of four bytes each.
-        tokens: Where tokens are dropped, room for those that all rows keep; else 0.
-    """
-
-    bits: NDArray[np.int32]
-    source: NDArray[np.int32]
-    targets: NDArray[Any]
-    tokens: int
-
-    @property
-    def shapes(self) -> tuple[Any, ...]:
-        """What a captured graph depends on."""
-        return self.bits.shape, self.targets.shape, self.tokens
-
-    def pinned(self) -> Tensor:
-        """All of it end to end, in memory from which a GPU copies while the host goes on."""
-        words = np.concatenate([each.ravel().view(np.int32) for each in (self.bits, self.source, self.targets)])
-        return torch.from_numpy(words).pin_memory()
-
-    def split(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """That copy as bits, source and targets again."""
-        bits, source, targets = words.split([self.bits.size, self.source.size, self.targets.size])
-        targets = targets.view(torch.from_numpy(self.targets).dtype)
-        return bits.view(self.bits.shape), source, targets.view(self.targets.shape)
 
 
 class Runner:
@@ -157,21 +123,7 @@ class Runner:
 
     def rows_of(self, batch: Batch, size: int) -> Rows:
         """The rows of a batch, padded to size."""
-        lengths = [len(part) for part in batch.parts]
-        parts = [part.memo.rows(part.start, part.stop) for part in batch.parts]
-        bits = parts[0] if len(parts) == 1 else _stacked(parts)
-        source = np.repeat(np.array([self.places[part.request] for part in batch.parts], np.int32), lengths)
-        targets = np.repeat(self.scorer.stack([part.request.target for part in batch.parts]), lengths, axis=0)
-        padding = size - len(batch)
-        if padding:
-            bits = np.pad(bits, ((0, padding), (0, 0)))
-            source = np.pad(source, (0, padding), constant_values=-1)
-            targets = np.pad(targets, ((0, padding), (0, 0)), mode="edge")
-        tokens = 0 if self.composes else sum(map(_kept, batch.parts, parts))
-        if self.captures(batch):  # few sizes, few graphs
-            step = 64 if tokens < 2048 else 256
-            tokens = -(-tokens // step) * step
-        return Rows(bits, source, targets, tokens)
+        return rows_of(batch, size, self.places, self.scorer, drops=not self.composes, few=self.captures(batch))
 
     def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
         """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
@@ -222,16 +174,3 @@ class Runner:
         if self.device.type == "cuda":
             return rows.split(rows.pinned().to(self.device, non_blocking=True))
         return tuple(torch.from_numpy(each) for each in (rows.bits, rows.source, rows.targets))
-
-
-def _kept(part: Part, bits: NDArray[np.int32]) -> int:
-    """Tokens that these rows of an input keep: of each region its own, and those that are always shown."""
-    regions = part.request.item.regions
-    areas = regions.areas()
-    return int((bitrows.unpack(bits, regions.n) @ areas).sum()) + len(bits) * (regions.labels.size - int(areas.sum()))
-
-
-def _stacked(rows: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Bit rows of inputs with more and fewer regions as one array: the shorter ones get empty words."""
-    widest = max(each.shape[1] for each in rows)
-    return np.concatenate([np.pad(each, ((0, 0), (0, widest - each.shape[1]))) for each in rows])
