@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -72,6 +73,28 @@ def test_it_goes_with_the_scorer():
     del made
     gc.collect()
     assert resident() is None
+
+
+def test_scorers_that_are_equal_or_cannot_be_hashed():
+    @dataclass(eq=True)
+    class Tagged(type(scorer())):
+        tag: int = 0
+
+        def __post_init__(self):
+            super().__init__(linear_model(), pysmdl.scorers.base.input_spec(size=12))
+
+    one, other = Tagged(), Tagged()
+    assert one == other
+    assert same(explain(one), explain(scorer()))
+    assert one in RESIDENT
+    assert other not in RESIDENT
+    for _ in range(3):
+        explain(one)
+    assert id(one) in RESIDENT._watched
+    number = id(one)
+    del one
+    gc.collect()
+    assert number not in RESIDENT._watched
 
 
 def test_images_of_many_sizes_do_not_pile_up():

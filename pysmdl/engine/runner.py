@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -25,13 +24,14 @@ from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
 from pysmdl.kernels import compose
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
+from pysmdl.scorers.keeping import PerScorer
 from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
 
 Index = Tensor | slice
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
 KINDS = 8  # of inputs that stay resident without a search that needs them
-TUNERS: WeakKeyDictionary[Scorer, dict[EngineConfig, dict[Kind, Tuner]]] = WeakKeyDictionary()
-"""What was found for a scorer stays with it, from one call to the next."""
+TUNERS: PerScorer[dict[EngineConfig, dict[Kind, Tuner]]] = PerScorer()
+"""What was found for a scorer."""
 
 
 class Runner:
@@ -45,7 +45,7 @@ class Runner:
         self.places: dict[Request, int] = {}
         self.landed: Any = None  # the CUDA event that ends the batch launched last
         self._confidence = confidence
-        self._tuners = TUNERS.setdefault(scorer, {}).setdefault(config, {})
+        self._tuners = TUNERS.get_or(scorer, dict).setdefault(config, {})
         self._resident = self._take()
         self.pools = self._resident.pools
         make = CudaSlot if self.device.type == "cuda" else Slot
@@ -54,7 +54,7 @@ class Runner:
     def _take(self) -> Resident:
         """What the scorer's last call left, if it fits: memory, and graphs while the weights lie where they lay."""
         key = (self.config, self._confidence, self.scorer.addresses() if self.graphs else None)
-        found = RESIDENT.pop(self.scorer, None)
+        found = RESIDENT.take(self.scorer)
         if found is not None and found.key == key:
             return found
         slots = self.config.slots or (2 if self.device.type == "cuda" else 1)

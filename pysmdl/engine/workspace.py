@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from pysmdl.engine.buffers import empty
 from pysmdl.engine.graphs import GraphCache
 from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
-from pysmdl.scorers.base import Scorer
+from pysmdl.scorers.keeping import PerScorer
 
 
 class Workspace:
@@ -68,5 +67,5 @@ class Resident:
     pools: dict[Kind, Pool] = field(default_factory=dict)
 
 
-RESIDENT: WeakKeyDictionary[Scorer, Resident] = WeakKeyDictionary()
-"""By scorer, while no call is using it."""
+RESIDENT: PerScorer[Resident] = PerScorer()
+"""While no call is using it."""

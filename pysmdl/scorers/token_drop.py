@@ -7,7 +7,6 @@ of many subsets are packed end to end, so a subset and its complement together c
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,10 +15,11 @@ from torch import Tensor, nn
 from pysmdl.profiling import stage
 from pysmdl.scorers.base import InputSpec, Outputs, Wanted, modules_of
 from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
+from pysmdl.scorers.keeping import PerScorer
 from pysmdl.scorers.towers import run_blocks, tower_of
 from pysmdl.types import Regions
 
-_FORMS: WeakKeyDictionary[Any, TokenDropScorer] = WeakKeyDictionary()  # by scorer: what is found of a form stays
+_FORMS: PerScorer[TokenDropScorer] = PerScorer()  # so that what is found for a form stays
 
 
 class TokenDropScorer(ClassScorer):
@@ -117,12 +117,10 @@ def token_drop_of(scorer: Any) -> TokenDropScorer:
     """
     if isinstance(scorer, TokenDropScorer):
         return scorer
-    if scorer in _FORMS:
-        return _FORMS[scorer]
     modules = modules_of(scorer.forward) if isinstance(scorer, (Classifier, Encoder)) else []
     if len(modules) != 1 or scorer.forward is not modules[0] or isinstance(scorer, Encoder):
         raise ValueError(
             'removal="token-drop" needs a classifier around a vision transformer itself; for an encoder build the '
             "scorer with pysmdl.scorers.token_drop(vision_model, prototypes)"
         )
-    return _FORMS.setdefault(scorer, TokenDropScorer(modules[0], scorer.input, device=scorer.device))
+    return _FORMS.get_or(scorer, lambda: TokenDropScorer(modules[0], scorer.input, device=scorer.device))
