@@ -22,7 +22,8 @@ class EngineConfig:
         precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
             measured margin of what decides again in the model's own, so that the order is the same; for the searches
             that support it.
-        graphs: Capture batches of graph-safe scorers in CUDA graphs.
+        graphs: Capture batches of graph-safe scorers in CUDA graphs. They stay with the scorer, and so does the memory
+            that their kernels work in.
         compile: Run the model's functions through torch.compile, which takes its time at the first batches. Scores then
             round as the compiled model's do. Not for removal="token-drop".
     """

@@ -54,6 +54,13 @@ class Kind:
     dtype: torch.dtype
     constant: bool  # the baseline is one value a channel: one value is stored
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.shape, self.grid, self.dtype, self.constant))
+
+    def __hash__(self) -> int:  # asked for several times a batch
+        return self._hash
+
 
 @dataclass(frozen=True)
 class Item:

@@ -56,10 +56,6 @@ class Pool:
         return self._stored["x"]
 
     @property
-    def baseline(self) -> Tensor:
-        return self._stored["baseline"].expand(self.x.shape)
-
-    @property
     def labels(self) -> Tensor:
         return self._stored["labels"]
 
@@ -74,5 +70,6 @@ class Pool:
             if old:
                 grown[:old] = self._stored[name]
             self._stored[name] = grown
+        self.baseline = self._stored["baseline"].expand(self.x.shape)
         self._free += range(size - 1, old - 1, -1)
         self.version = next(VERSIONS)

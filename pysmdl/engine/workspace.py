@@ -15,6 +15,8 @@ from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
 from pysmdl.scorers.keeping import PerScorer
 
+VIEWS = 256  # kept of a workspace's memory
+
 
 class Workspace:
     """One slot's own.
@@ -29,24 +31,34 @@ class Workspace:
         self.graphs = GraphCache()
         self._device = device
         self._memory = empty((0,), torch.uint8, device)
+        self._batches: dict[tuple[int, Kind], Tensor] = {}  # views of it, of the sizes that came last
 
     def batch(self, rows: int, room: int, kind: Kind, channels_last: bool) -> Tensor:
         """Memory for so many composed rows of a kind, [rows, *shape]; grows to `room` of them, and serves all kinds."""
+        found = self._batches.get((rows, kind))
+        if found is not None:
+            return found
         row = prod(kind.shape) * kind.dtype.itemsize
-        if len(self._memory) < rows * row:
+        if self._memory.numel() < rows * row:
             self.clear()
             self._memory = empty((max(rows, room) * row,), torch.uint8, self._device)
         flat = self._memory[: rows * row].view(kind.dtype)
         if channels_last and len(kind.shape) == 3:
             channels, *grid = kind.shape
-            return flat.view(rows, *grid, channels).permute(0, 3, 1, 2)
-        return flat.view(rows, *kind.shape)
+            batch = flat.view(rows, *grid, channels).permute(0, 3, 1, 2)
+        else:
+            batch = flat.view(rows, *kind.shape)
+        if len(self._batches) == VIEWS:
+            self._batches.clear()
+        self._batches[rows, kind] = batch
+        return batch
 
     def clear(self) -> None:
         """Give the memory back, and with it the graphs that write there."""
         if self.stream is not None:
             self.stream.synchronize()
         self.graphs = GraphCache()
+        self._batches.clear()
         self._memory = empty((0,), torch.uint8, self._device)
         if self.stream is not None:
             torch.cuda.empty_cache()
