@@ -183,9 +183,10 @@ void run(const ComposeParams& p, int threads) {
   for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], &tables[g * slots]);
 
   const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
+  const bool past_caches = bytes > kPastCaches && can_stream();
   parallel_for(static_cast<int64_t>(groups.size()) * tiles, bytes < kWorthThreads ? 1 : threads,
                [&](int64_t first, int64_t last) {
-                 Tile<T> writer(p, tile, bytes > kPastCaches);
+                 Tile<T> writer(p, tile, past_caches);
                  for (int64_t unit = first; unit < last; ++unit) {
                    const int64_t g = unit / tiles, begin = unit % tiles * tile;
                    writer.write(groups[g], &tables[g * slots], begin, std::min(tile, p.points - begin));

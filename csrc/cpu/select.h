@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define PYSMDL_AVX2 __attribute__((target("avx2")))
 #endif
 
 namespace pysmdl::cpu {
@@ -29,39 +30,38 @@ inline void select(const T* __restrict x, const T* __restrict baseline, bool con
   }
 }
 
-#ifdef __SSE2__
+#ifdef PYSMDL_AVX2
 
-// All ones in each lane whose point has `bit` set: of 4 points.
-inline __m128i lanes_with(const uint32_t* shown, __m128i bit) {
-  return _mm_cmpeq_epi32(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(shown)), bit), bit);
+// All ones in each lane whose point has `bit` set: of 8 points.
+PYSMDL_AVX2 inline __m256i lanes_with(const uint32_t* shown, __m256i bit) {
+  return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(shown)), bit), bit);
 }
-inline __m128i mask_for(const uint32_t*, const uint32_t* shown, __m128i bit) { return lanes_with(shown, bit); }
-inline __m128i mask_for(const uint16_t*, const uint32_t* shown, __m128i bit) {  // of 8 points, in half the width
-  return _mm_packs_epi32(lanes_with(shown, bit), lanes_with(shown + 4, bit));
+PYSMDL_AVX2 inline __m256i mask_for(const uint32_t*, const uint32_t* shown, __m256i bit) { return lanes_with(shown, bit); }
+PYSMDL_AVX2 inline __m256i mask_for(const uint16_t*, const uint32_t* shown, __m256i bit) {  // of 16, in half the width
+  return _mm256_permute4x64_epi64(_mm256_packs_epi32(lanes_with(shown, bit), lanes_with(shown + 8, bit)), 0xD8);
 }
-inline __m128i in_all_lanes(uint32_t value) { return _mm_set1_epi32(static_cast<int>(value)); }
-inline __m128i in_all_lanes(uint16_t value) { return _mm_set1_epi16(static_cast<short>(value)); }
+PYSMDL_AVX2 inline __m256i in_all_lanes(uint32_t value) { return _mm256_set1_epi32(static_cast<int>(value)); }
+PYSMDL_AVX2 inline __m256i in_all_lanes(uint16_t value) { return _mm256_set1_epi16(static_cast<short>(value)); }
+PYSMDL_AVX2 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 
-// select() with stores that do not read the line that they overwrite, and leave the caches to others.
+// select() with stores that do not read the line that they overwrite, and leave the caches to others. 32 bytes each:
+// by 16, a core reached 30 GB/s, by 32 or 64 it reaches 50.
 template <typename T>
-inline void stream_select(const T* x, const T* baseline, bool constant, const uint32_t* shown, int row, T* out,
-                          int64_t n) {
-  constexpr int64_t kLane = 16 / sizeof(T), kLine = 64 / sizeof(T);
+PYSMDL_AVX2 inline void stream_select(const T* x, const T* baseline, bool constant, const uint32_t* shown, int row,
+                                      T* out, int64_t n) {
+  constexpr int64_t kLane = 32 / sizeof(T), kLine = 64 / sizeof(T);
   const int64_t head = std::min<int64_t>(n, (-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(T));
   const int64_t tail = head + (n - head) / kLine * kLine;
-  const __m128i bit = in_all_lanes(1u << row), value = in_all_lanes(*baseline);
-  const auto load = [](const T* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+  const __m256i bit = in_all_lanes(1u << row), value = in_all_lanes(*baseline);
   select(x, baseline, constant, shown, row, out, head);
-  for (int64_t line = head; line < tail; line += kLine) {
-    for (int64_t p = line; p < line + kLine; p += kLane) {
-      const __m128i mask = mask_for(x, shown + p, bit), gone = constant ? value : load(baseline + p);
-      _mm_stream_si128(reinterpret_cast<__m128i*>(out + p),
-                       _mm_or_si128(_mm_and_si128(mask, load(x + p)), _mm_andnot_si128(mask, gone)));
-    }
+  for (int64_t p = head; p < tail; p += kLane) {
+    const __m256i mask = mask_for(x, shown + p, bit), gone = constant ? value : load(baseline + p);
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(out + p), _mm256_blendv_epi8(gone, load(x + p), mask));
   }
   select(x + tail, baseline + (constant ? 0 : tail), constant, shown + tail, row, out + tail, n - tail);
 }
 
+inline bool can_stream() { return __builtin_cpu_supports("avx2"); }
 // What was streamed is in memory before anyone is told that it is done.
 inline void settle_streams() { _mm_sfence(); }
 
@@ -72,6 +72,7 @@ inline void stream_select(const T* x, const T* baseline, bool constant, const ui
                           int64_t n) {
   select(x, baseline, constant, shown, row, out, n);
 }
+inline bool can_stream() { return false; }
 inline void settle_streams() {}
 
 #endif
