@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import pysmdl
 from pysmdl import EngineConfig
+from pysmdl.engine import slots
 from pysmdl.engine.runner import TUNERS
 from pysmdl.engine.tuner import Tuner
 
@@ -51,6 +54,24 @@ def test_the_size_found_stays_with_the_scorer():
     model.sizes.clear()
     explain(scorer, regions="grid:36", search="exact")
     assert max(model.sizes) <= 20
+
+
+def test_a_batch_is_charged_with_what_the_host_does_before_it(monkeypatch):
+    now, charged = [0.0], []
+    monkeypatch.setattr(slots, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(Tuner, "record", lambda self, rows, seconds: charged.append(seconds))
+    model = linear_model()
+
+    def takes_one(batch):
+        now[0] += 1
+        return model(batch)
+
+    def takes_five(_):
+        now[0] += 5
+
+    explain(pysmdl.scorers.classifier(takes_one, size=12), progress=takes_five)
+    assert charged == [1, *[6] * (len(charged) - 1)]
+    assert len(charged) > 2
 
 
 def test_without_a_batch_size_deterministic_has_one():
