@@ -28,10 +28,13 @@ from pysmdl.removal import baseline_of
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
+from pysmdl.scorers.keeping import PerScorer
 from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
 from pysmdl.search import SEARCHES
 from pysmdl.targets import Box
 from pysmdl.types import Bools, Floats, Search
+
+COMPILED: PerScorer[Scorer] = PerScorer()
 
 
 class Explainer:
@@ -92,7 +95,8 @@ class Explainer:
         if self.config.compile:
             if isinstance(scorer, TokenDropScorer):
                 raise ValueError('compile=True works with removal="baseline"; got "token-drop"')
-            scorer = scorer.compiled()
+            scorer = COMPILED.get_or(scorer, scorer.compiled)
+            scorer.graph_safe = self.scorer.graph_safe
         self.plan = Plan(scorer, chosen, found, k, evaluations, seed, until, mixed, self.config.backend, notes)
 
     def run(

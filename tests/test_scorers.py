@@ -265,6 +265,17 @@ def test_default_objective_says_what_it_left_out():
     assert list(found.terms) == ["effectiveness", "consistency", "collaboration"]
 
 
+def test_a_compiled_form_is_kept_with_its_scorer(monkeypatch):
+    made = []
+    monkeypatch.setattr(torch, "compile", lambda function: made.append(function) or function)
+    scorer = pysmdl.scorers.classifier(linear_model(), size=12)
+    for graph_safe in (False, True):
+        scorer.graph_safe = graph_safe
+        explainer = pysmdl.Explainer(scorer, config=pysmdl.EngineConfig(compile=True))
+        assert explainer.plan.scorer.graph_safe == graph_safe
+    assert len(made) == 1
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's compiler uses its own old parts
 def test_compiled_models_give_the_same_explanation():
     """Batches of several sizes, features on few of their rows: torch.compile sees them all."""
