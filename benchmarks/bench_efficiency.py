@@ -91,7 +91,11 @@ CPU = [
     Case("ViT-S", vit_s, 49, 3, 1, ">= 0.95"),
     Case("ViT-S", vit_s, 49, 1, 8, ">= 0.97"),
 ]
-LOADS = ((49, 1), (100, 1), (49, 32))  # regions, inputs in flight; 32 of 100 regions would take half an hour
+LOADS = (
+    (49, 1),
+    (100, 1),
+    (49, 32),
+)  # regions, inputs in flight; 32 of 100 regions would take ViT-L ten minutes
 GPU = [
     Case("ViT-L/14 bf16", vit_l, 49, None, 1, ">= 0.90", tolerance=0.02, image_target="<= 1.2"),
     Case("ViT-L/14 bf16", vit_l, 100, None, 1, ">= 0.90", tolerance=0.02),

@@ -63,18 +63,17 @@ def test_mixed_precision_gives_the_order_of_float32(benchmark, report):
     mixed_orders(benchmark, report, pysmdl.scorers.classifier(vit(384, 12, 6, 16), mean=0.5, std=0.5, size=224), 50)
 
 
-def mixed_orders(benchmark: Any, report: Callable[..., None], scorer: Any, count: int, **settings: Any) -> None:
+def mixed_orders(benchmark: Any, report: Callable[..., None], scorer: Any, count: int) -> None:
     """A share of the images in each pair: float32, then mixed precision. Gate: the same order on every image.
 
     All batches are of one size: float32 itself rounds differently in batches of different sizes.
     """
     found: dict[str, list[pysmdl.Explanation]] = {"model": [], "mixed": []}
-    settings = {**EXACT, "regions": "grid:36", **settings}
 
     def run(pair: int, precision: str) -> float:
         config = pysmdl.EngineConfig(precision=precision, deterministic=True)
         images = [picture(100 * pair + i) for i in range(count // ROUNDS)]
-        spent, explanations = explained(scorer, images, config=config, **settings)
+        spent, explanations = explained(scorer, images, config=config, regions="grid:36", **EXACT)
         found[precision] += explanations
         return spent
 

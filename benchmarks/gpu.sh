@@ -2,6 +2,7 @@
 # make gpu: builds pysmdl with its CUDA ops, runs the tests on the device, and records benchmarks/results/gpu.csv.
 # Needs no network: all that is missing is listed at once. PYTHON names the interpreter; what is built goes to build/gpu.
 # benchmarks/gpu.sh ARGUMENTS hands these to the benchmarks' pytest in place of "benchmarks --record".
+# PYSMDL_SKIP_TESTS=1 leaves the tests out; CUDAARCHS names what to compile for in place of this machine's device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD

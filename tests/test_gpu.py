@@ -19,11 +19,12 @@ from pysmdl import EngineConfig
 from pysmdl.errors import ScorerError
 
 from golden_models import EFFECTIVENESS_TOLERANCE, SCORE_TOLERANCE, Remembering, cases, detect, encode, speak
-from toys import image, same
+from toys import crowd, image, same
 
 pytestmark = pytest.mark.gpu
 FORWARD = {"class": encode, "detection": detect, "tokens": speak}
 HERE = {name: Remembering(forward) for name, forward in FORWARD.items()}
+MANY = {"count": 12, "step": 3}  # 9 to 42 regions, so one word a row and two
 CLOSE = 2e-6  # between devices and batch sizes, in float32
 
 
@@ -48,14 +49,6 @@ def on(device: str, graph_safe: bool = False) -> pysmdl.scorers.Scorer:
     return scorer
 
 
-def crowd(scorer, count=12, **settings):
-    items = [
-        {"image": image(seed), "target": seed % 4, "id": str(seed), "regions": f"grid:{9 + 3 * seed}"}
-        for seed in range(count)
-    ]
-    return list(pysmdl.explain_many(items, scorer, **{"progress": False, "ordered": True, **settings}))
-
-
 def assert_close(found: pysmdl.Explanation, wanted: pysmdl.Explanation) -> None:
     assert found.order.tolist() == wanted.order.tolist()
     np.testing.assert_allclose(found.insertion, wanted.insertion, atol=CLOSE)
@@ -64,7 +57,7 @@ def assert_close(found: pysmdl.Explanation, wanted: pysmdl.Explanation) -> None:
 
 @pytest.fixture(scope="module")
 def wanted():
-    return crowd(on("cpu"))
+    return crowd(on("cpu"), **MANY)
 
 
 def at_home(case):
@@ -131,7 +124,7 @@ def test_golden_orders_in_mixed_precision(number):
     ids=str,
 )
 def test_company_batches_slots_and_graphs_change_nothing(wanted, settings, graph_safe):
-    found = crowd(on("cuda", graph_safe), config=EngineConfig(**settings))
+    found = crowd(on("cuda", graph_safe), **MANY, config=EngineConfig(**settings))
     for one, other in zip(wanted, found, strict=True):
         assert_close(other, one)
 
@@ -139,7 +132,7 @@ def test_company_batches_slots_and_graphs_change_nothing(wanted, settings, graph
 @pytest.mark.parametrize("graph_safe", [True, False], ids=["graphs", "eager"])
 def test_deterministic_is_the_same_to_the_bit(graph_safe):
     config = EngineConfig(deterministic=True)
-    together = crowd(on("cuda", graph_safe), config=config)
+    together = crowd(on("cuda", graph_safe), **MANY, config=config)
     alone = pysmdl.explain(image(5), on("cuda", graph_safe), 1, regions="grid:24", config=config, progress=False)
     assert same(together[5], alone)
 
@@ -149,10 +142,10 @@ def test_a_graph_is_captured_and_replayed():
     model, calls = net(), []
     scorer = pysmdl.scorers.classifier(lambda x: calls.append(len(x)) or model(x), device="cuda")
     scorer.graph_safe = True
-    found = crowd(scorer, config=EngineConfig(batch_size=16))
+    found = crowd(scorer, **MANY, config=EngineConfig(batch_size=16))
     batches = sum(each.evaluations for each in found) / 16
     assert len(calls) < 0.5 * batches
-    for one, other in zip(crowd(on("cpu")), found, strict=True):
+    for one, other in zip(crowd(on("cpu"), **MANY), found, strict=True):
         assert_close(other, one)
 
 
@@ -241,7 +234,7 @@ def test_out_of_memory_halves_the_batch(wanted):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return model(x)
 
-    found = crowd(pysmdl.scorers.classifier(forward, device="cuda"), batch_size=100)
+    found = crowd(pysmdl.scorers.classifier(forward, device="cuda"), **MANY, batch_size=100)
     assert max(sizes[len(sizes) // 2 :]) <= 16
     for one, other in zip(wanted, found, strict=True):
         assert_close(other, one)

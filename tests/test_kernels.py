@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.errors import BackendError
-from pysmdl.kernels import class_scores, compose, dispatch, distance_gains, match_boxes, varlen_attention
+from pysmdl.kernels import class_scores, compose, distance_gains, match_boxes, varlen_attention
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
@@ -228,48 +228,7 @@ def test_distance_gains(backend_device, n, members):
     np.testing.assert_allclose(out.cpu(), [effectiveness_by_hand(d, [*chosen, a]) for a in left], rtol=1e-6)
 
 
-# dispatch
-
-
-def test_unknown_backend_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"'auto', 'cpu', 'cuda', 'reference', 'triton'"):
-        compose(*compose_inputs(), backend="gpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="here it can")
-def test_explicit_backend_never_falls_back():
-    with pytest.raises(BackendError, match=r"'cuda' cannot run here.*Available: cpu"):
-        compose(*compose_inputs(), backend="cuda")
-
-
-def test_environment_overrides_auto_only(monkeypatch):
-    monkeypatch.setenv("PYSMDL_BACKEND", "reference")
-    dispatch._auto.cache_clear()
-    try:
-        assert dispatch._auto("compose", "cpu") == "reference"
-        assert dispatch.pick("compose", "cpu", torch.device("cpu")).__name__ == "compose_native"
-        monkeypatch.setenv("PYSMDL_BACKEND", "fast")
-        dispatch._auto.cache_clear()
-        with pytest.raises(ValueError, match="PYSMDL_BACKEND must be one of"):
-            dispatch._auto("compose", "cpu")
-    finally:
-        monkeypatch.undo()
-        dispatch._auto.cache_clear()
-
-
-def test_auto_takes_the_first_that_the_op_has(monkeypatch):
-    monkeypatch.setattr(dispatch, "why_not", lambda backend, device: None)
-    dispatch._auto.cache_clear()
-    try:
-        assert dispatch._auto("compose", "cuda") == "cuda"
-        assert dispatch._auto("varlen_attention", "cuda") == "triton"
-        assert dispatch._auto("compose", "xpu") == "reference"
-        dispatch._auto.cache_clear()
-        monkeypatch.setenv("PYSMDL_BACKEND", "cuda")
-        assert dispatch._auto("varlen_attention", "cuda") == "triton"
-    finally:
-        monkeypatch.undo()
-        dispatch._auto.cache_clear()
+# bad arguments
 
 
 BAD = {

@@ -51,6 +51,15 @@ def explain(
     return pysmdl.explain(image(seed), model, target, regions=regions, progress=progress, **settings)
 
 
+def crowd(model, count: int = 16, step: int = 1, **settings) -> list[pysmdl.Explanation]:
+    """Many inputs at once, each of `step` regions more than the one before, from 9."""
+    items = [
+        {"image": image(seed), "target": seed % 4, "id": str(seed), "regions": f"grid:{9 + step * seed}"}
+        for seed in range(count)
+    ]
+    return list(pysmdl.explain_many(items, model, **{"progress": False, "ordered": True, **settings}))
+
+
 def same(first: pysmdl.Explanation, second: pysmdl.Explanation) -> bool:
     """Equal to the bit."""
     return all(

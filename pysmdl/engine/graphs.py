@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl.engine.rows import Rows
 from pysmdl.engine.scheduler import Batch
 from pysmdl.errors import ScorerError
 from pysmdl.profiling import stage
@@ -45,16 +46,16 @@ class GraphCache:
     def forward(
         self, runner: Runner, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]
     ) -> tuple[Tensor, Tensor | None]:
-        """As Runner.forward, on the current stream."""
-        if not runner.captures(batch) or any(len(rows) for rows in wanted):
-            return runner.forward(batch, buffer, wanted)
+        """As Runner.forward, of the batch's rows, on the current stream."""
         rows = runner.rows_of(batch, len(buffer))
+        if not runner.captures(batch) or any(len(each) for each in wanted):
+            return runner.forward(batch, buffer, rows, wanted)
         key = (batch.exact, batch.kind, buffer.data_ptr(), runner.pools[batch.kind].version, rows.shapes)
         captured = self._captured.get(key)
         if captured is None:
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] <= WARM_UP or len(self._captured) == MOST:
-                return runner.forward(batch, buffer, wanted)
+                return runner.forward(batch, buffer, rows, wanted)
         runner.counted(batch, len(buffer))
         with stage("transfer"):
             words = rows.pinned()
@@ -66,7 +67,7 @@ class GraphCache:
         runner.scorer.check(rows.targets)
         return captured.values[: len(batch)], None
 
-    def _capture(self, runner: Runner, batch: Batch, buffer: Tensor, rows: Any, words: Tensor) -> _Captured:
+    def _capture(self, runner: Runner, batch: Batch, buffer: Tensor, rows: Rows, words: Tensor) -> _Captured:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         sent = words.to(runner.device)
         self._pool = self._pool or torch.cuda.graph_pool_handle()
@@ -91,7 +92,7 @@ def _unmasked() -> Iterator[None]:
     masking: Any = sys.modules.get("transformers.masking_utils")
     before = getattr(masking, "is_tracing", None)
     if before is not None:
-        masking.is_tracing = lambda *_: False
+        masking.is_tracing = lambda *_, **__: False
     try:
         yield
     finally:

@@ -125,9 +125,10 @@ class Runner:
         """The rows of a batch, padded to size."""
         return rows_of(batch, size, self.places, self.scorer, drops=not self.composes, few=self.captures(batch))
 
-    def forward(self, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor | None]:
-        """Compose the batch into the buffer and score it. Values [rows, V], and features of the rows wanted."""
-        rows = self.rows_of(batch, len(buffer))
+    def forward(
+        self, batch: Batch, buffer: Tensor, rows: Rows, wanted: Sequence[NDArray[Any]]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compose the rows into the buffer and score them. Values [rows, V], and features of the rows wanted."""
         features_of = self._index(np.concatenate(wanted))
         with stage("transfer"):
             sent = self._send(rows)

@@ -102,8 +102,8 @@ class Slot:
 
     def _launch(self, batch: Batch) -> Flight:
         began = self._ended or time.perf_counter()
-        wanted = wanted_features(batch)
-        values, features = self._runner.forward(batch, self._buffer(batch), wanted)
+        wanted, buffer = wanted_features(batch), self._buffer(batch)
+        values, features = self._runner.forward(batch, buffer, self._runner.rows_of(batch, len(buffer)), wanted)
         self._ended = time.perf_counter()  # a batch costs what the host does between two of them as well
         return Flight(batch, values, features, wanted, self._ended - began)
 
