@@ -14,12 +14,12 @@ def _stream(tensor: Tensor) -> int:
 
 
 def _flat(tensor: Tensor, lead: int) -> object:
-    """The tensor with its grid as one dimension, as a capsule. Copies only a grid that is no single run."""
-    return to_dlpack(tensor.detach().flatten(lead))
+    """The tensor as a capsule, its grid in one run. Copies only a grid that is none."""
+    return to_dlpack(tensor if tensor.is_contiguous() else tensor.flatten(lead))
 
 
 def compose_native(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
-    flat = out.detach().flatten(2)
+    flat = out if out.is_contiguous() else out.flatten(2)
     _native.require().compose(
         _flat(x, 2),
         _flat(baseline, 2),

@@ -185,7 +185,7 @@ def lowest_of(ask: Ask, found: Evaluation, instead: Evaluation, count: int) -> G
 
 def _by_score(left: Sequence[int], total: Floats, but: int) -> list[int]:
     """The regions by descending score, without the one just chosen: the best guess for what is not settled."""
-    return [left[i] for i in np.argsort(-total, kind="stable") if i != but]
+    return [left[i] for i in np.argsort(-total, kind="stable").tolist() if i != but]
 
 
 def exact() -> Search:

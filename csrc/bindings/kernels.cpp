@@ -28,8 +28,8 @@ void launch(const TensorView& out, Cpu&& on_cpu, [[maybe_unused]] Cuda&& on_cuda
 // Grids are handed over flattened to one dimension of points.
 void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle rows_, py::handle source_,
              py::handle out_, int threads, [[maybe_unused]] uintptr_t stream) {
-  const Borrowed x = borrow(x_, "x"), baseline = borrow(baseline_, "baseline"), labels = borrow(labels_, "labels");
-  const Borrowed rows = borrow(rows_, "rows"), source = borrow(source_, "source"), out = borrow(out_, "out");
+  const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2), labels = borrow(labels_, "labels", 1);
+  const Borrowed rows = borrow(rows_, "rows"), source = borrow(source_, "source"), out = borrow(out_, "out", 2);
   x.expect_dims(3), baseline.expect_dims(3), labels.expect_dims(2), rows.expect_dims(2), source.expect_dims(1), out.expect_dims(3);
   x.expect_float(), baseline.expect_dtype(x.dtype), out.expect_dtype(x.dtype);
   labels.expect_dtype(DType::i32), rows.expect_dtype(DType::i32), source.expect_dtype(DType::i32);

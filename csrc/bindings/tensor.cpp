@@ -33,7 +33,7 @@ DType dtype_of(const dlpack::DataType& type, const char* name) {
 
 }  // namespace
 
-Borrowed borrow(py::handle object, const char* name) {
+Borrowed borrow(py::handle object, const char* name, int grid) {
   Borrowed view;
   view.name = name;
   view.capsule = to_capsule(object);
@@ -59,6 +59,7 @@ Borrowed borrow(py::handle object, const char* name) {
     view.strides[d] = tensor->strides ? tensor->strides[d] : step;
     step *= tensor->shape[d];
   }
+  view.flatten_from(grid);
   switch (tensor->device.type) {
     case dlpack::kCPU: view.device = DeviceKind::cpu; break;
     case dlpack::kCUDA:

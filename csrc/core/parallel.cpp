@@ -44,8 +44,8 @@ void parallel_for(int64_t units, int threads, const std::function<void(int64_t, 
     if (units > 0) task(0, units);
     return;
   }
-  // A few chunks per thread: whoever is late gets less.
-  Job job{task, units, std::max<int64_t>(1, units / (4 * threads))};
+  // Many chunks per thread: whoever is late gets less, and nobody waits long for the last.
+  Job job{task, units, std::max<int64_t>(1, units / (16 * threads))};
   if (const Parallel parallel = torchs()) {
     parallel(join_in, &job, static_cast<unsigned>(threads), 0);
     return;

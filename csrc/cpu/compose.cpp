@@ -2,8 +2,8 @@
 //
 // Rows of one input are taken up to 32 at a time and their bits transposed: shown[label] holds one bit per row, so a
 // point's label is looked up once for the whole group. A tile of points stays in cache while every row
-// of the group is written from it; the output is the only memory traffic. All but small batches are written past the
-// caches: a plain store reads the line that it is about to overwrite.
+// of the group is written from it; the output is the only memory traffic. A batch that the last cache cannot hold is
+// written past it: a plain store would read each line that it is about to overwrite.
 #include <algorithm>
 #include <vector>
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kTile = 2048, kSmallTile = 1024;  // points of one channel: input and bits fit the first cache
 constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
-constexpr int64_t kPastCaches = 8 << 20;  // bytes written beyond which a model gains nothing from what caches kept
+constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which the last cache (32 MiB, shared) keeps too few
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
 // One row's run, through the caches or past them.

@@ -22,7 +22,9 @@ class GainRecord:
         if self._rounds:
             base, candidates, _ = self._rounds[-1]
             grown = (
-                len(ask.base) == len(base) + 1 and np.array_equal(ask.base[:-1], base) and ask.base[-1] in candidates
+                len(ask.base) == len(base) + 1
+                and ask.base[:-1].tobytes() == base.tobytes()
+                and ask.base[-1] in candidates
             )
         else:
             grown = len(ask.base) == 0
@@ -35,19 +37,13 @@ class GainRecord:
         Args:
             empty: F of the empty subset, which the curves measure; NaN leaves the first comparison out.
         """
-        count = compared = 0
-        largest = 0.0
-        regions = 1 + max((int(candidates.max()) for _, candidates, _ in self._rounds), default=0)
-        before = value = np.full(regions, np.nan)
-        for base, candidates, totals in self._rounds:
-            of_base = value[base[-1]] if len(base) else empty
-            value = np.full(regions, np.nan)
-            value[candidates] = totals
-            gains = value - of_base
-            growth = gains - before
-            growth = growth[np.isfinite(growth)]
-            compared += len(growth)
-            count += int((growth > TOLERANCE).sum())
-            largest = max(largest, float(growth.max(initial=0.0)))
-            before = gains
-        return count, compared, largest
+        if not self._rounds:
+            return 0, 0, 0.0
+        regions = 1 + max(int(candidates.max(initial=-1)) for _, candidates, _ in self._rounds)
+        value = np.full((len(self._rounds), regions), np.nan)  # F(base + candidate), a row for each round
+        for row, (_, candidates, totals) in zip(value, self._rounds, strict=True):
+            row[candidates] = totals
+        of_base = [empty] + [row[base[-1]] for row, (base, _, _) in zip(value, self._rounds[1:], strict=False)]
+        growth = np.diff(value - np.array(of_base)[:, None], axis=0)
+        growth = growth[np.isfinite(growth)]
+        return int((growth > TOLERANCE).sum()), len(growth), float(growth.max(initial=0.0))

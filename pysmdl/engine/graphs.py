@@ -47,7 +47,7 @@ class GraphCache:
         self, runner: Runner, batch: Batch, buffer: Tensor, wanted: Sequence[NDArray[Any]]
     ) -> tuple[Tensor, Tensor | None]:
         """As Runner.forward, of the batch's rows, on the current stream."""
-        rows = runner.rows_of(batch, len(buffer))
+        rows = runner.rows_of(batch, buffer.shape[0])
         if not runner.captures(batch) or any(len(each) for each in wanted):
             return runner.forward(batch, buffer, rows, wanted)
         key = (batch.exact, batch.kind, buffer.data_ptr(), runner.pools[batch.kind].version, rows.shapes)
@@ -56,7 +56,7 @@ class GraphCache:
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] <= WARM_UP or len(self._captured) == MOST:
                 return runner.forward(batch, buffer, rows, wanted)
-        runner.counted(batch, len(buffer))
+        runner.counted(batch, buffer.shape[0])
         with stage("transfer"):
             words = rows.pinned()
             if captured is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Kind:
-    """What inputs must share to stand in one batch."""
+    """What inputs must share to stand in one batch. Those of items are compared by identity."""
 
     shape: tuple[int, ...]  # of the resident input: [C, *grid], or tokens [P, D]
     grid: tuple[int, ...]  # of its label map
@@ -60,6 +61,9 @@ class Kind:
 
     def __hash__(self) -> int:  # asked for several times a batch
         return self._hash
+
+
+_KINDS: WeakValueDictionary[Kind, Kind] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -79,4 +83,5 @@ class Item:
     @cached_property
     def kind(self) -> Kind:
         constant = not any(self.baseline.stride()[1:])
-        return Kind(tuple(self.x.shape), self.regions.labels.shape, self.x.dtype, constant)
+        kind = Kind(tuple(self.x.shape), self.regions.labels.shape, self.x.dtype, constant)
+        return _KINDS.setdefault(kind, kind)

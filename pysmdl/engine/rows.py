@@ -61,17 +61,19 @@ def rows_of(
         drops: Whether tokens are dropped, so that they are to be counted.
         few: Whether there is to be room for a few different numbers of tokens only.
     """
-    lengths = [len(part) for part in batch.parts]
-    parts = [part.memo.rows(part.start, part.stop) for part in batch.parts]
-    bits = parts[0] if len(parts) == 1 else _stacked(parts)
-    source = np.repeat(np.array([places[part.request] for part in batch.parts], np.int32), lengths)
-    targets = np.repeat(scorer.stack([part.request.target for part in batch.parts]), lengths, axis=0)
-    padding = size - len(batch)
-    if padding:
-        bits = np.pad(bits, ((0, padding), (0, 0)))
-        source = np.pad(source, (0, padding), constant_values=-1)
-        targets = np.pad(targets, ((0, padding), (0, 0)), mode="edge")
-    tokens = sum(map(_kept, batch.parts, parts)) if drops else 0
+    kept = [part.memo.rows(part.start, part.stop) for part in batch.parts]
+    given = scorer.stack([part.request.target for part in batch.parts])
+    bits = np.zeros((size, max(rows.shape[1] for rows in kept)), np.int32)  # inputs of fewer regions: empty words
+    source = np.full(size, -1, np.int32)
+    targets = np.empty((size, given.shape[1]), given.dtype)
+    stop = 0
+    for part, rows, target in zip(batch.parts, kept, given, strict=True):
+        start, stop = stop, stop + len(rows)
+        bits[start:stop, : rows.shape[1]] = rows
+        source[start:stop] = places[part.request]
+        targets[start:stop] = target
+    targets[stop:] = given[-1]
+    tokens = sum(map(_kept, batch.parts, kept)) if drops else 0
     if few:
         step = 64 if tokens < 2048 else 256
         tokens = -(-tokens // step) * step
@@ -83,9 +85,3 @@ def _kept(part: Part, bits: NDArray[np.int32]) -> int:
     regions = part.request.item.regions
     areas = regions.areas()
     return int((bitrows.unpack(bits, regions.n) @ areas).sum()) + len(bits) * (regions.labels.size - int(areas.sum()))
-
-
-def _stacked(rows: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Bit rows of inputs with more and fewer regions as one array: the shorter ones get empty words."""
-    widest = max(each.shape[1] for each in rows)
-    return np.concatenate([np.pad(each, ((0, 0), (0, widest - each.shape[1]))) for each in rows])

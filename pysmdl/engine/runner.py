@@ -129,12 +129,12 @@ class Runner:
         self, batch: Batch, buffer: Tensor, rows: Rows, wanted: Sequence[NDArray[Any]]
     ) -> tuple[Tensor, Tensor | None]:
         """Compose the rows into the buffer and score them. Values [rows, V], and features of the rows wanted."""
-        features_of = self._index(np.concatenate(wanted))
+        features_of = self._index(wanted)
         with stage("transfer"):
             sent = self._send(rows)
         values, features = self.compute(batch, buffer, rows, sent, features_of)
         self.scorer.check(rows.targets)
-        self.counted(batch, len(buffer))
+        self.counted(batch, buffer.shape[0])
         return values[: len(batch)], features
 
     def compute(
@@ -156,10 +156,11 @@ class Runner:
                 outputs = self.scorer.score(buffer, targets, wanted)
         return outputs.values, outputs.features
 
-    def _index(self, rows: NDArray[np.int32]) -> Index | None:
+    def _index(self, wanted: Sequence[NDArray[np.int32]]) -> Index | None:
         """What picks these rows, ascending, from a batch: without copying where they are a single run."""
-        if len(rows) == 0:
+        if not any(map(len, wanted)):
             return None
+        rows = np.concatenate(wanted)
         run = slice(int(rows[0]), int(rows[-1]) + 1)
         return run if run.stop - run.start == len(rows) else torch.from_numpy(rows).to(self.device)
 

@@ -59,14 +59,17 @@ class Scheduler:
 
     def next_batch(self, room_of: Callable[[Kind], int]) -> Batch | None:
         """The oldest waiting rows, of one kind and at most as many as there is room for; None where nobody waits."""
-        first = next((request for request in self.live if request.waiting is not None), None)
-        if first is None:
+        for first in self.live:
+            waiting = first.waiting
+            if waiting is not None:
+                break
+        else:
             return None
-        batch = Batch(first.item.kind, first.waiting is first.exact)
+        batch = Batch(first.item.kind, waiting is first.exact)
         room = room_of(batch.kind)
         for request in [first] if self._alone else self.live:
             memo = request.exact if batch.exact else request.memo
-            if memo.waiting and request.item.kind == batch.kind:
+            if memo.waiting and request.item.kind is batch.kind:
                 batch.add(Part(request, memo, *memo.take(room - len(batch))))
                 if len(batch) == room:
                     break

@@ -92,6 +92,8 @@ class Slot:
         answer, self._failed = Answer(failed=self._failed), {}
         for flight in flights:
             self._land(flight, answer)
+        if not answer.failed:
+            return answer
         keep = [i for i, part in enumerate(answer.parts) if part.request not in answer.failed]
         return Answer(
             [answer.parts[i] for i in keep],
@@ -103,7 +105,7 @@ class Slot:
     def _launch(self, batch: Batch) -> Flight:
         began = self._ended or time.perf_counter()
         wanted, buffer = wanted_features(batch), self._buffer(batch)
-        values, features = self._runner.forward(batch, buffer, self._runner.rows_of(batch, len(buffer)), wanted)
+        values, features = self._runner.forward(batch, buffer, self._runner.rows_of(batch, buffer.shape[0]), wanted)
         self._ended = time.perf_counter()  # a batch costs what the host does between two of them as well
         return Flight(batch, values, features, wanted, self._ended - began)
 
@@ -113,11 +115,10 @@ class Slot:
         self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
         finite = np.isfinite(table)
         sound = bool(finite.all())
-        cuts = np.cumsum([0, *map(len, flight.wanted)])
-        first = 0
-        for number, part in enumerate(flight.batch.parts):
-            rows = slice(first, first + len(part))
-            first += len(part)
+        last = last_feature = 0
+        for part, wanted in zip(flight.batch.parts, flight.wanted, strict=True):
+            rows, features = slice(last, last + len(part)), slice(last_feature, last_feature + len(wanted))
+            last, last_feature = rows.stop, features.stop
             bad = 0 if sound else int((~finite[rows].all(1)).sum())
             if bad:
                 text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
@@ -125,7 +126,7 @@ class Slot:
                 continue
             answer.parts.append(part)
             answer.values.append(table[rows])
-            answer.features.append(None if host is None else host[cuts[number] : cuts[number + 1]])
+            answer.features.append(None if host is None else host[features])
 
     def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
         return flight.values.numpy(), None if flight.features is None else flight.features.float().numpy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -72,9 +73,13 @@ class Objective:
         object.__setattr__(self, "terms", used)
         object.__setattr__(self, "weights", {term.name: float(self.weights[term.name]) for term in used})
 
+    @cached_property
+    def _views(self) -> frozenset[str]:  # asked for several times a round
+        return frozenset(term.view for term in self.terms)
+
     def needs(self, view: str) -> bool:
         """Whether any term reads this view."""
-        return any(term.view == view for term in self.terms)
+        return view in self._views
 
     def without(self, name: str) -> Objective:
         """The same without one term."""

@@ -182,6 +182,8 @@ class Scorer(ABC):
 
     def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Targets of several inputs as one array; shorter ones repeat their last entry, which nobody reads."""
+        if len(targets) == 1:
+            return targets[0][None]
         longest = max(map(len, targets))
         if longest > min(map(len, targets)):
             targets = [np.pad(target, (0, longest - len(target)), mode="edge") for target in targets]
