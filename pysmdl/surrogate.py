@@ -30,7 +30,7 @@ SATURATED = 0.02  # scores closer to 0 or 1 are all one: their log-odds would dr
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH = 1.5  # regions are weighed anew when this many times as much is known
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
-GAIN = 1e-9  # a move must gain more than rounding can make
+GAIN = 1e-6  # a move must gain more than rounding can make
 
 
 class Fitted(NamedTuple):
@@ -109,7 +109,7 @@ class Surrogate:
             grown[:old, :old] = self._factor[:old, :old]
             self._factor = grown
         self._factor[old:count, :count] = self._kernel[self._native.differences(self._flip, self._member[old:])]
-        self._native.extend_cholesky(self._factor, old, count, NOISE)
+        self._native.extend_cholesky(self._factor, old, count, NOISE, _native.threads())
         self._factored = count
         self._offset = float(self._odds.mean())
         self._alpha = self._odds - self._offset
@@ -167,7 +167,7 @@ class Plain:
         return differing
 
     @staticmethod
-    def extend_cholesky(factor: Numbers, known: int, count: int, noise: float) -> None:
+    def extend_cholesky(factor: Numbers, known: int, count: int, noise: float, threads: int) -> None:
         """The lower factor of matrix + noise * identity, in place; rows known .. count - 1 are the matrix's."""
         old, new = slice(known), slice(known, count)
         rest = factor[new, new] + noise * np.eye(count - known)

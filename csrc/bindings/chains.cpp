@@ -72,7 +72,7 @@ double improve(const Fitted& fitted, Array<int32_t>& order, int64_t k, int64_t p
   return improve_chain(surrogate, k, passes, within, data);
 }
 
-void extend(Array<double>& factor, int64_t known, int64_t count, double noise) {
+void extend(Array<double>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
@@ -80,7 +80,7 @@ void extend(Array<double>& factor, int64_t known, int64_t count, double noise) {
   bool sound;
   {
     const py::gil_scoped_release release;
-    sound = extend_cholesky(data, size, known, count, noise);
+    sound = extend_cholesky(data, size, known, count, noise, threads);
   }
   PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
 }
@@ -101,7 +101,8 @@ void register_chains(py::module_& m) {
   m.def("differences", &differing, arg("flip"), arg("member"));
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"));
-  m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"));
+  m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"),
+        arg("threads"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());
 }
 

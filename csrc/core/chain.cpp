@@ -9,7 +9,7 @@
 namespace pysmdl {
 namespace {
 
-constexpr double kLeast = 1e-9;  // a move must gain more than rounding can make
+constexpr double kLeast = 1e-6;  // a move must gain more than rounding can make
 
 class Chain {
  public:

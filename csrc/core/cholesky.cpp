@@ -1,34 +1,49 @@
 #include "cholesky.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "dot.h"
+#include "parallel.h"
 #include "simd.h"
 
 namespace pysmdl {
 namespace {
+
+constexpr int64_t kBlock = 32;                // columns done for all rows at a time: their rows stay in cache
+constexpr int64_t kWorthThreads = 1 << 17;  // products of a block below which waking a thread costs more than it saves
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] -= scale * x[i];
 }
 
+// Columns first .. last - 1 of row i, those to the left of the diagonal.
+void eliminate(double* factor, int64_t stride, int64_t i, int64_t first, int64_t last) {
+  double* at = factor + i * stride;
+  for (int64_t j = first; j < last; ++j) {
+    const double* row = factor + j * stride;
+    at[j] = (at[j] - dot(at, row, j)) / row[j];
+  }
+}
+
 }  // namespace
 
-bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t count, double noise) {
-  for (int64_t j = 0; j < count; ++j) {  // column by column: row j stays in cache for all the new rows
-    const double* row = factor + j * stride;
-    for (int64_t i = j < known ? known : j; i < count; ++i) {
+bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t count, double noise, int threads) {
+  for (int64_t first = 0; first < count; first += kBlock) {
+    const int64_t last = std::min(first + kBlock, count);
+    for (int64_t i = std::max(first, known); i < last; ++i) {
+      eliminate(factor, stride, i, first, i);
       double* at = factor + i * stride;
-      const double rest = at[j] - dot(at, row, j);
-      if (i > j) {
-        at[j] = rest / row[j];
-      } else if (rest + noise > 0) {
-        at[j] = std::sqrt(rest + noise);
-      } else {
-        return false;
-      }
+      const double rest = at[i] - dot(at, at, i) + noise;
+      if (!(rest > 0)) return false;
+      at[i] = std::sqrt(rest);
     }
+    const int64_t below = std::max(last, known);
+    const bool worth_threads = (count - below) * (last - first) * last > kWorthThreads;
+    parallel_for(count - below, worth_threads ? threads : 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = below + begin; i < below + end; ++i) eliminate(factor, stride, i, first, last);
+    });
   }
   return true;
 }

@@ -11,13 +11,13 @@ namespace pysmdl {
 // A subset S, by its differences from every measured T.
 struct Subset {
   std::vector<int16_t> differences;  // |S xor T|
-  std::vector<double> near, far;     // alpha * smooth * exp(-d / (reach * span)), of S and of its complement
+  std::vector<float> near, far;      // alpha * smooth * exp(-d / (reach * span)), of S and of its complement; padded
   double near_sum = 0, far_sum = 0;
   double mean = 0;  // sum of alpha * d
 };
 
 // A region more or less multiplies each exponential by one of two numbers, whichever T has or lacks: so a neighbour costs
-// one sum over those T that lack the region.
+// one sum over those T that lack the region. That sum is in float32, good to about 1e-6: memory sets its speed.
 class Neighbours {
  public:
   explicit Neighbours(const Surrogate& surrogate);
@@ -35,10 +35,11 @@ class Neighbours {
 
   const Surrogate& s_;
   double alphas_ = 0;                  // their sum
-  std::vector<double> lacks_;          // [n, count]: 1 where T lacks x, else 0
+  int64_t padded_;                     // count, rounded up to whole lanes
+  std::vector<float> lacks_;           // [n, padded]: 1 where T lacks x, else 0
   std::vector<double> effect_;         // [n]: what adding x does to the sum of alpha * d
   std::vector<double> fewer_, more_;   // [n]: what an exponential is multiplied by when d falls, and grows, by x's weight
-  std::vector<double> exponential_;    // [span + 1]
+  std::vector<double> exponential_, mirrored_;  // by differences, and by span less differences. [span + 1]
 };
 
 }  // namespace pysmdl
