@@ -12,7 +12,7 @@ from pysmdl import images
 from pysmdl.errors import ImageError
 from pysmdl.removal import baseline_of
 from pysmdl.scorers import InputSpec, classifier
-from pysmdl.scorers.base import input_spec
+from pysmdl.scorers.inputs import input_spec
 
 from toys import image, linear_model
 

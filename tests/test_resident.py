@@ -81,7 +81,7 @@ def test_scorers_that_are_equal_or_cannot_be_hashed():
         tag: int = 0
 
         def __post_init__(self):
-            super().__init__(linear_model(), pysmdl.scorers.base.input_spec(size=12))
+            super().__init__(linear_model(), pysmdl.scorers.inputs.input_spec(size=12))
 
     one, other = Tagged(), Tagged()
     assert one == other

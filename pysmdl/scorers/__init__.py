@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scorer, Wanted, input_spec
+from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
 from pysmdl.scorers.classification import Classifier, Encoder, Similarity
 from pysmdl.scorers.detection import Detector
 from pysmdl.scorers.generation import TokenScorer
+from pysmdl.scorers.inputs import InputSpec, input_spec
 from pysmdl.scorers.token_drop import TokenDropScorer
 
 __all__ = [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,109 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from pysmdl import images
-from pysmdl.errors import ScorerError, one_of
-from pysmdl.images import Pixels
+from pysmdl.errors import ScorerError
 from pysmdl.profiling import stage
+from pysmdl.scorers.inputs import InputSpec, Scale
+from pysmdl.scorers.models import device_of, dtype_of, likes_channels_last, modules_of, refuse_training
 from pysmdl.types import Floats, Reading
 
 Forward = Callable[[Tensor], Any]
-Scale = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """How an image becomes the model's input, and on which side of the resize regions are masked.
-
-    Attributes:
-        mean, std: Per channel, in the model's channel order, on pixel / 255. None: 0 and 1.
-        size: (height, width) the model takes; None: the image's own.
-        channel_order: "rgb" or "bgr".
-        mask_at: "model": resize, then mask (regions live on the model's grid; the papers' way). "image": mask at the
-            image's own resolution, resize each masked image on its way into the model.
-        interpolation: "bilinear", "bicubic" or "nearest".
-        dtype: Of the model's input; None: the model's own parameters', else float32.
-    """
-
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    size: tuple[int, int] | None = None
-    channel_order: str = "rgb"
-    mask_at: str = "model"
-    interpolation: str = "bilinear"
-    dtype: torch.dtype | None = None
-
-    def __post_init__(self) -> None:
-        if self.channel_order not in ("rgb", "bgr"):
-            raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
-        if self.mask_at not in ("model", "image"):
-            raise one_of("mask_at", self.mask_at, ("model", "image"))
-        if self.interpolation not in ("bilinear", "bicubic", "nearest"):
-            raise one_of("interpolation", self.interpolation, ("bilinear", "bicubic", "nearest"))
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
-            raise ValueError(f"size must be (height, width) of at least 1; got {self.size}")
-        if self.std is not None and min(self.std) <= 0:
-            raise ValueError(f"std must be above 0 in every channel; got {self.std}")
-
-    def grid(self, pixels: Pixels) -> Pixels:
-        """The image on the grid where regions are masked."""
-        at_model = self.size is not None and self.mask_at == "model"
-        return images.resize(pixels, self.size, self.interpolation) if at_model and self.size else pixels
-
-    def normalise(self, pixels: Pixels) -> Tensor:
-        """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
-        ordered = pixels[:, :, ::-1] if self.channel_order == "bgr" else pixels
-        levels = (torch.arange(256).float() / 255 - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
-        table = levels[:, 0].expand(3, 256).numpy()  # looked up: one pass over the image
-        return torch.from_numpy(np.stack([table[c][ordered[:, :, c]] for c in range(3)]))
-
-    def denormalise(self, x: Tensor) -> Pixels:
-        """Model space back to pixels, for the regions and the pictures of inputs given as tensors."""
-        rgb = x.detach().float().cpu() * self._column(self.std, 1.0) + self._column(self.mean, 0.0)
-        array = (rgb * 255).round().clamp(0, 255).byte().numpy().transpose(1, 2, 0)
-        if array.shape[2] == 1:
-            array = np.repeat(array, 3, axis=2)
-        return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
-
-    def scale(self, pixels: Pixels) -> Scale:
-        """Width and height of the model's input over the image's."""
-        height, width = self.size or pixels.shape[:2]
-        return width / pixels.shape[1], height / pixels.shape[0]
-
-    def black(self) -> Tensor:
-        """Pixel value 0 before normalisation, in model space. [C or 1, 1, 1]."""
-        return (0 - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
-
-    def into_model(self, batch: Tensor) -> Tensor:
-        """The composed batch as the model takes it: resized where regions were masked before the resize."""
-        if self.mask_at == "model" or self.size is None or batch.shape[2:] == self.size:
-            return batch
-        nearest = self.interpolation == "nearest"
-        return nn.functional.interpolate(
-            batch, list(self.size), mode=self.interpolation, antialias=not nearest, align_corners=None
-        )
-
-    @staticmethod
-    def _column(values: Sequence[float] | None, otherwise: float) -> Tensor:
-        return torch.tensor(values if values is not None else (otherwise,), dtype=torch.float32).view(-1, 1, 1)
-
-
-def input_spec(
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    size: int | tuple[int, int] | None = None,
-    **rest: Any,
-) -> InputSpec:
-    """An InputSpec from what people write: one number for all channels or both sides."""
-
-    def channels(values: float | Sequence[float] | None) -> tuple[float, ...] | None:
-        if values is None:
-            return None
-        return (float(values),) if isinstance(values, (int, float)) else tuple(float(value) for value in values)
-
-    return InputSpec(channels(mean), channels(std), (size, size) if isinstance(size, int) else size, **rest)
 
 
 @dataclass(frozen=True)
@@ -244,60 +148,3 @@ class Scorer(ABC):
         if answer.shape[0] != batch.shape[0]:
             raise ScorerError(f"{what} was given {batch.shape[0]} rows and returned {answer.shape[0]}")
         return answer
-
-
-def modules_of(function: Any) -> list[nn.Module]:
-    """The modules a callable runs, as far as they can be seen: itself, its owner, or what its code refers to."""
-    if isinstance(function, nn.Module):
-        return [function]
-    if isinstance(function, functools.partial):
-        return modules_of(function.func)
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, nn.Module):
-        return [owner]
-    if inspect.isfunction(function):
-        seen = inspect.getclosurevars(function)
-        return [value for value in (*seen.nonlocals.values(), *seen.globals.values()) if isinstance(value, nn.Module)]
-    return []
-
-
-def refuse_training(function: Any) -> None:
-    """Raise ValueError where a model is in training mode: dropout and batch statistics would change every answer."""
-    for module in modules_of(function):
-        for name, part in module.named_modules():
-            if part.training:
-                where = f"{type(module).__name__}" + (f".{name}" if name else "")
-                raise ValueError(f"the model is in training mode ({where}); call model.eval() first")
-
-
-def device_of(function: Any, device: str | torch.device | None) -> torch.device:
-    """Where the batch must be: the model's own device.
-
-    Raises:
-        ValueError: `device` was given and the model lives elsewhere.
-    """
-    found = {p.device for module in modules_of(function) for p in (*module.parameters(), *module.buffers())}
-    own = next(iter(found)) if len(found) == 1 else None
-    if device is None:
-        return own or torch.device("cpu")
-    wanted = torch.device(device)
-    if str(device) == "cuda":  # the current one
-        wanted = torch.device("cuda", torch.cuda.current_device())
-    if own is not None and own != wanted:
-        raise ValueError(f"device is {wanted}, but the model's parameters are on {own}; move the model or drop device=")
-    return wanted
-
-
-def likes_channels_last(function: Any) -> bool:
-    """Whether the model's convolution weights are in channels-last order (``model.to(memory_format=...)``)."""
-    weights = [
-        p for module in modules_of(function) for p in module.parameters() if p.dim() == 4 and min(p.shape[1:]) > 1
-    ]
-    last = torch.channels_last
-    return bool(weights) and all(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
-
-
-def dtype_of(function: Any) -> torch.dtype:
-    """The type of the model's parameters where they agree on one, else float32."""
-    found = {p.dtype for module in modules_of(function) for p in module.parameters() if p.is_floating_point()}
-    return next(iter(found)) if len(found) == 1 else torch.float32

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import class_scores
-from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scale, Scorer, Wanted
+from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
+from pysmdl.scorers.inputs import InputSpec, Scale
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input

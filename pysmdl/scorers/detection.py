@@ -13,7 +13,8 @@ from torch import Tensor
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import match_boxes
 from pysmdl.profiling import stage
-from pysmdl.scorers.base import Forward, InputSpec, Outputs, Scale, Scorer, Wanted
+from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
+from pysmdl.scorers.inputs import InputSpec, Scale
 from pysmdl.targets import MODES, Box
 from pysmdl.types import Floats, Reading
 

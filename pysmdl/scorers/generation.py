@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.kernels import class_scores
-from pysmdl.scorers.base import Outputs, Scale, Scorer, Wanted
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.inputs import Scale
 from pysmdl.targets import Tokens
 from pysmdl.types import Floats, Reading
 

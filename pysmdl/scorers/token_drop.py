@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from pysmdl.profiling import stage
-from pysmdl.scorers.base import InputSpec, Outputs, Wanted, modules_of
+from pysmdl.scorers.base import Outputs, Wanted
 from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
+from pysmdl.scorers.inputs import InputSpec
 from pysmdl.scorers.keeping import PerScorer
+from pysmdl.scorers.models import modules_of
 from pysmdl.scorers.towers import run_blocks, tower_of
 from pysmdl.types import Regions
 
