@@ -28,13 +28,13 @@ from pysmdl.removal import baseline_of
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
-from pysmdl.scorers.keeping import PerScorer
+from pysmdl.scorers.keeping import KeptWith
 from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
 from pysmdl.search import SEARCHES
 from pysmdl.targets import Box
 from pysmdl.types import Bools, Floats, Search
 
-COMPILED: PerScorer[Scorer] = PerScorer()
+COMPILED: KeptWith[Scorer] = KeptWith()
 
 
 class Explainer:

@@ -11,7 +11,7 @@ import torch
 
 import pysmdl
 from pysmdl import EngineConfig
-from pysmdl.engine.runner import KINDS
+from pysmdl.engine.runner import KINDS, TUNERS
 from pysmdl.engine.workspace import RESIDENT
 
 from toys import explain, image, linear_model, same
@@ -34,6 +34,41 @@ def test_the_next_call_composes_into_the_same_memory():
     assert len(set(places)) == 1
     assert same(first, second)
     assert same(explain(scorer(), seed=3, batch_size=8), explain(made, seed=3, batch_size=8))
+
+
+def test_a_bare_models_calls_share_it_too():
+    class Net(torch.nn.Module):
+        def forward(self, batch):
+            places.append(batch.data_ptr())
+            return linear_model()(batch)
+
+    def function(batch):
+        places.append(batch.data_ptr())
+        return linear_model()(batch)
+
+    for model in (Net().eval(), function):
+        places: list[int] = []
+        first, second = explain(model, batch_size=8), explain(model, seed=3, batch_size=8)
+        assert len(set(places)) == 1
+        assert same(first, explain(linear_model(), batch_size=8))
+        assert same(second, explain(linear_model(), seed=3, batch_size=8))
+        assert (EngineConfig(batch_size=8), torch.device("cpu")) in TUNERS[model]
+    resident = weakref.ref(RESIDENT[model].workspaces[0])
+    del model, function
+    gc.collect()
+    assert resident() is None
+
+
+def test_a_model_that_nobody_can_watch_is_explained_all_the_same():
+    class Slotted:
+        __slots__ = ()
+
+        def __call__(self, batch):
+            return linear_model()(batch)
+
+    model = Slotted()
+    assert same(explain(model), explain(model))
+    assert model not in RESIDENT
 
 
 def test_calls_at_the_same_time_do_not_share_it():

@@ -24,14 +24,14 @@ from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
 from pysmdl.kernels import compose
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
-from pysmdl.scorers.keeping import PerScorer
+from pysmdl.scorers.keeping import KeptWith
 from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
 
 Index = Tensor | slice
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
 KINDS = 8  # of inputs that stay resident without a search that needs them
-TUNERS: PerScorer[dict[EngineConfig, dict[Kind, Tuner]]] = PerScorer()
-"""What was found for a scorer."""
+TUNERS: KeptWith[dict[tuple[EngineConfig, torch.device], dict[Kind, Tuner]]] = KeptWith()
+"""What was found for a scorer's owner."""
 
 
 class Runner:
@@ -45,16 +45,17 @@ class Runner:
         self.places: dict[Request, int] = {}
         self.landed: Any = None  # the CUDA event that ends the batch launched last
         self._confidence = confidence
-        self._tuners = TUNERS.get_or(scorer, dict).setdefault(config, {})
+        self._tuners = TUNERS.get_or(scorer.owner, dict).setdefault((config, scorer.device), {})
         self._resident = self._take()
         self.pools = self._resident.pools
         make = CudaSlot if self.device.type == "cuda" else Slot
         self.slots = [make(self, workspace) for workspace in self._resident.workspaces]
 
     def _take(self) -> Resident:
-        """What the scorer's last call left, if it fits: memory, and graphs while the weights lie where they lay."""
-        key = (self.config, self._confidence, self.scorer.addresses() if self.graphs else None)
-        found = RESIDENT.take(self.scorer)
+        """What the owner's last call left, if it fits: memory, and graphs while the weights lie where they lay."""
+        weights = self.scorer.addresses() if self.graphs else None
+        key = (self.config, self._confidence, type(self.scorer), self.device, self.channels_last, weights)
+        found = RESIDENT.take(self.scorer.owner)
         if found is not None and found.key == key:
             return found
         slots = self.config.slots or (2 if self.device.type == "cuda" else 1)
@@ -63,7 +64,7 @@ class Runner:
     def close(self) -> None:
         """Leave what is resident to the scorer's next call, unless something is still under way."""
         if not self.places and not any(slot.busy for slot in self.slots):
-            RESIDENT[self.scorer] = self._resident
+            RESIDENT[self.scorer.owner] = self._resident
         self.slots = []  # they know the runner
 
     # Resident inputs

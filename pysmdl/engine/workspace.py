@@ -13,7 +13,7 @@ from pysmdl.engine.buffers import empty
 from pysmdl.engine.graphs import GraphCache
 from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
-from pysmdl.scorers.keeping import PerScorer
+from pysmdl.scorers.keeping import KeptWith
 
 VIEWS = 256  # kept of a workspace's memory
 
@@ -79,5 +79,5 @@ class Resident:
     pools: dict[Kind, Pool] = field(default_factory=dict)
 
 
-RESIDENT: PerScorer[Resident] = PerScorer()
+RESIDENT: KeptWith[Resident] = KeptWith()
 """While no call is using it."""

@@ -122,4 +122,7 @@ def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:
     """A scorer as it is; any other callable as a classifier on pixel / 255 at the image's own size."""
     if isinstance(model, Scorer):
         return model
-    return classifier(model, device=device)
+    made = classifier(model, device=device)
+    if type(model).__weakrefoffset__:  # else nobody says when it goes
+        made.made_from = model
+    return made

@@ -66,6 +66,7 @@ class Scorer(ABC):
     has_features: bool = False
     has_evidence: bool = False
     graph_safe: bool = False
+    made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(self, forward: Forward, input: InputSpec, device: str | torch.device | None = None) -> None:
         if not callable(forward):
@@ -115,6 +116,11 @@ class Scorer(ABC):
     @abstractmethod
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         """Values [a, V] by name: "score" and "decided" at least, "traced" [a, 1 + others]."""
+
+    @property
+    def owner(self) -> Any:
+        """With what the engine keeps what it has from one call to the next: the scorer itself, or its bare model."""
+        return self if self.made_from is None else self.made_from
 
     def addresses(self) -> int:
         """A number that changes when the model's weights move in memory: a captured graph reads them where they lay."""

@@ -16,12 +16,12 @@ from pysmdl.profiling import stage
 from pysmdl.scorers.base import Outputs, Wanted
 from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
 from pysmdl.scorers.inputs import InputSpec
-from pysmdl.scorers.keeping import PerScorer
+from pysmdl.scorers.keeping import KeptWith
 from pysmdl.scorers.models import modules_of
 from pysmdl.scorers.towers import run_blocks, tower_of
 from pysmdl.types import Regions
 
-_FORMS: PerScorer[TokenDropScorer] = PerScorer()  # so that what is found for a form stays
+_FORMS: KeptWith[TokenDropScorer] = KeptWith()  # so that what is found for a form stays
 
 
 class TokenDropScorer(ClassScorer):
