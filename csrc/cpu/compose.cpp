@@ -45,6 +45,10 @@ PYSMDL_SIMD void look_up(const uint32_t* __restrict table, uint32_t slots, const
   }
 }
 
+struct alignas(64) Line {  // of the cache: what is read by whole lines should begin with one
+  uint32_t words[16];
+};
+
 struct Group {
   int64_t first, count, input;  // rows [first, first + count) of the batch, all of one input
 };
@@ -88,7 +92,8 @@ class Tile {
         per_(interleaved_ ? p.channels : 1),
         x_(p.x_channel, p.x_point, *this),
         baseline_(p.baseline_channel, p.baseline_point, *this),
-        shown_(points * per_),
+        lines_(points * per_ / 16 + 1),
+        shown_(lines_.data()->words),
         past_caches_(past_caches) {}
 
   void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
@@ -104,7 +109,7 @@ class Tile {
       for (int64_t r = 0; r < g.count; ++r) {
         T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
         if (interleaved_ || p_.out_point == 1) {
-          select_row(x, baseline, baseline_.constant, shown_.data(), static_cast<int>(r), past_caches_, row,
+          select_row(x, baseline, baseline_.constant, shown_, static_cast<int>(r), past_caches_, row,
                      n * per_);
         } else {
           for (int64_t i = 0; i < n; ++i)
@@ -147,7 +152,7 @@ class Tile {
     const int32_t* labels = p_.labels + g.input * p_.labels_input + begin * p_.labels_point;
     const auto slots = static_cast<uint32_t>(32 * p_.words + 1);
     if (p_.labels_point == 1 && per_ == 1) {
-      look_up(table, slots, labels, shown_.data(), n);
+      look_up(table, slots, labels, shown_, n);
       return;
     }
     for (int64_t i = 0; i < n; ++i) {
@@ -161,7 +166,8 @@ class Tile {
   const bool interleaved_;
   const int64_t runs_, per_;
   Operand x_, baseline_;
-  std::vector<uint32_t> shown_;
+  std::vector<Line> lines_;
+  uint32_t* const shown_;  // bit r of each element: row r shows it
   const bool past_caches_;
 };
 
