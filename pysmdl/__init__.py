@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pysmdl import regions, scorers, search
+    from pysmdl.api import Step, explain, explain_many, explain_steps
     from pysmdl.compat import SubsetAttribution
     from pysmdl.config import EngineConfig
     from pysmdl.errors import PysmdlError
-    from pysmdl.explainer import Explainer, Step, explain, explain_many, explain_steps
+    from pysmdl.explainer import Explainer
     from pysmdl.game import Game
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, smdl, vps
@@ -61,10 +62,10 @@ _HOMES = {
     "Term": "objective",
     "Tokens": "targets",
     "eagle": "objective.presets",
-    "explain": "explainer",
-    "explain_many": "explainer",
-    "explain_steps": "explainer",
-    "Step": "explainer",
+    "explain": "api",
+    "explain_many": "api",
+    "explain_steps": "api",
+    "Step": "api",
     "lima": "objective.presets",
     "load": "result",
     "smdl": "objective.presets",

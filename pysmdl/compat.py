@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.explainer import explain_many
+from pysmdl.api import explain_many
 from pysmdl.result import Explanation
 from pysmdl.scorers import classifier
 

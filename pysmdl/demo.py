@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pysmdl import builtin
+from pysmdl.api import explain, explain_many
 from pysmdl.builtin.haar import portrait
-from pysmdl.explainer import explain, explain_many
 from pysmdl.objective.presets import lima, smdl
 from pysmdl.plotting import NEARLY
 from pysmdl.result import Explanation

@@ -1,10 +1,9 @@
-"""explain() and explain_many(): wire image, regions, baseline, scorer, objective and search to one engine."""
+"""Explainer: wires image, regions, baseline, scorer, objective and search to one engine."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -172,154 +171,6 @@ class Explainer:
             id=None if item.get("id") is None else str(item["id"]),
             pixels=pixels if pixels is not None else on_grid,
         )
-
-
-def explain(
-    image: Any,
-    model: Any,
-    target: Any = None,
-    *,
-    progress: bool | Report = True,
-    profile: bool | Profile = False,
-    **settings: Any,
-) -> Explanation:
-    """Explain one decision: the input's regions in the order in which they carry it.
-
-    Args:
-        image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
-        model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K]; images go
-            into a bare callable as pixel / 255 at their own size.
-        target: A class index, or None for the model's own top class; a :class:`pysmdl.Box` for a detector,
-            :class:`pysmdl.Tokens` for a token scorer.
-        progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
-        profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
-            through the model afterwards, to count its FLOPs.
-        regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
-            masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
-        baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
-            :func:`pysmdl.removal.baseline_of`.
-        removal: "baseline", or "token-drop": leave an absent region's patches out of a vision transformer (a scorer of
-            :func:`pysmdl.scorers.token_drop`, or a classifier around such a model). There is no baseline then.
-        objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
-            the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
-        search: A name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
-        trace: Other classes whose curves are wanted too; "predicted" is the model's own top class.
-        k: Stop after this many regions.
-        evaluations: Budget of model evaluations, curves included.
-        batch_size: Rows of a forward pass; None lets the engine choose.
-        device: Where the model runs; None: where its parameters are.
-        seed: Of the searches that draw samples.
-        until: "decided": stop at the first regions that give the decision by themselves (the minimal sufficient
-            subset along the order); orders them only.
-        config: An :class:`pysmdl.EngineConfig`, for all else.
-
-    Returns:
-        The explanation. After Ctrl-C, what was settled until then, with ``notes["stopped"] == "interrupted"``.
-
-    Raises:
-        ValueError: an argument is out of range or unknown; the message says what would have been right.
-        ImageError, RegionError: the image or the regions cannot be used.
-        ScorerError: the model failed; ``.partial`` holds what was settled.
-        RuntimeError: another profile is active.
-    """
-    if not isinstance(profile, (bool, Profile)):
-        raise ValueError(f"profile must be True, False or a pysmdl.Profile; got {profile!r}")
-    kept = (Profile() if profile else None) if isinstance(profile, bool) else profile
-    found = next(Explainer(model, **settings).run([{"image": image, "target": target}], progress, profile=kept))
-    if kept is not None:
-        found.notes["profile"] = kept.report()
-    return found
-
-
-@dataclass(frozen=True)
-class Step:
-    """A region whose place in the order has been settled.
-
-    Attributes:
-        rank: Its place, from 0.
-        region: Which region.
-        insertion, deletion: Target score with the regions so far kept, and removed; NaN where not measured yet.
-        evaluations: Rows the model has seen by then.
-        seconds: Since the start.
-        explanation: The whole result, with the last step.
-    """
-
-    rank: int
-    region: int
-    insertion: float
-    deletion: float
-    evaluations: int
-    seconds: float
-    explanation: Explanation | None = None
-
-
-def explain_steps(image: Any, model: Any, target: Any = None, **settings: Any) -> Iterator[Step]:
-    """Explain one decision and yield each region as soon as its place is settled, the most important first.
-
-    Searches that fill the order from its start (exact, bidirectional, scoped ...) yield as they go; others at the end.
-    The last step carries the explanation. Arguments are those of :func:`explain`.
-    """
-    began = time.perf_counter()
-    explainer = Explainer(model, **settings)
-    engine = Engine(explainer.plan, explainer.prepare, explainer.config)
-    shown = 0
-    for done in engine.batches([{"image": image, "target": target}]):
-        for request in (*done, *engine.scheduler.live):
-            found = request.result
-            order = request.settled if found is None else tuple(found.order.tolist())
-            for rank in range(shown, len(order)):
-                insertion, deletion = request.view(order[: rank + 1])
-                last = found if rank == len(order) - 1 else None
-                seconds = time.perf_counter() - began
-                yield Step(rank, order[rank], insertion, deletion, request.evaluations, seconds, last)
-            shown = max(shown, len(order))
-    engine.raise_errors()
-
-
-def explain_many(
-    items: Iterable[Any],
-    model: Any,
-    *,
-    progress: bool | Report = True,
-    ordered: bool = False,
-    on_error: str = "raise",
-    profile: Profile | None = None,
-    **settings: Any,
-) -> Iterator[Explanation]:
-    """Explain a stream of inputs on one engine that shares batches between them.
-
-    Args:
-        items: Images, (image, target) pairs, or dicts with image and, optionally, target, id, regions, baseline. May be
-            a generator; it is read as places become free.
-        model: As in :func:`explain`.
-        ordered: Yield in the order of the items instead of as each is done.
-        on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
-        profile: A :class:`pysmdl.Profile` to fill; it pauses while the caller has the turn. Its ``report()`` covers
-            all items explained so far.
-        **settings: As in :func:`explain`.
-
-    Yields:
-        An explanation each; ``index`` is the item's number, ``id`` the item's own.
-    """
-    if profile is not None and not isinstance(profile, Profile):
-        raise ValueError(
-            f"profile must be a pysmdl.Profile, whose report() covers the stream, or None; got {profile!r}"
-        )
-    explainer = Explainer(model, **settings)  # bad settings fail here, not at the first item
-    found = explainer.run(items, progress, on_error, profile)
-    return _in_order(found) if ordered else found
-
-
-def _in_order(found: Iterator[Explanation]) -> Iterator[Explanation]:
-    """Hold back what is done before its turn. Items that failed leave gaps, which the end closes."""
-    early: dict[int, Explanation] = {}
-    turn = 0
-    for explanation in found:
-        early[explanation.index] = explanation
-        while turn in early:
-            yield early.pop(turn)
-            turn += 1
-    yield from (early[index] for index in sorted(early))
 
 
 def _checked(x: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def saliency_curves(
     Raises:
         ValueError: as :func:`pixel_steps`, and as :func:`pysmdl.explain`; RegionError for a map on another grid.
     """
-    from pysmdl.explainer import explain
+    from pysmdl.api import explain
     from pysmdl.search import fixed
 
     labels, order = pixel_steps(saliency, steps)
