@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl import bitrows
 from pysmdl.objective import Objective
 from pysmdl.scorers.base import Scorer
-from pysmdl.types import Regions, Search
+from pysmdl.types import Ints, Regions, Search
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class Plan:
         """Evaluations that an input of n regions may take: the caller's number, the search's own, or the lower."""
         given = [self.evaluations, self.search.budget and self.search.budget(n)]
         return min((each for each in given if each is not None), default=None)
+
+    def views(self, rows: Ints, n: int) -> dict[str, Ints]:
+        """Of subsets of n regions, the rows of each view that a term needs."""
+        views = {"kept": rows} if self.objective.needs("kept") else {}
+        if self.objective.needs("removed"):
+            views["removed"] = bitrows.complement(rows, n)
+        return views
 
 
 @dataclass(frozen=True)

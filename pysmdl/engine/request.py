@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
+from pysmdl.engine.budget import Budget
 from pysmdl.engine.features import NONE, RegionFeatures
 from pysmdl.engine.gains import GainRecord
 from pysmdl.engine.memo import Memo
@@ -34,10 +35,10 @@ class Request:
         self.n = item.regions.n
         self.k = min(plan.k or self.n, self.n)
         self.target = item.target
-        self._budget = plan.budget(self.n)
         self.exact = Memo(bitrows.words(self.n))
         self.memo = Memo(bitrows.words(self.n)) if plan.mixed else self.exact
         self.features = RegionFeatures(self.n)
+        self._budget = Budget(plan, self.n, self.k, self.exact, self.memo, self.features)
         self.asked = 0
         self.result: Any = None  # an Explanation, once it is done
         self._margin = np.inf if plan.mixed else 0.0  # how far F in bfloat16 may be from F, twice over
@@ -45,7 +46,6 @@ class Request:
         self._ask = Ask(rest=range(self.n))
         self._began = time.perf_counter()
         self._life = self._live()
-        self._check_budget()
         self._advance()
 
     # The engine's side: give answers, look at what is settled.
@@ -116,7 +116,7 @@ class Request:
         self.features.want_one(NONE)
 
     def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
-        rounds = self.plan.search.start(Task(self.n, self.k, self._searchs_budget(), self.plan.seed))
+        rounds = self.plan.search.start(Task(self.n, self.k, self._budget.of_search, self.plan.seed))
         found: Any = None  # what starts a generator
         while True:
             try:
@@ -126,7 +126,7 @@ class Request:
                 return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
             if self._decided(ask):
                 return np.array(ask.front[: self.k], np.int32), {"stopped": "decided"}, None
-            if not self._affordable(ask):
+            if not self._budget.affords(ask):
                 return np.array(ask.so_far[: self.k], np.int32), {"stopped": "budget"}, None
             self._ask = ask
             found = yield from self._evaluate(ask)
@@ -139,7 +139,7 @@ class Request:
             score = (yield from self._answers(rows))["score"]
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
         objective = self.plan.objective
-        views = {} if ask.free else self._views(rows)
+        views = {} if ask.free else self.plan.views(rows, self.n)
         known = len(self.memo)
         ids = {name: self.memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
@@ -156,13 +156,6 @@ class Request:
             effectiveness = self.features.effectiveness(self.plan.backend).of(ask, self.n)
         values = {name: self.memo.values(each) for name, each in ids.items()}
         return self._weighed(views, values, effectiveness)
-
-    def _views(self, rows: Ints) -> dict[str, Ints]:
-        """The rows of each view that a term needs."""
-        views = {"kept": rows} if self.plan.objective.needs("kept") else {}
-        if self.plan.objective.needs("removed"):
-            views["removed"] = bitrows.complement(rows, self.n)
-        return views
 
     def _weighed(self, views: dict[str, Ints], fast: dict[str, Floats], effectiveness: Floats | None) -> Evaluation:
         """F from the values of each view; in mixed precision exact values go first, and the rest has a margin."""
@@ -218,7 +211,7 @@ class Request:
         self.asked += asked
         count(asked=asked, hits=asked - new)
 
-    # Ends before all k regions are ordered: the decision, the budget.
+    # Ends before all k regions are ordered where they give the decision.
 
     def _decided(self, ask: Ask) -> bool:
         """Whether what is settled in front already gives the decision by itself, as far as that is known."""
@@ -231,53 +224,6 @@ class Request:
         """The order up to the first prefix that gives the decision; all of it where none does."""
         decided = self._read_known(bitrows.prefixes(order, self.n))["decided"][1:]
         return order[: int(decided.argmax()) + 1] if decided.any() else order
-
-    def _searchs_budget(self) -> int | None:
-        """The budget less the single regions' features, which most searches do not ask for by themselves."""
-        if self._budget is None or not self.plan.objective.needs("regions"):
-            return self._budget
-        return self._budget - self.n
-
-    def _check_budget(self) -> None:
-        least = 2 * self.n if self.k == self.n else 2 * (self.k + 1)
-        if self.plan.objective.needs("regions"):
-            least += self.n - 1  # single regions; the first of the order is a curve point
-        if self._budget is not None and self._budget < least:
-            raise ValueError(
-                f"evaluations must be at least {least} to measure the curves of {self.k} of {self.n} regions; "
-                f"got {self._budget}"
-            )
-
-    def _affordable(self, ask: Ask) -> bool:
-        """Whether the ask still leaves enough of the budget to measure the curves of any order it may lead to."""
-        if self._budget is None or ask.free:
-            return True
-        rows = ask.rows(self.n)
-        views = [rows] if ask.score_only else list(self._views(rows).values())
-        if ask.settled:
-            views += self._curve_rows(ask)
-        if ask.recheck is None:
-            memo = self.exact if ask.score_only else self.memo
-            new = memo.new(np.unique(np.concatenate(views), axis=0))
-        else:
-            new = sum(self.exact.new(view[ask.recheck]) for view in views)
-        if self.plan.objective.needs("regions") and not len(self.features.ids):
-            new += self.n
-        spent = len(self.exact) + (len(self.memo) if self.plan.mixed else 0)
-        return spent + new + (0 if ask.settled else self._reserve(ask)) <= self._budget
-
-    def _curve_rows(self, ask: Ask) -> tuple[Ints, Ints]:
-        """Both views of each prefix of the best order known while this is asked."""
-        rows = bitrows.prefixes(np.array(ask.so_far, np.int32), self.n)[: self.k + 1]
-        return rows, bitrows.complement(rows, self.n)
-
-    def _reserve(self, ask: Ask) -> int:
-        """Rows that the curves may still cost: both views of a prefix that is not settled, or settled but unknown."""
-        front, back = len(ask.front), len(ask.back)
-        unknown = sum((self.exact.find(rows) < 0).astype(int) for rows in self._curve_rows(ask))
-        size = np.arange(self.k + 1)
-        settled = (size <= front) | (size >= self.n - back)
-        return int(np.where(settled, unknown, 2).sum())
 
     # Reading answers.
 
