@@ -10,6 +10,8 @@ from torch import Tensor
 
 import pysmdl
 
+STRIPES = np.arange(144, dtype=np.int32).reshape(12, 12) // 36  # four bands of three rows
+
 
 def image(seed: int = 0, height: int = 12, width: int = 12) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 255, (height, width, 3), dtype=np.uint8)
@@ -65,4 +67,18 @@ def same(first: pysmdl.Explanation, second: pysmdl.Explanation) -> bool:
     return all(
         np.array_equal(getattr(first, name), getattr(second, name), equal_nan=True)
         for name in ("order", "score", "insertion", "deletion", "area", "labels")
+    )
+
+
+def made(insertion, deletion, area=None, *, labels=None, order=None, **rest) -> pysmdl.Explanation:
+    k = len(insertion) - 1
+    return pysmdl.Explanation(
+        order=np.arange(k) if order is None else np.array(order),
+        score=np.zeros(k, np.float32),
+        terms={},
+        insertion=np.array(insertion, np.float32),
+        deletion=np.array(deletion, np.float32),
+        area=np.array(np.linspace(0, 1, k + 1) if area is None else area, np.float32),
+        labels=np.arange(k, dtype=np.int32)[None] if labels is None else np.array(labels, np.int32),
+        **{"target": 0, **rest},
     )
