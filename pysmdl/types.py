@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,13 +35,9 @@ class Regions:
     labels: Ints
     n: int
 
-    @cached_property
-    def _areas(self) -> NDArray[np.int64]:  # asked for with each batch where tokens are dropped
-        return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
-
     def areas(self) -> NDArray[np.int64]:
         """Grid points of each region. [n]."""
-        return self._areas
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
 
 
 class Ask:

@@ -199,3 +199,13 @@ else:
 
 def test_threads_come_from_torch():
     assert _native.threads() == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("grid", [(5,), (2, 3, 4), (2, 1, 3, 2, 2), (1, 1, 1, 1, 1, 7)])
+def test_a_grid_has_any_number_of_dimensions(grid, rng):
+    x = torch.from_numpy(rng.normal(size=(2, 3, *grid)).astype(np.float32))
+    baseline = torch.zeros(2, 3, *[1] * len(grid)).expand(x.shape)
+    labels = torch.from_numpy(rng.integers(-1, 4, (2, *grid), dtype=np.int32))
+    rows, source = torch.tensor([[5], [3], [9]], dtype=torch.int32), torch.tensor([0, 1, -1], dtype=torch.int32)
+    found = [compose(x, baseline, labels, rows, source, backend=backend) for backend in ("cpu", "reference")]
+    assert torch.equal(*found)

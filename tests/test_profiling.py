@@ -7,29 +7,16 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
-from typer.testing import CliRunner
 from vision_towers import SIDE, TOWERS
 
 import pysmdl
-from pysmdl import builtin, profile_report, profiling
-from pysmdl.cli import app
+from pysmdl import profiling
 from pysmdl.profiling import STAGES, Profile, count, stage
 
-from toys import Recorder, explain, image, linear_model, same
-
-
-def linear_net(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(432, 4)).eval()
-
-
-def profiled(model=None, **settings):
-    profile = Profile()
-    return explain(model or linear_net(), profile=profile, **settings), profile
+from toys import Recorder, explain, image, linear_model, linear_net, numpy_model, profiled, same
 
 
 def test_the_stages_of_a_run_add_up_to_its_wall_time():
@@ -175,11 +162,6 @@ def test_flops_see_the_model_after_its_resize():
     scorer = pysmdl.scorers.classifier(linear_net(), size=12, mask_at="image")
     found = pysmdl.explain(image(0, 20, 30), scorer, 1, regions="grid:9", progress=False, profile=True)
     assert found.notes["profile"]["flops_per_row"] == 2 * 432 * 4
-
-
-def numpy_model(batch):
-    flat = batch.numpy().reshape(len(batch), -1)
-    return np.stack((flat.mean(1), flat.max(1)), 1)
 
 
 def test_flops_nobody_counted_are_none():
@@ -361,59 +343,6 @@ def test_no_cuda_event_outside_the_engines_streams_or_in_a_capture(where, monkey
     assert cuda.ranges == []
     assert profile.device() == {}
     assert profile.report()["peak_bytes_of"] == "process"
-
-
-def test_a_gpu_has_a_column_of_its_own():
-    stages = {name: {"seconds": 0.1, "share": 0.125} for name in (*STAGES, "other")}
-    stages["model"]["device_seconds"] = 1.5
-    report = {**profiled()[0].notes["profile"], "stages": stages, "peak_bytes_of": "device"}
-    text = rendered(report)
-    assert "on the GPU" in text
-    assert "1.500 s" in text
-    assert "allocated by torch" in text
-
-
-def rendered(report) -> str:
-    from rich.console import Console
-
-    console = Console(width=120, force_terminal=False)
-    with console.capture() as captured:
-        console.print(profile_report.table(report))
-    return captured.get()
-
-
-def test_the_table_says_it_all():
-    report = profiled()[0].notes["profile"]
-    text = rendered(report)
-    for word in (*STAGES, "other", "wall", f"{report['evaluations']}, ", "% full", "rows asked for were known", "MiB"):
-        assert word in text
-    assert "3.46 kFLOP a row (matmul and convolution)" in text
-    assert "on the GPU" not in text
-    assert "FLOPs not counted" in rendered(profiled(numpy_model)[0].notes["profile"])
-
-
-def test_the_command_prints_and_writes(tmp_path):
-    scenes = [scene["path"] for scene in builtin.images()[:2]]
-    arguments = ["profile", *scenes, "--regions", "grid:9", "--repeat", "3", "--out", str(tmp_path / "new")]
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert result.exit_code == 0, result.output
-    report = json.loads((tmp_path / "new" / "profile.json").read_text())
-    assert report["images"] == 2
-    assert report["seconds"] == sorted(report["run_seconds"])[1]
-    assert 0 < report["memo_hits"] == report["asked"] - report["evaluations"]
-    assert report["flops_per_row"] > 1e6
-    trace = json.loads((tmp_path / "new" / "trace.json").read_text())["traceEvents"]
-    assert {event["name"] for event in trace} == {"run", *STAGES} - {"idle"}
-    for word in ("partition", "model", "% full", "MFLOP a row", "trace.json"):
-        assert word in result.output
-
-
-def test_the_command_names_bad_arguments(tmp_path):
-    scene = builtin.images()[0]["path"]
-    for arguments, message in ((["--repeat", "0"], "repeat"), (["--search", "best"], "search must be one of")):
-        result = CliRunner().invoke(app, ["profile", scene, *arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
-        assert result.exit_code == 2
-        assert message in result.output
 
 
 @pytest.mark.gpu

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import pysmdl
 
@@ -82,3 +82,18 @@ def made(insertion, deletion, area=None, *, labels=None, order=None, **rest) -> 
         labels=np.arange(k, dtype=np.int32)[None] if labels is None else np.array(labels, np.int32),
         **{"target": 0, **rest},
     )
+
+
+def numpy_model(batch):
+    flat = batch.numpy().reshape(len(batch), -1)
+    return np.stack((flat.mean(1), flat.max(1)), 1)
+
+
+def linear_net(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(432, 4)).eval()
+
+
+def profiled(model=None, **settings):
+    profile = pysmdl.Profile()
+    return explain(model or linear_net(), profile=profile, **settings), profile

@@ -25,7 +25,6 @@ void launch(const TensorView& out, Cpu&& on_cpu, [[maybe_unused]] Cuda&& on_cuda
 #endif
 }
 
-// Grids are handed over flattened to one dimension of points.
 void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle rows_, py::handle source_,
              py::handle out_, int threads, [[maybe_unused]] uintptr_t stream) {
   const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2), labels = borrow(labels_, "labels", 1);

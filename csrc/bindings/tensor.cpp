@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include <algorithm>
+
 #include "../core/dlpack.h"
 
 namespace py = pybind11;
@@ -48,18 +50,21 @@ Borrowed borrow(py::handle object, const char* name, int grid) {
     PYSMDL_CHECK(PyCapsule_IsValid(capsule, "dltensor"), name, " must be a fresh DLPack capsule or have __dlpack__");
     tensor = &static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(capsule, "dltensor"))->tensor;
   }
-  PYSMDL_CHECK(tensor->ndim <= TensorView::kMaxDims, name, " has ", tensor->ndim, " dimensions, at most ",
+  view.ndim = std::min<int>(tensor->ndim, grid + 1);
+  PYSMDL_CHECK(view.ndim <= TensorView::kMaxDims, name, " has ", tensor->ndim, " dimensions, at most ",
                TensorView::kMaxDims, " are read");
   view.dtype = dtype_of(tensor->dtype, name);
   view.data = static_cast<char*>(tensor->data) + tensor->byte_offset;
-  view.ndim = tensor->ndim;
+  view.shape.fill(1);
   int64_t step = 1;
-  for (int d = view.ndim - 1; d >= 0; --d) {
-    view.shape[d] = tensor->shape[d];
-    view.strides[d] = tensor->strides ? tensor->strides[d] : step;
-    step *= tensor->shape[d];
+  for (int d = tensor->ndim - 1; d >= 0; --d) {
+    int64_t& shape = view.shape[std::min(d, grid)];
+    int64_t& stride = view.strides[std::min(d, grid)];
+    const int64_t size = tensor->shape[d], own = tensor->strides ? tensor->strides[d] : step;
+    PYSMDL_CHECK(shape <= 1 || size <= 1 || own == shape * stride, name, " must have its grid in one run");
+    if (shape <= 1) stride = own;
+    shape *= size, step *= size;
   }
-  view.flatten_from(grid);
   switch (tensor->device.type) {
     case dlpack::kCPU: view.device = DeviceKind::cpu; break;
     case dlpack::kCUDA:

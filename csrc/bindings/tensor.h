@@ -13,8 +13,8 @@ struct Borrowed : TensorView {
   pybind11::object capsule;
 };
 
-// `object` is a DLPack capsule or anything with __dlpack__ (NumPy arrays, CPU tensors). Dimensions from `grid` on are
-// read as one.
+// `object` is a DLPack capsule or anything with __dlpack__ (NumPy arrays, CPU tensors). Dimensions from `grid` on,
+// however many, are read as one.
 Borrowed borrow(pybind11::handle object, const char* name, int grid = TensorView::kMaxDims);
 
 }  // namespace pysmdl

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "dot.h"
 #include "simd.h"
 
 namespace pysmdl {
@@ -13,18 +14,6 @@ constexpr int kLanes = 32;  // partial sums kept apart: for the vectoriser, and 
 
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
-}
-
-// mask = 1 where flip is above 0; returns the sum of alpha * flip.
-PYSMDL_SIMD double effect_of(const int8_t* flip, const double* alpha, int64_t n, float* mask) {
-  double sums[kLanes] = {}, sum = 0;
-  int64_t t = 0;
-  for (; t + kLanes <= n; t += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) sums[lane] += alpha[t + lane] * flip[t + lane];
-  for (; t < n; ++t) sum += alpha[t] * flip[t];
-  for (const double each : sums) sum += each;
-  for (t = 0; t < n; ++t) mask[t] = flip[t] > 0;
-  return sum;
 }
 
 // Of the empty subset: the size of each T.
@@ -78,14 +67,23 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const bool* membe
 }
 
 Neighbours::Neighbours(const Surrogate& s)
-    : s_(s), padded_((s.count + kLanes - 1) / kLanes * kLanes), lacks_(s.n * padded_), effect_(s.n, 0.0), fewer_(s.n), more_(s.n), exponential_(s.span + 1) {
+    : s_(s),
+      padded_((s.count + kLanes - 1) / kLanes * kLanes),
+      lacks_(s.n * padded_),
+      effect_(s.n),
+      fewer_(s.n),
+      more_(s.n),
+      exponential_(s.span + 1) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   for (int64_t d = 0; d <= s.span; ++d) exponential_[d] = s.smooth * std::exp(-rate * static_cast<double>(d));
   mirrored_.assign(exponential_.rbegin(), exponential_.rend());
   for (int64_t t = 0; t < s.count; ++t) alphas_ += s.alpha[t];
+  std::vector<double> flips(s.count);
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
-    effect_[x] = effect_of(flip, s.alpha, s.count, &lacks_[x * padded_]);
+    std::copy(flip, flip + s.count, flips.begin());
+    effect_[x] = dot(s.alpha, flips.data(), s.count);
+    std::transform(flip, flip + s.count, &lacks_[x * padded_], [](int8_t each) { return each > 0 ? 1.0f : 0.0f; });
     more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
     fewer_[x] = 1 / more_[x];
   }

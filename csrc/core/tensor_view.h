@@ -32,7 +32,7 @@ inline const char* name_of(DType type) {
 }
 
 struct TensorView {
-  static constexpr int kMaxDims = 6;
+  static constexpr int kMaxDims = 4;
 
   const char* name = "";  // the argument's name, for messages
   void* data = nullptr;
@@ -74,16 +74,6 @@ struct TensorView {
     for (int d = ndim - 1; d >= 0; --d) {
       PYSMDL_CHECK(shape[d] <= 1 || strides[d] == step, name, " must be contiguous");
       step *= shape[d];
-    }
-  }
-  // Dimensions from `lead` on as one.
-  void flatten_from(int lead) {
-    for (; ndim > lead + 1; --ndim) {
-      const int last = ndim - 1;
-      PYSMDL_CHECK(shape[last - 1] == 1 || shape[last] == 1 || strides[last - 1] == shape[last] * strides[last], name,
-                   " must have its grid in one run");
-      if (shape[last] == 1) strides[last] = strides[last - 1];
-      strides[last - 1] = strides[last], shape[last - 1] *= shape[last];
     }
   }
   void expect_same_device(const TensorView& other) const {

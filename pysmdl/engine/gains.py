@@ -43,7 +43,7 @@ class GainRecord:
         value = np.full((len(self._rounds), regions), np.nan)  # F(base + candidate), a row for each round
         for row, (_, candidates, totals) in zip(value, self._rounds, strict=True):
             row[candidates] = totals
-        of_base = [empty] + [row[base[-1]] for row, (base, _, _) in zip(value, self._rounds[1:], strict=False)]
+        of_base = [empty] + [row[base[-1]] for row, (base, _, _) in zip(value[:-1], self._rounds[1:], strict=True)]
         growth = np.diff(value - np.array(of_base)[:, None], axis=0)
         growth = growth[np.isfinite(growth)]
         return int((growth > TOLERANCE).sum()), len(growth), float(growth.max(initial=0.0))

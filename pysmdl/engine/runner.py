@@ -62,7 +62,7 @@ class Runner:
         return Resident(key, [Workspace(self.device) for _ in range(slots)])
 
     def close(self) -> None:
-        """Leave what is resident to the scorer's next call, unless something is still under way."""
+        """Leave what is resident to the owner's next call, unless something is still under way."""
         if not self.places and not any(slot.busy for slot in self.slots):
             RESIDENT[self.scorer.owner] = self._resident
         self.slots = []  # they know the runner

@@ -66,7 +66,7 @@ class Workspace:
 
 @dataclass
 class Resident:
-    """What stays on the device between two calls with one scorer.
+    """What stays on the device between two calls with one scorer or bare model.
 
     Attributes:
         key: What it was made for; it serves nothing else.
