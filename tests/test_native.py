@@ -209,3 +209,10 @@ def test_a_grid_has_any_number_of_dimensions(grid, rng):
     rows, source = torch.tensor([[5], [3], [9]], dtype=torch.int32), torch.tensor([0, 1, -1], dtype=torch.int32)
     found = [compose(x, baseline, labels, rows, source, backend=backend) for backend in ("cpu", "reference")]
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("rows", "channels", "points"), [(0, 3, 20), (2, 0, 20), (2, 3, 0)])
+def test_nothing_to_compose_is_no_trouble(rows, channels, points):
+    x, labels = torch.zeros(1, channels, points), torch.zeros(1, points, dtype=torch.int32)
+    bits, source = torch.zeros(rows, 1, dtype=torch.int32), torch.zeros(rows, dtype=torch.int32)
+    assert compose(x, x, labels, bits, source, backend="cpu").shape == (rows, channels, points)

@@ -204,6 +204,7 @@ void run(const ComposeParams& p, int threads) {
 }  // namespace
 
 void compose(const ComposeParams& params, int threads) {
+  if (params.batch == 0 || params.points == 0 || params.channels == 0) return;  // nothing to write
   if (params.element_size == 4) run<uint32_t>(params, threads);
   else run<uint16_t>(params, threads);
 }
