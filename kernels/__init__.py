@@ -23,6 +23,7 @@ __all__ = [
     "compose",
     "distance_gains",
     "match_boxes",
+    "pack_tokens",
     "varlen_attention",
 ]
 
@@ -230,6 +231,56 @@ def match_boxes(
     _same("device", boxes=boxes.device, confidences=confidences.device, target=target.device, labels=labels.device,
           mode=mode.device, out=out.device)  # fmt: skip
     pick("match_boxes", backend, out.device)(boxes, confidences, target, labels, mode, floor, out)
+    return out
+
+
+def pack_tokens(
+    x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, *, out: Tensor, backend: str = "auto"
+) -> Tensor:
+    """The tokens that each row keeps of its input, end to end: what compose is to pixels that are painted over.
+
+        for b in all rows:
+            i = source[b]
+            kept = [p for p in tokens if labels[i, p] < 0 or bit labels[i, p] of rows[b] is set]
+            out[offsets[b] : offsets[b + 1]] = x[i, kept]
+        out[offsets[B]:] = 0
+
+    Bit-equal on every backend. Nothing is read back from the device, so `offsets` are the caller's to count.
+
+    Args:
+        x: Resident inputs. [M, P, D], contiguous, float32, float16 or bfloat16.
+        labels: Region of each token, -1 for "always shown". [M, P], int32, contiguous.
+        rows: Kept regions, as in compose. [B, W], int32.
+        source: Which input each row is of, 0..M-1. [B], int32.
+        offsets: Where the tokens of each row start, and where those of the last end. [B + 1], int32.
+        out: Where to write. [T, D], contiguous, T at least offsets[B]. Written in full.
+        backend: "auto", "cpu", "triton" or "reference".
+
+    Returns:
+        out.
+
+    Raises:
+        ValueError: shapes, dtypes or devices disagree (the message gives both).
+        BackendError: the named backend cannot run here.
+    """
+    if x.dim() != 3 or labels.shape != x.shape[:2]:
+        raise ValueError(f"x must be [M, P, D] and labels [M, P]; got {list(x.shape)} and {list(labels.shape)}")
+    if rows.dim() != 2 or source.shape != rows.shape[:1] or offsets.shape != (len(rows) + 1,):
+        raise ValueError(
+            f"rows must be [B, W], source [B] and offsets [B + 1]; got {list(rows.shape)}, {list(source.shape)} "
+            f"and {list(offsets.shape)}"
+        )
+    if out.dim() != 2 or out.shape[1] != x.shape[2]:
+        raise ValueError(f"out must be [T, D] with D = {x.shape[2]}; got {list(out.shape)}")
+    for name, given in (("x", x), ("labels", labels), ("out", out)):
+        if not given.is_contiguous():
+            raise ValueError(f"{name} must be contiguous; got strides {list(given.stride())}")
+    _same("dtype", x=x.dtype, out=out.dtype)
+    _same("dtype", labels=labels.dtype, rows=rows.dtype, source=source.dtype, offsets=offsets.dtype, index=torch.int32)
+    _same("device", x=x.device, labels=labels.device, rows=rows.device, source=source.device, offsets=offsets.device,
+          out=out.device)  # fmt: skip
+    given = (x, labels, rows.contiguous(), source.contiguous(), offsets.contiguous())
+    pick("pack_tokens", backend, out.device)(*given, out)
     return out
 
 

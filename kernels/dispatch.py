@@ -44,11 +44,10 @@ def _op(name: str) -> dict[str, Impl]:
 
 
 OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains", "match_boxes")}
-OPS["varlen_attention"] = {
-    **_op("varlen_attention"),
-    "cpu": Impl(("cpu",), "reference", "varlen_attention_cpu"),  # torch's own fused attention, sequence by sequence
-}
-del OPS["varlen_attention"]["cuda"]  # attention is no place for a third kernel beside torch's and Triton's
+# What drops tokens: torch's own parts on the CPU, no third kernel beside these and Triton's.
+for name, on_cpu in (("pack_tokens", "pack_tokens_reference"), ("varlen_attention", "varlen_attention_cpu")):
+    OPS[name] = {**_op(name), "cpu": Impl(("cpu",), "reference", on_cpu)}
+    del OPS[name]["cuda"]
 
 
 def interpreted() -> bool:

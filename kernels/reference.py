@@ -10,15 +10,19 @@ from torch import Tensor
 
 
 def compose_reference(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
+    input = source.long().clamp(min=0)
+    keep = _kept(labels.flatten(1), rows, input).view(-1, 1, *x.shape[2:])  # [B, 1, *grid]
+    out.copy_(torch.where(keep, x[input], baseline[input]))
+    out[source < 0] = 0
+
+
+def _kept(labels: Tensor, rows: Tensor, input: Tensor) -> Tensor:
+    """Whether each row keeps each point of its input. labels [M, points], rows [B, W], input [B] to [B, points]."""
     bit = torch.arange(32, dtype=torch.int32, device=rows.device)
     kept = ((rows[:, :, None] >> bit) & 1).flatten(1).bool()  # [B, 32 W]
     kept = torch.nn.functional.pad(kept, (0, 1))  # one more: labels beyond the rows are in no row
-    input = source.long().clamp(min=0)
-    label = labels.flatten(1)[input].long()  # [B, points]
-    keep = (label < 0) | kept.gather(1, label.clamp(0, kept.shape[1] - 1))
-    keep = keep.view(-1, 1, *x.shape[2:])  # [B, 1, *grid]
-    out.copy_(torch.where(keep, x[input], baseline[input]))
-    out[source < 0] = 0
+    label = labels[input].long()
+    return (label < 0) | kept.gather(1, label.clamp(0, kept.shape[1] - 1))
 
 
 def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
@@ -62,6 +66,19 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
     real = (size_a > 0).all(-1) & (size_b > 0).all(-1)
     iou = torch.where(real & (inside > 0), inside / (size_a.prod(-1) + size_b.prod(-1) - inside), 0)
     return torch.where(inside.isnan(), inside, iou)
+
+
+def pack_tokens_reference(
+    x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, out: Tensor
+) -> None:
+    """No shape depends on what is kept, so a CUDA graph can hold it."""
+    keep = _kept(labels, rows, source.long())  # [B, P]
+    place = torch.where(keep, offsets[:-1, None] + keep.cumsum(1) - 1, len(out))  # one more, for what is dropped
+    token = source[:, None] * labels.shape[1] + torch.arange(labels.shape[1], device=out.device)
+    index = torch.zeros(len(out) + 1, dtype=torch.int64, device=out.device)
+    index.scatter_(0, place.flatten(), token.flatten())
+    torch.index_select(x.flatten(0, 1), 0, index[:-1], out=out)
+    out.masked_fill_((torch.arange(len(out), device=out.device) >= offsets[-1])[:, None], 0)
 
 
 def varlen_attention_reference(

@@ -11,19 +11,23 @@ from torch import Tensor
 
 from pysmdl.kernels.dispatch import interpreted
 
+LOG2_E = 1.4426950408889634
+
 
 @triton.jit
 def _varlen_attention_kernel(
-    q, k, v, out, offsets, scale,
+    q, k, v, out, offsets, scale,  # in powers of two
     q_token, q_head, k_token, k_head, v_token, v_head, out_token, out_head,
-    WIDTH: tl.constexpr, HEAD: tl.constexpr, TILE: tl.constexpr, EXACT: tl.constexpr,
+    WIDTH: tl.constexpr, HEAD: tl.constexpr, QUERIES: tl.constexpr, KEYS: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
     head = tl.program_id(1)
     sequence = tl.program_id(2)
     first = tl.load(offsets + sequence)
     last = tl.load(offsets + sequence + 1)
-    last = tl.where(first + tl.program_id(0) * TILE < last, last, first)  # beyond a short sequence: nothing to do
-    row = (first + tl.program_id(0) * TILE + tl.arange(0, TILE)).to(tl.int64)
+    start = first + tl.program_id(0) * QUERIES
+    if start >= last:  # beyond the end of a short sequence
+        return
+    row = (start + tl.arange(0, QUERIES)).to(tl.int64)
     d = tl.arange(0, HEAD)
     here = row < last
     wide = d < WIDTH
@@ -31,11 +35,11 @@ def _varlen_attention_kernel(
     queries = tl.load(
         q + row[:, None] * q_token + head * q_head + d[None, :], mask=here[:, None] & wide[None, :], other=0.0
     )
-    highest = tl.full([TILE], -float("inf"), tl.float32)
-    total = tl.zeros([TILE], tl.float32)
-    mixed = tl.zeros([TILE, HEAD], tl.float32)
-    for start in range(first, last, TILE):
-        column = (start + tl.arange(0, TILE)).to(tl.int64)
+    highest = tl.full([QUERIES], -float("inf"), tl.float32)
+    total = tl.zeros([QUERIES], tl.float32)
+    mixed = tl.zeros([QUERIES, HEAD], tl.float32)
+    for place in range(first, last, KEYS):
+        column = (place + tl.arange(0, KEYS)).to(tl.int64)
         there = column < last
         keys = tl.load(
             k + column[:, None] * k_token + head * k_head + d[None, :], mask=there[:, None] & wide[None, :], other=0.0
@@ -46,8 +50,8 @@ def _varlen_attention_kernel(
             logits = tl.dot(queries, tl.trans(keys)) * scale
         logits = tl.where(there[None, :], logits, -float("inf"))
         new = tl.maximum(highest, tl.max(logits, 1))
-        shrink = tl.exp(highest - new)
-        weights = tl.exp(logits - new[:, None])
+        shrink = tl.exp2(highest - new)
+        weights = tl.exp2(logits - new[:, None])
         values = tl.load(
             v + column[:, None] * v_token + head * v_head + d[None, :], mask=there[:, None] & wide[None, :], other=0.0
         )
@@ -57,9 +61,9 @@ def _varlen_attention_kernel(
             mixed = mixed * shrink[:, None] + tl.dot(weights.to(values.dtype), values)
         total = total * shrink + tl.sum(weights, 1)
         highest = new
-    mixed = mixed / tl.where(total > 0, total, 1.0)[:, None]  # 0 where there was nothing to do
-    place = out + row[:, None] * out_token + head * out_head + d[None, :]
-    tl.store(place, mixed.to(out.dtype.element_ty), mask=here[:, None] & wide[None, :])
+    mixed = mixed / total[:, None]
+    target = out + row[:, None] * out_token + head * out_head + d[None, :]
+    tl.store(target, mixed.to(out.dtype.element_ty), mask=here[:, None] & wide[None, :])
 
 
 def varlen_attention_triton(
@@ -67,12 +71,12 @@ def varlen_attention_triton(
 ) -> None:
     if q.shape[0] == 0:
         return
-    width, tile = q.shape[2], 64
+    width, queries, keys = q.shape[2], 64, 64
     q, k, v = (each if each.stride(2) == 1 else each.contiguous() for each in (q, k, v))
-    grid = (triton.cdiv(longest, tile), q.shape[1], offsets.numel() - 1)
+    grid = (triton.cdiv(longest, queries), q.shape[1], offsets.numel() - 1)
     exact = q.element_size() == 4 or interpreted()  # the interpreter has no bfloat16 product
     _varlen_attention_kernel[grid](
-        q, k, v, out, offsets, scale,
+        q, k, v, out, offsets, scale * LOG2_E,
         q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1), out.stride(0), out.stride(1),
-        WIDTH=width, HEAD=max(16, triton.next_power_of_2(width)), TILE=tile, EXACT=exact,
+        WIDTH=width, HEAD=max(16, triton.next_power_of_2(width)), QUERIES=queries, KEYS=keys, EXACT=exact,
     )  # fmt: skip

@@ -22,6 +22,9 @@ class EngineConfig:
         precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
             measured margin of what decides again in the model's own, so that the order is the same; for the searches
             that support it.
+        ahead: Score what a search asks next along with what it asks now, where it knows that but for one subset: half
+            the rounds of the searches from both ends, for a few rows that nobody reads (notes["ahead"] counts all that
+            went along). Never under a budget. None: where one input has a GPU to itself, unless deterministic.
         graphs: Capture batches of graph-safe scorers in CUDA graphs. They stay with the scorer, and so does the memory
             that their kernels work in.
         compile: Run the model's functions through torch.compile, which takes its time at the first batches. Scores then
@@ -35,6 +38,7 @@ class EngineConfig:
     slots: int | None = None
     memory_bytes: int = 1 << 28
     precision: str = "model"
+    ahead: bool | None = None
     graphs: bool = True
     compile: bool = False
 

@@ -52,7 +52,8 @@ def bidirectional_rounds(n: int, k: int, pending: int) -> Rounds:
             worst = yield from lowest_of(ask, found, with_back, pending)
             listed = sorted(left[i] for i in worst if i != best)
             front.append(left.pop(best))
-            lowest, _ = yield from best_of(Ask(back, listed, front=front, rest=rest, back=back), sign=-1)
+            ask = Ask(back, listed, front=front, rest=rest, back=back, ahead=Ask(front, left))
+            lowest, _ = yield from best_of(ask, sign=-1)
             back.append(listed[lowest])
             left.remove(back[-1])
         else:
@@ -123,7 +124,10 @@ def scoped_rounds(n: int, k: int, scope: int, update_step: int, pending: int) ->
             back.append(listed.pop())
         elif len(listed) > pending and len(front) < k:
             tail = listed[-pending:]
-            best, _ = yield from best_of(Ask(back, tail, complement=True, front=front, rest=listed, back=back))
+            window = scope + (len(listed) - pending < scope)  # one more where it may lose one to the back
+            ahead = Ask(front, listed if len(front) % update_step == 0 else listed[:window])
+            ask = Ask(back, tail, complement=True, front=front, rest=listed, back=back, ahead=ahead)
+            best, _ = yield from best_of(ask)
             back.append(tail[best])
             listed.remove(back[-1])
     return Ranking([*front, *listed, *reversed(back)][:k])

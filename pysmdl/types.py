@@ -56,9 +56,12 @@ class Ask:
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
             promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
+        ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
+            otherwise wait for the search to decide, both may be scored at once.
     """
 
     __slots__ = (
+        "ahead",
         "back",
         "base",
         "candidates",
@@ -85,6 +88,7 @@ class Ask:
         front: Sequence[int] = (),
         rest: Sequence[int] = (),
         back: Sequence[int] = (),
+        ahead: Ask | None = None,
     ) -> None:
         self.base = np.array(base, np.int32)
         self.candidates = np.array(candidates, np.int32)
@@ -93,6 +97,7 @@ class Ask:
         self.free, self.score_only, self.settled = free, score_only, settled
         self.recheck: NDArray[np.int64] | None = None
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
+        self.ahead = ahead
 
     def rows(self, n: int) -> Ints:
         """The subsets as bit rows. [a, W]."""

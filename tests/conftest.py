@@ -50,5 +50,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=params([pair for pair in RUNNABLE if pair[0] != "cuda"]))
 def attention_backend(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """The same for varlen_attention, which has no CUDA twin."""
+    """The same for what drops tokens, which has no CUDA twin."""
     return request.param

@@ -242,3 +242,31 @@ def test_until_decided_stops_at_the_minimal_sufficient_subset(search):
 def test_until_refuses_what_it_does_not_know():
     with pytest.raises(ValueError, match="until must be one of 'None', 'decided'; got 'flipped'"):
         explain(linear_model(), until="flipped")
+
+
+@pytest.mark.parametrize(
+    "search", [pysmdl.search.bidirectional(3), pysmdl.search.scoped(6, 3, 4)], ids=lambda s: s.name
+)
+@pytest.mark.parametrize("objective", [None, pysmdl.smdl(0, 0, 1, 0)], ids=["four terms", "one view"])
+@pytest.mark.parametrize("k", [None, 5])
+def test_what_comes_next_may_go_along(search, objective, k):
+    settings = {"regions": "grid:25", "search": search, "objective": objective, "k": k, "batch_size": 1000}
+    one, both = Recorder(linear_model()), Recorder(linear_model())
+    waits = explain(one, **settings)
+    goes = explain(both, **settings, config=EngineConfig(ahead=True))
+    assert same(waits, goes)
+    assert goes.asked == waits.asked
+    assert len(both.sizes) <= 0.7 * len(one.sizes)
+    assert len(both.rows) == len(set(both.rows)) == goes.evaluations
+    assert 0 < goes.evaluations - waits.evaluations <= 2 * len(goes.order)
+    assert goes.notes["ahead"] > goes.evaluations - waits.evaluations
+    assert "ahead" not in waits.notes
+
+
+def test_nothing_goes_along_under_a_budget():
+    settings = {"regions": "grid:25", "objective": pysmdl.smdl(effectiveness=0), "evaluations": 300}
+    waits = explain(linear_model(), **settings)
+    goes = explain(linear_model(), **settings, config=EngineConfig(ahead=True))
+    assert same(waits, goes)
+    assert goes.evaluations == waits.evaluations
+    assert goes.notes["ahead"] == 0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.errors import BackendError
-from pysmdl.kernels import class_scores, compose, distance_gains, match_boxes, varlen_attention
+from pysmdl.kernels import class_scores, compose, distance_gains, match_boxes, pack_tokens, varlen_attention
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
@@ -362,3 +362,59 @@ def test_varlen_attention_has_no_cuda_twin():
         varlen_attention(q, q, q, torch.tensor([0, 1], dtype=torch.int32), backend="cuda")
     with pytest.raises(ValueError, match=r"must share one shape \[T, H, d\]"):
         varlen_attention(q, q[:, :, :8], q, torch.tensor([0, 1], dtype=torch.int32))
+
+
+# pack_tokens
+
+
+def pack_inputs(n=33, inputs=3, tokens=77, width=24, rows=6, dtype=torch.float32, device="cpu"):
+    rng = np.random.default_rng(n + tokens)
+    x = torch.from_numpy(rng.normal(size=(inputs, tokens, width))).to(device, dtype)
+    labels = torch.from_numpy(rng.integers(-1, n, (inputs, tokens)).astype(np.int32))
+    member = torch.from_numpy(rng.random((rows, n)) < np.linspace(0, 1, rows)[:, None])  # from none to all
+    source = torch.from_numpy(rng.integers(0, inputs, rows).astype(np.int32))
+    kept = [(labels[i] < 0) | m[labels[i].clamp(min=0).long()] for i, m in zip(source.tolist(), member, strict=True)]
+    offsets = torch.tensor([0, *np.cumsum([int(each.sum()) for each in kept])], dtype=torch.int32)
+    by_hand = torch.cat([x[i][each.to(device)] for i, each in zip(source.tolist(), kept, strict=True)])
+    bits = torch.from_numpy(bitrows.pack(member.numpy()))
+    return (x, *(each.to(device) for each in (labels, bits, source, offsets))), by_hand
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("room", [0, 1, 50])
+@pytest.mark.parametrize(("n", "tokens", "width"), [(1, 1, 1), (31, 32, 64), (33, 77, 24), (100, 257, 300)])
+def test_pack_tokens_is_bit_equal(attention_backend, n, tokens, width, room, dtype):
+    backend, device = attention_backend
+    given, wanted = pack_inputs(n=n, tokens=tokens, width=width, dtype=dtype, device=device)
+    out = poisoned((len(wanted) + room, width), dtype, device)
+    assert pack_tokens(*given, out=out, backend=backend) is out
+    assert torch.equal(out[: len(wanted)], wanted)
+    assert not out[len(wanted) :].any()
+
+
+def test_pack_tokens_of_regions_beyond_the_rows(attention_backend):
+    """A label that no word of the rows has a bit for is in no row."""
+    backend, device = attention_backend
+    x = torch.arange(6.0, device=device).view(1, 3, 2)
+    labels = torch.tensor([[0, 32, -1]], dtype=torch.int32, device=device)
+    rows, source = (torch.ones(shape, dtype=torch.int32, device=device) for shape in ((1, 1), 1))
+    offsets = torch.tensor([0, 2], dtype=torch.int32, device=device)
+    out = pack_tokens(x, labels, rows, source - 1, offsets, out=poisoned((2, 2), device=device), backend=backend)
+    assert torch.equal(out, x[0, [0, 2]])
+
+
+def test_pack_tokens_says_what_is_wrong():
+    (x, labels, rows, source, offsets), wanted = pack_inputs()
+    out = torch.empty(wanted.shape)
+    with pytest.raises(ValueError, match=r"x must be \[M, P, D\] and labels \[M, P\]; got \[3, 77, 24\] and \[3, 76\]"):
+        pack_tokens(x, labels[:, :-1], rows, source, offsets, out=out)
+    with pytest.raises(ValueError, match=r"source \[B\] and offsets \[B \+ 1\]; got \[6, 2\], \[6\] and \[6\]"):
+        pack_tokens(x, labels, rows, source, offsets[:-1], out=out)
+    with pytest.raises(ValueError, match=r"out must be \[T, D\] with D = 24; got \[9, 8\]"):
+        pack_tokens(x, labels, rows, source, offsets, out=out[:9, :8])
+    with pytest.raises(ValueError, match=r"x must be contiguous; got strides \[1, 3, 231\]"):
+        pack_tokens(x.permute(2, 1, 0).contiguous().permute(2, 1, 0), labels, rows, source, offsets, out=out)
+    with pytest.raises(ValueError, match=r"x, out must share one dtype"):
+        pack_tokens(x.half(), labels, rows, source, offsets, out=out)
+    with pytest.raises(BackendError, match=r"pack_tokens has no such implementation"):
+        pack_tokens(x, labels, rows, source, offsets, out=out, backend="cuda")

@@ -14,7 +14,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from pysmdl.kernels import (
-    class_scores_triton, compose_triton, distance_gains_triton, match_boxes_triton, varlen_attention_triton,
+    class_scores_triton, compose_triton, distance_gains_triton, match_boxes_triton, pack_tokens_triton,
+    varlen_attention_triton,
 )
 
 CASES = [
@@ -23,7 +24,8 @@ CASES = [
     (distance_gains_triton._distance_gains_kernel, "", "members candidates", "distances nearest out", "", {"TILE": 64}),
     (match_boxes_triton._match_boxes_kernel, "confidences", "labels mode", "boxes target out", "floor", {"TILE": 512}),
     (varlen_attention_triton._varlen_attention_kernel, "q k v out", "offsets", "", "scale",
-     {"WIDTH": 64, "HEAD": 64, "TILE": 64, "EXACT": False}),
+     {"WIDTH": 64, "HEAD": 64, "QUERIES": 64, "KEYS": 64, "EXACT": False}),
+    (pack_tokens_triton._pack_tokens_kernel, "x out", "labels rows source offsets", "", "", {"TILE": 32, "WIDE": 256}),
 ]
 for kernel, of_model, whole, single, number, constants in CASES:
     signature = dict.fromkeys(kernel.arg_names, "i32") | dict.fromkeys(constants, "constexpr")
@@ -41,4 +43,4 @@ def test_every_kernel_compiles(tmp_path):
     environment.pop("TRITON_INTERPRET", None)
     done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.splitlines()) == 5
+    assert len(done.stdout.splitlines()) == 6

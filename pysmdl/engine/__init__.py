@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -74,6 +75,7 @@ class Engine:
     def batches(self, inputs: Iterable[Any]) -> Iterator[list[Request]]:
         """The loop itself: yields after each batch, with the requests that it finished."""
         source = iter(inputs)
+        self.plan = replace(self.plan, ahead=self._goes_ahead(inputs))
         try:
             for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
                 answer = slot.collect()
@@ -87,6 +89,14 @@ class Engine:
                     return
         finally:
             self.runner.close()
+
+    def _goes_ahead(self, inputs: Iterable[Any]) -> bool:
+        """Unless it was said: where a GPU would wait for the only search there is."""
+        if self.config.ahead is not None:
+            return self.config.ahead
+        if self.config.deterministic or self.runner.device.type != "cuda":
+            return False
+        return self.config.max_searches == 1 or (isinstance(inputs, Sized) and len(inputs) == 1)
 
     def _admit(self, source: Iterator[Any]) -> None:
         """Top up the live searches from the inputs."""

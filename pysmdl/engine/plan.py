@@ -32,12 +32,13 @@ class Plan:
     mixed: bool = False
     backend: str = "auto"
     notes: dict[str, Any] = field(default_factory=dict)
+    ahead: bool = False  # send what is asked next along with what is asked now, where a search knows it
 
     def rows(self, n: int) -> int:
         """Evaluations that an input of n regions takes at most: the search's, and the curves' where it has not them."""
         k = min(self.k or n, n)
         views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
-        most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
+        most = (self.search.asks(n, k) + self.ahead * k) * views + 2 * (k + 1) * (views < 2) + 2
         budget = self.budget(n)
         return most if budget is None else min(most, budget)
 

@@ -39,7 +39,7 @@ class Request:
         self.memo = Memo(bitrows.words(self.n)) if plan.mixed else self.exact
         self.features = RegionFeatures(self.n)
         self._budget = Budget(plan, self.n, self.k, self.exact, self.memo, self.features)
-        self.asked = 0
+        self.asked = self.ahead = 0  # rows asked for; rows that went along before they were
         self.result: Any = None  # an Explanation, once it is done
         self._margin = np.inf if plan.mixed else 0.0  # how far F in bfloat16 may be from F, twice over
         self._gains = GainRecord()
@@ -144,6 +144,7 @@ class Request:
         ids = {name: self.memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
             self._count(sum(map(len, views.values())), len(self.memo) - known)
+            self._want_ahead(ask)
         else:
             for view in views.values():
                 self.exact.want(view[ask.recheck])
@@ -206,6 +207,14 @@ class Request:
             added = self.features.want_all(self.exact)
             self._count(added, added)
 
+    def _want_ahead(self, ask: Ask) -> None:
+        """What is asked next goes along, unless there is a budget, in which each row counts."""
+        if self.plan.ahead and ask.ahead is not None and self.plan.budget(self.n) is None:
+            known = len(self.memo)
+            for view in self.plan.views(ask.ahead.rows(self.n), self.n).values():
+                self.memo.want(view)
+            self.ahead += len(self.memo) - known
+
     def _count(self, asked: int, new: int) -> None:
         """Rows asked for, and how many of them the memo did not know."""
         self.asked += asked
@@ -244,6 +253,8 @@ class Request:
         own = ("score", "traced", "decided", "confidence", "top")
         if self.plan.mixed:
             notes = {**notes, "rechecked": self.exact.answered}
+        if self.plan.ahead:
+            notes = {**notes, "ahead": self.ahead}
         return Explanation(
             order=order.astype(np.int64),
             score=found.total[1:],

@@ -25,13 +25,21 @@ class Rows:
         bits: Kept regions of each row. [B, W], int32.
         source: Place of its input in the pool; -1 for padding. [B], int32.
         targets: Rows of Scorer.encode. [B, t], of four bytes each.
-        tokens: Where tokens are dropped, room for those that all rows keep; else 0.
+        offsets: Where tokens are dropped, where those that each row keeps start, and where the last end. [B + 1],
+            int32; else empty.
+        tokens: Room for all of these.
     """
 
     bits: NDArray[np.int32]
     source: NDArray[np.int32]
     targets: NDArray[Any]
+    offsets: NDArray[np.int32]
     tokens: int
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """What travels."""
+        return self.bits, self.source, self.targets, self.offsets
 
     @property
     def shapes(self) -> tuple[Any, ...]:
@@ -40,14 +48,15 @@ class Rows:
 
     def pinned(self) -> Tensor:
         """All of it end to end, in memory from which a GPU copies while the host goes on."""
-        words = np.concatenate([each.ravel().view(np.int32) for each in (self.bits, self.source, self.targets)])
-        return torch.from_numpy(words).pin_memory()
+        words = torch.empty(sum(each.size for each in self.arrays), dtype=torch.int32, pin_memory=True)
+        np.concatenate([each.ravel().view(np.int32) for each in self.arrays], out=words.numpy())
+        return words
 
-    def split(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """That copy as bits, source and targets again."""
-        bits, source, targets = words.split([self.bits.size, self.source.size, self.targets.size])
-        targets = targets.view(torch.from_numpy(self.targets).dtype)
-        return bits.view(self.bits.shape), source, targets.view(self.targets.shape)
+    def split(self, words: Tensor) -> tuple[Tensor, ...]:
+        """That copy as the arrays again."""
+        bits, source, targets, offsets = words.split([each.size for each in self.arrays])
+        targets = targets.view(torch.from_numpy(self.targets).dtype).view(self.targets.shape)
+        return bits.view(self.bits.shape), source, targets, offsets
 
 
 def rows_of(
@@ -73,15 +82,17 @@ def rows_of(
         source[start:stop] = places[part.request]
         targets[start:stop] = target
     targets[stop:] = given[-1]
-    tokens = sum(map(_kept, batch.parts, kept)) if drops else 0
-    if few:
-        step = 64 if tokens < 2048 else 256
-        tokens = -(-tokens // step) * step
-    return Rows(bits, source, targets, tokens)
+    if not drops:
+        return Rows(bits, source, targets, np.zeros(0, np.int32), 0)
+    offsets = np.zeros(size + 1, np.int32)
+    np.cumsum(np.concatenate(list(map(_kept, batch.parts, kept))), out=offsets[1:])
+    tokens = int(offsets[-1])
+    step = 1 << max(6, (tokens // 32).bit_length() - 1) if few else 1
+    return Rows(bits, source, targets, offsets, -(-tokens // step) * step)
 
 
-def _kept(part: Part, bits: NDArray[np.int32]) -> int:
-    """Tokens that these rows of an input keep: of each region its own, and those that are always shown."""
+def _kept(part: Part, bits: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Tokens that each of these rows of an input keeps: of each region its own, and those that are always shown."""
     regions = part.request.item.regions
-    areas = regions.areas()
-    return int((bitrows.unpack(bits, regions.n) @ areas).sum()) + len(bits) * (regions.labels.size - int(areas.sum()))
+    areas = regions.areas().astype(np.float32)
+    return bitrows.unpack(bits, regions.n).astype(np.float32) @ areas + (regions.labels.size - areas.sum())

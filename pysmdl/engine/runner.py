@@ -21,11 +21,11 @@ from pysmdl.engine.scheduler import Batch
 from pysmdl.engine.slots import CudaSlot, Slot
 from pysmdl.engine.tuner import Tuner
 from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
-from pysmdl.kernels import compose
+from pysmdl.kernels import compose, pack_tokens
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
 from pysmdl.scorers.keeping import KeptWith
-from pysmdl.scorers.token_drop import TokenDropScorer, kept_tokens
+from pysmdl.scorers.token_drop import TokenDropScorer
 
 Index = Tensor | slice
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
@@ -141,13 +141,13 @@ class Runner:
     def compute(
         self, batch: Batch, buffer: Tensor, rows: Rows, sent: Sequence[Tensor], features_of: Index | None
     ) -> tuple[Tensor, Tensor | None]:
-        """The device's part: compose, model, scores. `sent`: bits, source and targets of the rows on the device."""
+        """The device's part: compose, model, scores. `sent`: what travels of the rows (Rows), on the device."""
         pool, wanted = self.pools[batch.kind], Wanted(self._confidence, features_of)
-        bits, source, targets = sent
-        if isinstance(self.scorer, TokenDropScorer):  # composed by gathering the tokens that each row keeps
+        bits, source, targets, offsets = sent
+        if isinstance(self.scorer, TokenDropScorer):
             with stage("compose"):
-                index, offsets = kept_tokens(bits, source, pool.labels, rows.tokens)
-                tokens = pool.x.flatten(0, 1).index_select(0, index)
+                tokens = pool.x.new_empty((rows.tokens, pool.x.shape[2]))
+                pack_tokens(pool.x, pool.labels, bits, source, offsets, out=tokens)
             with stage("scores"), torch.no_grad(), self._precision(batch):
                 outputs = self.scorer.score_tokens(tokens, offsets, pool.x.shape[1], targets, wanted)
         else:
@@ -176,4 +176,4 @@ class Runner:
     def _send(self, rows: Rows) -> tuple[Tensor, ...]:
         if self.device.type == "cuda":
             return rows.split(rows.pinned().to(self.device, non_blocking=True))
-        return tuple(torch.from_numpy(each) for each in (rows.bits, rows.source, rows.targets))
+        return tuple(map(torch.from_numpy, rows.arrays))

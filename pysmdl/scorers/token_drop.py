@@ -85,32 +85,6 @@ class TokenDropScorer(ClassScorer):
         return self.score_tokens(tokens.flatten(0, 1), offsets, length, targets, wanted)
 
 
-def kept_tokens(bits: Tensor, source: Tensor, labels: Tensor, room: int) -> tuple[Tensor, Tensor]:
-    """Which tokens of the pool each row keeps, packed end to end. No shape depends on the answer.
-
-    Args:
-        bits: Kept regions of each row. [B, W], int32.
-        source: Place of its input in the pool. [B], int32.
-        labels: Region of each token of each place, -1 for "always shown". [M, P], int32.
-        room: Tokens there is room for, at least as many as are kept.
-
-    Returns:
-        Flat token numbers place * P + p [room], int64, 0 in what is left over; and where each row's begin [B + 1],
-        int32.
-    """
-    bit = torch.arange(32, dtype=torch.int32, device=bits.device)
-    member = ((bits[:, :, None] >> bit) & 1).flatten(1)  # [B, 32 W]
-    place, length = source.long(), labels.shape[1]
-    label = labels[place].long()  # [B, P]
-    keep = (label < 0) | (member.gather(1, label.clamp(min=0)) != 0)
-    upto = keep.flatten().cumsum(0)
-    token = place[:, None] * length + torch.arange(length, device=bits.device)
-    goes = torch.where(keep.flatten(), upto - 1, room)  # what is dropped goes to one place more
-    index = torch.zeros(room + 1, dtype=torch.int64, device=bits.device).scatter_(0, goes, token.flatten())[:room]
-    offsets = torch.nn.functional.pad(upto[length - 1 :: length], (1, 0)).int()
-    return index, offsets
-
-
 def token_drop_of(scorer: Any) -> TokenDropScorer:
     """The token-dropping form of a classifier or encoder around a known vision transformer.
 
