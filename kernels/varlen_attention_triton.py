@@ -71,7 +71,7 @@ def varlen_attention_triton(
 ) -> None:
     if q.shape[0] == 0:
         return
-    width, queries, keys = q.shape[2], 64, 64
+    width, queries, keys = q.shape[2], 64, 32
     q, k, v = (each if each.stride(2) == 1 else each.contiguous() for each in (q, k, v))
     grid = (triton.cdiv(longest, queries), q.shape[1], offsets.numel() - 1)
     exact = q.element_size() == 4 or interpreted()  # the interpreter has no bfloat16 product

@@ -50,7 +50,7 @@ def test_reference_compose_is_its_docstring():
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 100, 5000])
 def test_compose_is_bit_equal(backend_device, dtype, n):
     backend, device = backend_device
     given = compose_inputs(n=n, dtype=dtype, device=device, rows=7)

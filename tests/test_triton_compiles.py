@@ -24,7 +24,7 @@ CASES = [
     (distance_gains_triton._distance_gains_kernel, "", "members candidates", "distances nearest out", "", {"TILE": 64}),
     (match_boxes_triton._match_boxes_kernel, "confidences", "labels mode", "boxes target out", "floor", {"TILE": 512}),
     (varlen_attention_triton._varlen_attention_kernel, "q k v out", "offsets", "", "scale",
-     {"WIDTH": 64, "HEAD": 64, "QUERIES": 64, "KEYS": 64, "EXACT": False}),
+     {"WIDTH": 64, "HEAD": 64, "QUERIES": 64, "KEYS": 32, "EXACT": False}),
     (pack_tokens_triton._pack_tokens_kernel, "x out", "labels rows source offsets", "", "", {"TILE": 32, "WIDE": 256}),
 ]
 for kernel, of_model, whole, single, number, constants in CASES:

@@ -1,153 +1,134 @@
 // compose on a GPU: 16-byte stores, the inputs read once for kRows rows.
+//
+// A thread writes V elements of each plane in each row of its block. Where runs begin anywhere (Skewed), those V lie
+// between two 16-byte boundaries: they begin `skew` elements before a multiple of V, and the skew depends on the plane
+// and on the row modulo V. So a block takes every V-th row: its planes have one skew each, and x and baseline stay in
+// registers as they do where all is aligned. Labels are looked up once for the skews of all planes.
 #include "../core/ops.h"
+#include "compose_reads.h"
 #include "launch.h"
 
 namespace pysmdl::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kRows = 8;  // consecutive rows of one block: x, baseline and labels stay in registers for all of them
+constexpr int64_t kMostRows = 65528 * kRows;  // of a launch: at most 65535 blocks along y, a multiple of V
+constexpr int64_t kMostElements = (int64_t{1} << 31) - 16 * kThreads;  // of an input: the last block's fit int32
 
-// The output as `planes` runs of `elements`: one run a channel, or a single run of points x channels when the channels
-// lie side by side (channels-last); `per` is the number of elements a point takes in a run.
-struct Layout {
-  int32_t planes, elements, per;
-  bool x_dense, baseline_dense, out_dense;  // runs of unit stride, aligned for vector access
-};
-
-template <typename T, int V>
-struct alignas(sizeof(T) * V) Vector {
-  T lane[V];
-};
-
-template <typename T, int V>
-__device__ Vector<T, V> load(const T* base, bool dense, int32_t first, int32_t plane, const Layout& layout,
-                             int64_t point_step, int64_t channel_step) {
-  if (V > 1 && dense) {
-    const int64_t offset = layout.per > 1 ? 0 : plane * channel_step;
-    return *reinterpret_cast<const Vector<T, V>*>(base + offset + first);
-  }
-  Vector<T, V> value;
-#pragma unroll
-  for (int v = 0; v < V; ++v) {
-    const int32_t e = first + v;
-    const int32_t point = e / layout.per, channel = layout.per > 1 ? e % layout.per : plane;
-    value.lane[v] = e < layout.elements ? base[point * point_step + channel * channel_step] : T(0);
-  }
-  return value;
+// All bits alike in each byte of the result: the highest bit of the byte of `bytes` which a digit of `selector` names.
+__device__ uint32_t spread(uint32_t bytes, uint32_t selector) {
+  uint32_t mask;
+  asm("prmt.b32 %0, %1, 0, %2;" : "=r"(mask) : "r"(bytes), "r"(0x8888 | selector));
+  return mask;
 }
 
-template <typename T, int V>
-__device__ void store(T* row, const Vector<T, V>& value, int32_t first, int32_t plane, const Layout& layout,
-                      const ComposeParams& p) {
-  if (V > 1 && layout.out_dense) {
-    const int64_t offset = layout.per > 1 ? 0 : plane * p.out_channel;
-    *reinterpret_cast<Vector<T, V>*>(row + offset + first) = value;
-    return;
-  }
+// One thread's part of a plane in `count` rows; Whole: all V elements are the run's, and at a 16-byte boundary.
+template <bool Whole, typename T, int V>
+__device__ void write(T* at, int64_t row_step, int count, const Packed<T, V>& x, const Packed<T, V>& baseline,
+                      const Kept<V>& kept, int32_t first, const Layout& layout) {
+  for (int k = 0; k < count; ++k, at += row_step) {
+    Packed<T, V> value;
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
-    const int32_t e = first + v;
-    const int32_t point = e / layout.per, channel = layout.per > 1 ? e % layout.per : plane;
-    if (e < layout.elements) row[point * p.out_point + channel * p.out_channel] = value.lane[v];
+    for (int j = 0; j < value.kWords; ++j) {
+      const int low = j * 4 / sizeof(T), high = (j * 4 + 2) / sizeof(T);  // the elements of the word's halves
+      const uint32_t mask = spread(kept.word[low / 4] << (7 - k), low % 4 * 0x11 + high % 4 * 0x1100);
+      value.word[j] = (x.word[j] & mask) | (baseline.word[j] & ~mask);
+    }
+    if constexpr (Whole) {
+      *reinterpret_cast<Packed<T, V>*>(at) = value;
+    } else {
+#pragma unroll
+      for (int v = 0; v < V; ++v)
+        if (layout.holds(first + v)) at[v] = value.lane(v);
+    }
   }
 }
 
-template <typename T, int V>
+template <typename T, int V, bool Skewed>
 __global__ void __launch_bounds__(kThreads) compose_kernel(ComposeParams p, Layout layout) {
-  const int32_t first = (blockIdx.x * kThreads + threadIdx.x) * V;
-  if (first >= layout.elements) return;
-  const int64_t begin = static_cast<int64_t>(blockIdx.y) * kRows;
-  const int count = static_cast<int>(min(static_cast<int64_t>(kRows), p.batch - begin));
-  T* out = static_cast<T*>(p.out);
+  constexpr int kStep = Skewed ? V : 1;  // rows of a block are this far apart
+  constexpr int kLead = Skewed ? V - 1 : 0;  // the largest skew
+  const auto unskewed = static_cast<int32_t>((blockIdx.x * kThreads + threadIdx.x) * V);
+  const int64_t begin = static_cast<int64_t>(blockIdx.y / kStep) * (kStep * kRows) + blockIdx.y % kStep;
+  const int count = static_cast<int>(min(static_cast<int64_t>(kRows), (p.batch - begin + kStep - 1) / kStep));
+  const int lane = threadIdx.x % 32;  // of the warp
 
   for (int r = 0; r < count;) {
-    const int32_t input = p.source[begin + r];
-    int end = r + 1;
-    while (end < count && p.source[begin + end] == input) ++end;
-    if (input < 0 || input >= p.inputs) {  // padding
-      const Vector<T, V> zero{};
-      for (; r < end; ++r)
-        for (int32_t c = 0; c < layout.planes; ++c) store<T, V>(out + (begin + r) * p.out_row, zero, first, c, layout, p);
-      continue;
-    }
-    const int32_t* labels = p.labels + input * p.labels_input;
-    int32_t label[V];
-#pragma unroll
-    for (int v = 0; v < V; ++v) label[v] = first + v < layout.elements ? labels[(first + v) / layout.per * p.labels_point] : -1;
-
-    uint32_t shown[kRows];  // bit v: element v is kept
-#pragma unroll
-    for (int k = 0; k < kRows; ++k) {
-      if (r + k >= end) break;
-      const int32_t* row = p.rows + (begin + r + k) * p.words;
-      uint32_t bits = 0;
-#pragma unroll
-      for (int v = 0; v < V; ++v) {
-        const int32_t l = label[v];
-        const bool keep = l < 0 || (l < 32 * p.words && (static_cast<uint32_t>(row[l >> 5]) >> (l & 31) & 1u));
-        bits |= static_cast<uint32_t>(keep) << v;
-      }
-      shown[k] = bits;
-    }
-    const T* x = static_cast<const T*>(p.x) + input * p.x_input;
-    const T* baseline = static_cast<const T*>(p.baseline) + input * p.baseline_input;
+    const int64_t row = begin + r * kStep;
+    const int32_t* source = p.source + row;
+    const int32_t input = *source;
+    const bool other = lane >= count - r || source[lane * kStep] != input;
+    const int same = __ffs(__ballot_sync(~0u, other)) - 1;  // rows of this input
+    r += same;
+    const bool padding = input < 0 || input >= p.inputs;
+    Kept<V + kLead> window{};
+    if (!padding)
+      window = look_up<V + kLead>(p.labels + input * p.labels_input, p.labels_point, unskewed - kLead,
+                                  p.rows + row * p.words, kStep * p.words, same, p.words, layout);
+    if (unskewed >= layout.elements + kLead) continue;  // not return: others wait for the whole block
     for (int32_t c = 0; c < layout.planes; ++c) {
-      const auto kept = load<T, V>(x, layout.x_dense, first, c, layout, p.x_point, p.x_channel);
-      const auto gone = load<T, V>(baseline, layout.baseline_dense, first, c, layout, p.baseline_point, p.baseline_channel);
-#pragma unroll
-      for (int k = 0; k < kRows; ++k) {
-        if (r + k >= end) break;
-        Vector<T, V> value;
-#pragma unroll
-        for (int v = 0; v < V; ++v) value.lane[v] = (shown[k] >> v & 1u) ? kept.lane[v] : gone.lane[v];
-        store<T, V>(out + (begin + r + k) * p.out_row, value, first, c, layout, p);
+      T* run = static_cast<T*>(p.out) + row * p.out_row + c * p.out_channel;
+      const int32_t skew = Skewed ? static_cast<int32_t>(reinterpret_cast<uintptr_t>(run) / sizeof(T) % V) : 0;
+      const int32_t first = unskewed - skew;
+      const Kept<V> kept = window.template from<V>(kLead - skew);
+      Packed<T, V> x{}, baseline{};
+      if (!padding) {
+        x = load<T, V>(static_cast<const T*>(p.x) + input * p.x_input + c * p.x_channel, layout.x_unit, first, layout,
+                       p.x_point, p.x_channel);
+        baseline = load<T, V>(static_cast<const T*>(p.baseline) + input * p.baseline_input + c * p.baseline_channel,
+                              layout.baseline_unit, first, layout, p.baseline_point, p.baseline_channel);
+      }
+      const int64_t step = kStep * p.out_row;
+      if constexpr (V == 1) {
+        T* at = Walk<T>(run, first, layout.per, p.out_point, p.out_channel).at;
+        write<false>(at, step, same, x, baseline, kept, first, layout);
+      } else if (!Skewed || layout.holds(first, V)) {
+        write<true>(run + first, step, same, x, baseline, kept, first, layout);
+      } else {
+        write<false>(run + first, step, same, x, baseline, kept, first, layout);
       }
     }
-    r = end;
   }
 }
 
-bool aligned(const void* pointer, int64_t row_step, int64_t channel_step, bool interleaved, int element_size, int width) {
-  const bool strides = row_step % width == 0 && (interleaved || channel_step % width == 0);
-  return strides && reinterpret_cast<uintptr_t>(pointer) % (element_size * width) == 0;
+template <typename T, int V, bool Skewed>
+void launch(const ComposeParams& p, const Layout& layout, cudaStream_t stream) {
+  constexpr int kStep = Skewed ? V : 1, kLead = Skewed ? V - 1 : 0;
+  const dim3 grid(blocks(layout.elements + kLead, kThreads * V), blocks(p.batch, kStep * kRows) * kStep);
+  compose_kernel<T, V, Skewed><<<grid, kThreads, 0, stream>>>(p, layout);
 }
 
-template <typename T, int V>
-void launch(const ComposeParams& p, const Layout& layout, cudaStream_t stream) {
-  const dim3 grid(blocks(layout.elements, kThreads * V), blocks(p.batch, kRows));
-  compose_kernel<T, V><<<grid, kThreads, 0, stream>>>(p, layout);
+template <typename T>
+void launch(const ComposeParams& p, cudaStream_t stream) {
+  constexpr int V = 16 / sizeof(T);
+  const bool interleaved = p.channels > 1 && p.out_channel == 1 && p.out_point == p.channels;
+  const auto unit = [&](int64_t channel, int64_t point) {
+    return interleaved ? channel == 1 && point == p.channels : point == 1;
+  };
+  Layout layout{};
+  layout.planes = interleaved ? 1 : static_cast<int32_t>(p.channels);
+  layout.per = interleaved ? static_cast<int32_t>(p.channels) : 1;
+  layout.elements = static_cast<int32_t>(p.points) * layout.per;
+  layout.x_unit = unit(p.x_channel, p.x_point);
+  layout.baseline_unit = unit(p.baseline_channel, p.baseline_point);
+
+  const bool strides = p.out_row % V == 0 && (layout.planes == 1 || p.out_channel % V == 0);
+  const bool aligned = strides && layout.elements % V == 0 && reinterpret_cast<uintptr_t>(p.out) % 16 == 0;
+  if (!unit(p.out_channel, p.out_point)) launch<T, 1, false>(p, layout, stream);
+  else if (aligned) launch<T, V, false>(p, layout, stream);
+  else launch<T, V, true>(p, layout, stream);
 }
 
 }  // namespace
 
 void compose(const ComposeParams& p, int device, void* stream) {
   if (p.batch == 0 || p.points == 0 || p.channels == 0) return;  // nothing to launch
-  PYSMDL_CHECK(p.points * p.channels < (int64_t{1} << 31), "compose: an input of 2^31 elements or more is not supported");
-  PYSMDL_CHECK(blocks(p.batch, kRows) <= 65535, "compose: at most ", 65535 * kRows, " rows in one launch, got ", p.batch);
+  const int64_t elements = p.points * p.channels;
+  PYSMDL_CHECK(elements <= kMostElements, "compose: at most ", kMostElements, " elements in an input, got ", elements);
+  PYSMDL_CHECK(p.batch <= kMostRows, "compose: at most ", kMostRows, " rows in one launch, got ", p.batch);
   const DeviceGuard guard(device);
-  const int width = 16 / p.element_size;
-  const bool interleaved = p.channels > 1 && p.out_channel == 1 && p.out_point == p.channels;
-  Layout layout{};
-  layout.planes = interleaved ? 1 : static_cast<int32_t>(p.channels);
-  layout.per = interleaved ? static_cast<int32_t>(p.channels) : 1;
-  layout.elements = static_cast<int32_t>(p.points) * layout.per;
-  const auto dense = [&](const void* data, int64_t row, int64_t channel, int64_t point) {
-    const bool unit = interleaved ? channel == 1 && point == p.channels : point == 1;
-    return unit && layout.elements % width == 0 && aligned(data, row, channel, interleaved, p.element_size, width);
-  };
-  layout.x_dense = dense(p.x, p.x_input, p.x_channel, p.x_point);
-  layout.baseline_dense = dense(p.baseline, p.baseline_input, p.baseline_channel, p.baseline_point);
-  layout.out_dense = dense(p.out, p.out_row, p.out_channel, p.out_point);
-
   const auto on = static_cast<cudaStream_t>(stream);
-  if (p.element_size == 4) {
-    if (layout.out_dense) launch<uint32_t, 4>(p, layout, on);
-    else launch<uint32_t, 1>(p, layout, on);
-  } else {
-    if (layout.out_dense) launch<uint16_t, 8>(p, layout, on);
-    else launch<uint16_t, 1>(p, layout, on);
-  }
+  if (p.element_size == 4) launch<uint32_t>(p, on);
+  else launch<uint16_t>(p, on);
   PYSMDL_CUDA_CHECK(cudaGetLastError());
 }
 

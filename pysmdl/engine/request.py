@@ -133,13 +133,12 @@ class Request:
             self._gains.add(ask, found)
 
     def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
-        rows = ask.rows(self.n)
         if ask.score_only:
             self._want_features()
-            score = (yield from self._answers(rows))["score"]
+            score = (yield from self._answers(ask.rows(self.n)))["score"]
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
         objective = self.plan.objective
-        views = {} if ask.free else self.plan.views(rows, self.n)
+        views = {} if ask.free else self.plan.views(ask.rows(self.n), self.n)
         known = len(self.memo)
         ids = {name: self.memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
