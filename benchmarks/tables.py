@@ -51,21 +51,21 @@ def line(name: str, backend: str, row: dict[str, str] | None, target: str, absol
     """One line of a table. Times are shown where they were taken on a GPU, or where there is no ratio."""
     shown = name.split(": ", 1)[1] + ("" if backend in ("auto", "host") else f" ({backend})")
     if row is None:
-        return f"| {shown} | not measured | | {target} | | |"
+        return f"| {shown} | not measured | | {target} | | | |"
     value = f"{float(row['ratio']):.3g}" if row["ratio"] else ""
     if absolute or not value:
         measured = f"{float(row['median']):.3g} {row['unit']}"
         value = f"{value} ({measured})" if value else measured
     met = {None: "", True: "yes", False: "**no**"}[reached(row["target"], float(row["ratio"] or row["median"]))]
     spread = f"{float(row['low']):.3g} to {float(row['high']):.3g}"
-    return f"| {shown} | {value} | {spread} | {row['target']} | {met} | {row['parameters']} |"
+    return f"| {shown} | {value} | {spread} | {row['target']} | {met} | {row['parameters']} | {row['commit']} |"
 
 
 def table(file: str, group: str) -> str:
     found = latest(file)
     keys = [*dict.fromkeys((*(GPU if file == "gpu" else ()), *found))]
     keys = [key for key in keys if key[0].startswith(f"{group}: ")]
-    lines = ["| what | median | spread | target | met | parameters |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| what | median | spread | target | met | parameters | commit |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for key in keys:
         lines.append(line(*key, found.get(key), GPU.get(key, ""), file == "gpu"))
     marks = {f"{row['machine']}; torch {row['torch']}; commit {row['commit']}; {row['date']}"
