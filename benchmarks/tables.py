@@ -65,7 +65,7 @@ def table(file: str, group: str) -> str:
     found = latest(file)
     keys = [*dict.fromkeys((*(GPU if file == "gpu" else ()), *found))]
     keys = [key for key in keys if key[0].startswith(f"{group}: ")]
-    lines = ["| what | median | spread | target | met | parameters | commit |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = ["| what | median | spread | target | met | parameters | commit |", "|" + " --- |" * 7]
     for key in keys:
         lines.append(line(*key, found.get(key), GPU.get(key, ""), file == "gpu"))
     marks = {f"{row['machine']}; torch {row['torch']}; commit {row['commit']}; {row['date']}"

@@ -279,8 +279,8 @@ def pack_tokens(
     _same("dtype", labels=labels.dtype, rows=rows.dtype, source=source.dtype, offsets=offsets.dtype, index=torch.int32)
     _same("device", x=x.device, labels=labels.device, rows=rows.device, source=source.device, offsets=offsets.device,
           out=out.device)  # fmt: skip
-    given = (x, labels, rows.contiguous(), source.contiguous(), offsets.contiguous())
-    pick("pack_tokens", backend, out.device)(*given, out)
+    launch = pick("pack_tokens", backend, out.device)
+    launch(x, labels, rows.contiguous(), source.contiguous(), offsets.contiguous(), out)
     return out
 
 

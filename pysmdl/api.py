@@ -111,7 +111,7 @@ def explain_steps(image: Any, model: Any, target: Any = None, **settings: Any) -
                 insertion, deletion = request.view(order[: rank + 1])
                 last = found if rank == len(order) - 1 else None
                 seconds = time.perf_counter() - began
-                yield Step(rank, order[rank], insertion, deletion, request.evaluations, seconds, last)
+                yield Step(rank, order[rank], insertion, deletion, request.known.evaluations, seconds, last)
             shown = max(shown, len(order))
     engine.raise_errors()
 

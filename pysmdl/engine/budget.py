@@ -5,22 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from pysmdl import bitrows
-from pysmdl.engine.features import RegionFeatures
-from pysmdl.engine.memo import Memo
+from pysmdl.engine.known import Known
 from pysmdl.engine.plan import Plan
 from pysmdl.types import Ask, Ints
 
 
 class Budget:
-    """Of one input of n regions, k of which are to be ordered; reads its memos, and what features are wanted of.
+    """Of one input of n regions, k of which are to be ordered; reads what is known of it and wanted.
 
     Raises:
         ValueError: it does not even pay for the curves.
     """
 
-    def __init__(self, plan: Plan, n: int, k: int, exact: Memo, memo: Memo, features: RegionFeatures) -> None:
-        self._plan, self._n, self._k = plan, n, k
-        self._exact, self._memo, self._features = exact, memo, features
+    def __init__(self, plan: Plan, n: int, k: int, known: Known) -> None:
+        self._plan, self._n, self._k, self._known = plan, n, k, known
         self._rows = plan.budget(n)
         least = 2 * n if k == n else 2 * (k + 1)
         if plan.objective.needs("regions"):
@@ -46,14 +44,13 @@ class Budget:
         if ask.settled:
             views += self._curve_rows(ask)
         if ask.recheck is None:
-            memo = self._exact if ask.score_only else self._memo
+            memo = self._known.exact if ask.score_only else self._known.memo
             new = memo.new(np.unique(np.concatenate(views), axis=0))
         else:
-            new = sum(self._exact.new(view[ask.recheck]) for view in views)
-        if self._plan.objective.needs("regions") and not len(self._features.ids):
+            new = sum(self._known.exact.new(view[ask.recheck]) for view in views)
+        if self._plan.objective.needs("regions") and not len(self._known.features.ids):
             new += self._n
-        spent = len(self._exact) + (len(self._memo) if self._plan.mixed else 0)
-        return spent + new + (0 if ask.settled else self._reserve(ask)) <= self._rows
+        return self._known.wanted + new + (0 if ask.settled else self._reserve(ask)) <= self._rows
 
     def _curve_rows(self, ask: Ask) -> tuple[Ints, Ints]:
         """Both views of each prefix of the best order known while this is asked."""
@@ -63,7 +60,7 @@ class Budget:
     def _reserve(self, ask: Ask) -> int:
         """Rows that the curves may still cost: both views of a prefix that is not settled, or settled but unknown."""
         front, back = len(ask.front), len(ask.back)
-        unknown = sum((self._exact.find(rows) < 0).astype(int) for rows in self._curve_rows(ask))
+        unknown = sum((self._known.exact.find(rows) < 0).astype(int) for rows in self._curve_rows(ask))
         size = np.arange(self._k + 1)
         settled = (size <= front) | (size >= self._n - back)
         return int(np.where(settled, unknown, 2).sum())

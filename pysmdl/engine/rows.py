@@ -71,7 +71,7 @@ def rows_of(
         few: Whether there is to be room for a few different numbers of tokens only.
     """
     kept = [part.memo.rows(part.start, part.stop) for part in batch.parts]
-    given = scorer.stack([part.request.target for part in batch.parts])
+    given = scorer.stack([part.request.known.target for part in batch.parts])
     bits = np.zeros((size, max(rows.shape[1] for rows in kept)), np.int32)  # inputs of fewer regions: empty words
     source = np.full(size, -1, np.int32)
     targets = np.empty((size, given.shape[1]), given.dtype)
@@ -95,4 +95,6 @@ def _kept(part: Part, bits: NDArray[np.int32]) -> NDArray[np.float32]:
     """Tokens that each of these rows of an input keeps: of each region its own, and those that are always shown."""
     regions = part.request.item.regions
     areas = regions.areas().astype(np.float32)
-    return bitrows.unpack(bits, regions.n).astype(np.float32) @ areas + (regions.labels.size - areas.sum())
+    always = regions.labels.size - areas.sum()
+    kept: NDArray[np.float32] = bitrows.unpack(bits, regions.n).astype(np.float32) @ areas + always
+    return kept

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.cuda_slot import CudaSlot
 from pysmdl.engine.plan import Kind
 from pysmdl.engine.pool import Pool
 from pysmdl.engine.request import Request
 from pysmdl.engine.rows import Rows, rows_of
 from pysmdl.engine.scheduler import Batch
-from pysmdl.engine.slots import CudaSlot, Slot
+from pysmdl.engine.slots import Slot
 from pysmdl.engine.tuner import Tuner
 from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
 from pysmdl.kernels import compose, pack_tokens

@@ -60,15 +60,15 @@ class Scheduler:
     def next_batch(self, room_of: Callable[[Kind], int]) -> Batch | None:
         """The oldest waiting rows, of one kind and at most as many as there is room for; None where nobody waits."""
         for first in self.live:
-            waiting = first.waiting
+            waiting = first.known.waiting
             if waiting is not None:
                 break
         else:
             return None
-        batch = Batch(first.item.kind, waiting is first.exact)
+        batch = Batch(first.item.kind, waiting is first.known.exact)
         room = room_of(batch.kind)
         for request in [first] if self._alone else self.live:
-            memo = request.exact if batch.exact else request.memo
+            memo = request.known.exact if batch.exact else request.known.memo
             if memo.waiting and request.item.kind is batch.kind:
                 batch.add(Part(request, memo, *memo.take(room - len(batch))))
                 if len(batch) == room:
@@ -95,8 +95,9 @@ def wanted_features(batch: Batch) -> list[np.ndarray]:
     """Of each part, the rows whose features are wanted, as offsets into the batch."""
     first, wanted = 0, []
     for part in batch.parts:
-        if part.memo is part.request.exact:
-            wanted.append(part.request.features.of_rows(part.start, part.stop) + first)
+        known = part.request.known
+        if part.memo is known.exact:
+            wanted.append(known.features.of_rows(part.start, part.stop) + first)
         else:
             wanted.append(NONE)
         first += len(part)

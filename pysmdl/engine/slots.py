@@ -1,6 +1,4 @@
-"""Slots: one batch under way each. On the CPU a batch is answered when it is submitted; on a GPU it is launched on the
-slot's own stream, and collected when its few numbers per row have arrived in pinned memory.
-"""
+"""Slots: one batch under way each. On the CPU a batch is answered when it is submitted (on a GPU: cuda_slot.py)."""
 
 from __future__ import annotations
 
@@ -18,7 +16,6 @@ from pysmdl.engine.request import Request
 from pysmdl.engine.scheduler import Batch, Part, wanted_features
 from pysmdl.engine.workspace import Workspace
 from pysmdl.errors import ScorerError
-from pysmdl.profiling import stage
 from pysmdl.types import Floats
 
 if TYPE_CHECKING:
@@ -138,47 +135,6 @@ class Slot:
         if not runner.composes:
             return torch.empty((rows, 0))
         return self._workspace.batch(rows, runner.room(batch.kind), batch.kind, runner.channels_last)
-
-
-class CudaSlot(Slot):
-    """Launches on a stream of its own and returns; the host decides on one slot while the device runs the other."""
-
-    def __init__(self, runner: Runner, workspace: Workspace) -> None:
-        super().__init__(runner, workspace)
-        self._stream = workspace.stream
-        self._stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
-
-    def _launch(self, batch: Batch) -> Flight:
-        runner, began = self._runner, None
-        timed = not runner.settled(batch.kind)
-        with torch.cuda.stream(self._stream):
-            landed = torch.cuda.Event(enable_timing=timed)
-            if timed:
-                if runner.landed is not None:
-                    self._stream.wait_event(runner.landed)  # batches that are timed do not overlap
-                began = torch.cuda.Event(enable_timing=True)
-                began.record()
-            wanted, buffer = wanted_features(batch), self._buffer(batch)
-            values, features = self._workspace.graphs.forward(runner, batch, buffer, wanted)
-            values = _to_host(values)
-            features = None if features is None else _to_host(features.float())
-            landed.record()
-        runner.landed = landed
-        return Flight(batch, values, features, wanted, began=began, landed=landed)
-
-    def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
-        with stage("idle"):
-            flight.landed.synchronize()
-        if flight.began is not None:
-            flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
-        return super()._arrive(flight)
-
-
-def _to_host(values: Tensor) -> Tensor:
-    """An asynchronous copy in pinned memory, in stream order."""
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-    host.copy_(values, non_blocking=True)
-    return host
 
 
 def _pieces(batch: Batch, rows: int) -> list[Batch]:
