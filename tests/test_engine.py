@@ -270,3 +270,13 @@ def test_nothing_goes_along_under_a_budget():
     assert same(waits, goes)
     assert goes.evaluations == waits.evaluations
     assert goes.notes["ahead"] == 0
+
+
+def test_what_went_along_is_no_hit_of_the_memo():
+    waits, goes = (
+        explain(linear_model(), regions="grid:25", profile=True, config=EngineConfig(ahead=ahead))
+        for ahead in (False, True)
+    )
+    assert waits.evaluations < goes.evaluations
+    hits = waits.notes["profile"]["memo_hits"]
+    assert hits == goes.notes["profile"]["memo_hits"] == waits.asked - waits.evaluations

@@ -315,3 +315,10 @@ def test_a_compiled_model():
     full = pysmdl.explain(image(), on("cuda"), 1, regions="grid:9", progress=False)
     made = pysmdl.explain(image(), on("cuda"), 1, regions="grid:9", config=EngineConfig(compile=True), progress=False)
     assert_close(made, full)
+
+
+def test_rounds_go_together_where_one_input_has_the_device_to_itself():
+    alone = pysmdl.explain(image(), on("cuda"), 1, regions="grid:24", progress=False)
+    assert alone.notes["ahead"] > 0
+    assert_close(alone, pysmdl.explain(image(), on("cpu"), 1, regions="grid:24", progress=False))
+    assert all("ahead" not in each.notes for each in crowd(on("cuda"), **MANY))

@@ -31,6 +31,7 @@ class Request:
         self.known = Known(plan, item)
         self._budget = Budget(plan, self.n, self.k, self.known)
         self.asked = self.ahead = 0  # rows asked for; rows that went along before they were
+        self._along = range(0)  # numbers of those that went along last
         self.result: Any = None  # an Explanation, once it is done
         self._gains = GainRecord()
         self._ask = Ask(rest=range(self.n))
@@ -123,7 +124,7 @@ class Request:
         before = len(memo)
         ids = {name: memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
-            self._count(sum(map(len, views.values())), len(memo) - before)
+            self._count(sum(map(len, views.values())), len(memo) - before + self._came_along(ids))
             self._want_ahead(ask)
         else:
             for view in views.values():
@@ -168,7 +169,13 @@ class Request:
             before = len(memo)
             for view in self.plan.views(ask.ahead.rows(self.n), self.n).values():
                 memo.want(view)
-            self.ahead += len(memo) - before
+            self._along = range(before, len(memo))
+            self.ahead += len(self._along)
+
+    def _came_along(self, ids: dict[str, Ints]) -> int:
+        """How many of these rows went along with the ask before: it is now that they are asked for."""
+        along, self._along = self._along, range(0)
+        return sum(int(np.count_nonzero((each >= along.start) & (each < along.stop))) for each in ids.values() if along)
 
     def _count(self, asked: int, new: int) -> None:
         """Rows asked for, and how many of them the memo did not know."""
