@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pysmdl import kernels
+from pysmdl import bitrows, kernels
+from pysmdl.kernels.dispatch import OPS
 
 from measuring import DEVICE, calls_in, interleaved, over, seconds
 
@@ -36,6 +37,19 @@ def compose(rows: int, inputs: int, height: int, width: int, n: int, dtype: torc
     baseline = torch.zeros(inputs, 3, 1, 1, device=DEVICE, dtype=dtype).expand(x.shape)
     return (x, baseline, *on_device(labels, bits, source)), {}, torch.empty((rows, *x.shape[1:]), device=DEVICE,
                                                                             dtype=dtype)  # fmt: skip
+
+
+def pack_tokens(rows: int, inputs: int, side: int, width: int, n: int, dtype: torch.dtype) -> Made:
+    """Subsets of every size, tokens of a class and of side x side patches."""
+    rng = np.random.default_rng(0)
+    labels = np.concatenate(([-1], rng.integers(0, n, side * side))).astype(np.int32)
+    member = rng.random((rows, n)) < np.linspace(0, 1, rows)[:, None]
+    kept = 1 + member[:, labels[1:]].sum(1)
+    source = np.sort(rng.integers(0, inputs, rows)).astype(np.int32)
+    offsets = np.append(0, kept.cumsum()).astype(np.int32)
+    x = torch.randn(inputs, len(labels), width, device=DEVICE, dtype=dtype)
+    arrays = on_device(np.repeat(labels[None], inputs, 0), bitrows.pack(member), source, offsets)
+    return (x, *arrays), {}, torch.empty((int(offsets[-1]), width), device=DEVICE, dtype=dtype)
 
 
 def class_scores(rows: int, classes: int, traced: int, dtype: torch.dtype) -> Made:
@@ -81,6 +95,14 @@ CASES: dict[str, tuple[str, Callable[[], Made], str]] = {
         "compose", lambda: compose(ROWS - 27, 3, 223, 225, 196, torch.bfloat16),
         f"{ROWS - 27} rows of 3 inputs, 3 x 223 x 225 bfloat16, N = 196",
     ),
+    "pack_tokens, typical": (
+        "pack_tokens", lambda: pack_tokens(ROWS, 1, 14, 768, 49, torch.bfloat16),
+        f"{ROWS} rows of 1 input, 197 tokens of 768 bfloat16, N = 49",
+    ),
+    "pack_tokens, awkward": (
+        "pack_tokens", lambda: pack_tokens(ROWS - 27, 3, 37, 383, 196, torch.float32),
+        f"{ROWS - 27} rows of 3 inputs, 1370 tokens of 383 float32, N = 196",
+    ),
     "class_scores, typical": (
         "class_scores", lambda: class_scores(8 * ROWS, 1000, 1, torch.float32), f"{8 * ROWS} x 1000 float32",
     ),
@@ -114,11 +136,13 @@ def moved(op: str, arguments: tuple[Tensor, ...], out: Tensor) -> int:
 @pytest.mark.parametrize("case", CASES)
 def test_op(benchmark, report, case, backend):
     op, make, parameters = CASES[case]
+    if backend not in OPS[op]:
+        pytest.skip(f"{op} has no {backend} implementation")
     arguments, keywords, out = make()
     function = getattr(kernels, op)
-    wanted = function(*arguments, **keywords, backend="reference")
+    wanted = function(*arguments, **keywords, out=torch.empty_like(out), backend="reference")
     function(*arguments, **keywords, out=out, backend=backend)
-    exact = op in ("compose", "distance_gains")
+    exact = op in ("compose", "distance_gains", "pack_tokens")
     torch.testing.assert_close(out, wanted, atol=0 if exact else 2e-6, rtol=0)
 
     def run() -> None:

@@ -260,7 +260,8 @@ def pack_tokens(
         out.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree (the message gives both).
+        ValueError: shapes, dtypes or devices disagree (the message gives both), or (by the C++) offsets that are not
+            those of the kept tokens.
         BackendError: the named backend cannot run here.
     """
     if x.dim() != 3 or labels.shape != x.shape[:2]:

@@ -44,9 +44,10 @@ def _op(name: str) -> dict[str, Impl]:
 
 
 OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains", "match_boxes")}
-# What drops tokens: torch's own parts on the CPU, no third kernel beside these and Triton's.
-for name, on_cpu in (("pack_tokens", "pack_tokens_reference"), ("varlen_attention", "varlen_attention_cpu")):
-    OPS[name] = {**_op(name), "cpu": Impl(("cpu",), "reference", on_cpu)}
+# What drops tokens has no third kernel beside Triton's and the CPU's; attention there is torch's own, by sequence.
+OPS |= {name: _op(name) for name in ("pack_tokens", "varlen_attention")}
+OPS["varlen_attention"]["cpu"] = Impl(("cpu",), "reference", "varlen_attention_cpu")
+for name in ("pack_tokens", "varlen_attention"):
     del OPS[name]["cuda"]
 
 

@@ -71,3 +71,8 @@ def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, c
     )
     if flat is not out:
         out.copy_(flat)
+
+
+def pack_tokens_native(x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, out: Tensor) -> None:
+    given = (to_dlpack(each) for each in (x, labels, rows, source, offsets, out))
+    _native.require().pack_tokens(*given, _native.threads())

@@ -418,3 +418,18 @@ def test_pack_tokens_says_what_is_wrong():
         pack_tokens(x.half(), labels, rows, source, offsets, out=out)
     with pytest.raises(BackendError, match=r"pack_tokens has no such implementation"):
         pack_tokens(x, labels, rows, source, offsets, out=out, backend="cuda")
+
+
+def test_pack_tokens_counts_what_it_was_told():
+    (x, labels, rows, source, offsets), wanted = pack_inputs()
+    out = torch.zeros(wanted.shape)
+    fewer = offsets.clone()
+    fewer[3:] -= 1
+    with pytest.raises(ValueError, match=r"offsets give row 2 room for \d+ tokens, it keeps \d+"):
+        pack_tokens(x, labels, rows, source, fewer, out=out, backend="cpu")
+    with pytest.raises(ValueError, match=rf"offsets must be 0 to 9, the rows of out, got 0 to {len(wanted)}"):
+        pack_tokens(x, labels, rows, source, offsets, out=out[:9], backend="cpu")
+    with pytest.raises(ValueError, match=r"offsets must ascend, got 0 after "):
+        pack_tokens(x, labels, rows, source, offsets * (torch.arange(7) != 6), out=out, backend="cpu")
+    with pytest.raises(ValueError, match=r"source\[0\] is 7, x holds 3 inputs"):
+        pack_tokens(x, labels, rows, source + 7 - source[0], offsets, out=out, backend="cpu")

@@ -156,6 +156,38 @@ void match_boxes(py::handle boxes_, py::handle confidences_, py::handle target_,
          });
 }
 
+void pack_tokens(py::handle x_, py::handle labels_, py::handle rows_, py::handle source_, py::handle offsets_,
+                 py::handle out_, int threads) {
+  const Borrowed x = borrow(x_, "x"), labels = borrow(labels_, "labels"), rows = borrow(rows_, "rows");
+  const Borrowed source = borrow(source_, "source"), offsets = borrow(offsets_, "offsets"), out = borrow(out_, "out");
+  x.expect_dims(3), labels.expect_dims(2), rows.expect_dims(2);
+  source.expect_dims(1), offsets.expect_dims(1), out.expect_dims(2);
+  x.expect_float(), out.expect_dtype(x.dtype);
+  for (const Borrowed* index : {&labels, &rows, &source, &offsets}) index->expect_dtype(DType::i32);
+  for (const Borrowed* tensor : {&x, &labels, &rows, &source, &offsets, &out}) tensor->expect_contiguous();
+  for (int d = 0; d < 2; ++d) labels.expect_size(d, x.shape[d], "as in x");
+  source.expect_size(0, rows.shape[0], "the rows"), offsets.expect_size(0, rows.shape[0] + 1, "one more than rows");
+  out.expect_size(1, x.shape[2], "the width of x");
+  for (const Borrowed* other : {&x, &labels, &rows, &source, &offsets}) other->expect_same_device(out);
+  PYSMDL_CHECK(out.device == DeviceKind::cpu, "pack_tokens in C++ is for CPU tensors");
+
+  PackTokensParams p{};
+  p.x = x.as<char>(), p.out = out.as<char>();
+  p.labels = labels.as<int32_t>(), p.rows = rows.as<int32_t>();
+  p.source = source.as<int32_t>(), p.offsets = offsets.as<int32_t>();
+  p.batch = rows.shape[0], p.words = rows.shape[1], p.tokens = x.shape[1], p.room = out.shape[0];
+  p.token_bytes = x.shape[2] * size_of(x.dtype);
+  for (int64_t b = 0; b < p.batch; ++b) {
+    PYSMDL_CHECK(p.source[b] >= 0 && p.source[b] < x.shape[0], "source[", b, "] is ", p.source[b], ", x holds ",
+                 x.shape[0], " inputs");
+    PYSMDL_CHECK(p.offsets[b] <= p.offsets[b + 1], "offsets must ascend, got ", p.offsets[b + 1], " after ",
+                 p.offsets[b]);
+  }
+  PYSMDL_CHECK(p.offsets[0] >= 0 && p.offsets[p.batch] <= p.room, "offsets must be 0 to ", p.room,
+               ", the rows of out, got ", p.offsets[0], " to ", p.offsets[p.batch]);
+  launch(out, [&] { cpu::pack_tokens(p, threads); }, [] {});
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -168,6 +200,8 @@ void register_kernels(py::module_& m) {
         arg("out"), arg("stream") = 0);
   m.def("match_boxes", &match_boxes, arg("boxes"), arg("confidences"), arg("target"), arg("labels"), arg("mode"),
         arg("out"), arg("floor"), arg("threads"), arg("stream") = 0);
+  m.def("pack_tokens", &pack_tokens, arg("x"), arg("labels"), arg("rows"), arg("source"), arg("offsets"), arg("out"),
+        arg("threads"));
 }
 
 }  // namespace pysmdl

@@ -61,6 +61,17 @@ struct MatchBoxesParams {
   DType dtype;                 // of the confidences
 };
 
+// The tokens that each row keeps of its input, end to end; out[offsets[batch]:] is filled with zeros.
+struct PackTokensParams {
+  const char* x;           // [inputs, tokens], of token_bytes each, contiguous
+  const int32_t* labels;   // [inputs, tokens]
+  const int32_t* rows;     // [batch, words]
+  const int32_t* source;   // [batch]
+  const int32_t* offsets;  // [batch + 1], ascending
+  char* out;               // [room], of token_bytes each
+  int64_t batch, tokens, words, room, token_bytes;
+};
+
 enum MatchMode : int32_t { kObject = 0, kClass = 1, kIou = 2 };
 
 #ifdef __CUDACC__
@@ -93,6 +104,7 @@ void compose(const ComposeParams& params, int threads);
 void class_scores(const ClassScoresParams& params, int threads);
 void distance_gains(const DistanceGainsParams& params);
 void match_boxes(const MatchBoxesParams& params, int threads);
+void pack_tokens(const PackTokensParams& params, int threads);
 }  // namespace cpu
 
 #ifdef PYSMDL_WITH_CUDA
