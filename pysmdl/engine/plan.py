@@ -94,3 +94,9 @@ class Item:
         constant = not any(self.baseline.stride()[1:])
         kind = Kind(tuple(self.x.shape), self.regions.labels.shape, self.x.dtype, constant)
         return _KINDS.setdefault(kind, kind)
+
+    @cached_property
+    def areas(self) -> tuple[NDArray[np.float32], int]:
+        """Grid points of each region [n], and of those always shown."""
+        areas = self.regions.areas()
+        return areas.astype(np.float32), self.regions.labels.size - int(areas.sum())

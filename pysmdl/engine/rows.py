@@ -85,7 +85,7 @@ def rows_of(
     if not drops:
         return Rows(bits, source, targets, np.zeros(0, np.int32), 0)
     offsets = np.zeros(size + 1, np.int32)
-    np.cumsum(np.concatenate(list(map(_kept, batch.parts, kept))), out=offsets[1:])
+    np.concatenate(list(map(_kept, batch.parts, kept))).cumsum(dtype=np.int32, out=offsets[1:])
     tokens = int(offsets[-1])
     step = 1 << max(6, (tokens // 32).bit_length() - 1) if few else 1
     return Rows(bits, source, targets, offsets, -(-tokens // step) * step)
@@ -93,8 +93,6 @@ def rows_of(
 
 def _kept(part: Part, bits: NDArray[np.int32]) -> NDArray[np.float32]:
     """Tokens that each of these rows of an input keeps: of each region its own, and those that are always shown."""
-    regions = part.request.item.regions
-    areas = regions.areas().astype(np.float32)
-    always = regions.labels.size - areas.sum()
-    kept: NDArray[np.float32] = bitrows.unpack(bits, regions.n).astype(np.float32) @ areas + always
+    areas, always = part.request.item.areas
+    kept: NDArray[np.float32] = bitrows.unpack(bits, len(areas)).astype(np.float32) @ areas + always
     return kept
