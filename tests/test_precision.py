@@ -51,6 +51,8 @@ def test_mixed_precision_keeps_the_order(made):
         assert mixed.order.tolist() == full.order.tolist()
         np.testing.assert_allclose(mixed.insertion, full.insertion, atol=2e-6)
         np.testing.assert_allclose(mixed.score, full.score, atol=2e-6)
+        ahead = run(made, Net(seed).eval(), seed, config=EngineConfig(precision="mixed", ahead=True))
+        assert ahead.order.tolist() == full.order.tolist()
         with torch.autocast("cpu", torch.bfloat16):
             low = run(made, net, seed)
         rough += low.order.tolist() != full.order.tolist()
