@@ -68,14 +68,14 @@ class TokenDropScorer(ClassScorer):
         with stage("model"):
             final = run_blocks(self.tower.blocks, tokens, offsets, longest)
             features, logits = self.tower.finish(final, offsets)
-        features = features.float()
         if self.prototypes is not None:
+            features = features.float()
             features = nn.functional.normalize(features, dim=1) if self.normalize else features
             logits = features @ self.prototypes.T
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
         values = self.probabilities(logits, targets, wanted.confidence == "entropy")
-        return Outputs(values, None if wanted.features is None else features[wanted.features])
+        return Outputs(values, None if wanted.features is None else features[wanted.features].float())
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         """Whole images [B, C, H, W], no token dropped."""

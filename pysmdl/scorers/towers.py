@@ -117,7 +117,7 @@ def _missing(forward: Any) -> dict[str, None]:
 
 def class_token(tokens: Tensor, offsets: Tensor) -> Tensor:
     """The first token of each sequence. [T, D] to [S, D]."""
-    return tokens[offsets[:-1].long()]
+    return tokens.index_select(0, offsets[:-1])
 
 
 def patch_mean(prefix: int) -> Pool:
