@@ -7,6 +7,14 @@ import triton.language as tl
 from torch import Tensor
 
 
+@triton.jit
+def keeps(label, row, words):
+    """Which of these labels are kept by a row, given by where its first word is."""
+    word = label >> 5
+    bits = tl.load(row + word, mask=(label >= 0) & (word < words), other=0)
+    return (label < 0) | (((bits >> (label & 31)) & 1) != 0)
+
+
 @triton.jit(do_not_specialize=["inputs", "words"])  # they change from call to call: one compilation serves all
 def _compose_kernel(
     x, baseline, labels, rows, source, out,
@@ -27,10 +35,7 @@ def _compose_kernel(
     i = tl.where(padding, 0, i).to(tl.int64)
 
     label = tl.load(labels + i * labels_input + p * labels_point, mask=inside, other=-1)
-    word = label >> 5
-    listed = inside & (label >= 0) & (word < words)
-    bits = tl.load(rows + b * words + word, mask=listed, other=0)
-    keep = (label < 0) | (((bits >> (label & 31)) & 1) != 0)
+    keep = keeps(label, rows + b * words, words)
 
     for c in range(channels):
         kept = tl.load(x + i * x_input + c * x_channel + p * x_point, mask=shown & keep, other=0.0)

@@ -43,9 +43,9 @@ def _op(name: str) -> dict[str, Impl]:
     }
 
 
-OPS = {name: _op(name) for name in ("compose", "class_scores", "distance_gains", "match_boxes")}
+NAMES = ("compose", "class_scores", "distance_gains", "match_boxes", "pack_tokens", "varlen_attention")
+OPS = {name: _op(name) for name in NAMES}
 # What drops tokens has no third kernel beside Triton's and the CPU's; attention there is torch's own, by sequence.
-OPS |= {name: _op(name) for name in ("pack_tokens", "varlen_attention")}
 OPS["varlen_attention"]["cpu"] = Impl(("cpu",), "reference", "varlen_attention_cpu")
 for name in ("pack_tokens", "varlen_attention"):
     del OPS[name]["cuda"]

@@ -6,17 +6,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pysmdl.kernels.compose_triton import keeps
 from pysmdl.kernels.dispatch import interpreted
 
-
-@triton.jit
-def _keep(labels, rows, p, inside, words):
-    """Which of these tokens the row keeps. labels and rows point to the input's labels and to the row."""
-    label = tl.load(labels + p, mask=inside, other=0)
-    word = label >> 5
-    listed = inside & (label >= 0) & (word < words)
-    bits = tl.load(rows + word, mask=listed, other=0)
-    return inside & ((label < 0) | (((bits >> (label & 31)) & 1) != 0))
+NOWHERE = tl.constexpr(2**31 - 1)  # a label that no row keeps
 
 
 @triton.jit(do_not_specialize=["count", "words", "room"])  # they change from call to call
@@ -41,15 +34,15 @@ def _pack_tokens_kernel(
     labels += i * points
     rows += b.to(tl.int64) * words
     before = 0
-    for start in range(0, first, TILE):
-        earlier = start + tl.arange(0, TILE)
-        before += tl.sum(_keep(labels, rows, earlier, earlier < points, words).to(tl.int32))
-    keep = _keep(labels, rows, p, p < points, words)
+    for start in range(0, first, TILE):  # whole tiles
+        label = tl.load(labels + start + tl.arange(0, TILE))
+        before += tl.sum(keeps(label, rows, words).to(tl.int32))
+    keep = keeps(tl.load(labels + p, mask=p < points, other=NOWHERE), rows, words)
     place = (begin + before + tl.cumsum(keep.to(tl.int32), 0) - 1).to(tl.int64)
     for column in range(0, width, WIDE):
-        inside = keep[:, None] & (column + d[None, :] < width)
-        value = tl.load(x + (i * points + p[:, None]) * width + column + d[None, :], mask=inside, other=0.0)
-        tl.store(out + place[:, None] * width + column + d[None, :], value, mask=inside)
+        copied = keep[:, None] & (column + d[None, :] < width)
+        value = tl.load(x + (i * points + p[:, None]) * width + column + d[None, :], mask=copied, other=0.0)
+        tl.store(out + place[:, None] * width + column + d[None, :], value, mask=copied)
 
 
 def pack_tokens_triton(x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, out: Tensor) -> None:

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 import pysmdl
 
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 STRIPES = np.arange(144, dtype=np.int32).reshape(12, 12) // 36  # four bands of three rows
+
+
+def poisoned(shape, dtype=torch.float32, device="cpu") -> Tensor:
+    """What nobody writes stays NaN and fails the comparison."""
+    return torch.full(shape, torch.nan, dtype=dtype, device=device)
 
 
 def image(seed: int = 0, height: int = 12, width: int = 12) -> np.ndarray:

@@ -164,7 +164,7 @@ class Request:
 
     def _want_ahead(self, ask: Ask) -> None:
         """What is asked next goes along, unless there is a budget, in which each row counts."""
-        if self.plan.ahead and ask.ahead is not None and self.plan.budget(self.n) is None:
+        if self.plan.ahead and ask.ahead is not None and self._budget.of_search is None:
             memo = self.known.memo
             before = len(memo)
             for view in self.plan.views(ask.ahead.rows(self.n), self.n).values():
