@@ -201,7 +201,7 @@ def match_boxes(
         target: [B, 4], float32.
         labels: Classes of which the most confident counts. [B, L], int32; negative: padding.
         mode: [B], int32, an index of MATCH_MODES.
-        floor: Confidences at or below it count as 0.
+        floor: Confidences at or below it count as 0. At least 0.
         out: [B, 7], float32, contiguous; allocated when None.
         backend: "auto", "cpu", "cuda", "triton" or "reference".
 
@@ -209,9 +209,11 @@ def match_boxes(
         out. NaN in a row's boxes or confidences gives NaN.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree, or (on the CPU) a label is not a class.
+        ValueError: shapes, dtypes or devices disagree, floor is below 0, or (on the CPU) a label is not a class.
         BackendError: the named backend cannot run here.
     """
+    if not floor >= 0:
+        raise ValueError(f"floor must be at least 0; got {floor}")
     if boxes.dim() != 3 or boxes.shape[2] != 4 or boxes.shape[1] == 0:
         raise ValueError(f"boxes must be [B, Q, 4] with Q at least 1; got {list(boxes.shape)}")
     rows = boxes.shape[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -70,8 +71,24 @@ def why_not(backend: str, device: str) -> str | None:
         return f"it runs on {backend} tensors, these are on {device}"
     if _native.extension() is None:
         return "pysmdl's compiled extension is not here: run `pip install .` in the source tree"
-    if backend == "cuda" and _native.require().build_info()["cuda"] == "not built":
+    return _why_not_cuda() if backend == "cuda" else None
+
+
+@cache
+def _why_not_cuda() -> str | None:
+    """Why the extension's CUDA part cannot run on the devices here; where there are none, why it could not."""
+    extension = _native.require()
+    built = extension.build_info()
+    if built["cuda"] == "not built":
         return "the extension was built without CUDA: rebuild with PYSMDL_CUDA=ON"
+    if not torch.cuda.is_available():
+        return None
+    if extension.cuda_device_count() == 0:
+        return f"the driver here is older than CUDA {built['cuda']}, with which the extension was built: rebuild it"
+    here = min(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
+    compiled = [divmod(int(number), 10) for number in re.findall(r"\d+", built["cuda_architectures"])]
+    if compiled and here < min(compiled):
+        return f"the extension was built for devices from sm_{''.join(map(str, min(compiled)))} on: rebuild it here"
     return None
 
 
@@ -81,7 +98,8 @@ def backends_for(device: str) -> dict[str, str | None]:
 
 
 @cache
-def _auto(op: str, device: str) -> str:
+def resolved(op: str, device: str) -> str:
+    """The backend that "auto" means for an op on a kind of device."""
     asked = os.environ.get("PYSMDL_BACKEND")
     if asked:
         if asked not in BACKENDS:
@@ -94,7 +112,7 @@ def _auto(op: str, device: str) -> str:
 @cache
 def _launcher(op: str, backend: str, device: str) -> Launcher:
     if backend == "auto":
-        backend = _auto(op, device)
+        backend = resolved(op, device)
     if backend not in BACKENDS:
         raise one_of("backend", backend, ("auto", *BACKENDS))
     reason = why_not(backend, device) if backend in OPS[op] else f"{op} has no such implementation"

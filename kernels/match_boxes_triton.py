@@ -15,7 +15,7 @@ def _match_boxes_kernel(
     tx0, ty0 = tl.load(target + 4 * b), tl.load(target + 4 * b + 1)
     tx1, ty1 = tl.load(target + 4 * b + 2), tl.load(target + 4 * b + 3)
     how = tl.load(mode + b)
-    best, best_iou, best_confidence = -1.0, 0.0, 0.0
+    best, best_iou, best_confidence, wrong = -1.0, 0.0, 0.0, 0
     place = 0
     for start in range(0, queries, TILE):
         q = start + tl.arange(0, TILE)
@@ -48,7 +48,7 @@ def _match_boxes_kernel(
 
         by_class = tl.where(iou > 0.5, confidence, 0.0)
         match = tl.where(how == 2, iou, tl.where(how == 1, by_class, iou * confidence))
-        rank = tl.where(match == match, match, 2.0)  # NaN before all
+        rank = tl.where(match == match, match, float("inf"))  # NaN before all
         rank = tl.where(inside, rank, -1.0)
         highest = tl.max(rank, 0)
         at = tl.argmax(rank, 0, tie_break_left=True)
@@ -56,11 +56,12 @@ def _match_boxes_kernel(
         better = highest > best
         best_iou = tl.where(better, tl.sum(tl.where(chosen, iou, 0.0), 0), best_iou)
         best_confidence = tl.where(better, tl.sum(tl.where(chosen, confidence, 0.0), 0), best_confidence)
+        nan = tl.sum(tl.where(chosen & (match != match), 1, 0), 0)
+        wrong = tl.where(better, nan, wrong)
         place = tl.where(better, start + at, place)
         best = tl.where(better, highest, best)
     row = out + 7 * b
-    wrong = best_iou + best_confidence
-    tl.store(row, tl.where(best == 2.0, wrong * float("nan"), best))
+    tl.store(row, tl.where(wrong == 1, float("nan"), best))
     tl.store(row + 1, best_iou)
     tl.store(row + 2, best_confidence)
     for c in range(4):

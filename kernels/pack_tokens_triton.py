@@ -39,6 +39,7 @@ def _pack_tokens_kernel(
         before += tl.sum(keeps(label, rows, words).to(tl.int32))
     keep = keeps(tl.load(labels + p, mask=p < points, other=NOWHERE), rows, words)
     place = (begin + before + tl.cumsum(keep.to(tl.int32), 0) - 1).to(tl.int64)
+    keep &= place < tl.load(offsets + b + 1)  # never into another row, whatever the offsets say
     for column in range(0, width, WIDE):
         copied = keep[:, None] & (column + d[None, :] < width)
         value = tl.load(x + (i * points + p[:, None]) * width + column + d[None, :], mask=copied, other=0.0)

@@ -71,12 +71,15 @@ def varlen_attention_triton(
 ) -> None:
     if q.shape[0] == 0:
         return
-    width, queries, keys = q.shape[2], 64, 32
+    width, keys = q.shape[2], 32
+    head = max(16, triton.next_power_of_2(width))
+    row_bytes = head * q.element_size()
+    queries, stages = (64, 3) if row_bytes <= 256 else (64, 2) if row_bytes <= 512 else (32, 1)  # within 99 KiB shared
     q, k, v = (each if each.stride(2) == 1 else each.contiguous() for each in (q, k, v))
     grid = (triton.cdiv(longest, queries), q.shape[1], offsets.numel() - 1)
     exact = q.element_size() == 4 or interpreted()  # the interpreter has no bfloat16 product
     _varlen_attention_kernel[grid](
         q, k, v, out, offsets, scale * LOG2_E,
         q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1), out.stride(0), out.stride(1),
-        WIDTH=width, HEAD=max(16, triton.next_power_of_2(width)), QUERIES=queries, KEYS=keys, EXACT=exact,
+        WIDTH=width, HEAD=head, QUERIES=queries, KEYS=keys, EXACT=exact, num_stages=stages,
     )  # fmt: skip

@@ -40,7 +40,7 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
         elif baseline == "black":
             values = black.flatten()
         else:
-            values = torch.zeros(1)
+            values = torch.zeros(1, device="cpu")
         if len(values) not in (1, x.shape[0]):
             raise ValueError(f"mean and std have {len(values)} channels, the input has {x.shape[0]}")
         return values.to(x).expand(x.shape[0]).reshape(column).expand(x.shape)

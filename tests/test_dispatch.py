@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from test_kernels import compose_inputs
@@ -16,12 +18,12 @@ def environment(monkeypatch):
 
     def set_to(name):
         monkeypatch.setenv("PYSMDL_BACKEND", name)
-        dispatch._auto.cache_clear()
+        dispatch.resolved.cache_clear()
 
-    dispatch._auto.cache_clear()
+    dispatch.resolved.cache_clear()
     yield set_to
     monkeypatch.undo()
-    dispatch._auto.cache_clear()
+    dispatch.resolved.cache_clear()
 
 
 def test_unknown_backend_lists_those_there_are():
@@ -37,17 +39,44 @@ def test_explicit_backend_never_falls_back():
 
 def test_environment_overrides_auto_only(environment):
     environment("reference")
-    assert dispatch._auto("compose", "cpu") == "reference"
+    assert dispatch.resolved("compose", "cpu") == "reference"
     assert dispatch.pick("compose", "cpu", torch.device("cpu")).__name__ == "compose_native"
     environment("fast")
     with pytest.raises(ValueError, match="PYSMDL_BACKEND must be one of"):
-        dispatch._auto("compose", "cpu")
+        dispatch.resolved("compose", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("capability", "devices", "architectures", "problem"),
+    [
+        ((9, 0), 1, "75-real 80-real 90", None),
+        ((12, 0), 1, "75-real 80-real 90", None),
+        ((9, 0), 1, "native", None),
+        ((7, 0), 1, "75-real 80-real 90", "built for devices from sm_75 on"),
+        ((7, 5), 1, "80-real 90", "built for devices from sm_80 on"),
+        ((9, 0), 0, "90", "the driver here is older than CUDA 13.0"),
+    ],
+)
+def test_a_gpu_that_the_extension_was_not_built_for(monkeypatch, capability, devices, architectures, problem):
+    built = {"cuda": "13.0", "cuda_architectures": architectures}
+    extension = SimpleNamespace(build_info=lambda: built, cuda_device_count=lambda: devices)
+    monkeypatch.setattr(dispatch._native, "extension", lambda: extension)
+    monkeypatch.setattr(dispatch._native, "require", lambda: extension)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0) if index else capability)
+    dispatch._why_not_cuda.cache_clear()
+    try:
+        found = dispatch.why_not("cuda", "cuda")
+    finally:
+        dispatch._why_not_cuda.cache_clear()
+    assert found is None if problem is None else problem in found
 
 
 def test_auto_takes_the_first_that_the_op_has(environment, monkeypatch):
     monkeypatch.setattr(dispatch, "why_not", lambda backend, device: None)
-    assert dispatch._auto("compose", "cuda") == "cuda"
-    assert dispatch._auto("varlen_attention", "cuda") == "triton"
-    assert dispatch._auto("compose", "xpu") == "reference"
+    assert dispatch.resolved("compose", "cuda") == "cuda"
+    assert dispatch.resolved("varlen_attention", "cuda") == "triton"
+    assert dispatch.resolved("compose", "xpu") == "reference"
     environment("cuda")
-    assert dispatch._auto("varlen_attention", "cuda") == "triton"
+    assert dispatch.resolved("varlen_attention", "cuda") == "triton"

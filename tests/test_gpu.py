@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -301,6 +302,79 @@ def test_dropped_tokens_are_the_slow_loops(kind):
         points = [probability(kind, model, x, labels, set(found.order[:j].tolist()), 3) for j in range(7)]
         np.testing.assert_allclose(found.insertion, points, atol=3 * TOLERANCE)
         assert found.order.tolist() == runs[0].order.tolist()
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "timm avg"])
+def test_dropped_tokens_are_the_same_to_the_bit(kind):
+    """Also where patches are averaged."""
+    scorer, config = dropping(kind, TOWERS[kind][0]().cuda()), EngineConfig(deterministic=True, graphs=False)
+    runs = [
+        pysmdl.explain(drop_image(1), scorer, 3, regions=patch_labels(1), config=config, progress=False)
+        for _ in range(4)
+    ]
+    assert all(same(runs[0], each) for each in runs[1:])
+
+
+def test_graphs_under_the_callers_autocast_serve_no_other_call():
+    model = TOWERS["vit"][0]().cuda()
+    scorer, settings = dropping("vit", model), {"regions": patch_labels(1), "progress": False}
+
+    def run(made=scorer):
+        return [pysmdl.explain(drop_image(1), made, 3, **settings) for _ in range(3)][-1]  # the last one replays
+
+    plain = run(dropping("vit", model))
+    with torch.autocast("cuda", torch.bfloat16):
+        cast = run()
+    assert np.abs(cast.insertion - plain.insertion).max() > 10 * CLOSE
+    assert_close(run(), plain)
+    with torch.autocast("cuda", torch.bfloat16):
+        np.testing.assert_array_equal(run().insertion, cast.insertion)
+
+
+def test_graphs_made_in_inference_mode_serve_outside_of_it():
+    scorer, settings = on("cuda", graph_safe=True), {"regions": "grid:16", "progress": False}
+    with torch.inference_mode():
+        inside = [pysmdl.explain(image(), scorer, 1, **settings) for _ in range(3)][-1]
+    assert_close(pysmdl.explain(image(), scorer, 1, **settings), inside)
+
+
+def test_another_thread_may_use_the_device_while_graphs_are_captured():
+    stop, failed = threading.Event(), []
+
+    def busy():
+        try:
+            while not stop.is_set():
+                torch.empty(1 << 20, pin_memory=True).to("cuda", non_blocking=True).sum().item()
+        except RuntimeError as error:
+            failed.append(error)
+
+    other, scorer = threading.Thread(target=busy), on("cuda", graph_safe=True)
+    other.start()
+    try:
+        runs = [pysmdl.explain(image(), scorer, 1, regions="grid:16", progress=False) for _ in range(5)]
+    finally:
+        stop.set()
+        other.join()
+    assert not failed
+    for found in runs:
+        assert_close(found, pysmdl.explain(image(), on("cpu"), 1, regions="grid:16", progress=False))
+
+
+def test_loaders_leave_the_device_alone():
+    items = [(image(seed, 40, 30), seed % 4) for seed in range(12)]
+    items[5] = (torch.randn(3, 12, 12, device="cuda"), 1)
+    scorers = [pysmdl.scorers.classifier(net(), size=12) for _ in range(2)]
+    found = [
+        list(
+            pysmdl.explain_many(
+                items, scorer, regions="slico:9", ordered=True, progress=False,
+                config=EngineConfig(loaders=loaders, max_searches=4),
+            )
+        )
+        for scorer, loaders in zip(scorers, (0, None), strict=True)
+    ]  # fmt: skip
+    for one, other in zip(*found, strict=True):
+        assert_close(one, other)
 
 
 def test_dropped_tokens_in_bfloat16():

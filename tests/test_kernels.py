@@ -315,9 +315,25 @@ def test_match_boxes_in_extremes(backend_device):
     assert out[4:, 0].isfinite().all()
 
 
+@pytest.mark.parametrize("high", [2.0, 5.0])
+def test_match_boxes_tells_high_confidences_from_nan(backend_device, high):
+    """Nothing says that a detector's confidences end at 1."""
+    backend, device = backend_device
+    boxes, confidences, target, labels, mode = box_inputs(device=device)
+    labels[:], mode[:] = 0, 0
+    boxes[:, 7] = target
+    confidences[:, 7] = high
+    confidences[4:, 60] = torch.nan
+    out = match_boxes(boxes, confidences, target, labels, mode, backend=backend).cpu()
+    assert out[:4, 0].tolist() == [high] * 4
+    assert out[4:, 0].isnan().all()
+
+
 def test_match_boxes_refuses(backend_device):
     backend, device = backend_device
     boxes, confidences, target, labels, mode = box_inputs(device=device)
+    with pytest.raises(ValueError, match=r"floor must be at least 0; got -2\.0"):
+        match_boxes(boxes, confidences, target, labels, mode, floor=-2.0, backend=backend)
     with pytest.raises(ValueError, match=r"boxes must be \[B, Q, 4\] with Q at least 1"):
         match_boxes(boxes[:, :0], confidences[:, :0], target, labels, mode, backend=backend)
     with pytest.raises(ValueError, match="confidences must be"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 from dataclasses import dataclass
@@ -99,6 +100,54 @@ def test_another_configuration_starts_anew():
     before = RESIDENT[made]
     explain(made, config=EngineConfig(deterministic=True))
     assert RESIDENT[made] is not before
+
+
+def net() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(432, 4)).eval()
+
+
+def test_what_one_mode_leaves_serves_the_other():
+    for inside_first in (True, False):
+        made = pysmdl.scorers.classifier(net())
+        for inside in (inside_first, not inside_first):
+            with torch.inference_mode(inside):
+                assert same(explain(made), explain(net()))
+
+
+def test_the_callers_autocast_is_the_calls_own():
+    made = pysmdl.scorers.classifier(net())
+    plain = explain(made)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = explain(made)
+        assert same(cast, explain(net()))
+    assert not np.array_equal(plain.insertion, cast.insertion)
+    assert same(explain(made), plain)
+
+
+def test_a_default_device_is_the_callers_business():
+    wanted = explain(scorer())
+    torch.set_default_device("meta")  # holds no numbers: whatever was put there by mistake shows
+    try:
+        found = explain(scorer())
+    finally:
+        torch.set_default_device(None)
+    assert same(found, wanted)
+
+
+def test_what_a_captured_graph_depends_on():
+    model = net()
+    seen = [
+        pysmdl.scorers.classifier(given).addresses() for given in (model, lambda x: model(x), functools.partial(model))
+    ]
+    assert seen[0] == seen[1] == seen[2] != pysmdl.scorers.classifier(net()).addresses()
+    made = pysmdl.scorers.encoder(torch.nn.Flatten().eval(), torch.ones(4, 432))
+    before = made.addresses()
+    assert made.addresses() == before
+    made.prototypes = made.prototypes.clone()
+    assert made.addresses() != before
+    hidden = pysmdl.scorers.classifier(linear_model())
+    assert hidden.addresses() != hidden.addresses()  # nobody can tell what it reads
 
 
 def test_it_goes_with_the_scorer():

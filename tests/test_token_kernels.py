@@ -21,7 +21,7 @@ ATTENTION_TOLERANCE = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("heads", "width"), [(1, 16), (3, 64), (2, 24)])
+@pytest.mark.parametrize(("heads", "width"), [(1, 16), (3, 64), (2, 24), (1, 100), (1, 160)])
 @pytest.mark.parametrize("lengths", [(1,), (1, 2, 3), (65, 1, 64, 63), (200, 7)])
 def test_varlen_attention(attention_backend, lengths, heads, width, dtype):
     backend, device = attention_backend
@@ -100,6 +100,21 @@ def test_pack_tokens_says_what_is_wrong():
         pack_tokens(x.half(), labels, rows, source, offsets, out=out)
     with pytest.raises(BackendError, match=r"pack_tokens has no such implementation"):
         pack_tokens(x, labels, rows, source, offsets, out=out, backend="cuda")
+
+
+def test_pack_tokens_never_writes_into_another_row(attention_backend):
+    """Triton's does not see that the offsets are wrong, as they are where an input's labels are no longer its own."""
+    backend, device = attention_backend
+    if backend != "triton":
+        pytest.skip("it says so, or defines what is right")
+    (x, labels, rows, source, offsets), wanted = pack_inputs(device=device)
+    other = labels.clone()
+    other[source[2]] = -1  # all of them kept
+    same = source != source[2]
+    out = pack_tokens(x, other, rows, source, offsets, out=poisoned(wanted.shape, device=device), backend=backend)
+    for b in torch.nonzero(same).flatten().tolist():
+        row = slice(*offsets[b : b + 2].tolist())
+        assert torch.equal(out[row], wanted[row])
 
 
 def test_pack_tokens_counts_what_it_was_told():

@@ -26,15 +26,18 @@ class CudaSlot(Slot):
         super().__init__(runner, workspace)
         self._stream = workspace.stream
         self._stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
+        self._fresh = True
 
     def _launch(self, batch: Batch) -> Flight:
         runner, began = self._runner, None
         timed = not runner.settled(batch.kind)
         with torch.cuda.stream(self._stream):
             landed = torch.cuda.Event(enable_timing=timed)
+            # Batches that are timed do not overlap; nor does a slot's first, in which a model may make what it keeps.
+            if runner.landed is not None and (timed or self._fresh):
+                self._stream.wait_event(runner.landed)
+            self._fresh = False
             if timed:
-                if runner.landed is not None:
-                    self._stream.wait_event(runner.landed)  # batches that are timed do not overlap
                 began = torch.cuda.Event(enable_timing=True)
                 began.record()
             wanted, buffer = wanted_features(batch), self._buffer(batch)
@@ -55,6 +58,6 @@ class CudaSlot(Slot):
 
 def _to_host(values: Tensor) -> Tensor:
     """An asynchronous copy in pinned memory, in stream order."""
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host = torch.empty(values.shape, dtype=values.dtype, device="cpu", pin_memory=True)
     host.copy_(values, non_blocking=True)
     return host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 1  # eager passes of a shape before it is captured: libraries choose algorithms and compile on the first
 MOST = 256  # shapes captured; what comes then runs eagerly
+CAPTURING = threading.Lock()  # a capture begins by waiting for the whole device, which ends another that is under way
 
 
 @dataclass
@@ -50,11 +52,13 @@ class GraphCache:
         rows = runner.rows_of(batch, buffer.shape[0])
         if not runner.captures(batch) or any(len(each) for each in wanted):
             return runner.forward(batch, buffer, rows, wanted)
-        key = (batch.exact, batch.kind, buffer.data_ptr(), runner.pools[batch.kind].version, rows.shapes)
+        version = runner.pools[batch.kind].version
+        key = (batch.exact, runner.casts(), batch.kind, buffer.data_ptr(), version, rows.shapes)
         captured = self._captured.get(key)
         if captured is None:
-            self._seen[key] = self._seen.get(key, 0) + 1
-            if self._seen[key] <= WARM_UP or len(self._captured) == MOST:
+            here = (threading.get_ident(), key)  # a library's handles are a thread's own
+            self._seen[here] = self._seen.get(here, 0) + 1
+            if self._seen[here] <= WARM_UP or len(self._captured) == MOST:
                 return runner.forward(batch, buffer, rows, wanted)
         runner.counted(batch, buffer.shape[0])
         with stage("transfer"):
@@ -69,10 +73,12 @@ class GraphCache:
 
     def _capture(self, runner: Runner, batch: Batch, buffer: Tensor, rows: Rows, words: Tensor) -> _Captured:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        sent = words.to(runner.device)
+        with torch.inference_mode(False):  # written to in later calls, in whatever mode these are
+            sent = words.to(runner.device)
         self._pool = self._pool or torch.cuda.graph_pool_handle()
+        capture = torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local")
         try:
-            with _no_collection(), _unmasked(), torch.cuda.graph(graph, pool=self._pool, stream=stream):
+            with CAPTURING, _no_collection(), _unmasked(), capture:
                 values, _ = runner.compute(batch, buffer, rows, rows.split(sent), None)
         except RuntimeError as error:
             if "captur" not in str(error):

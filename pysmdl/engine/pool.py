@@ -63,13 +63,14 @@ class Pool:
         old = len(self._stored["x"]) if self._stored else 0
         if old and self._device.type == "cuda":  # batches under way still read the tensors that are given back
             torch.cuda.synchronize(self._device)
+        stored = {}  # in place of the old ones when all of it is there: memory may run out
         for name, (shape, dtype) in self._shapes.items():
-            grown = torch.empty((size, *shape), dtype=dtype, device=self._device)
-            if grown.dim() == 4:
-                grown = grown.contiguous(memory_format=self._format)
+            with torch.inference_mode(False):  # written to in later calls, in whatever mode these are
+                grown = torch.empty((size, *shape), dtype=dtype, device=self._device)
+                stored[name] = grown.contiguous(memory_format=self._format) if grown.dim() == 4 else grown
             if old:
-                grown[:old] = self._stored[name]
-            self._stored[name] = grown
+                stored[name][:old] = self._stored[name]
+        self._stored = stored
         self.baseline = self._stored["baseline"].expand(self.x.shape)
         self._free += range(size - 1, old - 1, -1)
         self.version = next(VERSIONS)

@@ -48,7 +48,8 @@ class Rows:
 
     def pinned(self) -> Tensor:
         """All of it end to end, in memory from which a GPU copies while the host goes on."""
-        words = torch.empty(sum(each.size for each in self.arrays), dtype=torch.int32, pin_memory=True)
+        size = sum(each.size for each in self.arrays)
+        words = torch.empty(size, dtype=torch.int32, device="cpu", pin_memory=True)
         np.concatenate([each.ravel().view(np.int32) for each in self.arrays], out=words.numpy())
         return words
 

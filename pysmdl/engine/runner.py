@@ -23,6 +23,7 @@ from pysmdl.engine.slots import Slot
 from pysmdl.engine.tuner import Tuner
 from pysmdl.engine.workspace import RESIDENT, Resident, Workspace
 from pysmdl.kernels import compose, pack_tokens
+from pysmdl.kernels.dispatch import resolved
 from pysmdl.profiling import count, stage
 from pysmdl.scorers.base import Scorer, Wanted
 from pysmdl.scorers.keeping import KeptWith
@@ -31,6 +32,7 @@ from pysmdl.scorers.token_drop import TokenDropScorer
 Index = Tensor | slice
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
 KINDS = 8  # of inputs that stay resident without a search that needs them
+MOST_ROWS = 65_534  # of a batch: what a GPU launches along one axis, and one more for padding
 TUNERS: KeptWith[dict[tuple[EngineConfig, torch.device], dict[Kind, Tuner]]] = KeptWith()
 """What was found for a scorer's owner."""
 
@@ -42,7 +44,7 @@ class Runner:
         self.scorer, self.config, self.device = scorer, config, scorer.device
         self.channels_last = scorer.channels_last
         self.composes = not isinstance(scorer, TokenDropScorer)
-        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe
+        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe and self._reads_nothing_back()
         self.places: dict[Request, int] = {}
         self.landed: Any = None  # the CUDA event that ends the batch launched last
         self._confidence = confidence
@@ -66,7 +68,15 @@ class Runner:
         """Leave what is resident to the owner's next call, unless something is still under way."""
         if not self.places and not any(slot.busy for slot in self.slots):
             RESIDENT[self.scorer.owner] = self._resident
+        else:
+            for workspace in self._resident.workspaces:
+                workspace.wait()  # until no batch reads what is given back
         self.slots = []  # they know the runner
+
+    def _reads_nothing_back(self) -> bool:
+        """Whether the ops run without the host looking at what is on the device, as their definitions do."""
+        ops = ("class_scores", "match_boxes") if self.composes else ("class_scores", "varlen_attention")
+        return all(resolved(op, self.device.type) != "reference" for op in ops)
 
     # Resident inputs
 
@@ -105,7 +115,7 @@ class Runner:
     def _tuner(self, kind: Kind) -> Tuner:
         if kind not in self._tuners:
             row_bytes = prod(kind.shape) * kind.dtype.itemsize
-            most = max(1, self.config.memory_bytes // max(1, row_bytes))
+            most = min(MOST_ROWS, max(1, self.config.memory_bytes // max(1, row_bytes)))
             fixed = self.config.batch_size or (FIXED if self.config.deterministic else None)
             if fixed is None:
                 self._tuners[kind] = Tuner(8 if self.device.type == "cpu" else 128, most)
@@ -166,9 +176,22 @@ class Runner:
         run = slice(int(rows[0]), int(rows[-1]) + 1)
         return run if run.stop - run.start == len(rows) else torch.from_numpy(rows).to(self.device)
 
+    def casts(self) -> torch.dtype | None:
+        """The type that the caller's own autocast casts to, if the call is made under one."""
+        on = torch.is_autocast_enabled(self.device.type)
+        return torch.get_autocast_dtype(self.device.type) if on else None
+
     def _precision(self, batch: Batch) -> AbstractContextManager[Any]:
-        """bfloat16 where the batch need not be exact."""
-        return nullcontext() if batch.exact else torch.autocast(self.device.type, torch.bfloat16)
+        """bfloat16 where the batch need not be exact; else the caller's autocast, if any.
+
+        Weights that it casts are kept within the batch alone: its cache would hand them from stream to stream, and to
+        graphs that outlive it.
+        """
+        casts = self.casts()
+        if batch.exact and casts is None:
+            return nullcontext()
+        dtype = casts if batch.exact else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, cache_enabled=casts is None)
 
     def counted(self, batch: Batch, size: int) -> None:
         """Tell an active profile of a batch that went through the model."""

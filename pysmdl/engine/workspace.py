@@ -41,7 +41,8 @@ class Workspace:
         row = prod(kind.shape) * kind.dtype.itemsize
         if self._memory.numel() < rows * row:
             self.clear()
-            self._memory = empty((max(rows, room) * row,), torch.uint8, self._device)
+            with torch.inference_mode(False):  # written to in later calls, in whatever mode these are
+                self._memory = empty((max(rows, room) * row,), torch.uint8, self._device)
         flat = self._memory[: rows * row].view(kind.dtype)
         if channels_last and len(kind.shape) == 3:
             channels, *grid = kind.shape
@@ -53,10 +54,14 @@ class Workspace:
         self._batches[rows, kind] = batch
         return batch
 
-    def clear(self) -> None:
-        """Give the memory back, and with it the graphs that write there."""
+    def wait(self) -> None:
+        """Until nothing runs here."""
         if self.stream is not None:
             self.stream.synchronize()
+
+    def clear(self) -> None:
+        """Give the memory back, and with it the graphs that write there."""
+        self.wait()
         self.graphs = GraphCache()
         self._batches.clear()
         self._memory = empty((0,), torch.uint8, self._device)

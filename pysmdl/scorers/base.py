@@ -122,11 +122,18 @@ class Scorer(ABC):
         """With what the engine keeps what it has from one call to the next: the scorer itself, or its bare model."""
         return self if self.made_from is None else self.made_from
 
-    def addresses(self) -> int:
-        """A number that changes when the model's weights move in memory: a captured graph reads them where they lay."""
-        functions = (getattr(self, name, None) for name in ("forward", "features", "evidence"))
-        modules = [module for function in functions if callable(function) for module in modules_of(function)]
-        return hash(tuple(w.data_ptr() for module in modules for w in (*module.parameters(), *module.buffers())))
+    def addresses(self) -> Any:
+        """What differs when a captured graph would be wrong: where the model's weights and this scorer's tensors lie,
+        and its numbers. Where a function shows no module it differs each time.
+        """
+        functions = [getattr(self, name, None) for name in ("forward", "features", "evidence")]
+        modules = [modules_of(function) for function in functions if callable(function)]
+        if not all(modules):
+            return object()
+        weights = [w for each in modules for module in each for w in (*module.parameters(), *module.buffers())]
+        own = [each for each in vars(self).values() if isinstance(each, Tensor)]
+        numbers = tuple(each for each in vars(self).values() if isinstance(each, float))
+        return numbers, tuple(each.data_ptr() for each in (*weights, *own))
 
     def compiled(self) -> Scorer:
         """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""

@@ -59,7 +59,8 @@ class InputSpec:
     def normalise(self, pixels: Pixels) -> Tensor:
         """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
         ordered = pixels[:, :, ::-1] if self.channel_order == "bgr" else pixels
-        levels = (torch.arange(256).float() / 255 - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
+        levels = torch.arange(256, device="cpu").float() / 255
+        levels = (levels - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
         table = levels[:, 0].expand(3, 256).numpy()  # looked up: one pass over the image
         return torch.from_numpy(np.stack([table[c][ordered[:, :, c]] for c in range(3)]))
 
@@ -91,7 +92,8 @@ class InputSpec:
 
     @staticmethod
     def _column(values: Sequence[float] | None, otherwise: float) -> Tensor:
-        return torch.tensor(values if values is not None else (otherwise,), dtype=torch.float32).view(-1, 1, 1)
+        given = values if values is not None else (otherwise,)
+        return torch.tensor(given, dtype=torch.float32, device="cpu").view(-1, 1, 1)
 
 
 def input_spec(

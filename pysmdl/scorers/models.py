@@ -15,10 +15,12 @@ def modules_of(function: Any) -> list[nn.Module]:
     if isinstance(function, nn.Module):
         return [function]
     if isinstance(function, functools.partial):
-        return modules_of(function.func)
+        given = (*function.args, *function.keywords.values())
+        return [*modules_of(function.func), *(each for each in given if isinstance(each, nn.Module))]
     owner = getattr(function, "__self__", None)
     if isinstance(owner, nn.Module):
         return [owner]
+    function = inspect.unwrap(function)  # of torch.compile
     if inspect.isfunction(function):
         seen = inspect.getclosurevars(function)
         return [value for value in (*seen.nonlocals.values(), *seen.globals.values()) if isinstance(value, nn.Module)]

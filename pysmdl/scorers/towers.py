@@ -124,14 +124,11 @@ def patch_mean(prefix: int) -> Pool:
     """The mean over each sequence's patches; zero where none is left."""
 
     def pool(tokens: Tensor, offsets: Tensor) -> Tensor:
-        count = len(offsets) - 1
-        number = torch.arange(len(tokens), dtype=torch.int32, device=tokens.device)
-        owner = torch.searchsorted(offsets, number, right=True) - 1  # tokens of no sequence: count
-        patches = (number >= offsets[owner] + prefix) & (owner < count)
-        owner = torch.where(patches, owner, count)
-        total = torch.zeros((count + 1, tokens.shape[1]), dtype=torch.float32, device=tokens.device)
-        total.index_add_(0, owner, tokens.float())
-        return (total[:count] / (offsets.diff() - prefix).clamp(min=1)[:, None]).to(tokens.dtype)
+        starts = offsets[:-1].long()
+        bounds = torch.cat((torch.stack((starts, starts + prefix), 1).flatten(), offsets[-1:].long()))
+        # Added up in their order; index_add_ on a GPU takes any. Unchecked: a check would wait for the device.
+        total = torch.segment_reduce(tokens.float(), "sum", offsets=bounds, axis=0, unsafe=True, initial=0)[1::2]
+        return (total / (offsets.diff() - prefix).clamp(min=1)[:, None]).to(tokens.dtype)
 
     return pool
 
