@@ -35,7 +35,7 @@ def explain(
         profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
             through the model afterwards, to count its FLOPs.
         regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
-            masks [n, H, W], or a function of the pixels. See :mod:`pysmdl.regions`.
+            masks [n, H, W], or a function of the pixels to any of these. See :mod:`pysmdl.regions`.
         baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
             :func:`pysmdl.removal.baseline_of`.
         removal: "baseline", or "token-drop": leave an absent region's patches out of a vision transformer (a scorer of
@@ -113,7 +113,6 @@ def explain_steps(image: Any, model: Any, target: Any = None, **settings: Any) -
                 seconds = time.perf_counter() - began
                 yield Step(rank, order[rank], insertion, deletion, request.known.evaluations, seconds, last)
             shown = max(shown, len(order))
-    engine.raise_errors()
 
 
 def explain_many(
@@ -130,7 +129,8 @@ def explain_many(
 
     Args:
         items: Images, (image, target) pairs, or dicts with image and, optionally, target, id, regions, baseline. May be
-            a generator; it is read as places become free.
+            a generator, which is read here as places become free, on a GPU a few items ahead; what it raises is raised
+            when all that it gave is explained.
         model: As in :func:`explain`.
         ordered: Yield in the order of the items instead of as each is done.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.

@@ -18,6 +18,9 @@ class EngineConfig:
         deterministic: Give each input batches of its own, all of one size: the same bits whatever else is in flight.
         max_searches: Inputs in flight at once.
         slots: Batches in flight at once; None: 2 on a GPU, 1 on the CPU, where the model waits for nobody.
+        loaders: Threads that read and divide inputs before the engine has room for them; 0: none, each when it has.
+            None: up to 4 on a GPU; none on the CPU, where the model wants the cores. What calls code of yours (regions
+            given as a function) or reads a GPU's memory is not left to them.
         memory_bytes: Bound for one composed batch.
         precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
             measured margin of what decides again in the model's own, so that the order is the same; for the searches
@@ -36,6 +39,7 @@ class EngineConfig:
     deterministic: bool = False
     max_searches: int = 32
     slots: int | None = None
+    loaders: int | None = None
     memory_bytes: int = 1 << 28
     precision: str = "model"
     ahead: bool | None = None
@@ -45,7 +49,7 @@ class EngineConfig:
     def __post_init__(self) -> None:
         if self.precision not in ("model", "mixed"):
             raise one_of("precision", self.precision, ("model", "mixed"))
-        for name in ("batch_size", "max_searches", "slots", "memory_bytes"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):
+            value, least = getattr(self, name), 0 if name == "loaders" else 1
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,14 +13,15 @@ from torch import Tensor
 
 from pysmdl import images
 from pysmdl.config import EngineConfig
-from pysmdl.engine import Engine, Item, Plan, Probe
+from pysmdl.engine import Engine, Item, Loader, Plan, Probe
 from pysmdl.errors import ImageError, one_of
+from pysmdl.images import Pixels
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import DEFAULTS
 from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.profile_report import model_cost
-from pysmdl.profiling import Profile, stage
+from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
 from pysmdl.regions import partition
 from pysmdl.regions.label_maps import snap_to_patches
@@ -27,11 +29,12 @@ from pysmdl.removal import baseline_of
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
+from pysmdl.scorers.inputs import Scale
 from pysmdl.scorers.keeping import KeptWith
 from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
 from pysmdl.search import SEARCHES
 from pysmdl.targets import Box
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.types import Bools, Floats, Regions, Search
 
 COMPILED: KeptWith[Scorer] = KeptWith()
 
@@ -107,14 +110,15 @@ class Explainer:
     ) -> Iterator[Explanation]:
         """Explain a stream of inputs on one engine; yields each as it is done. A profile records while that runs."""
 
-        def prepare(given: Any) -> Item:
-            item = self.prepare(given)
+        def prepare(loaded: Loaded) -> Item:
+            item = self.place(loaded)
             if profile is not None:
                 profile.probe = partial(model_cost, self.scorer, item.x if item.image is None else item.image)
             return item
 
+        source = Loader(inputs, self.load, self._loaders(), self._loads_anywhere)
         with reporting(progress) as report:
-            found = Engine(self.plan, prepare, self.config, report, on_error).run(inputs)
+            found = Engine(self.plan, prepare, self.config, report, on_error).run(source)
             yield from found if profile is None else profile.over(found)
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
@@ -139,9 +143,12 @@ class Explainer:
 
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""
+        return self.place(self.load(given))
+
+    def load(self, given: Any) -> Loaded:
+        """The half of :meth:`prepare` that needs no device: read, resize, divide into regions."""
         item = self.as_dict(given)
-        given, target = item["image"], item.get("target")
-        spec = self.scorer.input
+        given, spec = item["image"], self.scorer.input
         if isinstance(given, Tensor):
             x, pixels, scale = _checked(given), None, (1.0, 1.0)
             on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
@@ -149,28 +156,59 @@ class Explainer:
             pixels = images.load(given)
             on_grid = spec.grid(pixels)
             x, scale = spec.normalise(on_grid), spec.scale(pixels)
-        with stage("partition"):
-            regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
-        x = x.detach().to(self.scorer.device).to(self.scorer.dtype)
+        regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
+        if isinstance(self.scorer, TokenDropScorer) and isinstance(item.get("regions", self.regions), str):
+            regions = snap_to_patches(regions, self.scorer.tower.patch)
+        return Loaded(item, x, regions, pixels if pixels is not None else on_grid, scale)
+
+    def place(self, loaded: Loaded) -> Item:
+        """The other half: onto the scorer's device, with what absent regions look like there."""
+        item, regions = loaded.given, loaded.regions
+        x = loaded.x.detach().to(self.scorer.device).to(self.scorer.dtype)
+        target = item.get("target")
         tokens = image = None
         if isinstance(self.scorer, TokenDropScorer):
-            image, computed = x, isinstance(item.get("regions", self.regions), str)
-            regions = snap_to_patches(regions, self.scorer.tower.patch) if computed else regions
+            image = x
             x, tokens = self.scorer.tokens_of(x), self.scorer.labels_of(regions)
             baseline = torch.zeros(1, dtype=x.dtype, device=x.device).expand(x.shape)  # nothing is painted over
         else:
-            baseline = baseline_of(item.get("baseline", self.baseline), x, spec.black())
+            baseline = baseline_of(item.get("baseline", self.baseline), x, self.scorer.input.black())
         return Item(
             x=x,
             baseline=baseline,
             regions=tokens or regions,
             shown=regions,
             image=image,
-            target=self.scorer.encode(target, self.trace, scale),
+            target=self.scorer.encode(target, self.trace, loaded.scale),
             described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
-            pixels=pixels if pixels is not None else on_grid,
+            pixels=loaded.pixels,
         )
+
+    def _loaders(self) -> int:
+        """Threads that load ahead: on a GPU, whose model leaves the cores to them, unless it was said."""
+        if self.config.loaders is not None:
+            return self.config.loaders
+        return min(4, os.cpu_count() or 1) if self.scorer.device.type == "cuda" else 0
+
+    def _loads_anywhere(self, given: Any) -> bool:
+        """Whether loading it runs none of the caller's code and touches no device, whose graphs a thread would end."""
+        if isinstance(given, Mapping):
+            image, regions = given.get("image"), given.get("regions", self.regions)
+        else:
+            image, regions = given[0] if isinstance(given, tuple) and given else given, self.regions
+        return not any(callable(each) or getattr(each, "is_cuda", False) for each in (image, regions))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One input as :meth:`Explainer.load` leaves it: the item as given, what the model sees, and how it is divided."""
+
+    given: Mapping[str, Any]
+    x: Tensor
+    regions: Regions
+    pixels: Pixels | None
+    scale: Scale
 
 
 def _checked(x: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """[H, W, 3], RGB."""
+
+_GIVEN = Lock()  # Pillow reads a file when its pixels are first wanted, and two items may share one image
 
 
 def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
@@ -35,7 +38,8 @@ def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return _from_pil(image)
+        with _GIVEN:
+            return _from_pil(image)
     raise ImageError(
         "image must be a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [C, H, W] in model space; "
         f"got {type(image).__name__}"
@@ -46,10 +50,10 @@ def _from_file(path: Path) -> Pixels:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                return _from_pil(opened)
+        with Image.open(path) as opened:
+            if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # at up to twice that it only warns
+                raise Image.DecompressionBombError(f"{opened.width} x {opened.height} pixels")
+            return _from_pil(opened)
     except FileNotFoundError:
         raise ImageError(f"no such image: {path}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

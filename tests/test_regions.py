@@ -164,3 +164,11 @@ def test_merging_small_regions():
     assert merged.labels[5, 5] == 1
     assert merged.labels[0, 3] == 0
     assert merge_small(from_labels(np.zeros((2, 2), np.int32)), 100).n == 1
+
+
+@pytest.mark.parametrize("made", ["grid:4", np.arange(4).reshape(2, 2), np.eye(4, dtype=bool).reshape(4, 2, 2)])
+def test_a_function_of_the_pixels_may_give_whatever_regions_may_be(made):
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    assert partition(lambda given: made, pixels, (2, 2)).labels.tolist() == [[0, 1], [2, 3]]
+    with pytest.raises(RegionError, match="need an image"):
+        partition(lambda given: made, None, (2, 2))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.loader import Loader
 from pysmdl.engine.plan import Item, Plan
 from pysmdl.engine.request import Probe, Request
 from pysmdl.engine.runner import Runner
 from pysmdl.engine.scheduler import Scheduler
-from pysmdl.engine.slots import Answer
+from pysmdl.engine.slots import Answer, out_of_memory
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.profiling import stage
 from pysmdl.progress import Progress
 
-__all__ = ["Engine", "Item", "Plan", "Probe"]
+__all__ = ["Engine", "Item", "Loader", "Plan", "Probe"]
 
 log = logging.getLogger("pysmdl")
 
@@ -29,7 +30,7 @@ class Engine:
 
     Args:
         plan: Scorer, objective and search, common to all inputs.
-        prepare: Makes one input ready; its errors count as that input's.
+        prepare: Makes one input, loaded, ready for the device; its errors count as that input's.
         config: Speed and memory.
         progress: Told after each batch.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
@@ -55,8 +56,9 @@ class Engine:
         self._state = Progress(started=time.perf_counter())
         self._errors: list[Exception] = []
         self._given = 0
+        self._most = config.max_searches
 
-    def run(self, inputs: Iterable[Any]) -> Iterator[Any]:
+    def run(self, inputs: Iterable[Any] | Loader) -> Iterator[Any]:
         """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
         try:
             for done in self.batches(inputs):
@@ -65,17 +67,14 @@ class Engine:
             partials = [request.partial("interrupted") for request in self.scheduler.live]
             yield from (partial for partial in partials if partial is not None)
             raise
-        self.raise_errors()
 
-    def raise_errors(self) -> None:
-        """Raise the first error there was, unless errors are skipped."""
-        if self._errors and self.on_error == "raise":
-            raise self._errors[0]
+    def batches(self, inputs: Iterable[Any] | Loader) -> Iterator[list[Request]]:
+        """The loop itself: yields after each batch, with the requests that it finished.
 
-    def batches(self, inputs: Iterable[Any]) -> Iterator[list[Request]]:
-        """The loop itself: yields after each batch, with the requests that it finished."""
-        source = iter(inputs)
-        self.plan = replace(self.plan, ahead=self._goes_ahead(inputs))
+        In the end it raises what broke the inputs, or the first error of one of them, unless these are skipped.
+        """
+        source = inputs if isinstance(inputs, Loader) else Loader(inputs)
+        self.plan = replace(self.plan, ahead=self._goes_ahead(source.single))
         try:
             for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
                 answer = slot.collect()
@@ -86,33 +85,51 @@ class Engine:
                 if batch is not None:
                     slot.submit(batch)
                 elif not self.scheduler.live:
-                    return
+                    break
         finally:
+            source.close()
             self.runner.close()
+        if self._stopped:
+            raise self._errors[0]
+        if source.broken is not None:
+            raise source.broken
 
-    def _goes_ahead(self, inputs: Iterable[Any]) -> bool:
+    @property
+    def _stopped(self) -> bool:
+        """Whether an input failed, and that ends the run."""
+        return self.on_error == "raise" and bool(self._errors)
+
+    def _goes_ahead(self, single: bool) -> bool:
         """Unless it was said: where a GPU would wait for the only search there is."""
         if self.config.ahead is not None:
             return self.config.ahead
         if self.config.deterministic or self.runner.device.type != "cuda":
             return False
-        return self.config.max_searches == 1 or (isinstance(inputs, Sized) and len(inputs) == 1)
+        return self.config.max_searches == 1 or single
 
-    def _admit(self, source: Iterator[Any]) -> None:
-        """Top up the live searches from the inputs."""
-        stopped = self.on_error == "raise" and self._errors
-        while len(self.scheduler.live) < self.config.max_searches and not stopped:
-            try:
-                given = next(source)
-            except StopIteration:
+    def _admit(self, source: Loader) -> None:
+        """Top up the live searches from the inputs; while there are any, what is still being loaded can wait."""
+        while len(self.scheduler.live) < self._most and not self._stopped:
+            if self.scheduler.live and not source.ready:
                 return
+            load = source.take()
+            if load is None:
+                return
+            self._given += 1
             try:
-                self._given += 1
-                request = self._make(self.prepare(given), self.plan, self._given - 1)
+                with stage("partition"):
+                    loaded = load()
+                request = self._make(self.prepare(loaded), self.plan, self._given - 1)
+                self.runner.admit(request)
             except Exception as error:
-                self._fail(error)
-                return
-            self.runner.admit(request)
+                if out_of_memory(error) and self.scheduler.live:
+                    self._most = len(self.scheduler.live)
+                    log.warning("out of memory for another input; going on with %d in flight", self._most)
+                    source.give_back(load)
+                    self._given -= 1
+                else:
+                    self._fail(error)
+                continue
             self.scheduler.admit(request)
             self._state.expected += self.plan.rows(request.n)
             self._state.inputs += 1

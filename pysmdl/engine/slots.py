@@ -67,7 +67,7 @@ class Slot:
             self._flights.append(self._launch(batch))
             return
         except Exception as error:
-            if _out_of_memory(error) and len(batch) > 1:
+            if out_of_memory(error) and len(batch) > 1:
                 rows = max(1, len(batch) // 2)
                 self._runner.limit(batch.kind, rows)
                 log.warning("out of memory at %d rows; going on with batches of %d", len(batch), rows)
@@ -133,7 +133,7 @@ class Slot:
         runner = self._runner
         rows = runner.size_of(batch)
         if not runner.composes:
-            return torch.empty((rows, 0))
+            return torch.empty((rows, 0), device="cpu")
         return self._workspace.batch(rows, runner.room(batch.kind), batch.kind, runner.channels_last)
 
 
@@ -164,9 +164,10 @@ def _name(request: Request) -> str:
     return f"input {request.item.id!r}" if request.item.id is not None else "the input"
 
 
-def _out_of_memory(error: Exception) -> bool:
-    """torch raises its own type on a GPU and a plain RuntimeError on the CPU."""
+def out_of_memory(error: Exception) -> bool:
+    """torch raises its own type on a GPU, and a plain RuntimeError on the CPU and for a GPU's libraries."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    said = ("out of memory", "can't allocate memory", "alloc_failed")
+    return isinstance(error, RuntimeError) and any(each in text for each in said)

@@ -1,7 +1,7 @@
 """Regions: ways to divide an input. Each gives ``Regions(labels, n)``; REGIONS maps names to them.
 
 What ``explain(regions=...)`` takes: "slico", "slico:50" (about 50 regions), a :class:`Regions`, an int label map
-[*grid], bool masks [n, *grid], or a function of the image's pixels.
+[*grid], bool masks [n, *grid], or a function of the image's pixels to any of these.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int]) -> Regions
     Raises:
         ValueError: no such name. RegionError: labels or masks of another shape, not whole numbers, with a missing id.
     """
+    if callable(spec):
+        if pixels is None:
+            raise RegionError("regions computed from pixels need an image; give a label map for this input")
+        spec = spec(pixels)
     if isinstance(spec, str):
         made = _by_name(spec, pixels)
     elif isinstance(spec, Regions):
         made = spec
-    elif callable(spec):
-        if pixels is None:
-            raise RegionError("regions computed from pixels need an image; give a label map for this input")
-        made = spec(pixels)
     else:
         array = np.asarray(spec.detach().cpu() if hasattr(spec, "detach") else spec)
         made = from_masks(array) if array.dtype == bool else from_labels(array)

@@ -1,0 +1,75 @@
+"""Loader: reads a call's inputs, and makes them ready before their turn where threads may."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+
+class Loader:
+    """The inputs, one call each that gives it loaded, in their order.
+
+    Args:
+        inputs: What the caller gave. Read in the engine's own thread, a few ahead of what is taken.
+        load: Makes one ready, as far as that needs no device; None: they are.
+        threads: That load ahead, where there is more than one input; 0: each is loaded when it is called for.
+        may: Whether a thread may load this one.
+
+    Attributes:
+        single: Whether there is known to be a single input.
+        broken: What reading the inputs raised, which ended them; None while all is well.
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[Any],
+        load: Callable[[Any], Any] = lambda given: given,
+        threads: int = 0,
+        may: Callable[[Any], bool] = lambda given: True,
+    ) -> None:
+        self.single = isinstance(inputs, Sized) and len(inputs) == 1
+        self.broken: Exception | None = None
+        self._source: Iterator[Any] | None = iter(inputs)
+        self._load, self._may = load, may
+        self._pool = ThreadPoolExecutor(threads, "pysmdl-loader") if threads and not self.single else None
+        self._most = 2 * threads if self._pool else 1
+        self._jobs: deque[Future[Any] | Callable[[], Any]] = deque()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next one, or the end, needs no waiting for a thread."""
+        if self._pool is None:
+            return True
+        self._read()
+        head = self._jobs[0] if self._jobs else None
+        return not isinstance(head, Future) or head.done()
+
+    def take(self) -> Callable[[], Any] | None:
+        """A call that gives the next input loaded, or raises what loading it raised; None at the end."""
+        self._read()
+        job = self._jobs.popleft() if self._jobs else None
+        return job.result if isinstance(job, Future) else job
+
+    def give_back(self, load: Callable[[], Any]) -> None:
+        """What was taken comes next again."""
+        self._jobs.appendleft(load)
+
+    def close(self) -> None:
+        """Let go of the threads; what they are at ends by itself."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self) -> None:
+        while self._source is not None and len(self._jobs) < self._most:
+            try:
+                given = next(self._source)
+            except StopIteration:
+                self._source = None
+            except Exception as error:
+                self._source, self.broken = None, error
+            else:
+                pool = self._pool if self._may(given) else None
+                self._jobs.append(partial(self._load, given) if pool is None else pool.submit(self._load, given))
