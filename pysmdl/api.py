@@ -10,7 +10,7 @@ from typing import Any
 from pysmdl.engine import Engine
 from pysmdl.explainer import Explainer
 from pysmdl.profiling import Profile
-from pysmdl.progress import Report
+from pysmdl.progress import Report, reporting
 from pysmdl.result import Explanation
 
 
@@ -43,7 +43,7 @@ def explain(
         objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
             the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
         search: A name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
-        trace: Other classes whose curves are wanted too; "predicted" is the model's own top class.
+        trace: Another class whose curves are wanted too, or several; "predicted" is the model's own top class.
         k: Stop after this many regions.
         evaluations: Budget of model evaluations, curves included.
         batch_size: Rows of a forward pass; None lets the engine choose.
@@ -54,7 +54,8 @@ def explain(
         config: An :class:`pysmdl.EngineConfig`, for all else.
 
     Returns:
-        The explanation. After Ctrl-C, what was settled until then, with ``notes["stopped"] == "interrupted"``.
+        The explanation. After Ctrl-C, what was settled until then, or the best order known where a search settles
+        nothing from the start before it ends, with ``notes["stopped"] == "interrupted"``.
 
     Raises:
         ValueError: an argument is out of range or unknown; the message says what would have been right.
@@ -93,26 +94,29 @@ class Step:
     explanation: Explanation | None = None
 
 
-def explain_steps(image: Any, model: Any, target: Any = None, **settings: Any) -> Iterator[Step]:
+def explain_steps(
+    image: Any, model: Any, target: Any = None, *, progress: bool | Report = False, **settings: Any
+) -> Iterator[Step]:
     """Explain one decision and yield each region as soon as its place is settled, the most important first.
 
     Searches that fill the order from its start (exact, bidirectional, scoped ...) yield as they go; others at the end.
-    The last step carries the explanation. Arguments are those of :func:`explain`.
+    The last step carries the explanation. Arguments are those of :func:`explain`, but for profile.
     """
     began = time.perf_counter()
     explainer = Explainer(model, **settings)
-    engine = Engine(explainer.plan, explainer.prepare, explainer.config)
     shown = 0
-    for done in engine.batches([{"image": image, "target": target}]):
-        for request in (*done, *engine.scheduler.live):
-            found = request.result
-            order = request.settled if found is None else tuple(found.order.tolist())
-            for rank in range(shown, len(order)):
-                insertion, deletion = request.view(order[: rank + 1])
-                last = found if rank == len(order) - 1 else None
-                seconds = time.perf_counter() - began
-                yield Step(rank, order[rank], insertion, deletion, request.known.evaluations, seconds, last)
-            shown = max(shown, len(order))
+    with reporting(progress) as report:
+        engine = Engine(explainer.plan, explainer.prepare, explainer.config, report)
+        for done in engine.batches([{"image": image, "target": target}]):
+            for request in (*done, *engine.scheduler.live):
+                found = request.result
+                order = request.settled if found is None else tuple(found.order.tolist())
+                for rank in range(shown, len(order)):
+                    insertion, deletion = request.view(order[: rank + 1])
+                    last = found if rank == len(order) - 1 else None
+                    seconds = time.perf_counter() - began
+                    yield Step(rank, order[rank], insertion, deletion, request.known.evaluations, seconds, last)
+                shown = max(shown, len(order))
 
 
 def explain_many(
@@ -146,17 +150,4 @@ def explain_many(
             f"profile must be a pysmdl.Profile, whose report() covers the stream, or None; got {profile!r}"
         )
     explainer = Explainer(model, **settings)  # bad settings fail here, not at the first item
-    found = explainer.run(items, progress, on_error, profile)
-    return _in_order(found) if ordered else found
-
-
-def _in_order(found: Iterator[Explanation]) -> Iterator[Explanation]:
-    """Hold back what is done before its turn. Items that failed leave gaps, which the end closes."""
-    early: dict[int, Explanation] = {}
-    turn = 0
-    for explanation in found:
-        early[explanation.index] = explanation
-        while turn in early:
-            yield early.pop(turn)
-            turn += 1
-    yield from (early[index] for index in sorted(early))
+    return explainer.run(items, progress, on_error, profile, ordered)

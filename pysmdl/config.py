@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pysmdl.errors import one_of
+from pysmdl.errors import one_of, whole
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class EngineConfig:
         memory_bytes: Bound for one composed batch.
         precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
             measured margin of what decides again in the model's own, so that the order is the same; for the searches
-            that support it.
+            that support it. What the result says of gains that grew is then of the scores as they came.
         ahead: Score what a search asks next along with what it asks now, where it knows that but for one subset: half
             the rounds of the searches from both ends, for a few rows that nobody reads (notes["ahead"] counts all that
             went along). Never under a budget. None: where one input has a GPU to itself, unless deterministic.
@@ -50,6 +50,6 @@ class EngineConfig:
         if self.precision not in ("model", "mixed"):
             raise one_of("precision", self.precision, ("model", "mixed"))
         for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):
-            value, least = getattr(self, name), 0 if name == "loaders" else 1
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-                raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, whole(name, value, 0 if name == "loaders" else 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 
@@ -45,6 +46,21 @@ def one_of(argument: str, value: object, known: object) -> ValueError:
     """The error for a name that does not exist: it lists the names that do."""
     names = ", ".join(repr(name) for name in sorted(map(str, known)))  # type: ignore[call-overload]
     return ValueError(f"{argument} must be one of {names}; got {value!r}")
+
+
+def whole(argument: str, value: Any, least: int) -> int:
+    """A whole number, Python's or NumPy's, of at least so much.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        found = least - 1 if isinstance(value, bool) else index(value)
+    except TypeError:
+        found = least - 1
+    if found < least:
+        raise ValueError(f"{argument} must be a whole number of at least {least}; got {value!r}")
+    return found
 
 
 def need(package: str, what: str, install: str) -> MissingPackageError:

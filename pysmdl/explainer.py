@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from pysmdl import images
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, Plan, Probe
-from pysmdl.errors import ImageError, one_of
+from pysmdl.errors import ImageError, one_of, whole
 from pysmdl.images import Pixels
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
@@ -25,7 +25,7 @@ from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
 from pysmdl.regions import partition
 from pysmdl.regions.label_maps import snap_to_patches
-from pysmdl.removal import baseline_of
+from pysmdl.removal import BASELINES, baseline_of
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
@@ -54,7 +54,7 @@ class Explainer:
         removal: str = "baseline",
         objective: str | Objective | None = None,
         search: str | Search = "bidirectional",
-        trace: Sequence[Any] = (),
+        trace: Any = (),
         k: int | None = None,
         evaluations: int | None = None,
         batch_size: int | None = None,
@@ -63,15 +63,22 @@ class Explainer:
         until: str | None = None,
         config: EngineConfig | None = None,
     ) -> None:
-        for name, value in (("k", k), ("evaluations", evaluations)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        k = None if k is None else whole("k", k, 1)
+        evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
+        seed = whole("seed", seed, 0)
+        if config is not None and not isinstance(config, EngineConfig):
+            raise ValueError(f"config must be a pysmdl.EngineConfig or None; got {config!r}")
         if removal not in ("baseline", "token-drop"):
             raise one_of("removal", removal, ("baseline", "token-drop"))
         self.scorer = resolve_scorer(model, device)
         if removal == "token-drop":
             self.scorer = token_drop_of(self.scorer)
-        self.regions, self.baseline, self.trace, self.seed = regions, baseline, tuple(trace), seed
+        self.trace = tuple(trace) if isinstance(trace, (tuple, list)) else (trace,)
+        self.regions, self.baseline, self.seed = regions, baseline, seed
+        if isinstance(baseline, str) and baseline not in BASELINES:
+            raise one_of("baseline", baseline, BASELINES)
+        if isinstance(self.scorer, TokenDropScorer) and not (isinstance(baseline, str) and baseline == "black"):
+            raise ValueError(f'removal="token-drop" leaves patches out, so there is no baseline; got {baseline!r}')
         self.config = config or EngineConfig()
         if batch_size is not None:
             self.config = replace(self.config, batch_size=batch_size)
@@ -107,8 +114,11 @@ class Explainer:
         progress: bool | Report = False,
         on_error: str = "raise",
         profile: Profile | None = None,
+        ordered: bool = False,
     ) -> Iterator[Explanation]:
-        """Explain a stream of inputs on one engine; yields each as it is done. A profile records while that runs."""
+        """Explain a stream of inputs on one engine; yields each as it is done, or in their order. A profile records
+        while that runs.
+        """
 
         def prepare(loaded: Loaded) -> Item:
             item = self.place(loaded)
@@ -116,9 +126,13 @@ class Explainer:
                 profile.probe = partial(model_cost, self.scorer, item.x if item.image is None else item.image)
             return item
 
+        if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
+            raise ValueError(
+                f"items must be an iterable of inputs; got a single one, a {type(inputs).__name__}: put it in a list"
+            )
         source = Loader(inputs, self.load, self._loaders(), self._loads_anywhere)
         with reporting(progress) as report:
-            found = Engine(self.plan, prepare, self.config, report, on_error).run(source)
+            found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
             yield from found if profile is None else profile.over(found)
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
@@ -150,12 +164,13 @@ class Explainer:
         item = self.as_dict(given)
         given, spec = item["image"], self.scorer.input
         if isinstance(given, Tensor):
-            x, pixels, scale = _checked(given), None, (1.0, 1.0)
+            x, pixels = _checked(given), None
+            scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
             on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
         else:
             pixels = images.load(given)
             on_grid = spec.grid(pixels)
-            x, scale = spec.normalise(on_grid), spec.scale(pixels)
+            x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
         regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
         if isinstance(self.scorer, TokenDropScorer) and isinstance(item.get("regions", self.regions), str):
             regions = snap_to_patches(regions, self.scorer.tower.patch)
@@ -241,6 +256,11 @@ def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[O
             f"set effectiveness=0"
         )
     uses_confidence = any(term.name == "confidence" for term in chosen.terms)
+    if uses_confidence and not scorer.has_confidence:
+        raise ValueError(
+            f"objective {chosen.name!r} has a confidence term, which needs class probabilities: give the encoder "
+            f"prototypes, or set confidence=0"
+        )
     if uses_confidence and chosen.confidence_form == "evidential" and not scorer.has_evidence:
         raise ValueError('confidence_form="evidential" needs an evidential head: give the scorer evidence=')
     return chosen, []

@@ -96,20 +96,21 @@ class Explanation:
         """
         if not 0 < area <= 1:
             raise ValueError(f"area must be above 0 and at most 1; got {area}")
-        return float(np.nanmax(self.insertion[self.area <= area + 1e-6]))
+        return _highest(self.insertion[self.area <= area + 1e-6])
 
     def best_step(self, within: float = 0.0) -> int:
         """The fewest regions whose target score comes `within` this much of the highest on the insertion curve."""
-        return int(np.nanargmax(self.insertion >= np.nanmax(self.insertion) - within))
+        return int(np.argmax(self.insertion >= _highest(self.insertion) - within))
 
     def saliency(self) -> Floats:
         """Importance of each grid point, 0 to 1. [*grid]; always shown points get 0.
 
         With s_k = insertion + 1 - deletion after k regions: v_k = v_(k-1) - |s_k - s_(k-1)|, region k gets v_k,
-        min-max scaled; all zeros where s is constant. Regions that were not ordered get the least.
+        min-max scaled; all zeros where s is constant. Regions that were not ordered get the least. Where a point was
+        never measured (a search cut short), s counts as unchanged.
         """
         s = self.insertion + 1 - self.deletion
-        v = -np.abs(np.diff(s.astype(np.float64))).cumsum()
+        v = -np.nan_to_num(np.abs(np.diff(s.astype(np.float64)))).cumsum()
         values = np.zeros(self.n + 1, np.float32)  # the last entry serves label -1
         span = v.max() - v.min() if len(v) else 0.0
         if span > 0:
@@ -145,7 +146,7 @@ class Explanation:
 
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=indent)
+        return json.dumps(self.to_dict(), indent=indent, default=_number)
 
     def to_authors_json(self) -> dict[str, Any]:
         """The keys that the published evaluators of SMDL, LiMA, VPS and EAGLE read, step by step."""
@@ -170,7 +171,7 @@ class Explanation:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out."""
-        meta = json.dumps({"schema": SCHEMA, **self._meta()})
+        meta = json.dumps({"schema": SCHEMA, **self._meta()}, default=_number)
         with Path(path).open("wb") as file:
             arrays: dict[str, Any] = {"meta": np.array(meta), **self._arrays()}
             np.savez_compressed(file, **arrays)
@@ -219,12 +220,20 @@ def load(path: str | PathLike[str]) -> Explanation:
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
             meta = json.loads(str(arrays.pop("meta")))
+        schema = meta.pop("schema")
     except FileNotFoundError:
         raise
     except Exception as error:
         raise StoreError(f"{path} is not a saved explanation: {error}") from error
-    if meta.pop("schema") > SCHEMA:
+    if schema > SCHEMA:
         raise StoreError(f"{path} was written by a newer pysmdl: this one reads schema {SCHEMA} at most")
+    try:
+        return _from_arrays(arrays, meta)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} is not a whole explanation: {error}") from error
+
+
+def _from_arrays(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Explanation:
     found: dict[str, Any] = {"terms": {}, "traced": {}, "reading": {}, **meta}
     for name, array in arrays.items():
         group, dot, key = name.partition(".")
@@ -234,6 +243,18 @@ def load(path: str | PathLike[str]) -> Explanation:
             found[name] = array
     found["labels"] = found["labels"].astype(np.int32)
     return Explanation(**found)
+
+
+def _highest(curve: Floats) -> float:
+    """Of the points that were measured; NaN where none was."""
+    return float(np.nanmax(curve)) if np.isfinite(curve).any() else float("nan")
+
+
+def _number(value: Any) -> Any:
+    """A NumPy number as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"notes must hold plain values; got {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:

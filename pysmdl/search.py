@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
+from pysmdl.errors import whole
 from pysmdl.guided import guided_rounds
 from pysmdl.lazy import lazy_rounds
 from pysmdl.types import Ask, Evaluation, Floats, Ranking, Rounds, Search, Task
@@ -212,7 +213,7 @@ def bidirectional(pending: int = 8) -> Search:
     Args:
         pending: How many candidates are priced for the back; at least 2.
     """
-    _at_least("pending", pending, 2)
+    pending = whole("pending", pending, 2)
 
     def asks(n: int, k: int) -> int:
         both = min(max(0, (n - pending + 1) // 2), k - 1)  # rounds that fill both ends
@@ -247,9 +248,9 @@ def scoped(scope: int = 10, update_step: int = 5, pending: int = 8) -> Search:
         update_step: Every so many rounds all are scored and sorted.
         pending: Candidates priced for the back.
     """
-    _at_least("scope", scope, 1)
-    _at_least("update_step", update_step, 1)
-    _at_least("pending", pending, 1)
+    scope = whole("scope", scope, 1)
+    update_step = whole("update_step", update_step, 1)
+    pending = whole("pending", pending, 1)
 
     def asks(n: int, k: int) -> int:
         total, front, listed = 0, 0, n
@@ -280,6 +281,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
     """
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon must be between 0 and 1; got {epsilon}")
+    seed = None if seed is None else whole("seed", seed, 0)
 
     def asks(n: int, k: int) -> int:
         size = max(1, math.ceil(n / k * math.log(1 / epsilon)))
@@ -300,7 +302,7 @@ def lazy(width: int = 8) -> Search:
     Args:
         width: Candidates refreshed at a time.
     """
-    _at_least("width", width, 1)
+    width = whole("width", width, 1)
     return Search(
         "lazy",
         lambda task: lazy_rounds(task.n, task.k, width),
@@ -320,9 +322,9 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
         pairs: Random halves to begin with, with their complements; None for 40 + n / 2.
         seed: None for the seed of explain().
     """
-    for name, value in (("evaluations", evaluations), ("pairs", pairs)):
-        if value is not None:
-            _at_least(name, value, 1)
+    evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
+    pairs = None if pairs is None else whole("pairs", pairs, 1)
+    seed = None if seed is None else whole("seed", seed, 0)
 
     def budget(n: int) -> int:
         return 10 * n + 140 if evaluations is None else evaluations
@@ -352,11 +354,6 @@ def fixed(order: Sequence[int]) -> Search:
         return fixed_rounds([*given, *(region for region in range(task.n) if region not in given)], task.k)
 
     return Search("fixed", start, lambda n, k: 0, {"order": given})
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}")
 
 
 SEARCHES: dict[str, Callable[[], Search]] = {

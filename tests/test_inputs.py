@@ -14,7 +14,7 @@ from pysmdl.removal import baseline_of
 from pysmdl.scorers import InputSpec, classifier
 from pysmdl.scorers.inputs import input_spec
 
-from toys import image, linear_model
+from toys import image, linear_model, same
 
 RGB = image(height=9, width=11)
 
@@ -180,7 +180,8 @@ def test_size_resizes_as_pillow_does():
         ({"channel_order": "gbr"}, "channel_order must be one of 'bgr', 'rgb'; got 'gbr'"),
         ({"mask_at": "pixels"}, "mask_at must be one of 'image', 'model'"),
         ({"interpolation": "magic"}, "interpolation must be one of"),
-        ({"size": (0, 4)}, r"size must be \(height, width\) of at least 1"),
+        ({"size": (0, 4)}, "size must be a whole number of at least 1; got 0"),
+        ({"size": 224.0}, r"size must be a whole number of at least 1; got 224\.0"),
         ({"std": (1, 0, 1)}, "std must be above 0"),
     ],
 )
@@ -286,3 +287,71 @@ def test_other_grids_than_images():
         volume, lambda b: b.flatten(1)[:, :3], 0, regions=np.arange(64).reshape(4, 4, 4) // 16, progress=False
     )
     assert found.saliency().shape == (4, 4, 4)
+
+
+def test_mean_and_std_of_another_number_of_channels():
+    for name in ("mean", "std"):
+        with pytest.raises(ValueError, match=rf"{name} must be one number or one for each of an image's 3 channels"):
+            pysmdl.explain(image(), classifier(linear_model(), **{name: (0.1, 0.2)}), 1, progress=False)
+
+
+def test_a_box_is_scaled_alike_for_an_image_and_its_tensor():
+    """Masked at the image's own size, resized on its way into the model."""
+
+    def finds(batch):
+        boxes = torch.tensor([[[2.0, 2.0, 6.0, 6.0]]]).expand(len(batch), 1, 4)
+        return boxes, batch.mean((1, 2, 3))[:, None, None].clamp(0, 1)
+
+    scorer = pysmdl.scorers.detector(finds, size=8, mask_at="image")
+    target, settings = pysmdl.Box((4, 4, 12, 12), 0), {"regions": "grid:4", "progress": False}
+    pixels = image(height=16, width=16)
+    found = [pysmdl.explain(given, scorer, target, **settings) for given in (pixels, scorer.input.normalise(pixels))]
+    assert found[0].reading["iou"][1, 0] == 1
+    assert same(*found)
+
+
+def test_whole_numbers_may_be_numpys(tmp_path):
+    settings = {"k": np.int64(3), "evaluations": np.int32(60), "batch_size": np.int16(7), "seed": np.int64(3)}
+    found = pysmdl.explain(
+        image(), linear_model(), 1, regions="grid:9", search="stochastic", progress=False, **settings
+    )
+    found.notes["mine"] = np.float32(0.5)
+    found.save(tmp_path / "x.npz")
+    assert pysmdl.load(tmp_path / "x.npz").notes == {**found.notes, "mine": 0.5}
+    assert '"seed": 3' in found.to_json()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed must be a whole number of at least 0; got -1"),
+        ({"seed": 1.5}, r"seed must be a whole number of at least 0; got 1\.5"),
+        ({"config": {"slots": 1}}, r"config must be a pysmdl.EngineConfig or None; got \{'slots': 1\}"),
+        ({"baseline": "nonsense"}, "baseline must be one of 'black', 'blur', 'mean', 'zero'; got 'nonsense'"),
+        ({"k": True}, "k must be a whole number of at least 1; got True"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_runs(settings, message):
+    with pytest.raises(ValueError, match=message):
+        pysmdl.explain_many([], linear_model(), **settings)
+
+
+@pytest.mark.parametrize(
+    "items", ["photo.jpg", {"image": "photo.jpg"}, np.zeros((4, 4, 3), np.uint8), torch.zeros(3, 4, 4)]
+)
+def test_a_single_input_is_no_stream(items):
+    with pytest.raises(ValueError, match="items must be an iterable of inputs; got a single one"):
+        list(pysmdl.explain_many(items, linear_model(), progress=False))
+
+
+def test_a_batch_of_tensors_is_a_stream():
+    batch = torch.stack([InputSpec().normalise(image(seed)) for seed in range(3)])
+    assert len(list(pysmdl.explain_many(batch, linear_model(), regions="grid:4", progress=False))) == 3
+
+
+def test_a_single_class_may_be_traced():
+    settings = {"regions": "grid:4", "progress": False}
+    for trace in (2, "predicted"):
+        one, many = (pysmdl.explain(image(), linear_model(), 1, trace=each, **settings) for each in (trace, [trace]))
+        assert list(one.traced) == list(many.traced)
+        assert len(one.traced) == 1

@@ -157,10 +157,10 @@ def test_too_few_evaluations_are_refused(make):
         make().start(Task(9, 9, curves - 1))
     assert len(next(make(evaluations=least).start(Task(9, 9, curves))).subsets) == least
     for wrong in (0, -5):
-        with pytest.raises(ValueError, match=f"evaluations must be at least 1; got {wrong}"):
+        with pytest.raises(ValueError, match=f"evaluations must be a whole number of at least 1; got {wrong}"):
             make(evaluations=wrong)
     for wrong in (2.5, True, "many"):
-        with pytest.raises(ValueError, match=f"evaluations must be a whole number or None; got {wrong!r}"):
+        with pytest.raises(ValueError, match=f"evaluations must be a whole number of at least 1; got {wrong!r}"):
             make(evaluations=wrong)
 
 

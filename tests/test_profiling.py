@@ -111,7 +111,7 @@ def test_the_profiler_measures_its_own_cost():
     report = found.notes["profile"]
     assert report["events"] == len(profile.events) > 0
     assert 0 < report["overhead_seconds"] < 1e-4 * report["events"]
-    assert 0 < report["overhead_share"] < 0.05
+    assert 0 < report["overhead_share"] < 0.2  # 0.01 where nothing else runs
     assert len(profile.events) == report["events"]  # measuring it adds none
 
 

@@ -14,7 +14,7 @@ from pysmdl.errors import ScorerError
 from pysmdl.scorers import Wanted, classifier, encoder
 from pysmdl.scorers.base import Scorer
 
-from toys import explain, image, linear_model
+from toys import explain, image, linear_model, same
 
 PROTOTYPES = torch.from_numpy(np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32))
 SCORERS = {
@@ -291,3 +291,79 @@ def test_compiled_models_give_the_same_explanation():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
     assert compiled.order.tolist() == eager.order.tolist()
     np.testing.assert_allclose(compiled.score, eager.score, atol=1e-5)
+
+
+def test_a_single_logit_is_refused():
+    with pytest.raises(ValueError, match="must give a logit for each of two classes or more"):
+        explain(lambda batch: batch.mean((1, 2, 3))[:, None], target=0)
+
+
+def test_a_model_in_float64_is_refused():
+    with pytest.raises(ValueError, match=r"must take float32, float16 or bfloat16; its weights are torch.float64"):
+        classifier(torch.nn.Linear(4, 4).double().eval())
+
+
+@pytest.mark.parametrize("name", ["features", "evidence"])
+def test_what_else_the_model_gives_must_not_be_in_training_mode(name):
+    with pytest.raises(ValueError, match=r"the model is in training mode \(Linear\)"):
+        classifier(linear_model(), **{name: torch.nn.Linear(432, 4)})
+
+
+def test_a_model_that_changes_its_input_does_not_spoil_the_features():
+    def changes(batch):
+        return linear_model()(batch.mul_(0.5))
+
+    def features(batch):
+        return batch.flatten(1)
+
+    settings = {"objective": pysmdl.smdl(), "regions": "grid:4"}
+    with pytest.raises(ScorerError, match="the model changes its input in place"):
+        explain(classifier(changes, features=features), **settings)
+    found = explain(changes, regions="grid:4")  # nobody else looks
+    assert same(found, explain(lambda batch: linear_model()(batch * 0.5), regions="grid:4"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(value):
+    def features(batch):
+        found = batch.flatten(1).clone()
+        found[1:, 0] = value
+        return found
+
+    with pytest.raises(ScorerError, match="the model returned NaN or infinity in the features of 3 rows of the input"):
+        explain(classifier(linear_model(), features=features), objective=pysmdl.smdl(), regions="grid:4")
+
+
+def test_confidence_needs_classes():
+    scorer = encoder(lambda batch: batch.flatten(1))
+    with pytest.raises(
+        ValueError, match="confidence term, which needs class probabilities: give the encoder prototypes"
+    ):
+        explain(scorer, target=None, objective="smdl")
+    assert len(explain(scorer, target=None, objective=pysmdl.smdl(confidence=0)).order) == 16
+
+
+def test_prototypes_may_be_an_array():
+    one, other = (explain(encoder(linear_model(), each)) for each in (PROTOTYPES, PROTOTYPES.numpy()))
+    assert same(one, other)
+
+
+def test_a_class_that_no_int32_holds():
+    with pytest.raises(ValueError, match=r"target must be below 2\*\*31"):
+        explain(linear_model(), target=1 << 31)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_inputs_with_different_numbers_of_tokens_share_batches(batch_size):
+    def answers(batch):
+        return torch.stack([linear_model(seed=seed)(batch) for seed in range(3)], 1)
+
+    scorer = pysmdl.scorers.tokens(answers)
+    targets = [pysmdl.Tokens([0]), pysmdl.Tokens([0, 1, 2]), pysmdl.Tokens([2, 1], [1, 3]), pysmdl.Tokens([1])]
+    settings = {"regions": "grid:9", "progress": False}
+    items = [(image(seed), target) for seed, target in enumerate(targets)]
+    crowd = pysmdl.explain_many(items, scorer, ordered=True, batch_size=batch_size, **settings)
+    for (given, target), found in zip(items, crowd, strict=True):
+        alone = pysmdl.explain(given, scorer, target, **settings)
+        assert same(found, alone)
+        np.testing.assert_array_equal(found.reading["tokens"], alone.reading["tokens"])

@@ -94,7 +94,7 @@ def test_one_bad_input_takes_no_other_along(caplog):
     )
     with caplog.at_level(logging.ERROR, "pysmdl"):
         assert sorted(each.id for each in stream) == ["0", "1", "2", "4", "5"]
-    assert "input skipped: the model failed on input '3'" in caplog.text
+    assert "input '3' skipped: the model failed on input '3'" in caplog.text
 
 
 def test_raise_finishes_what_is_in_flight_first():
@@ -163,6 +163,156 @@ def test_ctrl_c_in_a_crowd_gives_back_all_that_are_in_flight():
     stopped = [each for each in found if each.notes.get("stopped") == "interrupted"]
     assert stopped
     assert len(found) > len(stopped)
+
+
+@pytest.mark.parametrize("search", ["backward", "guided"])
+def test_ctrl_c_gives_back_the_best_order_known_where_none_is_settled(search):
+    def fail(model, batch):
+        if len(model.rows) > 120:
+            raise KeyboardInterrupt
+
+    found = explain(Recorder(linear_model(), fail), search=search, batch_size=4)
+    assert sorted(found.order) == list(range(16))
+    assert found.order.tolist() != list(range(16))
+
+
+def test_what_was_settled_shows_without_the_points_that_were_not_measured():
+    def fail(model, batch):
+        if len(model.rows) > 120:
+            raise KeyboardInterrupt
+
+    found = explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    assert np.isnan(found.insertion[0])
+    assert found.saliency().max() == 1
+    assert found.highest_confidence() == np.nanmax(found.insertion)
+    nothing = explain(Recorder(linear_model(), failing_at(2)), search="exact", batch_size=1)
+    assert np.isnan(nothing.highest_confidence())
+    assert nothing.best_step() == 0
+
+
+def failing_at(batches):
+    def fail(model, batch):
+        if len(model.sizes) > batches:
+            raise KeyboardInterrupt
+
+    return fail
+
+
+@pytest.mark.parametrize("on_error", ["skip", "raise"])
+def test_in_order_nobody_waits_for_an_input_that_failed(on_error):
+    read = []
+
+    def items():
+        for number in range(8):
+            read.append(number)
+            yield {"image": "missing.png" if number in (0, 3) else image(number), "regions": "grid:4"}
+
+    config, got = EngineConfig(max_searches=1), []
+    stream = pysmdl.explain_many(
+        items(), linear_model(), ordered=True, progress=False, on_error=on_error, config=config
+    )
+    if on_error == "raise":
+        with pytest.raises(pysmdl.PysmdlError, match="no such image"):
+            next(stream)
+        return
+    for found in stream:
+        got.append(found.index)
+        assert len(read) <= found.index + 2
+    assert got == [1, 2, 4, 5, 6, 7]
+
+
+def test_in_order_what_was_in_flight_beside_a_failure_is_handed_on():
+    items = [image(seed) for seed in range(6)]
+    items[1] = "missing.png"
+    got = []
+    with pytest.raises(pysmdl.PysmdlError, match="no such image"):
+        got.extend(
+            each.index
+            for each in pysmdl.explain_many(items, linear_model(), regions="grid:9", ordered=True, progress=False)
+        )
+    assert got == [0]
+    last = poisoned_items()
+    with pytest.raises(ScorerError, match="input '3'"):
+        got.extend(
+            each.index
+            for each in pysmdl.explain_many(last, Recorder(linear_model(), poison(1.0)), ordered=True, progress=False)
+        )
+    assert got == [0, 0, 1, 2, 4, 5]
+
+
+def test_ctrl_c_in_order_gives_back_all_that_is_done():
+    def fail(model, batch):
+        if len(model.rows) > 1300:
+            raise KeyboardInterrupt
+
+    items = ["missing.png", *(image(seed) for seed in range(6))]
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(
+            pysmdl.explain_many(
+                items, Recorder(linear_model(), fail), regions="grid:16", ordered=True, progress=False,
+                on_error="skip",
+            )
+        )  # fmt: skip
+    indices = [each.index for each in found]
+    assert indices == sorted(indices)
+    assert any(each.notes.get("stopped") == "interrupted" for each in found)
+    assert any("stopped" not in each.notes for each in found)
+
+
+def own_objective(fail):
+    """The target's score, by a term of one's own that may fail."""
+
+    def value(kept):
+        fail(kept)
+        return kept["score"]
+
+    return pysmdl.Objective("mine", "class", (pysmdl.Term("mine", "kept", value),), {"mine": 1.0})
+
+
+def test_a_set_function_that_raises_on_one_input_takes_no_other_along():
+    seen = []
+
+    def fail(kept):
+        seen.append(kept)
+        if len(seen) == 4:
+            raise ZeroDivisionError("in a term of my own")
+
+    items = [image(seed) for seed in range(3)]
+    settings = {"regions": "grid:9", "search": "exact", "progress": False, "objective": own_objective(fail)}
+    assert len(list(pysmdl.explain_many(items, linear_model(), on_error="skip", **settings))) == 2
+    seen.clear()
+    got = []
+    with pytest.raises(ZeroDivisionError, match="of my own"):
+        got.extend(pysmdl.explain_many(items, linear_model(), **settings))
+    assert len(got) == 2
+
+
+def test_a_set_function_that_is_no_number_is_refused():
+    def value(kept):
+        return np.where(np.arange(len(kept["score"])) == 2, np.nan, kept["score"]).astype(np.float32)
+
+    mine = pysmdl.Objective("mine", "class", (pysmdl.Term("odd", "kept", value),), {"odd": 1.0})
+    with pytest.raises(ScorerError, match="objective 'mine' gave NaN or infinity: odd"):
+        explain(linear_model(), objective=mine, search="exact")
+
+
+def test_a_models_own_value_error_is_its_failure():
+    def fail(model, batch):
+        if len(model.rows) >= 120:
+            raise ValueError("bad input_ids")
+
+    with pytest.raises(ScorerError, match="the model failed on the input: ValueError: bad input_ids") as caught:
+        explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    (partial,) = caught.value.partial
+    assert len(partial.order) > 0
+
+
+def test_a_backend_that_cannot_run_is_not_the_models_failure():
+    if torch.cuda.is_available():
+        pytest.skip("it can")
+    with pytest.raises(pysmdl.errors.BackendError, match="backend 'cuda' cannot run here"):
+        explain(linear_model(), config=EngineConfig(backend="cuda"))
 
 
 def test_progress_is_told_after_each_batch():

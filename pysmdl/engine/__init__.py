@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
@@ -16,6 +16,7 @@ from pysmdl.engine.request import Probe, Request
 from pysmdl.engine.runner import Runner
 from pysmdl.engine.scheduler import Scheduler
 from pysmdl.engine.slots import Answer, out_of_memory
+from pysmdl.engine.turns import Turns
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.profiling import stage
 from pysmdl.progress import Progress
@@ -34,6 +35,7 @@ class Engine:
         config: Speed and memory.
         progress: Told after each batch.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        ordered: Whether run() keeps the order of the inputs.
         make: Makes an input's request.
     """
 
@@ -44,6 +46,7 @@ class Engine:
         config: EngineConfig,
         progress: Callable[[Progress], None] | None = None,
         on_error: str = "raise",
+        ordered: bool = False,
         make: Callable[[Item, Plan, int], Request] = Request,
     ) -> None:
         if on_error not in ("raise", "skip"):
@@ -57,16 +60,21 @@ class Engine:
         self._errors: list[Exception] = []
         self._given = 0
         self._most = config.max_searches
+        self._turns = Turns(ordered)
 
     def run(self, inputs: Iterable[Any] | Loader) -> Iterator[Any]:
         """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
         try:
             for done in self.batches(inputs):
-                yield from (request.result for request in done)
+                yield from self._turns.take((request.index, request.result) for request in done)
         except KeyboardInterrupt:
-            partials = [request.partial("interrupted") for request in self.scheduler.live]
-            yield from (partial for partial in partials if partial is not None)
+            partials = [(request.index, request.partial("interrupted")) for request in self.scheduler.live]
+            yield from self._turns.rest(each for each in partials if each[1] is not None)
             raise
+        except Exception:
+            yield from self._turns.rest()
+            raise
+        yield from self._turns.rest()
 
     def batches(self, inputs: Iterable[Any] | Loader) -> Iterator[list[Request]]:
         """The loop itself: yields after each batch, with the requests that it finished.
@@ -128,7 +136,7 @@ class Engine:
                     source.give_back(load)
                     self._given -= 1
                 else:
-                    self._fail(error)
+                    self._fail(error, self._given - 1)
                 continue
             self.scheduler.admit(request)
             self._state.expected += self.plan.rows(request.n)
@@ -136,14 +144,11 @@ class Engine:
 
     def _complete(self, answer: Answer) -> list[Request]:
         """Hand out a batch's answers; returns the requests that are done."""
-        for request, error in answer.failed.items():
-            if request in self.scheduler.live:
-                self.scheduler.drop(request)
-                self.runner.drop(request)
-                self._fail(error, request)
+        self._drop(answer.failed)
         self._state.evaluations += sum(map(len, answer.parts))
         with stage("search"):
-            done = self.scheduler.complete(answer.parts, answer.values, answer.features)
+            done, failed = self.scheduler.complete(answer.parts, answer.values, answer.features)
+        self._drop(failed)
         self._state.finished += len(done)
         for request in done:
             self.runner.drop(request)
@@ -151,10 +156,18 @@ class Engine:
             self._progress(self._state.now())
         return done
 
-    def _fail(self, error: Exception, request: Request | None = None) -> None:
-        if request is not None and isinstance(error, ScorerError):
-            partial = request.partial("the model failed")
-            error.partial = () if partial is None else (partial,)
+    def _drop(self, failed: Mapping[Request, Exception]) -> None:
+        for request, error in failed.items():
+            if request in self.scheduler.live:
+                self.scheduler.drop(request)
+                self.runner.drop(request)
+                if isinstance(error, ScorerError):
+                    partial = request.partial("the model failed")
+                    error.partial = () if partial is None else (partial,)
+                self._fail(error, request.index, request.item.id)
+
+    def _fail(self, error: Exception, index: int, id: str | None = None) -> None:
         self._errors.append(error)
+        self._turns.skip(index)
         if self.on_error == "skip":
-            log.error("input skipped: %s", error)
+            log.error("input %s skipped: %s", index if id is None else repr(id), error)

@@ -22,7 +22,7 @@ class Budget:
         self._rows = plan.budget(n)
         least = 2 * n if k == n else 2 * (k + 1)
         if plan.objective.needs("regions"):
-            least += n - 1  # single regions; the first of the order is a curve point
+            least += n - 1 if k < n - 1 else max(0, n - 2)  # single regions; the first, and the last, is a curve point
         if self._rows is not None and self._rows < least:
             raise ValueError(
                 f"evaluations must be at least {least} to measure the curves of {k} of {n} regions; got {self._rows}"
@@ -41,26 +41,54 @@ class Budget:
             return True
         rows = ask.rows(self._n)
         views = [rows] if ask.score_only else list(self._plan.views(rows, self._n).values())
-        if ask.settled:
-            views += self._curve_rows(ask)
-        if ask.recheck is None:
-            memo = self._known.exact if ask.score_only else self._known.memo
-            new = memo.new(np.unique(np.concatenate(views), axis=0))
+        memo, exact = self._known.memo, self._known.exact
+        curves, later = self._curves(ask, views)
+        if ask.recheck is not None:
+            new = exact.new(_distinct([view[ask.recheck] for view in views])) + exact.new(_distinct(curves))
+        elif memo is exact or ask.score_only:
+            new = exact.new(_distinct([*views, *curves]))
         else:
-            new = sum(self._known.exact.new(view[ask.recheck]) for view in views)
+            new = memo.new(_distinct(views)) + exact.new(_distinct(curves))
         if self._plan.objective.needs("regions") and not len(self._known.features.ids):
             new += self._n
-        return self._known.wanted + new + (0 if ask.settled else self._reserve(ask)) <= self._rows
+        return self._known.wanted + new + later <= self._rows
 
-    def _curve_rows(self, ask: Ask) -> tuple[Ints, Ints]:
-        """Both views of each prefix of the best order known while this is asked."""
-        rows = bitrows.prefixes(np.array(ask.so_far, np.int32), self._n)[: self._k + 1]
-        return rows, bitrows.complement(rows, self._n)
+    def _curves(self, ask: Ask, views: list[Ints]) -> tuple[list[Ints], int]:
+        """What the curves of any order that the ask may lead to cost: rows that are known by now, and how many others.
 
-    def _reserve(self, ask: Ask) -> int:
-        """Rows that the curves may still cost: both views of a prefix that is not settled, or settled but unknown."""
-        front, back = len(ask.front), len(ask.back)
-        unknown = sum((self._known.exact.find(rows) < 0).astype(int) for rows in self._curve_rows(ask))
+        A prefix of the order so far that is settled (at either end) will be a curve point, in both views; of another
+        nobody knows yet what it holds. The one that this ask settles is among its own rows.
+        """
+        n, front, back = self._n, len(ask.front), len(ask.back)
+        prefixes = bitrows.prefixes(np.array(ask.so_far, np.int32), n)[: self._k + 1]
         size = np.arange(self._k + 1)
-        settled = (size <= front) | (size >= self._n - back)
-        return int(np.where(settled, unknown, 2).sum())
+        settled = (size <= front) | (size >= n - back) | ask.settled
+        rows = prefixes[settled]
+        cost = np.where(settled, 0, 2)
+        if ask.recheck is None and not ask.score_only and ask.subsets is None and self._known.memo is self._known.exact:
+            base = tuple(ask.base.tolist())
+            covered = front + 1 if base == ask.front else n - back - 1 if base == ask.back else None
+            if covered is not None and covered <= self._k:
+                cost[covered] = min(cost[covered], 2 - len(views))
+        ends = [each for each in {1, n - 1} if each <= self._k and not settled[each]]
+        if ends:
+            cost[ends] = np.minimum(cost[ends], self._single(ask, views))
+        return [rows, bitrows.complement(rows, n)], int(cost.sum())
+
+    def _single(self, ask: Ask, views: list[Ints]) -> int:
+        """What both views of one region that is still open cost at most: a search's first round may measure them all.
+
+        They are those of the prefix that holds it alone, and of the one that lacks it alone.
+        """
+        own = {row.tobytes() for view in views for row in view} if self._known.memo is self._known.exact else set()
+        single = bitrows.singles(self._n)[np.array(ask.rest, np.int32)]
+        unknown = np.zeros(len(single), int)
+        for rows in (single, bitrows.complement(single, self._n)):
+            asked = np.array([row.tobytes() in own for row in rows], bool)
+            unknown += (self._known.exact.find(rows) < 0) & ~asked
+        return int(np.max(unknown, initial=0))
+
+
+def _distinct(views: list[Ints]) -> Ints:
+    """The rows of all views, once each."""
+    return np.unique(np.concatenate(views), axis=0) if views else np.empty((0, 1), np.int32)

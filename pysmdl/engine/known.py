@@ -77,7 +77,7 @@ class Known:
             effectiveness = self.features.effectiveness(self._plan.backend).of(ask, self._n)
         fast = {name: self.memo.values(each) for name, each in ids.items()}
         if not self._plan.mixed:
-            return self._weigh(fast, effectiveness)
+            return self._sound(self._weigh(fast, effectiveness))
         best_known = {name: values.copy() for name, values in fast.items()}
         sure: Any = True
         for name, rows in views.items():
@@ -90,7 +90,15 @@ class Known:
         if np.any(sure) and len(found.total):
             seen = float(np.abs(found.total - rough.total)[sure].max())
             self._margin = max(MARGIN * seen, 0.0 if np.isinf(self._margin) else self._margin)
-        return replace(found, margin=self._margin, exact=np.broadcast_to(sure, found.total.shape))
+        return self._sound(replace(found, margin=self._margin, exact=np.broadcast_to(sure, found.total.shape)))
+
+    def _sound(self, found: Evaluation) -> Evaluation:
+        """The same, unless a term of the caller's own gave what nobody can choose by."""
+        if not np.isfinite(found.total).all():
+            terms = [name for name, values in found.terms.items() if not np.isfinite(values).all()]
+            names = ", ".join(terms) or "the sum of its terms"
+            raise ScorerError(f"objective {self._plan.objective.name!r} gave NaN or infinity: {names}")
+        return found
 
     def _weigh(self, values: dict[str, Floats], effectiveness: Floats | None) -> Evaluation:
         readings = {name: self.read(each) for name, each in values.items()}

@@ -43,7 +43,7 @@ class Request:
 
     def complete(self, memo: Memo, values: Floats, features: Floats | None) -> None:
         """Take the answer to the rows of a memo handed out longest ago; go on once nothing is missing."""
-        first, last = memo.answer(values)
+        first, last = memo.answer(self.plan.scorer.own(values, self.known.target))
         if features is not None and len(features):
             self.known.features.keep(first, last, features)
         if self.known.complete:
@@ -52,7 +52,12 @@ class Request:
     @property
     def settled(self) -> tuple[int, ...]:
         """Regions whose place at the start of the order is settled."""
-        return self._ask.front[: self.k]
+        front = self._ask.front[: self.k]
+        if self.plan.until is None or not front or not self.known.exact.answered:
+            return front
+        prefixes = bitrows.prefixes(np.array(front, np.int32), self.n)[1:]
+        goes_on = self.known.of(prefixes)["decided"] == 0  # after any other the order may end
+        return front[: int(np.append(goes_on, False).argmin())]
 
     def view(self, regions: tuple[int, ...]) -> tuple[float, float]:
         """Target score with these regions kept, and with them removed; NaN where not measured."""
@@ -63,9 +68,14 @@ class Request:
     def partial(self, why: str) -> Explanation | None:
         """What is settled so far, without another evaluation; curve points never measured are NaN.
 
-        None where the model has answered nothing yet in full precision.
+        Where a search settles nothing from the start before it ends, the best order it knows. None where the model has
+        answered nothing yet in full precision.
         """
-        return self._explain(np.array(self.settled, np.int32), {"stopped": why}) if self.known.exact.answered else None
+        if not self.known.exact.answered:
+            return None
+        promising = self._ask.back or self._ask.rest != tuple(range(self.n))
+        order = self.settled if self._ask.front or not promising else self._ask.so_far[: self.k]
+        return self._explain(np.array(order, np.int32), {"stopped": why})
 
     def _advance(self) -> None:
         try:

@@ -75,16 +75,25 @@ class Scheduler:
                     break
         return batch
 
-    def complete(self, parts: list[Part], values: list[Floats], features: list[Floats | None]) -> list[Request]:
-        """Hand each part its answer; returns the requests that are done, which leave."""
-        done = []
+    def complete(
+        self, parts: list[Part], values: list[Floats], features: list[Floats | None]
+    ) -> tuple[list[Request], dict[Request, Exception]]:
+        """Hand each part its answer; returns the requests that are done, which leave, and those that failed at it."""
+        done: list[Request] = []
+        failed: dict[Request, Exception] = {}
         for part, answer, given in zip(parts, values, features, strict=True):
-            if part.request in self.live:  # else it failed while these rows were under way
-                part.request.complete(part.memo, answer, given)
-                if part.request.result is not None:
-                    del self.live[part.request]
-                    done.append(part.request)
-        return done
+            request = part.request
+            if request not in self.live or request in failed:  # it failed while these rows were under way
+                continue
+            try:
+                request.complete(part.memo, answer, given)
+            except Exception as error:  # of a set function or a search of the caller's own, say
+                failed[request] = error
+                continue
+            if request.result is not None:
+                del self.live[request]
+                done.append(request)
+        return done, failed
 
     def drop(self, request: Request) -> None:
         """Forget a request that failed."""

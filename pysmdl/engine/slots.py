@@ -15,7 +15,8 @@ from torch import Tensor
 from pysmdl.engine.request import Request
 from pysmdl.engine.scheduler import Batch, Part, wanted_features
 from pysmdl.engine.workspace import Workspace
-from pysmdl.errors import ScorerError
+from pysmdl.errors import PysmdlError, ScorerError
+from pysmdl.scorers.base import ModelError
 from pysmdl.types import Floats
 
 if TYPE_CHECKING:
@@ -111,15 +112,13 @@ class Slot:
         table, host = self._arrive(flight)
         self._runner.timed(flight.batch.kind, len(flight.batch), flight.seconds)
         finite = np.isfinite(table)
-        sound = bool(finite.all())
+        sound = bool(finite.all()) and (host is None or bool(np.isfinite(host).all()))
         last = last_feature = 0
         for part, wanted in zip(flight.batch.parts, flight.wanted, strict=True):
             rows, features = slice(last, last + len(part)), slice(last_feature, last_feature + len(wanted))
             last, last_feature = rows.stop, features.stop
-            bad = 0 if sound else int((~finite[rows].all(1)).sum())
-            if bad:
-                text = f"the model returned NaN or infinity for {bad} of {len(part)} rows of {_name(part.request)}"
-                answer.failed[part.request] = ScorerError(text)
+            if not sound and (text := _unsound(finite[rows], None if host is None else host[features])):
+                answer.failed[part.request] = ScorerError(f"the model returned {text} of {_name(part.request)}")
                 continue
             answer.parts.append(part)
             answer.values.append(table[rows])
@@ -151,11 +150,22 @@ def _pieces(batch: Batch, rows: int) -> list[Batch]:
     return pieces
 
 
+def _unsound(finite: NDArray[np.bool_], features: Floats | None) -> str:
+    """What of a part is no number, in words; empty where all is well."""
+    bad = int((~finite.all(1)).sum())
+    if bad:
+        return f"NaN or infinity for {bad} of {len(finite)} rows"
+    wrong = 0 if features is None else int((~np.isfinite(features).all(1)).sum())
+    return f"NaN or infinity in the features of {wrong} rows" if wrong else ""
+
+
 def _named(error: Exception, batch: Batch) -> Exception:
     """A model's failure as a ScorerError that says on what; errors about the user's arguments as they are."""
-    if isinstance(error, (ScorerError, ValueError)):
+    own = isinstance(error, ModelError)
+    if isinstance(error, (PysmdlError, ValueError)) and not own:
         return error
-    wrapped = ScorerError(f"the model failed on {_name(batch.parts[0].request)}: {type(error).__name__}: {error}")
+    text = str(error) if own else f"{type(error).__name__}: {error}"
+    wrapped = ScorerError(f"the model failed on {_name(batch.parts[0].request)}: {text}")
     wrapped.__cause__ = error
     return wrapped
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import whole
 from pysmdl.types import Ask, Bools, Floats, Ranking, Rounds, Search, Task
 
 Values: TypeAlias = NDArray[np.float64]
@@ -46,10 +47,8 @@ def asker(
     Raises:
         ValueError: evaluations is not a whole number of at least 1; when started, it is below `least`.
     """
-    if evaluations is not None and (isinstance(evaluations, bool) or not isinstance(evaluations, int)):
-        raise ValueError(f"evaluations must be a whole number or None; got {evaluations!r}")
-    if evaluations is not None and evaluations < 1:
-        raise ValueError(f"evaluations must be at least 1; got {evaluations}")
+    evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
+    seed = None if seed is None else whole("seed", seed, 0)
 
     def start(task: Task) -> Rounds:
         rows = spends(task.n, _granted(name, task, least(task.n), usual(task.n), evaluations))

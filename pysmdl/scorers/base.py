@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pysmdl.scorers.models import device_of, dtype_of, likes_channels_last, modu
 from pysmdl.types import Floats, Reading
 
 Forward = Callable[[Tensor], Any]
+COMPOSED = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,19 @@ class Outputs:
     features: Tensor | None = None
 
 
+class ModelError(ScorerError):
+    """A ValueError of the model's own, which says nothing about the caller's arguments."""
+
+
+@contextmanager
+def of_model() -> Iterator[None]:
+    """Around what the model does, so that its errors are known as its own."""
+    try:
+        yield
+    except ValueError as error:
+        raise ModelError(f"{type(error).__name__}: {error}") from error
+
+
 class Scorer(ABC):
     """A model adapted to the engine.
 
@@ -57,6 +72,7 @@ class Scorer(ABC):
         input: How images become its input.
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
+        has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
         graph_safe: Whether its forward may be captured in a CUDA graph: no host reads, no shapes that depend on data.
             Set it on a scorer whose model is so: small batches then cost what their kernels cost, not their launches.
         channels_last: Whether the model's convolutions are laid out with channels last, so that inputs should be too.
@@ -65,6 +81,7 @@ class Scorer(ABC):
     target: str = "class"
     has_features: bool = False
     has_evidence: bool = False
+    has_confidence: bool = True
     graph_safe: bool = False
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
@@ -76,6 +93,11 @@ class Scorer(ABC):
         self.input = input
         self.device = device_of(forward, device)
         self.dtype = input.dtype or dtype_of(forward)
+        if self.dtype not in COMPOSED:
+            raise ValueError(
+                f"the model must take float32, float16 or bfloat16; its weights are {self.dtype}: call model.float(), "
+                "or give dtype=torch.float32 and convert in a function of your own"
+            )
         self.channels_last = likes_channels_last(forward)
 
     @abstractmethod
@@ -84,6 +106,10 @@ class Scorer(ABC):
 
         `scale`: width and height of the model's input over those of the given image.
         """
+
+    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
+        """Of values [a, V] from a batch in company, those of this target: others may have more."""
+        return values
 
     def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Targets of several inputs as one array; shorter ones repeat their last entry, which nobody reads."""
@@ -149,7 +175,7 @@ class Scorer(ABC):
         Raises:
             ScorerError: it returned something else than a tensor of that many dimensions with a row per input.
         """
-        with stage("model"):
+        with stage("model"), of_model():
             answer = function(self.input.into_model(batch))
         answer = getattr(answer, "logits", answer)
         if isinstance(answer, np.ndarray):

@@ -14,6 +14,7 @@ from pysmdl.errors import ScorerError
 from pysmdl.kernels import class_scores
 from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
 from pysmdl.scorers.inputs import InputSpec, Scale
+from pysmdl.scorers.models import refuse_training
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input
@@ -57,11 +58,18 @@ class ClassScorer(Scorer):
             raise ValueError(f"target must be a class index or None for the model's own top class; got {target!r}")
         if target < 0:
             raise ValueError(f"target must be at least 0; got {target}")
+        if target >= 1 << 31:
+            raise ValueError(f"target must be below 2**31; got {target}")
         return int(target)
 
     def probabilities(self, logits: Tensor, targets: Tensor, entropy: bool) -> Tensor:
         """[B, K] logits to values [B, 2 + t]."""
         self.classes = logits.shape[1]
+        if self.classes == 1:
+            raise ValueError(
+                "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
+                "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)"
+            )
         return class_scores(logits, targets, entropy=entropy)
 
 
@@ -77,11 +85,19 @@ class Classifier(ClassScorer):
         device: str | torch.device | None = None,
     ) -> None:
         super().__init__(forward, input, device)
+        for function in (features, evidence):
+            if function is not None:
+                refuse_training(function)
         self.features, self.evidence = features, evidence
         self.has_features, self.has_evidence = features is not None, evidence is not None
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+        before = _version(batch)
         logits = self.call(self.forward, batch, 2, "the model")
+        if (self.has_features or self.has_evidence) and _version(batch) != before:
+            raise ScorerError(
+                "the model changes its input in place, and features= or evidence= would see that: let it work on a copy"
+            )
         values = self.probabilities(logits, targets, wanted.confidence == "entropy")
         if wanted.confidence == "evidential" and self.evidence is not None:
             z = self.call(self.evidence, batch, 2, "evidence")
@@ -101,6 +117,7 @@ class Encoder(ClassScorer):
         self, forward: Forward, prototypes: Tensor, input: InputSpec, device: str | torch.device | None = None
     ) -> None:
         super().__init__(forward, input, device)
+        prototypes = torch.as_tensor(prototypes)
         if prototypes.dim() != 2:
             raise ValueError(f"prototypes must be [K, D], a row per class; got {list(prototypes.shape)}")
         self.prototypes = prototypes.detach().to(self.device, torch.float32)
@@ -120,6 +137,7 @@ class Similarity(Scorer):
     """Cosine to a target's features, for encoders without classes. See :func:`encoder`."""
 
     has_features = True
+    has_confidence = False
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if trace:
@@ -154,6 +172,11 @@ class Similarity(Scorer):
 
     def describe(self, target: NDArray[Any]) -> Any:
         return target.tolist()
+
+
+def _version(batch: Tensor) -> int:
+    """Counts the writes into a tensor, where torch does."""
+    return 0 if batch.is_inference() else batch._version
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

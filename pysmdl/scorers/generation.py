@@ -39,6 +39,9 @@ class TokenScorer(Scorer):
         longest = max(len(target) for target in targets)
         return np.stack([np.pad(target, (0, longest - len(target))) for target in targets])  # position 0, id 0
 
+    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
+        return values[:, : len(target)]
+
     def check(self, targets: NDArray[Any]) -> None:
         if self.length is not None and targets[:, ::2].max() >= self.length:
             raise ValueError(f"positions must be below {self.length}, the answer's length; got {targets[:, ::2].max()}")
@@ -59,7 +62,7 @@ class TokenScorer(Scorer):
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        top, tokens = values[:, : len(target) : 2], values[:, 1 : len(target) : 2]
+        top, tokens = values[:, ::2], values[:, 1::2]
         score = tokens.mean(1)
         return {
             "score": score,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pysmdl import images
-from pysmdl.errors import one_of
+from pysmdl.errors import one_of, whole
 from pysmdl.images import Pixels
 
 Scale = tuple[float, float]
@@ -59,6 +59,9 @@ class InputSpec:
     def normalise(self, pixels: Pixels) -> Tensor:
         """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
         ordered = pixels[:, :, ::-1] if self.channel_order == "bgr" else pixels
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) not in (1, 3):
+                raise ValueError(f"{name} must be one number or one for each of an image's 3 channels; got {values}")
         levels = torch.arange(256, device="cpu").float() / 255
         levels = (levels - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
         table = levels[:, 0].expand(3, 256).numpy()  # looked up: one pass over the image
@@ -72,10 +75,10 @@ class InputSpec:
             array = np.repeat(array, 3, axis=2)
         return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
 
-    def scale(self, pixels: Pixels) -> Scale:
-        """Width and height of the model's input over the image's."""
-        height, width = self.size or pixels.shape[:2]
-        return width / pixels.shape[1], height / pixels.shape[0]
+    def scale(self, image: tuple[int, int]) -> Scale:
+        """Width and height of the model's input over the image's, which is given as (height, width)."""
+        height, width = self.size or image
+        return width / image[1], height / image[0]
 
     def black(self) -> Tensor:
         """Pixel value 0 before normalisation, in model space. [C or 1, 1, 1]."""
@@ -109,4 +112,7 @@ def input_spec(
             return None
         return (float(values),) if isinstance(values, (int, float)) else tuple(float(value) for value in values)
 
-    return InputSpec(channels(mean), channels(std), (size, size) if isinstance(size, int) else size, **rest)
+    if size is not None:
+        height, width = size if isinstance(size, (tuple, list)) else (size, size)
+        size = whole("size", height, 1), whole("size", width, 1)
+    return InputSpec(channels(mean), channels(std), size, **rest)

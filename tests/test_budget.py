@@ -1,0 +1,69 @@
+"""Budgets to the row: never exceeded, never short of what the search would take, and the curves always paid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pysmdl
+
+from toys import Recorder, explain, linear_model, same
+
+SEARCHES = ("exact", "bidirectional", "scoped", "backward", "lazy")
+ONE_VIEW = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=0)
+BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
+
+
+@pytest.mark.parametrize("objective", [ONE_VIEW, BOTH], ids=["one view", "both"])
+@pytest.mark.parametrize("regions", ["grid:2", "grid:9"])
+@pytest.mark.parametrize("search", SEARCHES)
+def test_what_a_search_takes_is_enough_for_it(search, regions, objective):
+    settings = {"search": search, "regions": regions, "objective": objective}
+    free = explain(linear_model(), **settings)
+    least = 2 * free.n
+    for budget in range(least, free.evaluations + 2):
+        model = Recorder(linear_model())
+        found = explain(model, evaluations=budget, **settings)
+        assert len(model.rows) == found.evaluations <= budget
+        assert np.isfinite(found.insertion).all()
+        assert np.isfinite(found.deletion).all()
+    exactly = explain(linear_model(), evaluations=free.evaluations, **settings)
+    assert same(exactly, free)
+    assert "stopped" not in exactly.notes
+
+
+@pytest.mark.parametrize("k", [1, 3, 8, 9])
+@pytest.mark.parametrize("search", SEARCHES)
+def test_of_a_few_regions_too(search, k):
+    settings = {"search": search, "regions": "grid:9", "objective": BOTH, "k": k}
+    free = explain(linear_model(), **settings)
+    for budget in range(2 * 9 if k == 9 else 2 * (k + 1), free.evaluations + 1):
+        found = explain(linear_model(), evaluations=budget, **settings)
+        assert found.evaluations <= budget
+        assert np.isfinite(found.insertion).all()
+    assert same(found, free)
+
+
+def with_features():
+    return pysmdl.scorers.classifier(linear_model(), features=lambda batch: batch.flatten(1))
+
+
+@pytest.mark.parametrize("objective", [pysmdl.smdl(), pysmdl.smdl(0, 1, 0, 0)], ids=["four terms", "effectiveness"])
+@pytest.mark.parametrize("n", [1, 2, 4, 9])
+def test_with_features_of_single_regions(n, objective):
+    settings = {"regions": f"grid:{n}", "objective": objective, "search": "exact"}
+    free = explain(with_features(), **settings)
+    least = 2 * n + max(0, n - 2)
+    for budget in range(least, free.evaluations + 1):
+        found = explain(with_features(), evaluations=budget, **settings)
+        assert found.evaluations <= budget
+    with pytest.raises(ValueError, match=f"evaluations must be at least {least} "):
+        explain(with_features(), evaluations=least - 1, **settings)
+
+
+def test_mixed_precision_keeps_a_budget():
+    config = pysmdl.EngineConfig(precision="mixed")
+    for budget in range(32, 400, 23):
+        found = explain(linear_model(), search="exact", evaluations=budget, config=config)
+        assert found.evaluations <= budget
+        assert np.isfinite(found.insertion).all()
