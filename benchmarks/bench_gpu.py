@@ -1,13 +1,17 @@
-"""Figures that only a GPU can give: seconds for an image, and what the exact re-check of mixed precision saves."""
+"""Figures that only a GPU can give: seconds for an image, what it saves to load images ahead, and what the exact
+re-check of mixed precision does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from PIL import Image
+from skimage import data
 
 import pysmdl
 
@@ -30,7 +34,7 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any], int, str]] = {
 }
 
 
-def explained(scorer: Any, images: list[np.ndarray], **settings: Any) -> tuple[float, list[pysmdl.Explanation]]:
+def explained(scorer: Any, images: Sequence[Any], **settings: Any) -> tuple[float, list[pysmdl.Explanation]]:
     """Seconds for each image, and the explanations in order."""
     began = clock()
     settings = {"regions": "grid:49", "progress": False, "ordered": True, **settings}
@@ -58,6 +62,35 @@ def test_seconds_an_image(benchmark, report, case):
     report(
         f"gpu: {case}", spent, unit="s / image", target=target,
         parameters=f"N = 49, full orders, {evaluations[-1]} evaluations, {count} in flight",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """JPEGs of 500 x 375, as ImageNet's are."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / f"{i}.jpg" for i in range(32)]
+    for i, path in enumerate(paths):
+        Image.fromarray(data.astronaut()[i : 375 + i, :500]).save(path, quality=92)
+    return paths
+
+
+def test_images_from_disk(benchmark, report, photos):
+    """Read, resized and divided into superpixels in the engine's own thread, and ahead of it."""
+    scorer, divided = vit_b(), {}
+
+    def run(pair: int, loaders: int | None) -> float:
+        config = pysmdl.EngineConfig(loaders=loaders, max_searches=16)
+        shown = photos[pair % 8 :] + photos[: pair % 8]
+        spent, found = explained(scorer, shown, regions="slico", config=config, **DROPPING)
+        divided[loaders] = [each.labels.tobytes() for each in found]
+        return spent
+
+    inline, ahead = interleaved(benchmark, lambda i: run(i, 0), lambda i: run(i, None))
+    assert divided[0] == divided[None], "the same images, divided alike"
+    report(
+        "gpu: images from disk, loaded in turn over loaded ahead", ahead, over(inline, ahead), unit="s / image",
+        parameters="ViT-B/16 bf16, LiMA, token dropping, 16 in flight, JPEGs of 500 x 375, slico",
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ GPU = {  # what a GPU is to show, by name and backend, with its target
     ("gpu: ViT-L/14 bf16, exact, both views", "auto"): "<= 1.2",
     ("gpu: ViT-L/14 bf16, LiMA, token dropping", "auto"): "<= 0.35",
     ("gpu: ViT-B/16 bf16, LiMA, token dropping, one image alone", "auto"): "<= 0.1",
+    ("gpu: images from disk, loaded in turn over loaded ahead", "auto"): "",
     ("gpu: float32 over mixed precision, ViT-S/16", "auto"): "",
     ("token dropping: evaluations a second over masking's", "auto"): "",
 }  # fmt: skip
