@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pysmdl.types import Ask, Evaluation, Ints
+from pysmdl.types import Ask, Evaluation, Floats, Ints
 
 TOLERANCE = 1e-6  # growth that float32 can make by itself
-NOTHING: Ints = np.empty(0, np.int32)
 
 
 class GainRecord:
     """Keeps what a search measured along its growing front; exact greedy measures every gain, so this is for free."""
 
     def __init__(self) -> None:
-        self._rounds: list[tuple[Ints, dict[int, float]]] = []  # base, and F(base + candidate) by candidate
+        self._rounds: list[tuple[Ints, list[tuple[Ints, Floats]]]] = []  # base; candidates, F(base + candidate)
 
     def add(self, ask: Ask, found: Evaluation) -> None:
         """Keep what was scored on the last round's base, or on that grown by one of its candidates."""
@@ -24,13 +23,14 @@ class GainRecord:
         if ask.subsets is not None:  # a search may ask for single regions in this way
             single = np.flatnonzero(ask.subsets.sum(1) == 1)
             candidates, total = ask.subsets[single].argmax(1), total[single]
-        last, scored = self._rounds[-1] if self._rounds else (NOTHING, None)
-        if scored is None or base.tobytes() != last.tobytes():
-            grown = scored is not None and base[:-1].tobytes() == last.tobytes() and int(base[-1]) in scored
-            if not (grown or (scored is None and len(base) == 0)):
+        last, scored = self._rounds[-1] if self._rounds else (None, [])
+        if last is None or base.tobytes() != last.tobytes():
+            first = last is None and len(base) == 0
+            grown = last is not None and base[:-1].tobytes() == last.tobytes() and any(base[-1] in c for c, _ in scored)
+            if not first and not grown:
                 return
-            self._rounds.append((base, {}))
-        self._rounds[-1][1].update(zip(candidates.tolist(), total.tolist(), strict=True))
+            self._rounds.append((base, []))
+        self._rounds[-1][1].append((candidates, total))
 
     def violations(self, empty: float) -> tuple[int, int, float]:
         """Gains that grew, gains compared, and the largest growth.
@@ -40,10 +40,11 @@ class GainRecord:
         """
         if not self._rounds:
             return 0, 0, 0.0
-        regions = 1 + max(max(scored, default=-1) for _, scored in self._rounds)
+        regions = 1 + max(int(c.max(initial=-1)) for _, scored in self._rounds for c, _ in scored)
         value = np.full((len(self._rounds), regions), np.nan)  # F(base + candidate), a row for each round
         for row, (_, scored) in zip(value, self._rounds, strict=True):
-            row[list(scored)] = list(scored.values())
+            for candidates, totals in scored:
+                row[candidates] = totals
         of_base = [empty] + [row[base[-1]] for row, (base, _) in zip(value[:-1], self._rounds[1:], strict=True)]
         growth = np.diff(value - np.array(of_base)[:, None], axis=0)
         growth = growth[np.isfinite(growth)]
