@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -130,7 +131,7 @@ class Explainer:
             raise ValueError(
                 f"items must be an iterable of inputs; got a single one, a {type(inputs).__name__}: put it in a list"
             )
-        source = Loader(inputs, self.load, self._loaders(), self._loads_anywhere)
+        source = Loader(inputs, self.load, self._loaders(), self._lend)
         with reporting(progress) as report:
             found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
             yield from found if profile is None else profile.over(found)
@@ -204,15 +205,20 @@ class Explainer:
         """Threads that load ahead: on a GPU, whose model leaves the cores to them, unless it was said."""
         if self.config.loaders is not None:
             return self.config.loaders
-        return min(4, os.cpu_count() or 1) if self.scorer.device.type == "cuda" else 0
+        return max(1, min(4, (os.cpu_count() or 1) - 1)) if self.scorer.device.type == "cuda" else 0
 
-    def _loads_anywhere(self, given: Any) -> bool:
-        """Whether loading it runs none of the caller's code and touches no device, whose graphs a thread would end."""
-        if isinstance(given, Mapping):
-            image, regions = given.get("image"), given.get("regions", self.regions)
-        else:
-            image, regions = given[0] if isinstance(given, tuple) and given else given, self.regions
-        return not any(callable(each) or getattr(each, "is_cuda", False) for each in (image, regions))
+    def _lend(self, given: Any) -> dict[str, Any] | None:
+        """The item as a thread may load it later: the caller may fill its arrays anew by then. None where loading it
+        runs the caller's code, or touches a device, whose graphs a thread would end.
+        """
+        try:
+            item = self.as_dict(given)
+        except ValueError:
+            return None  # said at its turn
+        read = item["image"], item.get("regions", self.regions)
+        if any(callable(each) or getattr(each, "is_cuda", False) for each in read):
+            return None
+        return {name: _copied(value) for name, value in item.items()}
 
 
 @dataclass(frozen=True)
@@ -224,6 +230,12 @@ class Loaded:
     regions: Regions
     pixels: Pixels | None
     scale: Scale
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 def _checked(x: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ def test_who_loads():
         jobs = list(iter(loader.take, None))
         assert sum(job() is not main for job in jobs) == others
         loader.close()
-    loader = Loader(["a", "b"], where, 2, may=lambda given: given == "b")
+    loader = Loader(["a", "b"], where, 2, lend=lambda given: given if given == "b" else None)
     first, second = loader.take(), loader.take()
     assert first() is main
     assert second() is not main
@@ -176,6 +176,21 @@ def test_threads_end_with_the_run():
     for thread in threads:
         thread.join(10)
     assert not loading()
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_the_caller_may_fill_one_buffer_again_and_again(loaders):
+    def items(fresh):
+        pixels, labels = np.empty((12, 12, 3), np.uint8), np.empty((12, 12), np.int32)
+        for seed in range(12):
+            pixels[:] = image(seed)
+            labels[:] = np.random.default_rng(seed).permutation(144).reshape(12, 12) // 16
+            yield {"image": pixels.copy(), "regions": labels.copy()} if fresh else {"image": pixels, "regions": labels}
+
+    found, wanted = (list(many(items(fresh), loaders=loaders, ordered=True)) for fresh in (False, True))
+    assert all(
+        same(*pair) and np.array_equal(pair[0].pixels, pair[1].pixels) for pair in zip(found, wanted, strict=True)
+    )
 
 
 def test_a_tensor_is_loaded_like_any_other():

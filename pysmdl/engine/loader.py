@@ -16,7 +16,7 @@ class Loader:
         inputs: What the caller gave. Read in the engine's own thread, a few ahead of what is taken.
         load: Makes one ready, as far as that needs no device; None: they are.
         threads: That load ahead, where there is more than one input; 0: each is loaded when it is called for.
-        may: Whether a thread may load this one.
+        lend: An input as a thread may have it, or None where none may.
 
     Attributes:
         single: Whether there is known to be a single input.
@@ -28,12 +28,12 @@ class Loader:
         inputs: Iterable[Any],
         load: Callable[[Any], Any] = lambda given: given,
         threads: int = 0,
-        may: Callable[[Any], bool] = lambda given: True,
+        lend: Callable[[Any], Any] = lambda given: given,
     ) -> None:
         self.single = isinstance(inputs, Sized) and len(inputs) == 1
         self.broken: Exception | None = None
         self._source: Iterator[Any] | None = iter(inputs)
-        self._load, self._may = load, may
+        self._load, self._lend = load, lend
         self._pool = ThreadPoolExecutor(threads, "pysmdl-loader") if threads and not self.single else None
         self._most = 2 * threads if self._pool else 1
         self._jobs: deque[Future[Any] | Callable[[], Any]] = deque()
@@ -71,5 +71,8 @@ class Loader:
             except Exception as error:
                 self._source, self.broken = None, error
             else:
-                pool = self._pool if self._may(given) else None
-                self._jobs.append(partial(self._load, given) if pool is None else pool.submit(self._load, given))
+                lent = None if self._pool is None else self._lend(given)
+                if self._pool is None or lent is None:
+                    self._jobs.append(partial(self._load, given))
+                else:
+                    self._jobs.append(self._pool.submit(self._load, lent))
