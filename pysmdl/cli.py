@@ -10,11 +10,21 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
+from rich.text import Text
+
+WIDE = 10_000  # columns of what is no terminal: nothing is cut or wrapped there
+
+
+def _console(stderr: bool) -> Console:
+    """For text as it is: names of files and messages of models are no markup."""
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not made.file.isatty():
+        made.width = WIDE
+    return made
+
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-out = Console()
-err = Console(stderr=True)
+out, err = _console(stderr=False), _console(stderr=True)
 
 Images: TypeAlias = Annotated[list[Path], typer.Argument(help="Images.", show_default=False)]
 Model: TypeAlias = Annotated[
@@ -53,8 +63,20 @@ Seed: TypeAlias = Annotated[int, typer.Option(help="Of the searches that draw sa
 def common() -> None:
     """Which input regions made the model decide."""
     logger = logging.getLogger("pysmdl")
-    if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
-        logger.addHandler(RichHandler(console=err, show_path=False, show_time=False))
+    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+        logger.addHandler(_Lines())
+
+
+class _Lines(logging.Handler):
+    """Each record as a line on standard error, as a command's own errors are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.levelname.lower(), record.getMessage())
+
+
+def _say(level: str, text: str) -> None:
+    colour = {"warning": "yellow"}.get(level, "red")
+    err.print(Text.assemble((f"{level}:", colour), " ", text), soft_wrap=True)
 
 
 @app.command()
@@ -63,7 +85,7 @@ def env() -> None:
     from pysmdl.environment import report
 
     for name, value in report().items():
-        out.print(f"{name + ':':34}{value}", highlight=False, soft_wrap=True)
+        out.print(f"{name + ':':34}{value}", soft_wrap=True)
 
 
 @app.command()
@@ -71,7 +93,8 @@ def demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the pict
     """Explain what ships with pysmdl: right and wrong predictions, and a detected face."""
     from pysmdl.demo import run
 
-    run(folder, out)
+    with _errors():
+        run(folder, out)
 
 
 @app.command()
@@ -156,7 +179,8 @@ def evaluate(
             "seed": seed,
         }  # fmt: skip
         items = _items(images, loading.target(target, box, label))
-        commands.evaluate(items, scorer, methods_named(methods.split(",")), folder, out, mufidelity, settings)
+        if commands.evaluate(items, scorer, methods_named(methods.split(",")), folder, out, mufidelity, settings):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -207,10 +231,10 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (PysmdlError, ValueError, TypeError, OSError) as error:
-        err.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _say("error", str(error))
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        err.print("stopped; what was settled is saved")
+        err.print("stopped")
         raise typer.Exit(130) from None
 
 

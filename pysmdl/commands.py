@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pysmdl.evaluation import Comparison, compare
+from pysmdl.evaluation import Comparison, method_by_method
 from pysmdl.explainer import Explainer
 from pysmdl.plotting import NEARLY
 from pysmdl.profile_report import table as profile_table
 from pysmdl.profiling import Profile
-from pysmdl.progress import bar
+from pysmdl.progress import reporting
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer, Wanted
 
@@ -38,40 +39,46 @@ def explain(
     """Explain; write PNG, npz and JSON as each is done; print a table. Returns how many were explained."""
     folder.mkdir(parents=True, exist_ok=True)
     table = Table("image", "target", "says", "insertion", "deletion", "highest", "best", "rows", title="explanations")
-    stems = _stems([item["id"] for item in items])
+    stems = _stems([item["image"] for item in items], folder)
     done = 0
     try:
-        with bar() as report:
-            for found in explainer.run(items, report, on_error="skip"):
-                stem = folder / stems[found.index]
-                found.save(stem.with_suffix(".npz"))
-                stem.with_suffix(".json").write_text(found.to_json(indent=1) + "\n")
-                found.plot(names=names).savefig(stem.with_suffix(".png"), dpi=150)
+        with reporting(True) as report:
+            for found in explainer.run(items, report or False, on_error="skip"):
+                picture, arrays, text = _files(folder, stems[found.index])
+                found.save(arrays)
+                text.write_text(found.to_json(indent=1) + "\n")
+                found.plot(names=names).savefig(picture, dpi=150)
                 table.add_row(*_row(found, names))
                 done += 1
     finally:
         if done:
             out.print(table)
-            out.print(f"{done} explained; pictures, arrays and JSON are in {folder}", highlight=False, soft_wrap=True)
+            out.print(f"{done} explained; pictures, arrays and JSON are in {folder}", soft_wrap=True)
     return done
 
 
 def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """Evaluations by the search's own count, time by forward passes of each image's shape."""
+    """Evaluations by the search's own count, time by forward passes of each image's shape.
+
+    Raises:
+        ValueError: the model failed.
+    """
     table = Table("image", "regions", "evaluations at most", "about")
     total = 0.0
     for given in items:
         item = explainer.prepare(given)
         n = item.regions.n
         most = explainer.plan.rows(n)
-        about = most * _seconds_per_row(
-            explainer.scorer, item.x if item.image is None else item.image, item.target, most
-        )
+        x = item.x if item.image is None else item.image
+        try:
+            about = most * _seconds_per_row(explainer.scorer, x, item.target, most)
+        except Exception as error:
+            raise ValueError(f"the model failed on {given['id']!r}: {type(error).__name__}: {error}") from error
         total += about
         table.add_row(Path(given["id"]).name, str(n), str(most), f"{about:.1f} s")
     out.print(table)
     device = explainer.scorer.device
-    out.print(f"about {total:.0f} s in all on {device}, before the memo saves any", highlight=False)
+    out.print(f"about {total:.0f} s in all on {device}, before the memo saves any")
 
 
 def evaluate(
@@ -82,31 +89,50 @@ def evaluate(
     out: Console,
     mufidelity: int,
     settings: Mapping[str, Any],
-) -> Comparison:
-    """Compare methods; write CSV and Parquet; print means over the images."""
-    with bar() as report:
-        found = compare(items, scorer, methods, mufidelity=mufidelity, progress=report, **settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    found.to_csv(folder / "evaluation.csv")
+) -> int:
+    """Compare methods; write a CSV, of what was finished, and Parquet; print means over the images.
+
+    Returns how many explanations of an image by a method, or their MuFidelity, failed.
+    """
+    found = Comparison()
+    try:
+        with reporting(True) as report:
+            steps = method_by_method(
+                items, scorer, methods, mufidelity=mufidelity, progress=report or False, on_error="skip", **settings
+            )
+            folder.mkdir(parents=True, exist_ok=True)
+            for each in steps:
+                found = each
+    finally:
+        if found.rows:
+            found.to_csv(folder / "evaluation.csv")
+            out.print(_means(found))
+            out.print(f"every metric of every image is in {folder}/evaluation.csv", soft_wrap=True)
+    if found.rows:
+        found.to_parquet(folder / "evaluation.parquet")
+    return len(items) * len(methods) - sum(not mufidelity or "mu_fidelity" in row for row in found.rows)
+
+
+def _means(found: Comparison) -> Table:
+    """Mean and spread of each metric over the images, by method."""
     means = found.means()
     shown = [name for name in SHOWN if any(name in columns for columns in means.values())]
-    table = Table("method", *(name.replace("_", " ") for name in shown), "rows", "seconds", "beyond model")
+    table = Table("method", *(name.replace("_", " ") for name in shown), "images", "rows", "seconds", "beyond model")
     for method, run in found.runs.items():
-        cells = [
-            f"{mean:.3f} ± {spread:.3f}"
-            for mean, spread in (means[method].get(name, (float("nan"),) * 2) for name in shown)
-        ]
-        table.add_row(method, *cells, str(run.evaluations), f"{run.seconds:.1f}", f"{run.beyond_model:.0%}")
-    out.print(table)
-    out.print(f"{len(items)} images; every metric of every image is in {folder}/evaluation.csv", highlight=False)
-    found.to_parquet(folder / "evaluation.parquet")
-    return found
+        cells = ["{:.3f} ± {:.3f}".format(*means[method][name]) if name in means[method] else "-" for name in shown]
+        images = len(found.explanations[method])
+        table.add_row(
+            method, *cells, str(images), str(run.evaluations), f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"
+        )
+    return table
 
 
 def profile(
     explainer: Explainer, items: Sequence[Mapping[str, Any]], repeat: int, folder: Path | None, out: Console
 ) -> Profile:
     """Explain all items `repeat` times; print the report of the run of median time, write it and its Chrome trace."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     runs = []
     for _ in range(repeat):
         recorded = Profile()
@@ -119,12 +145,11 @@ def profile(
     out.print(profile_table(report))
     if repeat > 1:
         spread = f"{runs[0].seconds:.3f} to {runs[-1].seconds:.3f} s"
-        out.print(f"the run of median time of {repeat}, which took {spread}", highlight=False)
+        out.print(f"the run of median time of {repeat}, which took {spread}")
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
         chosen.write_trace(folder / "trace.json")
         (folder / "profile.json").write_text(json.dumps(report, indent=1) + "\n")
-        out.print(f"{folder}/trace.json and {folder}/profile.json are written", highlight=False, soft_wrap=True)
+        out.print(f"{folder}/trace.json and {folder}/profile.json are written", soft_wrap=True)
     return chosen
 
 
@@ -141,10 +166,24 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
     ]  # fmt: skip
 
 
-def _stems(ids: Sequence[str]) -> list[str]:
-    """A file name for each image; images of the same name in different folders get numbers."""
-    stems = [Path(each).stem for each in ids]
-    return [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]
+def _stems(images: Sequence[Path], folder: Path) -> list[str]:
+    """A name for the files of each image: its own, numbered where another has it, and never that of an image given."""
+    given = {image.resolve() for image in images}
+
+    def overwrites(stem: str) -> bool:
+        return any(file.resolve() in given for file in _files(folder, stem))
+
+    own = [f"{image.stem}-explained" if overwrites(image.stem) else image.stem for image in images]
+    found: dict[str, None] = {}  # in their order
+    for stem in own:
+        numbered = (each for each in (f"{stem}-{number}" for number in count(2)) if each not in own)
+        found[next(each for each in chain([stem], numbered) if each not in found and not overwrites(each))] = None
+    return list(found)
+
+
+def _files(folder: Path, stem: str) -> tuple[Path, Path, Path]:
+    """Picture, arrays and JSON of an image."""
+    return folder / f"{stem}.png", folder / f"{stem}.npz", folder / f"{stem}.json"
 
 
 def _seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:

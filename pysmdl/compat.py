@@ -20,7 +20,8 @@ class SubsetAttribution:
 
     Args:
         forward_func: Inputs [B, C, *grid] to logits [B, K]; the target score is their softmax.
-        **settings: search, objective, k, evaluations, device, seed, config, as in :func:`pysmdl.explain`.
+        **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, as in
+            :func:`pysmdl.explain`.
     """
 
     def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Any) -> None:
@@ -40,7 +41,7 @@ class SubsetAttribution:
 
         Args:
             inputs: [B, C, *grid] in model space.
-            baselines: A number, or a tensor that broadcasts to the inputs; None: 0.
+            baselines: A number, or a tensor that broadcasts to the inputs; None: the setting `baseline`, else 0.
             target: A class for all, or one for each input (list or tensor [B]); None: the model's own top class.
             feature_mask: Whole numbers that broadcast to [B, 1, *grid], the same in every channel, 0..n-1 with each id
                 present; None: SLICO on the inputs as images.
@@ -70,23 +71,17 @@ class SubsetAttribution:
         count = len(inputs)
         targets = _each("target", target, count)
         masks = _label_maps(feature_mask, inputs)
-        hidden = torch.as_tensor(0.0 if baselines is None else baselines).to(inputs)
-        try:
-            hidden = hidden.expand(inputs.shape)
-        except RuntimeError:
-            raise ValueError(
-                f"baselines must broadcast to inputs {list(inputs.shape)}; got {_shape(baselines)}"
-            ) from None
+        hidden = _baselines(baselines, inputs)
         items = [
             {
                 "image": inputs[i],
                 "target": targets[i],
-                "baseline": hidden[i],
+                **({"baseline": hidden[i]} if hidden is not None else {}),
                 **({"regions": masks[i]} if masks else {}),
             }
             for i in range(count)
         ]
-        settings = {"batch_size": perturbations_per_eval, **self._settings}
+        settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
         scorer = classifier(self.forward_func, device=inputs.device)
         return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
 
@@ -120,6 +115,15 @@ def _each(name: str, value: Any, count: int) -> list[Any]:
     if len(value) != count:
         raise ValueError(f"{name} must be one for all or {count}, one for each input; got {len(value)}")
     return list(value)
+
+
+def _baselines(baselines: Any, inputs: Tensor) -> Tensor | None:
+    if baselines is None:
+        return None
+    try:
+        return torch.as_tensor(baselines).to(inputs).expand(inputs.shape)
+    except RuntimeError:
+        raise ValueError(f"baselines must broadcast to inputs {list(inputs.shape)}; got {_shape(baselines)}") from None
 
 
 def _label_maps(feature_mask: Tensor | None, inputs: Tensor) -> list[NDArray[Any]] | None:

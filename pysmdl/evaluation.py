@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import need
+from pysmdl.errors import need, one_of, whole
 from pysmdl.explainer import Explainer
 from pysmdl.game import Game
 from pysmdl.metrics import mu_fidelity, region_values, summary
@@ -19,10 +21,12 @@ from pysmdl.profiling import Profile
 from pysmdl.progress import Report
 from pysmdl.result import Explanation
 
+log = logging.getLogger("pysmdl")
+
 
 @dataclass(frozen=True)
 class Run:
-    """What one method cost on all images.
+    """What one method cost on the images that it explained.
 
     Attributes:
         evaluations: Rows the model saw.
@@ -93,16 +97,28 @@ class Comparison:
         pyarrow.parquet.write_table(pyarrow.table(columns), path)
 
 
-def compare(
+def compare(items: Iterable[Any], model: Any, methods: Mapping[str, Mapping[str, Any]], **settings: Any) -> Comparison:
+    """Explain each image with each method and measure what each is worth.
+
+    Arguments are those of :func:`method_by_method`.
+    """
+    found = Comparison()
+    for each in method_by_method(items, model, methods, **settings):
+        found = each
+    return found
+
+
+def method_by_method(
     items: Iterable[Any],
     model: Any,
     methods: Mapping[str, Mapping[str, Any]],
     *,
     mufidelity: int = 0,
     progress: bool | Report = False,
+    on_error: str = "raise",
     **settings: Any,
-) -> Comparison:
-    """Explain each image with each method and measure what each is worth.
+) -> Iterator[Comparison]:
+    """:func:`compare`, one method at a time. The arguments are checked before anything runs.
 
     Args:
         items: As for :func:`pysmdl.explain_many`. Regions are computed once an image and shared by the methods.
@@ -110,33 +126,42 @@ def compare(
         methods: Name to what distinguishes it: search, objective, evaluations ... of :func:`pysmdl.explain`.
         mufidelity: Random subsets for MuFidelity, evaluated on top of the methods' own; 0 leaves it out.
         progress: As for :func:`pysmdl.explain`, a bar for each method.
+        on_error: "raise", or "skip": an image that fails is logged and left out of that method's rows.
         **settings: Common to all methods.
+
+    Yields:
+        The comparison, after each method: one object, that grows.
 
     Raises:
         ValueError: no methods; else as :func:`pysmdl.explain`.
     """
     if not methods:
         raise ValueError("methods must name at least one")
-    shared = _with_regions(items, Explainer(model, **settings))
-    found = Comparison()
-    for name, own in methods.items():
-        explainer = Explainer(model, **{**settings, **own})
-        with Profile() as profile:
-            explanations = list(explainer.run(shared, progress))
-        explanations.sort(key=lambda each: each.index)
-        found.explanations[name] = explanations
-        total = sum(each.evaluations for each in explanations)
-        found.runs[name] = Run(total, profile.seconds, profile.stages()["model"])
-        for item, explanation in zip(shared, explanations, strict=True):
-            image = explanation.id or str(explanation.index)
-            row: dict[str, Any] = {"method": name, "image": image, "target": str(explanation.target)}
-            row |= {"evaluations": explanation.evaluations, **summary(explanation)}
-            row["insertion_minus_deletion"] = explanation.insertion_auc - explanation.deletion_auc
-            if mufidelity:
-                game = Game(item["image"], model, item.get("target"), regions=item["regions"], **_of_game(settings))
-                row["mu_fidelity"] = mu_fidelity(game, region_values(explanation), samples=mufidelity)
-            found.rows.append(row)
-    return found
+    if mufidelity != 0:
+        mufidelity = whole("mufidelity, where it is not 0,", mufidelity, 2)
+    if on_error not in ("raise", "skip"):
+        raise one_of("on_error", on_error, ("raise", "skip"))
+    common = Explainer(model, **settings)
+    explainers = {name: Explainer(model, **{**settings, **own}) for name, own in methods.items()}
+
+    def measure(explanation: Explanation, item: Mapping[str, Any]) -> float:
+        game = Game(item["image"], model, item.get("target"), regions=item["regions"], **_of_game(settings))
+        return mu_fidelity(game, region_values(explanation), samples=mufidelity)
+
+    def run() -> Iterator[Comparison]:
+        found = Comparison()
+        shared = _with_regions(items, common, on_error)
+        for name, explainer in explainers.items():
+            explanations, cost = _run(explainer, shared, progress, on_error)
+            rows = [_row(name, each) for each in explanations]
+            for row, explanation in zip(rows, explanations if mufidelity else (), strict=False):
+                with _tolerating(on_error, f"MuFidelity of {row['image']} by {name} left out"):
+                    row["mu_fidelity"] = measure(explanation, shared[explanation.index])
+            found.rows += rows
+            found.runs[name], found.explanations[name] = cost, explanations
+            yield found
+
+    return run()
 
 
 def methods_named(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -154,14 +179,51 @@ def methods_named(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _with_regions(items: Iterable[Any], explainer: Explainer) -> list[dict[str, Any]]:
-    """The items with their label maps, so that every method divides them alike."""
-    shared = []
-    for item in items:
-        named = explainer.as_dict(item)
-        prepared = explainer.prepare(named)
-        shared.append({**named, "regions": prepared.shown or prepared.regions})
+def _with_regions(items: Iterable[Any], explainer: Explainer, on_error: str) -> dict[int, dict[str, Any]]:
+    """The items by number, with their label maps, so that every method divides them alike."""
+    shared = {}
+    for number, item in enumerate(items):
+        name = item.get("id", number) if isinstance(item, Mapping) else number
+        with _tolerating(on_error, f"input {name!r} skipped"):
+            named = explainer.as_dict(item)
+            prepared = explainer.prepare(named)
+            shared[number] = {**named, "regions": prepared.shown or prepared.regions}
     return shared
+
+
+def _run(
+    explainer: Explainer, shared: Mapping[int, Any], progress: bool | Report, on_error: str
+) -> tuple[list[Explanation], Run]:
+    """One method on all images: those of its explanations that came about, in the order of the images."""
+    with Profile() as profile:
+        found = sorted(explainer.run(shared.values(), progress, on_error), key=lambda each: each.index)
+    numbers = list(shared)
+    for each in found:
+        each.index = numbers[each.index]  # among all items, those left out included
+    total = sum(each.evaluations for each in found)
+    return found, Run(total, profile.seconds, profile.stages()["model"])
+
+
+def _row(method: str, explanation: Explanation) -> dict[str, Any]:
+    return {
+        "method": method,
+        "image": explanation.id or str(explanation.index),
+        "target": str(explanation.target),
+        "evaluations": explanation.evaluations,
+        **summary(explanation),
+        "insertion_minus_deletion": explanation.insertion_auc - explanation.deletion_auc,
+    }
+
+
+@contextmanager
+def _tolerating(on_error: str, what: str) -> Iterator[None]:
+    """Errors inside are logged instead of raised, where that was asked for."""
+    try:
+        yield
+    except Exception as error:
+        if on_error == "raise":
+            raise
+        log.error("%s: %s", what, error)
 
 
 def _of_game(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = NDArray[np.uint8]
 """[H, W, 3], RGB."""
 
+AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
+
 _GIVEN = Lock()  # Pillow reads a file when its pixels are first wanted, and two items may share one image
 
 
@@ -26,10 +28,11 @@ def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
     """Any image as uint8 [H, W, 3] RGB.
 
     Grey becomes three equal channels, 16-bit grey keeps its upper byte, transparency is laid on white, a camera's
-    orientation tag is applied.
+    orientation tag is applied. Nothing of what is given is shared with the result.
 
     Raises:
-        ImageError: the file is missing, damaged, no image, or larger than Pillow's limit; the array has another form.
+        ImageError: the file is missing, damaged, no image, or larger than Pillow's limit; the array has another form;
+            the pixels are floats.
     """
     if isinstance(image, (str, PathLike)):
         return _from_file(Path(image))
@@ -68,6 +71,8 @@ def _from_file(path: Path) -> Pixels:
 def _from_pil(image: PilImage) -> Pixels:
     from PIL import Image, ImageOps
 
+    if image.mode == "F":
+        raise ImageError("an image of floats (mode F) has no range of its own: give uint8 pixels; " + AS_TENSOR)
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
         return _from_array((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
@@ -80,9 +85,7 @@ def _from_pil(image: PilImage) -> Pixels:
 
 def _from_array(image: NDArray[Any]) -> Pixels:
     if image.dtype != np.uint8:
-        raise ImageError(
-            f"an image array must be uint8; got {image.dtype}. Floats in model space go in as a torch tensor [C, H, W]."
-        )
+        raise ImageError(f"an image array must be uint8; got {image.dtype}; {AS_TENSOR}")
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
@@ -91,7 +94,7 @@ def _from_array(image: NDArray[Any]) -> Pixels:
         from PIL import Image
 
         return _from_pil(Image.fromarray(image))
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image.copy()  # the caller may refill a buffer
 
 
 def resize(pixels: Pixels, size: tuple[int, int], interpolation: str = "bilinear") -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -31,12 +32,15 @@ def load_model(
     Args:
         spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
             or a program of torch.export (.pt2).
-        device: Where it runs.
+        device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at: Input of models that do not bring their own.
 
     Raises:
-        ValueError: nothing by that name, or input settings for a model that has its own.
+        ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
+            that has its own.
     """
+    if device is not None:
+        _check_device(device)
     settings: dict[str, Any] = {}
     if channel_order is not None:
         settings["channel_order"] = channel_order
@@ -87,6 +91,16 @@ def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
     return None
 
 
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        here = " or ".join(["cpu", *(["cuda"] if gpus else []), *gpus])
+        why = str(error).splitlines()[0]
+        raise ValueError(f"device must be {here} on this machine; got {device!r} ({why})") from error
+
+
 def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
@@ -109,7 +123,7 @@ def _attribute(spec: str) -> Any:
 def _from_file(path: Path, device: str | None) -> Callable[[Tensor], Any]:
     where = torch.device(device or "cpu")
     if path.suffix == ".pt2":
-        return _Exported(torch.export.load(path), where)
+        return _Exported(_program(path), where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
@@ -121,17 +135,30 @@ def _from_file(path: Path, device: str | None) -> Callable[[Tensor], Any]:
     return scripted.eval()  # type: ignore[no-any-return]
 
 
+def _program(path: Path) -> torch.export.ExportedProgram:
+    log = logging.getLogger("torch.export")
+    log.disabled = True  # it logs a traceback of what it raises
+    try:
+        return torch.export.load(path)
+    except Exception as error:  # of many types, as the file is damaged
+        raise ValueError(f"{path} is no program of torch.export, or is damaged: {error}") from error
+    finally:
+        log.disabled = False
+
+
 class _Exported:
     """An exported program as a callable; one exported for a single batch size is fed in pieces of that size.
 
-    Not a module: what it does in training or evaluation was settled when it was exported.
+    The batch is converted to the dtype that it was exported for. Not a module: what it does in training or evaluation
+    was settled when it was exported.
     """
 
     def __init__(self, program: torch.export.ExportedProgram, device: torch.device) -> None:
         self._module = program.module().to(device)
         first = next(node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
-        size = first.meta["val"].shape[0]
-        self._fixed = size if isinstance(size, int) else None
+        taken = first.meta["val"]
+        size = taken.shape[0]
+        self._dtype, self._fixed = taken.dtype, size if isinstance(size, int) else None
 
     def __call__(self, batch: Tensor) -> Tensor:
         if self._fixed is None:
@@ -141,8 +168,10 @@ class _Exported:
         return torch.cat([self._answer(piece) for piece in torch.split(padded, self._fixed)])[: len(batch)]
 
     def _answer(self, batch: Tensor) -> Tensor:
-        answer = self._module(batch)
-        logits: Tensor = getattr(answer, "logits", answer)
+        answer = self._module(batch.to(self._dtype))
+        logits = getattr(answer, "logits", answer)
+        if not isinstance(logits, Tensor):
+            raise ValueError(f"an exported program must return logits [B, K], one tensor; got {type(logits).__name__}")
         return logits
 
 

@@ -30,12 +30,12 @@ def figure(explanation: Explanation, pixels: Pixels | None = None, names: Sequen
     image = pixels if pixels is not None else explanation.pixels
     if image is None or image.ndim != 3:
         raise ValueError("there is no image to draw on: an explanation loaded from disk needs plot(pixels=...)")
-    fig = Figure(figsize=(13, 3.3))
+    fig = Figure(figsize=(13, 3.4))
     axes = fig.subplots(
         1,
         4,
         width_ratios=(1, 1, 1, 1.3),
-        gridspec_kw={"left": 0.01, "right": 0.99, "top": 0.9, "bottom": 0.15, "wspace": 0.22},
+        gridspec_kw={"left": 0.01, "right": 0.985, "top": 0.85, "bottom": 0.14, "wspace": 0.3},
     )
     size = (image.shape[0], image.shape[1])
     best = explanation.best_step(NEARLY)
@@ -71,14 +71,32 @@ def curves(axes: Axes, explanation: Explanation, best: int) -> None:
         "o",
         color=MARK,
         markersize=5,
+        clip_on=False,
         label=f"{best} regions, {explanation.insertion[best]:.3f}",
     )
     axes.set_xlim(0, float(area[-1]) or 1)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("share of the area kept or removed")
-    axes.set_ylabel("score of the target")
+    axes.set_ylim(*_limits(explanation))
+    axes.set_xlabel("share of the area kept or removed", fontsize=9)
+    axes.set_ylabel("score of the target", fontsize=9)
+    axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    axes.legend(  # above: inside it would lie on a curve
+        frameon=False,
+        fontsize=8,
+        ncols=2,
+        columnspacing=1.2,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+    )
+
+
+def _limits(explanation: Explanation) -> tuple[float, float]:
+    """Of the score: 0 to 1, or further where a cosine or a confidence goes further, and a margin."""
+    scores = np.concatenate((explanation.insertion, explanation.deletion, (0, 1)))
+    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
+    margin = 0.02 * (high - low)
+    return low - margin, high + margin
 
 
 def _picture(axes: Any, image: NDArray[np.uint8], title: str) -> None:
@@ -107,4 +125,4 @@ def _title(explanation: Explanation, names: Sequence[str] | None) -> str:
 
     title = f"why {name(target)}? {score:.2f}"
     said = int(explanation.predicted[1, 0]) if explanation.predicted is not None else target
-    return title if said in (target, -1) else f"{title} (the model says {name(said)})"
+    return title if said in (target, -1) else f"{title}\n(the model says {name(said)})"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,11 +16,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pysmdl
-from pysmdl import builtin
+from pysmdl import builtin, cli, demo
 from pysmdl.cli import app
+from pysmdl.commands import _stems
+from pysmdl.evaluation import compare
 from pysmdl.loading import load_model
 
-from toys import image
+from toys import image, linear_model
 
 SCENES = [scene["path"] for scene in builtin.images()]
 
@@ -26,6 +30,23 @@ SCENES = [scene["path"] for scene in builtin.images()]
 def call(*arguments) -> tuple[int, str]:
     result = CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
     return result.exit_code, result.output
+
+
+def saved(path, seed: int = 0):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(image(seed)).save(path)
+    return path
+
+
+def module(folder, monkeypatch, body: str) -> str:
+    """A model in a module of its own: its name for --model."""
+    name = f"model_of_{folder.name}"
+    monkeypatch.syspath_prepend(folder)
+    (folder / f"{name}.py").write_text(f"import torch\n\nseen = []\n\n\ndef model(batch):\n{body}")
+    return f"{name}:model"
+
+
+ANSWER = "    return torch.stack((batch.mean((1, 2, 3)), 0 * batch[:, 0, 0, 0]), 1) * 9\n"
 
 
 def test_explain_saves_picture_arrays_and_json(tmp_path):
@@ -91,6 +112,11 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
         (["--model", "torch:relu", "--size", "0x3"], "size must be a number or HEIGHTxWIDTH; got '0x3'"),
         (["--search", "best"], "search must be one of"),
         (["--names", "no.txt"], "no.txt"),
+        (["--device", "foo"], "device must be cpu"),
+        (["--device", "foo"], "on this machine; got 'foo'"),
+        (["--device", "cuda:99"], "on this machine; got 'cuda:99'"),
+        (["--model", "foo[/red]:bar"], "model 'foo[/red]:bar': cannot import foo[/red]"),
+        (["--dry-run", "--model", "torch:linalg.cholesky"], "the model failed on '"),
     ],
 )
 def test_bad_arguments_are_errors_without_a_traceback(arguments, message, tmp_path):
@@ -107,12 +133,29 @@ def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path):
     assert "1 explained" in output
 
 
-def test_images_of_the_same_name_do_not_overwrite_each_other(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(image()).save(tmp_path / folder / "x.png")
-    call("explain", tmp_path / "a/x.png", tmp_path / "b/x.png", "--regions", "grid:4", "--out", tmp_path / "out")
-    assert len(list((tmp_path / "out").glob("*.npz"))) == 2
+def test_each_image_has_files_of_its_own(tmp_path):
+    names = ("a/x.png", "b/x.png", "x-2.png", "scene.001.png", "scene.002.png")
+    images = [saved(tmp_path / name) for name in names]
+    code, output = call("explain", *images, "--regions", "grid:4", "--k", "1", "--out", tmp_path / "out")
+    assert code == 0, output
+    stems = ("x", "x-3", "x-2", "scene.001", "scene.002")
+    for suffix in (".npz", ".png", ".json"):
+        assert {file.stem for file in (tmp_path / "out").glob(f"*{suffix}")} == set(stems)
+    found = {file.stem: pysmdl.load(file).id for file in (tmp_path / "out").glob("*.npz")}
+    assert found == dict(zip(stems, map(str, images), strict=True))
+
+
+def test_an_image_is_never_written_over(tmp_path):
+    images = [saved(tmp_path / name, seed) for seed, name in enumerate(("photo.png", "photo-explained.png"))]
+    (tmp_path / "link").symlink_to(tmp_path)
+    before = [each.read_bytes() for each in images]
+    code, output = call("explain", *images, "--regions", "grid:4", "--k", "1", "--out", tmp_path / "link")
+    assert code == 0, output
+    assert [each.read_bytes() for each in images] == before
+    found = {file.stem: pysmdl.load(file).id for file in tmp_path.glob("*.npz")}
+    stems = ("photo-explained-2", "photo-explained-explained")
+    assert found == dict(zip(stems, map(str, images), strict=True))
+    assert _stems([images[0]], tmp_path) == ["photo-explained"]
 
 
 def test_a_model_of_your_own_by_name(tmp_path, monkeypatch):
@@ -165,6 +208,61 @@ def test_a_file_that_is_no_model(tmp_path):
         load_model(str(tmp_path / "x.pt"))
 
 
+@pytest.mark.parametrize("content", [b"", b"PK" * 40, None])
+def test_a_damaged_program_is_an_error_without_a_traceback(content, tmp_path, capfd):
+    if content is None:
+        with zipfile.ZipFile(tmp_path / "x.pt2", "w") as file:
+            file.writestr("x/data", "no")
+    else:
+        (tmp_path / "x.pt2").write_bytes(content)
+    code, output = call("explain", SCENES[0], "--model", tmp_path / "x.pt2", "--out", tmp_path)
+    assert code == 2
+    assert "x.pt2 is no program of torch.export, or is damaged" in output
+    assert "Traceback" not in output + capfd.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_program_gets_the_dtype_that_it_was_exported_for(dtype, tmp_path):
+    torch.manual_seed(0)
+    net, example = Net().eval().to(dtype), torch.rand(2, 3, 12, 12).to(dtype)
+    torch.export.save(torch.export.export(net, (example,)), tmp_path / "net.pt2")
+    found = pysmdl.explain(image(), load_model(str(tmp_path / "net.pt2")), 1, regions="grid:4", progress=False)
+    own = pysmdl.explain(image(), net, 1, regions="grid:4", progress=False)
+    np.testing.assert_allclose(found.insertion, own.insertion, atol=1e-3)
+
+
+class Pair(Net):
+    def forward(self, x):
+        return (super().forward(x), x.mean())
+
+
+@pytest.mark.parametrize("dynamic", [None, ({0: torch.export.Dim("batch")},)])
+def test_a_program_must_return_logits(dynamic, tmp_path):
+    program = torch.export.export(Pair().eval(), (torch.rand(2, 3, 12, 12),), dynamic_shapes=dynamic)
+    torch.export.save(program, tmp_path / "net.pt2")
+    with pytest.raises(ValueError, match=r"must return logits \[B, K\], one tensor; got tuple"):
+        load_model(str(tmp_path / "net.pt2")).forward(torch.rand(3, 3, 12, 12))
+
+
+def test_text_of_users_is_no_markup(tmp_path, monkeypatch):
+    name = "a[red]b:smile:.png"
+    code, output = call(
+        "explain", saved(tmp_path / name), tmp_path / "gone[bold].png", "--regions", "grid:4", "--out", tmp_path / "out"
+    )
+    assert code == 1
+    assert name in output
+    assert "gone[bold].png" in output
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    _, output = call("explain", tmp_path / name, "--regions", "seeds", "--out", tmp_path / "out")
+    assert "pip install 'pysmdl[opencv]'" in output
+
+
+def test_what_is_no_terminal_gets_whole_lines(monkeypatch):
+    assert cli._console(stderr=False).width == cli.WIDE
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli._console(stderr=False).width == 200  # COLUMNS of the tests
+
+
 def test_env_prints_what_a_bug_report_needs():
     done = subprocess.run([sys.executable, "-m", "pysmdl", "env"], capture_output=True, text=True, check=True)
     for word in (
@@ -188,6 +286,18 @@ def test_demo_tells_right_from_wrong(tmp_path):
     assert (tmp_path / "portrait-vps.png").exists()
 
 
+def test_the_demo_goes_without_opencv(tmp_path, monkeypatch):
+    first = builtin.images()[:1]
+    monkeypatch.setattr(builtin, "images", lambda: first)
+    monkeypatch.setattr(demo, "SYSTEMS", {"SMDL": {"search": "exact", "regions": "grid:4"}})
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    code, output = call("demo", "--out", tmp_path)
+    assert code == 0, output
+    assert "which regions decide?" in output
+    assert "portrait, VPS: left out; the Haar face detector needs OpenCV, which is not installed: pip install" in output
+    assert "1 explanations in" in output
+
+
 def test_a_box_is_explained(tmp_path):
     from pysmdl.builtin.haar import portrait
 
@@ -206,8 +316,6 @@ def test_a_box_is_explained(tmp_path):
 
 
 def test_eval_compares_methods(tmp_path):
-    import csv
-
     import pyarrow.parquet
 
     code, output = call(
@@ -236,3 +344,82 @@ def test_eval_compares_methods(tmp_path):
     assert "beyond model" in output
     code, output = call("eval", SCENES[0], "--methods", "lime:many", "--out", tmp_path)
     assert (code, "NAME:EVALUATIONS" in output) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["explain", "eval", "profile"])
+def test_ctrl_c_promises_nothing(command, tmp_path, monkeypatch):
+    model = module(tmp_path, monkeypatch, "    raise KeyboardInterrupt\n")
+    code, output = call(
+        command, saved(tmp_path / "x.png"), "--model", model, "--regions", "grid:4", "--out", tmp_path / "out"
+    )
+    assert (code, output.split()) == (130, ["stopped"])
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "exact,typo"], "search must be one of"),
+        (["--mufidelity", "-3"], "mufidelity, where it is not 0, must be a whole number of at least 2; got -3"),
+        (["--mufidelity", "1"], "at least 2; got 1"),
+    ],
+)
+def test_eval_checks_everything_before_anything_runs(arguments, message, tmp_path, monkeypatch):
+    model = module(tmp_path, monkeypatch, "    raise SystemExit(99)\n")
+    code, output = call(
+        "eval", saved(tmp_path / "x.png"), "--model", model, "--target", "0", "--out", tmp_path / "out", *arguments
+    )
+    assert code == 2
+    assert message in output
+    assert not (tmp_path / "out").exists()
+
+
+def test_eval_goes_on_without_an_image_that_fails(tmp_path):
+    images = [tmp_path / "gone.png", saved(tmp_path / "a.png"), saved(tmp_path / "b.png", 1)]
+    code, output = call(
+        "eval", *images, "--methods", "exact,backward", "--regions", "grid:4", "--mufidelity", "4", "--out", tmp_path
+    )
+    assert code == 1
+    assert f"input {str(images[0])!r} skipped: no such image" in output
+    rows = list(csv.DictReader((tmp_path / "evaluation.csv").read_text().splitlines()))
+    assert [(row["method"], row["image"]) for row in rows] == [
+        (method, str(each)) for method in ("exact", "backward") for each in images[1:]
+    ]
+
+
+@pytest.mark.parametrize(("error", "code"), [("KeyboardInterrupt", 130), ("RuntimeError", 1)])
+def test_eval_keeps_the_methods_that_were_finished(error, code, tmp_path, monkeypatch):
+    body = (  # each method asks for the full image once
+        "    seen.extend(row for row in batch if row.min() > 0)\n"
+        f"    if len(seen) > 1:\n        raise {error}\n{ANSWER}"
+    )
+    found, output = call(
+        "eval", saved(tmp_path / "x.png"), "--model", module(tmp_path, monkeypatch, body), "--target", "0",
+        "--methods", "exact,backward", "--regions", "grid:4", "--out", tmp_path,
+    )  # fmt: skip
+    assert found == code, output
+    rows = list(csv.DictReader((tmp_path / "evaluation.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["exact"]
+    assert "insertion auc" in output
+
+
+def test_compare_matches_explanations_to_images_by_their_index(caplog):
+    bad = torch.from_numpy(image(1).transpose(2, 0, 1)) / 255
+
+    def model(batch):
+        if any(torch.equal(row, bad) for row in batch):
+            raise RuntimeError("cannot look at this")
+        return linear_model()(batch)
+
+    items = [{"image": image(seed), "target": 1} for seed in range(3)]
+    settings = {"regions": "grid:4", "mufidelity": 4}
+    found = compare(items, model, {"exact": {"search": "exact"}}, on_error="skip", **settings)
+    assert [row["image"] for row in found.rows] == ["0", "2"]
+    assert [each.index for each in found.explanations["exact"]] == [0, 2]
+    assert "cannot look at this" in caplog.text
+    alone = compare(items[2:], model, {"exact": {"search": "exact"}}, **settings)
+    assert {**alone.rows[0], "image": "2"} == found.rows[1]
+    with pytest.raises(pysmdl.PysmdlError, match="cannot look at this"):
+        compare(items, model, {"exact": {"search": "exact"}}, **settings)
+    with pytest.raises(ValueError, match="on_error must be one of 'raise', 'skip'; got 'stop'"):
+        compare(items, model, {"exact": {}}, on_error="stop")

@@ -54,6 +54,27 @@ def test_attribute_refuses(arguments, message):
         pysmdl.SubsetAttribution(linear_model()).attribute(**{"inputs": INPUTS, "target": 1, **arguments})
 
 
+def test_the_setting_baseline_counts_where_a_call_gives_none():
+    settings = {"search": "exact", "baseline": "mean"}
+    method = pysmdl.SubsetAttribution(linear_model(), **settings)
+    found = method.attribute(INPUTS, target=1, feature_mask=MASK)
+    for each, own in zip(INPUTS, found, strict=True):
+        alone = pysmdl.explain(each, linear_model(), 1, regions=MASK[0, 0], progress=False, **settings)
+        np.testing.assert_array_equal(own[0], alone.saliency())
+    quantus = quantus_explain(linear_model(), INPUTS.numpy(), np.array([1, 1, 1]), regions="grid:9", **settings)
+    plain = quantus_explain(linear_model(), INPUTS.numpy(), np.array([1, 1, 1]), regions="grid:9", search="exact")
+    assert not np.array_equal(quantus, plain)
+    zeros = pysmdl.SubsetAttribution(linear_model(), search="exact").attribute(INPUTS, target=1, feature_mask=MASK)
+    assert torch.equal(method.attribute(INPUTS, 0, 1, MASK), zeros)
+    assert not torch.equal(found, zeros)
+
+
+@pytest.mark.parametrize(("name", "error"), [("baseline", ValueError), ("base", TypeError)])
+def test_unknown_names_are_refused(name, error):
+    with pytest.raises(error, match=name):
+        quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), **{name: "grey"})
+
+
 def test_quantus_gets_arrays():
     found = quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), regions="grid:9")
     assert found.shape == (3, 1, 12, 12)
