@@ -37,7 +37,8 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
             if not stale:
                 break
             top = sorted(stale[:width])
-            found = yield Ask(chosen, top, front=chosen, rest=sorted(left, key=lambda a: -bound[a]))
+            rest = sorted(left, key=lambda a: (age[a] > 0, -bound[a]))  # first what was measured in this round
+            found = yield Ask(chosen, top, front=chosen, rest=rest, settles=True)
             rise = (found.total - value - gain[top]) / age[top]
             grown = max(grown, float(rise.max()) if rise.max() > noise else 0.0)
             notes["gains_refreshed"] += len(top)

@@ -163,6 +163,7 @@ def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Ev
     Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
     until none is left that could change the choice.
     """
+    ask.settles = True
     found = yield ask
     while True:
         total = sign * found.total

@@ -53,6 +53,8 @@ class Ask:
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         settled: The order so far will be the answer, unless one of which every prefix has been asked for is better.
+        settles: Once this is answered, the next region's place is settled, or the one that `rest` then begins with is
+            among those asked for.
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
             promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
@@ -72,6 +74,7 @@ class Ask:
         "rest",
         "score_only",
         "settled",
+        "settles",
         "subsets",
     )
 
@@ -85,6 +88,7 @@ class Ask:
         free: bool = False,
         score_only: bool = False,
         settled: bool = False,
+        settles: bool = False,
         front: Sequence[int] = (),
         rest: Sequence[int] = (),
         back: Sequence[int] = (),
@@ -94,7 +98,7 @@ class Ask:
         self.candidates = np.array(candidates, np.int32)
         self.complement = complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
-        self.free, self.score_only, self.settled = free, score_only, settled
+        self.free, self.score_only, self.settled, self.settles = free, score_only, settled, settles
         self.recheck: NDArray[np.int64] | None = None
         self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
         self.ahead = ahead

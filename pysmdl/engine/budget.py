@@ -65,7 +65,7 @@ class Budget:
         settled = (size <= front) | (size >= n - back) | ask.settled
         rows = prefixes[settled]
         cost = np.where(settled, 0, 2)
-        if ask.recheck is None and not ask.score_only and ask.subsets is None and self._known.memo is self._known.exact:
+        if ask.settles and ask.recheck is None and self._known.memo is self._known.exact:
             base = tuple(ask.base.tolist())
             covered = front + 1 if base == ask.front else n - back - 1 if base == ask.back else None
             if covered is not None and covered <= self._k:
