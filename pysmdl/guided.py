@@ -108,7 +108,7 @@ class Known:
 def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Rounds:
     """The order that a surrogate and `evaluations` rows find, the curves' rows included. See the module's docstring."""
     known, rng = Known(n), np.random.default_rng(seed)
-    order, best_sum = np.arange(n, dtype=np.int32), -np.inf
+    order = np.arange(n, dtype=np.int32)
     best: Order | None = None
     chain = _prefixes(order, k)
     curves = 2 * (n if k == n else k + 1)  # rows of an order of which nothing is known
@@ -124,17 +124,17 @@ def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Ro
         missing = ~known.has(chain)
         left, cost = evaluations - known.spent, known.cost(chain)
         if cost > left or not missing.any():  # nothing new, or nothing that can be measured: swap neighbours instead
+            best = _better(known, order, best, k)
             swapped = None if best is None else (yield from _swap(known, best, k, left))
             if swapped is None:
                 break
-            best, best_sum = swapped, known.of(_prefixes(swapped, k)[1:]).sum()
+            best = swapped
             continue
         if missing.sum() > batch and left >= curves + 2 * batch:
             yield from known.measure(chain[_least_sure(known.surrogate, chain, missing, batch)], order)
             continue
         yield from known.measure(chain, order, settled=True)
-        if known.of(chain[1:]).sum() > best_sum:
-            best, best_sum = order, known.of(chain[1:]).sum()
+        best = _better(known, order, best, k)
     found = order if best is None else best
     return Ranking(found[:k].tolist(), {"fits": fits, "subsets_measured": len(known.total)})
 
@@ -147,6 +147,16 @@ def _favourite(surrogate: Surrogate, last: Order, best: Order | None, k: int, af
         starts += [surrogate.greedy(), *([] if best is None else [best])]
     improved = [surrogate.improved(start, k, PASSES, WITHIN) for start in starts]
     return max(improved, key=lambda found: found[1])[0]
+
+
+def _better(known: Known, order: Order, best: Order | None, k: int) -> Order | None:
+    """The order if all of its prefixes are known and their sum of F is above the best one's; else the best one."""
+    chain = _prefixes(order, k)
+    if not known.has(chain).all():
+        return best
+    if best is None or known.of(chain[1:]).sum() > known.of(_prefixes(best, k)[1:]).sum():
+        return order
+    return best
 
 
 def _least_sure(surrogate: Surrogate, chain: Bools, missing: Bools, count: int) -> NDArray[np.int64]:

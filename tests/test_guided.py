@@ -106,6 +106,16 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
 # The search
 
 
+def worth(f, order) -> float:
+    return float(f(guided._prefixes(np.array(order), len(order))[1:]).sum())
+
+
+def rough(n: int, seed: int):
+    """A set function with a jump of its own at every subset."""
+    smooth, jumps = interacting(n, seed), np.random.default_rng(seed).normal(size=2**n)
+    return lambda member: smooth(member) + 0.3 * jumps[member @ (1 << np.arange(n))]
+
+
 @pytest.mark.parametrize("objective", [CLASS, pysmdl.lima(), pysmdl.smdl(0, 0, 1, 0), pysmdl.smdl(0, 0, 0, 1)])
 @pytest.mark.parametrize("regions", [1, 4, 9, 25])
 def test_every_row_counts_and_the_budget_holds(objective, regions):
@@ -141,19 +151,44 @@ def test_a_budget_below_the_curves_is_refused():
 
 def test_more_evaluations_find_better_orders_and_beat_random_ones():
     f, n = interacting(24, 1), 24
-
-    def worth(order):
-        member = guided._prefixes(np.array(order), n)[1:]
-        return float(f(member).sum())
-
-    few, some, many = (worth(drive(search.guided(rows), f, n)[0].order) for rows in (60, 150, 400))
+    few, some, many = (worth(f, drive(search.guided(rows), f, n)[0].order) for rows in (60, 150, 400))
     rng = np.random.default_rng(0)
-    assert max(worth(rng.permutation(n)) for _ in range(200)) < min(some, many)
+    assert max(worth(f, rng.permutation(n)) for _ in range(200)) < min(some, many)
     assert few < min(some, many)
     exact, asked = drive(search.exact(), f, n)
     assert asked == 300  # subsets; 600 rows of two views
     assert many >= some - 0.1
-    assert many >= worth(exact.order) - 0.1
+    assert many >= worth(f, exact.order) - 0.1
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_no_swap_of_neighbours_is_better_where_every_subset_can_be_measured(n):
+    for seed in range(25):
+        f = rough(n, seed)
+        order = drive(search.guided(), f, n)[0].order
+        swapped = [[*order[:i], order[i + 1], order[i], *order[i + 2 :]] for i in range(n - 1)]
+        assert all(worth(f, other) <= worth(f, order) + 1e-6 for other in swapped), (seed, order)
+
+
+@pytest.mark.parametrize(("n", "seed"), [(6, 1), (8, 8), (10, 7), (12, 10)])
+def test_an_order_that_is_known_when_it_becomes_the_favourite_is_not_ignored(n, seed, monkeypatch):
+    f, favourite = rough(n, seed), guided._favourite
+    measured: set[bytes] = set()
+    known: list[float] = []
+
+    def recorded(member):
+        measured.update(map(bytes, np.packbits(member, axis=1)))
+        return f(member)
+
+    def noted(*arguments, **settings):
+        order = favourite(*arguments, **settings)
+        if measured.issuperset(map(bytes, np.packbits(guided._prefixes(order, n), axis=1))):
+            known.append(worth(f, order))
+        return order
+
+    monkeypatch.setattr(guided, "_favourite", noted)
+    order = drive(search.guided(), recorded, n)[0].order
+    assert worth(f, order) >= max(known) - 1e-6
 
 
 def test_k_regions_are_the_best_found_for_k():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from pysmdl.errors import MissingPackageError, RegionError
-from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, slico_opencv
+from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, seeds, slico_opencv
 from pysmdl.regions.label_maps import merge_small, snap_to_patches
 
 from toys import image
@@ -44,6 +45,57 @@ def test_grid_counts(height, width, n, wanted):
 def test_slico_opencv_takes_the_papers_region_size():
     made = slico_opencv(np.asarray(image(height=224, width=224)), region_size=30)
     assert 30 <= made.n <= 81
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(1, 1), (2, 2), (5, 5), (7, 7), (9, 9), (10, 10), (1, 200), (200, 2), (30, 1000), (50, 2000)],
+)
+def test_seeds_refuses_what_would_end_the_process(height, width):
+    small = np.zeros((height, width, 3), np.uint8)
+    with pytest.raises(RegionError, match=rf"SEEDS cannot cut {height}x{width} pixels into about n=50 regions; take "):
+        seeds(small)
+    assert partition("slico", small, (height, width)).n >= 1, "what the message says works"
+
+
+def test_seeds_names_a_count_that_works():
+    small = np.asarray(image(height=30, width=1000))
+    with pytest.raises(RegionError, match=r"n=50 regions; take n=134, or regions='slico'"):
+        seeds(small)
+    assert seeds(small, 134).n > 50
+    with pytest.raises(RegionError, match="take a larger image"):
+        seeds(small[:1])
+
+
+def test_seeds_takes_every_reasonable_image_and_count():
+    """In a process of its own: a mistake here ends it."""
+    code = """
+import numpy as np
+from pysmdl.regions import seeds
+for height, width in ((64, 64), (64, 256), (256, 64), (97, 131), (224, 224)):
+    for n in (30, 50, 100, 200):
+        pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+        assert seeds(pixels, n).n >= n / 4, (height, width, n)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "settings", "message"),
+    [
+        (1, 200, {}, "region_size must be 1 to 1 on an image of 1x200; got 2, for n=50: take a larger n, or regions='"),
+        (30, 40, {"region_size": 60}, "region_size must be 1 to 59 on an image of 30x40; got 60$"),
+        (30, 40, {"region_size": 0}, "got 0$"),
+    ],
+)
+def test_slico_opencv_refuses_what_would_end_the_process(height, width, settings, message):
+    with pytest.raises(RegionError, match=message):
+        slico_opencv(np.zeros((height, width, 3), np.uint8), **settings)
+
+
+def test_slico_opencv_takes_the_widest_regions_there_may_be():
+    assert slico_opencv(np.asarray(image(height=30, width=40)), region_size=59).n == 1
+    assert slico_opencv(np.asarray(image(height=1, width=200)), 200).n >= 1
 
 
 def test_prior_groups_patches_of_like_saliency():
@@ -89,7 +141,19 @@ def test_a_given_label_map_keeps_its_ids():
     assert made.n == 4
 
 
+@pytest.mark.parametrize("as_regions", [False, True])
+def test_labels_are_copied(as_regions):
+    buffer = np.array([[0, 1], [1, 1]], np.int32)
+    made = partition(Regions(buffer, 2) if as_regions else buffer, None, (2, 2))
+    buffer[:] = 0
+    assert made.labels.tolist() == [[0, 1], [1, 1]]
+
+
 BAD = {
+    "n above the ids": (Regions(np.array([[0, 1, 1]] * 2, np.int32), 3), "n of the given Regions must be 2.*; got 3"),
+    "n below the ids": (Regions(np.array([[0, 1, 2]] * 2, np.int32), 2), "n of the given Regions must be 3.*; got 2"),
+    "missing id of Regions": (Regions(np.array([[0, 2, 2]] * 2, np.int32), 3), "missing: 1"),
+    "floats in Regions": (Regions(np.zeros((2, 3)), 1), "must hold whole numbers; got float64"),
     "wrong shape": (np.zeros((2, 2), int), r"regions must cover the input's grid \[2, 3\]; got \[2, 2\]"),
     "floats": (np.zeros((2, 3)), "must hold whole numbers; got float64"),
     "no region": (np.full((2, 3), -1), "needs at least one region"),

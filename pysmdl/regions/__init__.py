@@ -51,7 +51,8 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int]) -> Regions
         shape: The grid, which label maps must have.
 
     Raises:
-        ValueError: no such name. RegionError: labels or masks of another shape, not whole numbers, with a missing id.
+        ValueError: no such name.
+        RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n.
     """
     if callable(spec):
         if pixels is None:
@@ -60,7 +61,9 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int]) -> Regions
     if isinstance(spec, str):
         made = _by_name(spec, pixels)
     elif isinstance(spec, Regions):
-        made = spec
+        made = from_labels(np.asarray(spec.labels))
+        if made.n != spec.n:
+            raise RegionError(f"n of the given Regions must be {made.n}, the number of ids in its labels; got {spec.n}")
     else:
         array = np.asarray(spec.detach().cpu() if hasattr(spec, "detach") else spec)
         made = from_masks(array) if array.dtype == bool else from_labels(array)

@@ -13,7 +13,7 @@ from pysmdl.types import Ints, Regions
 
 
 def from_labels(labels: NDArray[Any]) -> Regions:
-    """Regions from a label map. Ids are kept: no relabelling, no merging.
+    """Regions from a label map, copied. Ids are kept: no relabelling, no merging.
 
     Args:
         labels: Whole numbers [*grid]; 0..n-1, each at least once; -1 is "always shown".
@@ -37,7 +37,7 @@ def from_labels(labels: NDArray[Any]) -> Regions:
         missing = np.flatnonzero(areas == 0)
         shown = ", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else "")
         raise RegionError(f"label ids must be 0..{n - 1}, each at least once; missing: {shown}")
-    return Regions(np.ascontiguousarray(labels, np.int32), n)
+    return Regions(np.array(labels, np.int32, order="C"), n)
 
 
 def from_masks(masks: NDArray[Any], remainder: str = "region", empty: str = "error") -> Regions:

@@ -31,7 +31,7 @@ def prior(saliency: NDArray[Any], n: int = 50, patches: int = 28) -> Callable[[P
     Raises:
         RegionError: the prior is not a finite [h, w], or there are fewer patches than regions.
     """
-    saliency = np.asarray(saliency, np.float64)
+    saliency = np.array(saliency, np.float64)  # a copy: the caller may fill a buffer anew
     if saliency.ndim != 2 or saliency.size == 0 or not np.isfinite(saliency).all():
         raise RegionError(f"the prior must be a finite array [h, w]; got shape {list(saliency.shape)}")
     if not 1 <= n <= patches * patches:

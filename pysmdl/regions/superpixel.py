@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import need
+from pysmdl.errors import RegionError, need
 from pysmdl.images import Pixels
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.types import Regions
+
+LEVELS = 3  # of blocks in SEEDS, each two by two of the level below
 
 
 def slico(pixels: Pixels, n: int = 50) -> Regions:
@@ -36,9 +38,16 @@ def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None,
 
     Raises:
         MissingPackageError: OpenCV's contrib build is not installed.
+        RegionError: the regions would be twice as wide as the image's shorter side, or more; OpenCV would crash.
     """
     ximgproc = _ximgproc("regions='slico-opencv'")
-    size = region_size or max(1, round(math.sqrt(pixels.shape[0] * pixels.shape[1] / n)))
+    height, width = pixels.shape[:2]
+    size = max(1, round(math.sqrt(height * width / n))) if region_size is None else region_size
+    if not 1 <= size < 2 * min(height, width):  # else the first centre, half a region from the corner, lies outside
+        raise RegionError(
+            f"region_size must be 1 to {2 * min(height, width) - 1} on an image of {height}x{width}; got {size}"
+            + (f", for n={n}: take a larger n, or regions='slico'" if region_size is None else "")
+        )
     bgr = np.ascontiguousarray(pixels[:, :, ::-1])
     found = ximgproc.createSuperpixelSLIC(bgr, ximgproc.SLICO, size, ruler)
     found.iterate(20)
@@ -47,16 +56,38 @@ def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None,
 
 
 def seeds(pixels: Pixels, n: int = 50) -> Regions:
-    """SEEDS (Van den Bergh et al. 2012), OpenCV's: 3 levels, 5 bins, 10 iterations. About n regions.
+    """SEEDS (Van den Bergh et al. 2012), OpenCV's: 3 levels, 5 bins, 10 iterations. About n regions, at least 10.
 
     Raises:
         MissingPackageError: OpenCV's contrib build is not installed.
+        RegionError: OpenCV cannot cut such an image into so many regions; it would crash, or never end.
     """
     ximgproc = _ximgproc("regions='seeds'")
     height, width = pixels.shape[:2]
-    found = ximgproc.createSuperpixelSEEDS(width, height, 3, n, 3, 2, 5)
+    if not _seeds_fit(height, width, n):
+        others = [count for count in range(10, 501) if _seeds_fit(height, width, count)]
+        nearest = f"n={min(others, key=lambda count: abs(count - n))}" if others else "a larger image"
+        raise RegionError(
+            f"SEEDS cannot cut {height}x{width} pixels into about n={n} regions; take {nearest}, or regions='slico'"
+        )
+    found = ximgproc.createSuperpixelSEEDS(width, height, 3, n, LEVELS, 2, 5)
     found.iterate(np.ascontiguousarray(pixels[:, :, ::-1]), 10)
     return _dense(found.getLabels())
+
+
+def _seeds_fit(height: int, width: int, n: int) -> bool:
+    """Whether OpenCV's SEEDS works: with two levels of blocks or three, and a block left at the top.
+
+    It takes as many levels as leave a pixel to each of the smallest blocks. It does not see that there may be no row or
+    column of blocks, that a single level has nothing to start from, or that rounding may leave no block at the top.
+    """
+    rows = int(np.sqrt(np.float32(max(n, 10)) * np.float32(height) / np.float32(width)))  # in float32, as OpenCV
+    columns = rows * width // height
+    for halvings in range(LEVELS - 1, 0, -1):
+        sides = ((height, rows << halvings), (width, columns << halvings))
+        if all(0 < blocks <= side for side, blocks in sides):
+            return all((side // -(-side // blocks)) >> halvings for side, blocks in sides)
+    return False
 
 
 def _ximgproc(what: str) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import match_boxes
 from pysmdl.profiling import stage
-from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
+from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted, of_model
 from pysmdl.scorers.inputs import InputSpec, Scale
 from pysmdl.targets import MODES, Box
 from pysmdl.types import Floats, Reading
@@ -64,11 +64,12 @@ class Detector(Scorer):
         return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        with stage("model"):
+        with stage("model"), of_model():
             answer = self.forward(self.input.into_model(batch))
         boxes, confidences = self._predictions(answer, len(batch), batch.device)
-        self.classes = confidences.shape[2]
         labels, mode = targets[:, 5:].int(), targets[:, 4].int()
+        if self.classes is None:  # no row has shown yet how many there are: the confidence is 0, whatever the label
+            labels = torch.zeros_like(labels)
         corners = targets[:, :4].contiguous()
         return Outputs(match_boxes(boxes, confidences, corners, labels, mode, floor=self.confidence_floor))
 
@@ -90,8 +91,12 @@ class Detector(Scorer):
         """The model's answer as boxes [B, Q, 4] in float32 and confidences [B, Q, K], ragged ones padded."""
         if isinstance(answer, (tuple, list)) and len(answer) == 2 and all(_dims(each) == 3 for each in answer):
             boxes, confidences = (_tensor(each, device) for each in answer)
+            self.classes = confidences.shape[2]
         elif isinstance(answer, (tuple, list)) and all(isinstance(each, (tuple, list)) for each in answer):
-            boxes, confidences = _padded([(_tensor(b, device), _tensor(c, device)) for b, c in answer], device)
+            pairs = [(_tensor(b, device), _tensor(c, device)) for b, c in answer]
+            shown = [confidences.shape[1] for _, confidences in pairs if confidences.dim() == 2]
+            self.classes = max((self.classes or 0, *shown)) or None
+            boxes, confidences = _padded(pairs, self.classes or 1, device)
         else:
             raise ScorerError(
                 "a detector must return (boxes [B, Q, 4], confidences [B, Q, K]), or a list with such a pair "
@@ -114,12 +119,11 @@ def _tensor(value: Any, device: torch.device) -> Tensor:
     return found if found.is_floating_point() and found.dtype != torch.float64 else found.float()
 
 
-def _padded(pairs: list[tuple[Tensor, Tensor]], device: torch.device) -> tuple[Tensor, Tensor]:
+def _padded(pairs: list[tuple[Tensor, Tensor]], classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Ragged predictions as rectangles: the missing ones are boxes without area and confidence 0."""
     most = max(1, *(len(boxes) for boxes, _ in pairs))
-    widest = max((confidences.shape[-1] for _, confidences in pairs if confidences.dim() == 2), default=1)
     boxes = torch.zeros((len(pairs), most, 4), device=device)
-    confidences = torch.zeros((len(pairs), most, widest), device=device)
+    confidences = torch.zeros((len(pairs), most, classes), device=device)
     for row, (found, given) in enumerate(pairs):
         if len(found):
             boxes[row, : len(found)], confidences[row, : len(given), : given.shape[1]] = found, given.float()
