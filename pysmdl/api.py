@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pysmdl.engine import Engine
+from pysmdl.engine import Engine, Loader
 from pysmdl.explainer import Explainer
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
@@ -106,8 +106,8 @@ def explain_steps(
     explainer = Explainer(model, **settings)
     shown = 0
     with reporting(progress) as report:
-        engine = Engine(explainer.plan, explainer.prepare, explainer.config, report)
-        for done in engine.batches([{"image": image, "target": target}]):
+        engine = Engine(explainer.plan, explainer.place, explainer.config, report)
+        for done in engine.batches(Loader([{"image": image, "target": target}], explainer.load)):
             for request in (*done, *engine.scheduler.live):
                 found = request.result
                 order = request.settled if found is None else tuple(found.order.tolist())
@@ -134,7 +134,7 @@ def explain_many(
     Args:
         items: Images, (image, target) pairs, or dicts with image and, optionally, target, id, regions, baseline. May be
             a generator, which is read here as places become free, on a GPU a few items ahead; what it raises is raised
-            when all that it gave is explained.
+            when all that it gave is explained. A path must stay good until its item is explained.
         model: As in :func:`explain`.
         ordered: Yield in the order of the items instead of as each is done.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.

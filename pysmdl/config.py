@@ -20,7 +20,8 @@ class EngineConfig:
         slots: Batches in flight at once; None: 2 on a GPU, 1 on the CPU, where the model waits for nobody.
         loaders: Threads that read and divide inputs before the engine has room for them; 0: none, each when it has.
             None: up to 4 on a GPU; none on the CPU, where the model wants the cores. What calls code of yours (regions
-            given as a function) or reads a GPU's memory is not left to them.
+            given as a function) or reads a GPU's memory is not left to them; images and arrays that are given to them
+            are read or copied first.
         memory_bytes: Bound for one composed batch.
         precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
             measured margin of what decides again in the model's own, so that the order is the same; for the searches

@@ -119,19 +119,27 @@ class Explainer:
     ) -> Iterator[Explanation]:
         """Explain a stream of inputs on one engine; yields each as it is done, or in their order. A profile records
         while that runs.
-        """
 
+        Raises:
+            ValueError: it is a single input.
+        """
+        if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
+            raise _single(inputs)
+        try:
+            source = Loader(inputs, self.load, self._loaders(), self._lend)
+        except TypeError:  # it cannot be iterated over: an image of Pillow's, say
+            raise _single(inputs) from None
+        return self._run(source, progress, on_error, profile, ordered)
+
+    def _run(
+        self, source: Loader, progress: bool | Report, on_error: str, profile: Profile | None, ordered: bool
+    ) -> Iterator[Explanation]:
         def prepare(loaded: Loaded) -> Item:
             item = self.place(loaded)
             if profile is not None:
                 profile.probe = partial(model_cost, self.scorer, item.x if item.image is None else item.image)
             return item
 
-        if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
-            raise ValueError(
-                f"items must be an iterable of inputs; got a single one, a {type(inputs).__name__}: put it in a list"
-            )
-        source = Loader(inputs, self.load, self._loaders(), self._lend)
         with reporting(progress) as report:
             found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
             yield from found if profile is None else profile.over(found)
@@ -184,6 +192,8 @@ class Explainer:
         target = item.get("target")
         tokens = image = None
         if isinstance(self.scorer, TokenDropScorer):
+            if item.get("baseline") is not None:
+                raise ValueError('an item has no baseline under removal="token-drop", which leaves patches out')
             image = x
             x, tokens = self.scorer.tokens_of(x), self.scorer.labels_of(regions)
             baseline = torch.zeros(1, dtype=x.dtype, device=x.device).expand(x.shape)  # nothing is painted over
@@ -211,13 +221,12 @@ class Explainer:
         """The item as a thread may load it later: the caller may fill its arrays anew by then. None where loading it
         runs the caller's code, or touches a device, whose graphs a thread would end.
         """
-        try:
-            item = self.as_dict(given)
-        except ValueError:
-            return None  # said at its turn
+        item = dict(self.as_dict(given))
         read = item["image"], item.get("regions", self.regions)
         if any(callable(each) or getattr(each, "is_cuda", False) for each in read):
             return None
+        if not isinstance(item["image"], (str, os.PathLike, np.ndarray, Tensor)):  # Pillow's: its file may be closed
+            item["image"] = images.load(item["image"])
         return {name: _copied(value) for name, value in item.items()}
 
 
@@ -232,7 +241,15 @@ class Loaded:
     scale: Scale
 
 
+def _single(given: Any) -> ValueError:
+    return ValueError(
+        f"items must be an iterable of inputs; got a single one, a {type(given).__name__}: put it in a list"
+    )
+
+
 def _copied(value: Any) -> Any:
+    if isinstance(value, Regions):
+        return replace(value, labels=value.labels.copy())
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value

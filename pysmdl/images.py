@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from os import PathLike
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -20,8 +19,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """[H, W, 3], RGB."""
 
 AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
-
-_GIVEN = Lock()  # Pillow reads a file when its pixels are first wanted, and two items may share one image
 
 
 def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
@@ -41,8 +38,7 @@ def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        with _GIVEN:
-            return _from_pil(image)
+        return _from_pil(image)
     raise ImageError(
         "image must be a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [C, H, W] in model space; "
         f"got {type(image).__name__}"

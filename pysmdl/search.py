@@ -113,10 +113,10 @@ def scoped_rounds(n: int, k: int, scope: int, update_step: int, pending: int) ->
     back: list[int] = []
     listed = list(range(n))
     while len(listed) > 1 and len(front) < k:
-        whole = len(front) % update_step == 0
-        ask = Ask(front, listed if whole else listed[:scope], front=front, rest=listed, back=back)
+        in_full = len(front) % update_step == 0
+        ask = Ask(front, listed if in_full else listed[:scope], front=front, rest=listed, back=back)
         best, found = yield from best_of(ask)
-        if whole:
+        if in_full:
             if found.exact is not None:  # every place in the list counts
                 found = yield ask.again(np.flatnonzero(~found.exact))
             listed, best = [listed[i] for i in np.argsort(-found.total, kind="stable")], 0
@@ -158,7 +158,7 @@ def fixed_rounds(order: Sequence[int], k: int) -> Rounds:
 
 
 def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Evaluation]]:
-    """The first maximum of an ask (with sign -1 the first minimum), and what was found.
+    """The first maximum of an ask (with sign -1 the first minimum), and what was found. It settles a region's place.
 
     Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
     until none is left that could change the choice.

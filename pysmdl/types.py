@@ -53,11 +53,13 @@ class Ask:
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         settled: The order so far will be the answer, unless one of which every prefix has been asked for is better.
-        settles: Once this is answered, the next region's place is settled, or the one that `rest` then begins with is
-            among those asked for.
+        settles: Once this is answered, one of its candidates has the next place after `front`, where that is the base,
+            or before `back` (or, until it has, the first of `rest` is one that was asked for on this base). A budget
+            need not set that place's curve points aside as well. :func:`pysmdl.search.best_of` says so of its ask.
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
         front, rest, back: The best order known while this is asked: what is settled from its start, the others by
-            promise, and what is settled at its end (last region first). It is the answer if the search has to stop.
+            promise, and what is settled at its end (last region first). It is the answer if the search has to stop; an
+            ask that leaves `rest` out has no more than `front` to give.
         ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
             otherwise wait for the search to decide, both may be scored at once.
     """

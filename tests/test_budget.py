@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import pysmdl
 from pysmdl.search import SEARCHES as ALL
+from pysmdl.search import best_of
+from pysmdl.types import Ask, Ranking
 
 from toys import Recorder, explain, linear_model, same
 
@@ -75,3 +78,62 @@ def test_mixed_precision_keeps_a_budget():
         found = explain(linear_model(), search="exact", evaluations=budget, config=config)
         assert found.evaluations <= budget
         assert np.isfinite(found.insertion).all()
+
+
+def own(start):
+    return pysmdl.search.Search("own", start, lambda n, k: n * (n + 1))
+
+
+def one_after_the_other(task):
+    """Says nothing of what may follow."""
+    front, left = [], list(range(task.n))
+    while left and len(front) < task.k:
+        best, _ = yield from best_of(Ask(front, left, front=front))
+        front.append(left.pop(best))
+    return Ranking(front)
+
+
+def from_the_end_in_pieces(task):
+    """Settles its end by a few candidates at a time."""
+    back, left = [], list(range(task.n))
+    while left:
+        some = left[:2]
+        best, _ = yield from best_of(Ask(back, some, complement=True, rest=[*left[2:], *some], back=back))
+        back.append(some[best])
+        left.remove(back[-1])
+    return Ranking(back[::-1][: task.k])
+
+
+@pytest.mark.parametrize("k", [2, 3, 8, 9])
+@pytest.mark.parametrize("start", [one_after_the_other, from_the_end_in_pieces])
+def test_a_search_of_ones_own(start, k):
+    settings = {"search": own(start), "regions": "grid:9", "objective": BOTH, "k": k}
+    free = explain(linear_model(), **settings)
+    for budget in range(2 * 9 if k == 9 else 2 * (k + 1), free.evaluations + 4):
+        model = Recorder(linear_model())
+        found = explain(model, evaluations=budget, **settings)
+        assert len(model.rows) == found.evaluations <= budget
+        assert np.isfinite(found.insertion).all()
+
+
+def sees_the_brightest(batch):
+    """A detector that finds its box only where most of the image is shown."""
+    boxes = torch.tensor([[[2.0, 2.0, 8.0, 8.0]]]).expand(len(batch), 1, 4)
+    shown = (batch > 0).float().mean((1, 2, 3))
+    return boxes, torch.where(shown > 0.6, shown, 0)[:, None, None]
+
+
+def test_forward_then_backward_in_both_directions():
+    settings = {"search": "forward_backward", "regions": "grid:9", "target": pysmdl.Box((2, 2, 8, 8), 0)}
+    scorer = pysmdl.scorers.detector(sees_the_brightest)
+    free = explain(scorer, **settings)
+    assert free.evaluations > 2 * 9
+    for budget in range(2 * 9, free.evaluations + 1):
+        assert explain(scorer, evaluations=budget, **settings).evaluations <= budget
+    assert same(explain(scorer, evaluations=free.evaluations + 2, **settings), free)
+
+
+def test_many_regions_of_which_only_the_features_count():
+    config = pysmdl.EngineConfig(precision="mixed")
+    settings = {"regions": "grid:36", "objective": pysmdl.smdl(0, 1, 0, 0), "search": "exact", "config": config}
+    assert explain(with_features(), evaluations=200, **settings).evaluations <= 200

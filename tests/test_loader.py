@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pysmdl
 from pysmdl import EngineConfig
 from pysmdl.engine import Loader
 from pysmdl.engine.pool import Pool
+from pysmdl.types import Regions
 
 from toys import image, linear_model, same
 
@@ -191,6 +194,51 @@ def test_the_caller_may_fill_one_buffer_again_and_again(loaders):
     assert all(
         same(*pair) and np.array_equal(pair[0].pixels, pair[1].pixels) for pair in zip(found, wanted, strict=True)
     )
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_images_may_be_closed_and_label_maps_filled_anew_once_they_are_read(loaders, tmp_path):
+    labels = np.empty((12, 12), np.int32)
+
+    def items():
+        for seed in range(8):
+            Image.fromarray(image(seed)).save(tmp_path / "one.png")
+            labels[:] = np.random.default_rng(seed).permutation(144).reshape(12, 12) // 16
+            with Image.open(tmp_path / "one.png") as opened:
+                yield {"image": opened, "regions": Regions(labels, 9)}
+
+    found = list(many(items(), loaders=loaders, ordered=True))
+    assert all(np.array_equal(each.pixels, image(each.index)) for each in found)
+    for seed, each in enumerate(found):
+        wanted = np.random.default_rng(seed).permutation(144).reshape(12, 12) // 16
+        np.testing.assert_array_equal(each.labels, wanted)
+
+
+def test_what_a_thread_may_not_have_is_loaded_at_its_turn():
+    def lend(given):
+        raise MemoryError
+
+    loader = Loader([1, 2], lambda given: 10 * given, 2, lend)
+    assert [job() for job in iter(loader.take, None)] == [10, 20]
+    loader.close()
+
+
+def test_inputs_that_were_skipped_are_let_go():
+    alive = []
+
+    def items():
+        for seed in range(6):
+            pixels = image(seed)
+            x = torch.from_numpy(pixels.transpose(2, 0, 1) / np.float32(255))
+            alive.append(weakref.ref(x))
+            yield x if seed % 2 else {"image": x, "regions": "nonsense"}
+            del x
+
+    stream = many(items(), on_error="skip", flight=1)
+    for _ in stream:
+        pass
+    gc.collect()
+    assert not any(ref() is not None for ref in alive)
 
 
 def test_a_tensor_is_loaded_like_any_other():

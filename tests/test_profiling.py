@@ -106,6 +106,12 @@ def test_a_trace_is_chromes_in_order_and_nested(tmp_path):
         around.append(event)
 
 
+def test_steps_say_how_long_dividing_took():
+    with Profile() as profile:
+        list(pysmdl.explain_steps(image(), linear_net(), 1, regions="slico:9"))
+    assert profile.stages()["partition"] > 0
+
+
 def test_the_profiler_measures_its_own_cost():
     found, profile = profiled(regions="grid:49")
     report = found.notes["profile"]

@@ -135,3 +135,14 @@ def test_labels_of_tokens():
     found = scorer.labels_of(Regions(labels.astype(np.int32), 6))
     assert found.labels[:4].tolist() == [-1] * 4
     assert found.labels[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
+
+
+def test_there_is_no_baseline_to_give():
+    model, settings = hugging_face("vit"), {"regions": patch_labels(0), "progress": False}
+    with pytest.raises(
+        ValueError, match=r'removal="token-drop" leaves patches out, so there is no baseline; got \'blur\''
+    ):
+        pysmdl.explain(image(0), token_drop(model), 3, baseline="blur", **settings)
+    item = {"image": image(0), "target": 3, "baseline": 0.5}
+    with pytest.raises(ValueError, match='an item has no baseline under removal="token-drop"'):
+        list(pysmdl.explain_many([item], token_drop(model), **settings))

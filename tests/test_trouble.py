@@ -260,6 +260,22 @@ def test_ctrl_c_in_order_gives_back_all_that_is_done():
     assert any("stopped" not in each.notes for each in found)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ctrl_c_between_two_batches_loses_nothing_that_is_done(ordered):
+    def stop(progress):
+        if progress.finished == 3:
+            raise KeyboardInterrupt
+
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(
+            pysmdl.explain_many(
+                [image(seed) for seed in range(3)], linear_model(), regions="grid:4", ordered=ordered, progress=stop
+            )
+        )
+    assert sorted(each.index for each in found) == [0, 1, 2]
+
+
 def own_objective(fail):
     """The target's score, by a term of one's own that may fail."""
 

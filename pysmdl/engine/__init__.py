@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
@@ -65,11 +65,14 @@ class Engine:
     def run(self, inputs: Iterable[Any] | Loader) -> Iterator[Any]:
         """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
         try:
-            for done in self.batches(inputs):
-                yield from self._turns.take((request.index, request.result) for request in done)
+            for _ in self.batches(inputs):
+                yield from self._turns.take()
         except KeyboardInterrupt:
-            partials = [(request.index, request.partial("interrupted")) for request in self.scheduler.live]
-            yield from self._turns.rest(each for each in partials if each[1] is not None)
+            for request in self.scheduler.live:
+                partial = request.partial("interrupted")
+                if partial is not None:
+                    self._turns.add(request.index, partial)
+            yield from self._turns.rest()
             raise
         except Exception:
             yield from self._turns.rest()
@@ -105,7 +108,7 @@ class Engine:
     @property
     def _stopped(self) -> bool:
         """Whether an input failed, and that ends the run."""
-        return self.on_error == "raise" and bool(self._errors)
+        return bool(self._errors)
 
     def _goes_ahead(self, single: bool) -> bool:
         """Unless it was said: where a GPU would wait for the only search there is."""
@@ -144,30 +147,41 @@ class Engine:
 
     def _complete(self, answer: Answer) -> list[Request]:
         """Hand out a batch's answers; returns the requests that are done."""
-        self._drop(answer.failed)
+        for request, error in answer.failed.items():
+            self._drop(request, error)
         self._state.evaluations += sum(map(len, answer.parts))
         with stage("search"):
-            done, failed = self.scheduler.complete(answer.parts, answer.values, answer.features)
-        self._drop(failed)
+            ended = self.scheduler.complete(answer.parts, answer.values, answer.features)
+            done = [request for request, error in ended if self._end(request, error)]
         self._state.finished += len(done)
-        for request in done:
-            self.runner.drop(request)
         if self._progress is not None:
             self._progress(self._state.now())
         return done
 
-    def _drop(self, failed: Mapping[Request, Exception]) -> None:
-        for request, error in failed.items():
-            if request in self.scheduler.live:
-                self.scheduler.drop(request)
-                self.runner.drop(request)
-                if isinstance(error, ScorerError):
-                    partial = request.partial("the model failed")
-                    error.partial = () if partial is None else (partial,)
-                self._fail(error, request.index, request.item.id)
+    def _end(self, request: Request, error: Exception | None) -> bool:
+        """Let go of a request that is done, or that failed; whether it is done."""
+        if error is not None:
+            self._drop(request, error)
+            return False
+        self._turns.add(request.index, request.result)
+        self.runner.drop(request)
+        return True
+
+    def _drop(self, request: Request, error: Exception) -> None:
+        if request not in self.scheduler.live:
+            return
+        self.scheduler.drop(request)
+        self.runner.drop(request)
+        if isinstance(error, ScorerError):
+            partial = request.partial("the model failed")
+            error.partial = () if partial is None else (partial,)
+        self._fail(error, request.index, request.item.id)
 
     def _fail(self, error: Exception, index: int, id: str | None = None) -> None:
-        self._errors.append(error)
         self._turns.skip(index)
         if self.on_error == "skip":
-            log.error("input %s skipped: %s", index if id is None else repr(id), error)
+            log.error(
+                "input %s skipped: %s", index if id is None else repr(id), str(error)
+            )  # a record keeps what it gets
+        else:
+            self._errors.append(error)  # and with it the input: it is held by what it was raised in

@@ -6,6 +6,7 @@ import numpy as np
 
 from pysmdl import bitrows
 from pysmdl.engine.known import Known
+from pysmdl.engine.memo import Memo
 from pysmdl.engine.plan import Plan
 from pysmdl.types import Ask, Ints
 
@@ -44,28 +45,30 @@ class Budget:
         memo, exact = self._known.memo, self._known.exact
         curves, later = self._curves(ask, views)
         if ask.recheck is not None:
-            new = exact.new(_distinct([view[ask.recheck] for view in views])) + exact.new(_distinct(curves))
+            new = _new(exact, [view[ask.recheck] for view in views]) + _new(exact, curves)
         elif memo is exact or ask.score_only:
-            new = exact.new(_distinct([*views, *curves]))
+            new = _new(exact, [*views, *curves])
         else:
-            new = memo.new(_distinct(views)) + exact.new(_distinct(curves))
+            new = _new(memo, views) + _new(exact, curves)
         if self._plan.objective.needs("regions") and not len(self._known.features.ids):
             new += self._n
         return self._known.wanted + new + later <= self._rows
 
     def _curves(self, ask: Ask, views: list[Ints]) -> tuple[list[Ints], int]:
-        """What the curves of any order that the ask may lead to cost: rows that are known by now, and how many others.
+        """What the curves of any order that the ask may lead to take: the rows that are certain, and how many others.
 
         A prefix of the order so far that is settled (at either end) will be a curve point, in both views; of another
         nobody knows yet what it holds. The one that this ask settles is among its own rows.
         """
         n, front, back = self._n, len(ask.front), len(ask.back)
-        prefixes = bitrows.prefixes(np.array(ask.so_far, np.int32), n)[: self._k + 1]
-        size = np.arange(self._k + 1)
-        settled = (size <= front) | (size >= n - back) | ask.settled
-        rows = prefixes[settled]
+        order, size = np.array(ask.so_far, np.int32), np.arange(self._k + 1)
+        settled = size <= front
+        if len(order) == n:  # else the ask does not say what may follow
+            settled |= (size >= n - back) | ask.settled
+        prefixes = bitrows.prefixes(order, n)[: self._k + 1]
+        rows = prefixes[settled[: len(prefixes)]]
         cost = np.where(settled, 0, 2)
-        if ask.settles and ask.recheck is None and self._known.memo is self._known.exact:
+        if ask.settles and ask.front != ask.back and ask.recheck is None and self._known.memo is self._known.exact:
             base = tuple(ask.base.tolist())
             covered = front + 1 if base == ask.front else n - back - 1 if base == ask.back else None
             if covered is not None and covered <= self._k:
@@ -80,15 +83,17 @@ class Budget:
 
         They are those of the prefix that holds it alone, and of the one that lacks it alone.
         """
+        if not ask.rest:
+            return 2
         own = {row.tobytes() for view in views for row in view} if self._known.memo is self._known.exact else set()
         single = bitrows.singles(self._n)[np.array(ask.rest, np.int32)]
         unknown = np.zeros(len(single), int)
         for rows in (single, bitrows.complement(single, self._n)):
             asked = np.array([row.tobytes() in own for row in rows], bool)
             unknown += (self._known.exact.find(rows) < 0) & ~asked
-        return int(np.max(unknown, initial=0))
+        return int(unknown.max())
 
 
-def _distinct(views: list[Ints]) -> Ints:
-    """The rows of all views, once each."""
-    return np.unique(np.concatenate(views), axis=0) if views else np.empty((0, 1), np.int32)
+def _new(memo: Memo, views: list[Ints]) -> int:
+    """How many rows of these views, counted once, were never wanted."""
+    return memo.new(np.unique(np.concatenate(views), axis=0)) if views else 0

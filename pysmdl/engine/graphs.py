@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 1  # eager passes of a shape before it is captured: libraries choose algorithms and compile on the first
 MOST = 256  # shapes captured; what comes then runs eagerly
-CAPTURING = threading.Lock()  # a capture begins by waiting for the whole device, which ends another that is under way
+CAPTURING = threading.Lock()  # for what waits for the whole device, as a capture first does: it ends one under way
 
 
 @dataclass

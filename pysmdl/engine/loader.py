@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -71,8 +72,12 @@ class Loader:
             except Exception as error:
                 self._source, self.broken = None, error
             else:
-                lent = None if self._pool is None else self._lend(given)
-                if self._pool is None or lent is None:
-                    self._jobs.append(partial(self._load, given))
-                else:
-                    self._jobs.append(self._pool.submit(self._load, lent))
+                self._jobs.append(self._job(given))
+
+    def _job(self, given: Any) -> Future[Any] | Callable[[], Any]:
+        if self._pool is not None:
+            with suppress(Exception):  # what is wrong with it is said at its turn
+                lent = self._lend(given)
+                if lent is not None:
+                    return self._pool.submit(self._load, lent)
+        return partial(self._load, given)

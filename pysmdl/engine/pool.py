@@ -7,6 +7,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from pysmdl.engine.graphs import CAPTURING
 from pysmdl.engine.plan import Item, Kind
 
 VERSIONS = count(1)
@@ -62,7 +63,8 @@ class Pool:
     def _grow(self, size: int) -> None:
         old = len(self._stored["x"]) if self._stored else 0
         if old and self._device.type == "cuda":  # batches under way still read the tensors that are given back
-            torch.cuda.synchronize(self._device)
+            with CAPTURING:
+                torch.cuda.synchronize(self._device)
         stored = {}  # in place of the old ones when all of it is there: memory may run out
         for name, (shape, dtype) in self._shapes.items():
             with torch.inference_mode(False):  # written to in later calls, in whatever mode these are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,23 +77,20 @@ class Scheduler:
 
     def complete(
         self, parts: list[Part], values: list[Floats], features: list[Floats | None]
-    ) -> tuple[list[Request], dict[Request, Exception]]:
-        """Hand each part its answer; returns the requests that are done, which leave, and those that failed at it."""
-        done: list[Request] = []
-        failed: dict[Request, Exception] = {}
+    ) -> Iterator[tuple[Request, Exception | None]]:
+        """Hand each part its answer; yields each request that is done, which leaves, or that failed at it, with why."""
         for part, answer, given in zip(parts, values, features, strict=True):
             request = part.request
-            if request not in self.live or request in failed:  # it failed while these rows were under way
+            if request not in self.live:  # it failed while these rows were under way
                 continue
             try:
                 request.complete(part.memo, answer, given)
             except Exception as error:  # of a set function or a search of the caller's own, say
-                failed[request] = error
+                yield request, error
                 continue
             if request.result is not None:
                 del self.live[request]
-                done.append(request)
-        return done, failed
+                yield request, None
 
     def drop(self, request: Request) -> None:
         """Forget a request that failed."""

@@ -1,43 +1,45 @@
-"""Turns: hands on what is done, in the order of the inputs where that is wanted."""
+"""Turns: holds what is done until it is handed on, in the order of the inputs where that is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 
 class Turns:
-    """Holds back what is done before its turn; nobody waits for an input that failed.
+    """Results by their inputs' numbers. Nobody waits for an input that failed.
 
     Args:
-        ordered: Whether there are turns at all.
+        ordered: Whether each waits for its turn.
     """
 
     def __init__(self, ordered: bool) -> None:
         self._ordered = ordered
-        self._early: dict[int, Any] = {}
+        self._done: dict[int, Any] = {}
         self._failed: set[int] = set()
         self._turn = 0
+
+    def add(self, index: int, found: Any) -> None:
+        """The input of this number is done."""
+        self._done[index] = found
 
     def skip(self, index: int) -> None:
         """The input of this number failed."""
         self._failed.add(index)
 
-    def take(self, done: Iterable[tuple[int, Any]]) -> Iterator[Any]:
-        """What may be handed on, now that these are done, each with its input's number."""
+    def take(self) -> Iterator[Any]:
+        """What may be handed on by now."""
         if not self._ordered:
-            yield from (found for _, found in done)
-            return
-        self._early.update(done)
-        while self._turn in self._early or self._turn in self._failed:
-            found = self._early.pop(self._turn, None)
+            while self._done:
+                yield self._done.pop(next(iter(self._done)))
+        while self._turn in self._done or self._turn in self._failed:
+            failed = self._turn in self._failed
             self._failed.discard(self._turn)
             self._turn += 1
-            if found is not None:
-                yield found
+            if not failed:
+                yield self._done.pop(self._turn - 1)
 
-    def rest(self, more: Iterable[tuple[int, Any]] = ()) -> Iterator[Any]:
-        """All that is held back, with what else there is in the end."""
-        self._early.update(more)
-        while self._early:
-            yield self._early.pop(min(self._early))
+    def rest(self) -> Iterator[Any]:
+        """All there is, in the end; in the order of the inputs."""
+        while self._done:
+            yield self._done.pop(min(self._done))

@@ -76,11 +76,11 @@ def _granted(name: str, task: Task, least: int, usual: int, evaluations: int | N
         raise ValueError(f"evaluations must be at least {least} for {name} on {task.n} regions; got {evaluations}")
     if task.evaluations is None:
         return usual if evaluations is None else evaluations
-    # Both views of each prefix. The ends of a full order coincide, but the engine sets all four aside until it knows.
-    room = task.evaluations - 2 * (task.k + 1)
+    curves = 2 * (task.k + 1)  # both views of each prefix; that the ends of a full order coincide is left to spare
+    room = task.evaluations - curves
     if room < least:
         raise ValueError(
-            f"evaluations must be at least {least + 2 * (task.k + 1)} for {name} on {task.n} regions and the curves of "
+            f"evaluations must be at least {least + curves} for {name} on {task.n} regions and the curves of "
             f"{task.k} of them; got {task.evaluations}"
         )
     return room if evaluations is None else min(room, evaluations)
