@@ -106,8 +106,8 @@ def explain_steps(
     explainer = Explainer(model, **settings)
     shown = 0
     with reporting(progress) as report:
-        engine = Engine(explainer.plan, explainer.place, explainer.config, report)
-        for done in engine.batches(Loader([{"image": image, "target": target}], explainer.load)):
+        engine = Engine(explainer.plan, explainer.inputs.place, explainer.config, report)
+        for done in engine.batches(Loader([{"image": image, "target": target}], explainer.inputs.load)):
             for request in (*done, *engine.scheduler.live):
                 found = request.result
                 order = request.settled if found is None else tuple(found.order.tolist())

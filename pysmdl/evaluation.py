@@ -17,6 +17,7 @@ from pysmdl.errors import need, one_of, whole
 from pysmdl.explainer import Explainer
 from pysmdl.game import Game
 from pysmdl.metrics import mu_fidelity, region_values, summary
+from pysmdl.preparation import as_dict
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report
 from pysmdl.result import Explanation
@@ -185,7 +186,7 @@ def _with_regions(items: Iterable[Any], explainer: Explainer, on_error: str) -> 
     for number, item in enumerate(items):
         name = item.get("id", number) if isinstance(item, Mapping) else number
         with _tolerating(on_error, f"input {name!r} skipped"):
-            named = explainer.as_dict(item)
+            named = as_dict(item)
             prepared = explainer.prepare(named)
             shared[number] = {**named, "regions": prepared.shown or prepared.regions}
     return shared

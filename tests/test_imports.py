@@ -42,14 +42,15 @@ ALLOWED = {
     "engine": {
         "config", "kernels", "objective", "profiling", "progress", "result", "scorers", "search", "subsets", *BASE,
     },
+    "preparation": {"engine", "images", "regions", "removal", "scorers", "targets", *BASE},
     "explainer": {
-        "config", "engine", "images", "methods", "objective", "profile_report", "profiling", "progress", "regions",
-        "removal", "result", "scorers", "search", "targets", *BASE,
+        "config", "engine", "methods", "objective", "preparation", "profile_report", "profiling", "progress", "result",
+        "scorers", "search", *BASE,
     },
     "api": {"engine", "explainer", "profiling", "progress", "result"},
     "game": {"explainer", *BASE},
     "compat": {"api", "result", "scorers"},
-    "evaluation": {"explainer", "game", "metrics", "profiling", "progress", "result", *BASE},
+    "evaluation": {"explainer", "game", "metrics", "preparation", "profiling", "progress", "result", *BASE},
     "methods": {"search", *BASE},
     "metrics": {"api", "result", "search", *BASE},
     "testing": {"search", *BASE},
