@@ -63,8 +63,9 @@ class Preparation:
             pixels = images.load(given)
             on_grid = spec.grid(pixels)
             x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
-        regions = partition(item.get("regions", self.regions), on_grid, x.shape[1:])
-        if isinstance(self.scorer, TokenDropScorer) and isinstance(item.get("regions", self.regions), str):
+        how = item.get("regions", self.regions)
+        regions = partition(how, on_grid, x.shape[1:])
+        if isinstance(self.scorer, TokenDropScorer) and isinstance(how, str):
             regions = snap_to_patches(regions, self.scorer.tower.patch)
         return Loaded(item, x, regions, pixels if pixels is not None else on_grid, scale)
 

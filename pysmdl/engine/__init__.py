@@ -57,7 +57,7 @@ class Engine:
         self.scheduler = Scheduler(alone=config.deterministic)
         self._progress, self._make = progress, make
         self._state = Progress(started=time.perf_counter())
-        self._errors: list[Exception] = []
+        self._error: Exception | None = None  # the first of an input, where they are not skipped: it ends the run
         self._given = 0
         self._most = config.max_searches
         self._turns = Turns(ordered)
@@ -100,15 +100,9 @@ class Engine:
         finally:
             source.close()
             self.runner.close()
-        if self._stopped:
-            raise self._errors[0]
-        if source.broken is not None:
-            raise source.broken
-
-    @property
-    def _stopped(self) -> bool:
-        """Whether an input failed, and that ends the run."""
-        return bool(self._errors)
+        for error in (self._error, source.broken):
+            if error is not None:
+                raise error
 
     def _goes_ahead(self, single: bool) -> bool:
         """Unless it was said: where a GPU would wait for the only search there is."""
@@ -120,30 +114,29 @@ class Engine:
 
     def _admit(self, source: Loader) -> None:
         """Top up the live searches from the inputs; while there are any, what is still being loaded can wait."""
-        while len(self.scheduler.live) < self._most and not self._stopped:
+        while len(self.scheduler.live) < self._most and self._error is None:
             if self.scheduler.live and not source.ready:
                 return
             load = source.take()
             if load is None:
                 return
-            self._given += 1
             try:
                 with stage("partition"):
                     loaded = load()
-                request = self._make(self.prepare(loaded), self.plan, self._given - 1)
+                request = self._make(self.prepare(loaded), self.plan, self._given)
                 self.runner.admit(request)
             except Exception as error:
                 if out_of_memory(error) and self.scheduler.live:
                     self._most = len(self.scheduler.live)
                     log.warning("out of memory for another input; going on with %d in flight", self._most)
                     source.give_back(load)
-                    self._given -= 1
-                else:
-                    self._fail(error, self._given - 1)
-                continue
-            self.scheduler.admit(request)
-            self._state.expected += self.plan.rows(request.n)
-            self._state.inputs += 1
+                    return
+                self._fail(error, self._given)
+            else:
+                self.scheduler.admit(request)
+                self._state.expected += self.plan.rows(request.n)
+                self._state.inputs += 1
+            self._given += 1
 
     def _complete(self, answer: Answer) -> list[Request]:
         """Hand out a batch's answers; returns the requests that are done."""
@@ -180,8 +173,7 @@ class Engine:
     def _fail(self, error: Exception, index: int, id: str | None = None) -> None:
         self._turns.skip(index)
         if self.on_error == "skip":
-            log.error(
-                "input %s skipped: %s", index if id is None else repr(id), str(error)
-            )  # a record keeps what it gets
-        else:
-            self._errors.append(error)  # and with it the input: it is held by what it was raised in
+            name = index if id is None else repr(id)
+            log.error("input %s skipped: %s", name, str(error))  # as text: an error holds its input, a record the error
+        elif self._error is None:
+            self._error = error

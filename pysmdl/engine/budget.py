@@ -46,7 +46,7 @@ class Budget:
         curves, later = self._curves(ask, views)
         if ask.recheck is not None:
             new = _new(exact, [view[ask.recheck] for view in views]) + _new(exact, curves)
-        elif memo is exact or ask.score_only:
+        elif ask.score_only or not self._plan.mixed:
             new = _new(exact, [*views, *curves])
         else:
             new = _new(memo, views) + _new(exact, curves)
@@ -68,7 +68,7 @@ class Budget:
         prefixes = bitrows.prefixes(order, n)[: self._k + 1]
         rows = prefixes[settled[: len(prefixes)]]
         cost = np.where(settled, 0, 2)
-        if ask.settles and ask.front != ask.back and ask.recheck is None and self._known.memo is self._known.exact:
+        if ask.settles and ask.front != ask.back and ask.recheck is None and not self._plan.mixed:
             base = tuple(ask.base.tolist())
             covered = front + 1 if base == ask.front else n - back - 1 if base == ask.back else None
             if covered is not None and covered <= self._k:
@@ -85,7 +85,7 @@ class Budget:
         """
         if not ask.rest:
             return 2
-        own = {row.tobytes() for view in views for row in view} if self._known.memo is self._known.exact else set()
+        own = set() if self._plan.mixed else {row.tobytes() for view in views for row in view}
         single = bitrows.singles(self._n)[np.array(ask.rest, np.int32)]
         unknown = np.zeros(len(single), int)
         for rows in (single, bitrows.complement(single, self._n)):

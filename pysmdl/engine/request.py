@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,7 @@ class Request:
         front = self._ask.front[: self.k]
         if self.plan.until is None or not front or not self.known.exact.answered:
             return front
-        prefixes = bitrows.prefixes(np.array(front, np.int32), self.n)[1:]
-        goes_on = self.known.of(prefixes)["decided"] == 0  # after any other the order may end
+        goes_on = self._decisions(front) == 0  # after any other the order may end
         return front[: int(np.append(goes_on, False).argmin())]
 
     def view(self, regions: tuple[int, ...]) -> tuple[float, float]:
@@ -202,9 +201,13 @@ class Request:
         ids = exact.find(bitrows.of(np.array(ask.front, np.int32), self.n)[None])
         return bool(ids[0] >= 0 and self.known.read(exact.values(ids))["decided"][0])
 
+    def _decisions(self, order: Sequence[int] | Ints) -> Floats:
+        """Whether its first 1, 2, ... regions give the decision; NaN where that was not measured."""
+        return self.known.of(bitrows.prefixes(np.asarray(order, np.int32), self.n)[1:])["decided"]
+
     def _until_decided(self, order: Ints) -> Ints:
         """The order up to the first prefix that gives the decision; all of it where none does."""
-        decided = self.known.of(bitrows.prefixes(order, self.n))["decided"][1:]
+        decided = self._decisions(order)
         return order[: int(decided.argmax()) + 1] if decided.any() else order
 
     def _explain(self, order: Ints, notes: dict[str, Any]) -> Explanation:

@@ -25,7 +25,8 @@ class Turns:
 
     def skip(self, index: int) -> None:
         """The input of this number failed."""
-        self._failed.add(index)
+        if self._ordered:
+            self._failed.add(index)
 
     def take(self) -> Iterator[Any]:
         """What may be handed on by now."""

@@ -57,9 +57,10 @@ class ModelError(ScorerError):
 
 @contextmanager
 def of_model() -> Iterator[None]:
-    """Around what the model does, so that its errors are known as its own."""
+    """Around what the model does: a stage of the profile, and its errors are known as its own."""
     try:
-        yield
+        with stage("model"):
+            yield
     except ValueError as error:
         raise ModelError(f"{type(error).__name__}: {error}") from error
 
@@ -175,7 +176,7 @@ class Scorer(ABC):
         Raises:
             ScorerError: it returned something else than a tensor of that many dimensions with a row per input.
         """
-        with stage("model"), of_model():
+        with of_model():
             answer = function(self.input.into_model(batch))
         answer = getattr(answer, "logits", answer)
         if isinstance(answer, np.ndarray):

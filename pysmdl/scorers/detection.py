@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import match_boxes
-from pysmdl.profiling import stage
 from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted, of_model
 from pysmdl.scorers.inputs import InputSpec, Scale
 from pysmdl.targets import MODES, Box
@@ -64,7 +63,7 @@ class Detector(Scorer):
         return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        with stage("model"), of_model():
+        with of_model():
             answer = self.forward(self.input.into_model(batch))
         boxes, confidences = self._predictions(answer, len(batch), batch.device)
         labels, mode = targets[:, 5:].int(), targets[:, 4].int()

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pysmdl.profiling import stage
 from pysmdl.scorers.base import Outputs, Wanted, of_model
 from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
 from pysmdl.scorers.inputs import InputSpec
@@ -65,7 +64,7 @@ class TokenDropScorer(ClassScorer):
 
     def score_tokens(self, tokens: Tensor, offsets: Tensor, longest: int, targets: Tensor, wanted: Wanted) -> Outputs:
         """As :meth:`score`, on packed sequences: tokens [T, D], offsets [B + 1]."""
-        with stage("model"), of_model():
+        with of_model():
             final = run_blocks(self.tower.blocks, tokens, offsets, longest)
             features, logits = self.tower.finish(final, offsets)
         if self.prototypes is not None:
