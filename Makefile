@@ -4,7 +4,7 @@ BIN := .venv/bin
 SITE := import sysconfig; here = sysconfig.get_path('purelib')
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test compat lint bench gpu clean
+.PHONY: demo test compat oldest lint bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
@@ -19,6 +19,13 @@ compat: .venv/ready
 		> "$$(build/compat/bin/python -c "$(SITE); print(here)")/below.pth"
 	build/compat/bin/python -m pip install --quiet --constraint constraints.txt captum quantus shapiq
 	build/compat/bin/python -m pytest tests/test_compat.py
+
+# The tests with the oldest packages that pyproject.toml admits, in an environment of their own: PYTHON=python3.10.
+oldest:
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet uv 'scikit-build-core>=0.11' 'pybind11>=3.0' cmake ninja
+	build/oldest/bin/uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[test]'
+	build/oldest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pysmdl.engine import Engine, Loader
+from pysmdl.engine import Engine, Loader, OnError
 from pysmdl.explainer import Explainer
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
@@ -125,7 +125,7 @@ def explain_many(
     *,
     progress: bool | Report = True,
     ordered: bool = False,
-    on_error: str = "raise",
+    on_error: OnError = "raise",
     profile: Profile | None = None,
     **settings: Any,
 ) -> Iterator[Explanation]:
@@ -137,7 +137,9 @@ def explain_many(
             when all that it gave is explained. A path must stay good until its item is explained.
         model: As in :func:`explain`.
         ordered: Yield in the order of the items instead of as each is done.
-        on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        on_error: "raise": finish what is in flight, then raise the first error. "skip": log each and go on. A function:
+            it is called with an item's number and its error, and the rest goes on; ``partial`` of a
+            :class:`pysmdl.errors.ScorerError` holds what was settled.
         profile: A :class:`pysmdl.Profile` to fill; it pauses while the caller has the turn. Its ``report()`` covers
             all items explained so far.
         **settings: As in :func:`explain`.

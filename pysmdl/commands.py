@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
@@ -22,6 +23,8 @@ from pysmdl.progress import reporting
 from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer, Wanted
 
+log = logging.getLogger("pysmdl")
+
 SHOWN = (
     "insertion_auc",
     "deletion_auc",
@@ -40,18 +43,29 @@ def explain(
     folder.mkdir(parents=True, exist_ok=True)
     table = Table("image", "target", "says", "insertion", "deletion", "highest", "best", "rows", title="explanations")
     stems = _stems([item["image"] for item in items], folder)
+
+    def keep(found: Explanation) -> None:
+        picture, arrays, text = _files(folder, stems[found.index])
+        found.save(arrays)
+        text.write_text(found.to_json(indent=1) + "\n")
+        found.plot(names=names).savefig(picture, dpi=150)
+        table.add_row(*_row(found, names))
+
+    def skip(number: int, error: Exception) -> None:
+        partial = getattr(error, "partial", ())
+        kept = "; what was settled is kept" if partial else ""
+        log.error("input %r skipped: %s%s", items[number]["id"], error, kept)
+        for found in partial:
+            keep(found)
+
     done = 0
     try:
         with reporting(True) as report:
-            for found in explainer.run(items, report or False, on_error="skip"):
-                picture, arrays, text = _files(folder, stems[found.index])
-                found.save(arrays)
-                text.write_text(found.to_json(indent=1) + "\n")
-                found.plot(names=names).savefig(picture, dpi=150)
-                table.add_row(*_row(found, names))
+            for found in explainer.run(items, report or False, on_error=skip):
+                keep(found)
                 done += 1
     finally:
-        if done:
+        if table.rows:
             out.print(table)
             out.print(f"{done} explained; pictures, arrays and JSON are in {folder}", soft_wrap=True)
     return done
@@ -61,21 +75,20 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
     """Evaluations by the search's own count, time by forward passes of each image's shape.
 
     Raises:
-        ValueError: the model failed.
+        ValueError: the model failed, or the budget does not pay for the curves.
     """
     table = Table("image", "regions", "evaluations at most", "about")
     total = 0.0
     for given in items:
         item = explainer.prepare(given)
-        n = item.regions.n
-        most = explainer.plan.rows(n)
+        most = explainer.most(item)
         x = item.x if item.image is None else item.image
         try:
             about = most * _seconds_per_row(explainer.scorer, x, item.target, most)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {type(error).__name__}: {error}") from error
         total += about
-        table.add_row(Path(given["id"]).name, str(n), str(most), f"{about:.1f} s")
+        table.add_row(Path(given["id"]).name, str(item.regions.n), str(most), f"{about:.1f} s")
     out.print(table)
     device = explainer.scorer.device
     out.print(f"about {total:.0f} s in all on {device}, before the memo saves any")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from pysmdl.config import EngineConfig
-from pysmdl.engine import Engine, Item, Loader, Plan, Probe
+from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import one_of, whole
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
@@ -100,7 +100,7 @@ class Explainer:
         self,
         inputs: Iterable[Any],
         progress: bool | Report = False,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
         profile: Profile | None = None,
         ordered: bool = False,
     ) -> Iterator[Explanation]:
@@ -119,7 +119,7 @@ class Explainer:
         return self._run(source, progress, on_error, profile, ordered)
 
     def _run(
-        self, source: Loader, progress: bool | Report, on_error: str, profile: Profile | None, ordered: bool
+        self, source: Loader, progress: bool | Report, on_error: OnError, profile: Profile | None, ordered: bool
     ) -> Iterator[Explanation]:
         def prepare(loaded: Loaded) -> Item:
             item = self.inputs.place(loaded)
@@ -140,6 +140,14 @@ class Explainer:
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""
         return self.inputs.place(self.inputs.load(given))
+
+    def most(self, item: Item) -> int:
+        """Evaluations that an input takes at most, before the memo saves any.
+
+        Raises:
+            ValueError: a run would refuse it: its budget does not pay for the curves, say.
+        """
+        return self.plan.rows(Request(item, self.plan).n)
 
     def _loaders(self) -> int:
         """Threads that load ahead: on a GPU, whose model leaves the cores to them, unless it was said."""

@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from command_line import SCENES, call, module, saved
+from command_line import ANSWER, SCENES, call, module, saved
 from PIL import Image
 
 import pysmdl
@@ -106,6 +106,30 @@ def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path):
     assert "1 explained" in output
 
 
+def test_what_was_settled_is_kept_where_the_model_fails_late(tmp_path, monkeypatch):
+    body = f"    seen.append(len(batch))\n    if len(seen) > 4:\n        raise RuntimeError('late')\n{ANSWER}"
+    model = module(tmp_path, monkeypatch, body)
+    photo = saved(tmp_path / "photo.png")
+    options = ["--model", model, "--regions", "grid:9", "--search", "exact", "--batch-size", "9"]
+    code, output = call("explain", photo, *options, "--out", tmp_path / "out")
+    assert code == 1
+    assert f"input {str(photo)!r} skipped: the model failed on input {str(photo)!r}: RuntimeError: late" in output
+    assert "late; what was settled is kept" in output
+    assert "0 explained" in output
+    found = pysmdl.load(tmp_path / "out" / "photo.npz")
+    assert 0 < len(found.order) < 9
+    assert found.notes["stopped"] == "the model failed"
+    assert {file.suffix for file in (tmp_path / "out").iterdir()} == {".npz", ".png", ".json"}
+
+
+def test_dry_run_refuses_a_budget_that_the_run_would_refuse():
+    options = ["--regions", "grid:9", "--evaluations", "17"]
+    for mode in ([], ["--dry-run"]):
+        code, output = call("explain", SCENES[0], *options, *mode)
+        assert code == (2 if mode else 1)
+        assert "evaluations must be at least 25 to measure the curves of 9 of 9 regions; got 17" in output
+
+
 def test_each_image_has_files_of_its_own(tmp_path):
     names = ("a/x.png", "b/x.png", "x-2.png", "scene.001.png", "scene.002.png")
     images = [saved(tmp_path / name) for name in names]
@@ -156,7 +180,7 @@ class Net(torch.nn.Module):
         return self.layer(x.flatten(1))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("kind", ["torchscript", "exported", "exported for one batch size"])
 def test_models_in_files(kind, tmp_path):
     torch.manual_seed(0)
@@ -175,6 +199,7 @@ def test_models_in_files(kind, tmp_path):
     assert found.order.tolist() == own.order.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 def test_a_file_that_is_no_model(tmp_path):
     (tmp_path / "x.pt").write_text("no")
     with pytest.raises(ValueError, match="is no TorchScript file"):

@@ -123,8 +123,7 @@ def test_what_token_dropping_refuses():
         pysmdl.Explainer(vit, removal="token-drop", config=pysmdl.EngineConfig(compile=True))
     with pytest.raises(ValueError, match='mask_at must be "model"'):
         token_drop(vit, mask_at="image")
-    eager = hugging_face("vit")
-    eager.set_attn_implementation("eager")
+    eager = hugging_face("vit", attn_implementation="eager")
     with pytest.raises(pysmdl.PysmdlError, match="0 of 3 blocks use torch's scaled_dot_product_attention"):
         pysmdl.explain(image(0), token_drop(eager), 1, regions=patch_labels(0), progress=False)
 

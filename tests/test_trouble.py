@@ -97,6 +97,23 @@ def test_one_bad_input_takes_no_other_along(caplog):
     assert "input '3' skipped: the model failed on input '3'" in caplog.text
 
 
+def test_a_function_is_told_of_each_failure_and_gets_what_was_settled(tmp_path, caplog):
+    failed = {}
+    stream = pysmdl.explain_many(
+        [*poisoned_items(), tmp_path / "gone.png"],
+        Recorder(linear_model(), poison(1.0)),
+        progress=False,
+        ordered=True,
+        on_error=failed.__setitem__,
+    )
+    assert [each.id for each in stream] == ["0", "1", "2", "4", "5"]
+    assert list(failed) == [6, 3]  # the missing file before anything ran
+    assert isinstance(failed[6], pysmdl.errors.ImageError)
+    assert isinstance(failed[3], ScorerError)
+    assert all(each.id == "3" for each in failed[3].partial)
+    assert not caplog.records
+
+
 def test_raise_finishes_what_is_in_flight_first():
     stream = pysmdl.explain_many(poisoned_items(), Recorder(linear_model(), poison(1.0)), progress=False)
     done = []

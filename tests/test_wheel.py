@@ -20,7 +20,7 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "-w", folder, ROOT,
-         "-Cbuild-dir=" + str(folder / "build")],
+         f"--config-settings=build-dir={folder}/build"],
         check=True, env={**os.environ, "PYSMDL_CUDA": "OFF", "PYSMDL_WERROR": "ON"},
     )  # fmt: skip
     (made,) = folder.glob("*.whl")

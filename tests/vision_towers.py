@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ SIDE, PATCH = 32, 8  # 16 patches
 SLOW = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
-def hugging_face(kind: str) -> nn.Module:
+def hugging_face(kind: str, **settings: str) -> nn.Module:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     shared = {
@@ -22,6 +23,7 @@ def hugging_face(kind: str) -> nn.Module:
         "num_attention_heads": 4,
         "image_size": SIDE,
         "patch_size": PATCH,
+        **settings,
     }
     if kind == "vit":
         model = transformers.ViTForImageClassification(
@@ -64,7 +66,9 @@ def slow_vit(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
 
 def slow_clip(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
     base = model.vision_model
-    tokens = run(base.encoder.layers, base.pre_layrnorm(base.embeddings(x))[:, keep], attention_mask=None)
+    names = signature(type(base.encoder.layers[0]).forward).parameters
+    masks = {name: None for name in ("attention_mask", "causal_attention_mask") if name in names}
+    tokens = run(base.encoder.layers, base.pre_layrnorm(base.embeddings(x))[:, keep], **masks)
     return model.visual_projection(base.post_layernorm(tokens[:, 0]))
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeAlias
 
 from pysmdl.config import EngineConfig
 from pysmdl.engine.loader import Loader
@@ -21,9 +21,11 @@ from pysmdl.errors import ScorerError, one_of
 from pysmdl.profiling import stage
 from pysmdl.progress import Progress
 
-__all__ = ["Engine", "Item", "Loader", "Plan", "Probe"]
+__all__ = ["Engine", "Item", "Loader", "OnError", "Plan", "Probe", "Request"]
 
 log = logging.getLogger("pysmdl")
+
+OnError: TypeAlias = str | Callable[[int, Exception], None]
 
 
 class Engine:
@@ -34,7 +36,8 @@ class Engine:
         prepare: Makes one input, loaded, ready for the device; its errors count as that input's.
         config: Speed and memory.
         progress: Told after each batch.
-        on_error: "raise": finish what is in flight, then raise the first error. "skip": log it and go on.
+        on_error: "raise": finish what is in flight, then raise the first error. "skip": log each and go on. A function:
+            it is called with an input's number and its error, and the rest goes on.
         ordered: Whether run() keeps the order of the inputs.
         make: Makes an input's request.
     """
@@ -45,11 +48,11 @@ class Engine:
         prepare: Callable[[Any], Item],
         config: EngineConfig,
         progress: Callable[[Progress], None] | None = None,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
         ordered: bool = False,
         make: Callable[[Item, Plan, int], Request] = Request,
     ) -> None:
-        if on_error not in ("raise", "skip"):
+        if not callable(on_error) and on_error not in ("raise", "skip"):
             raise one_of("on_error", on_error, ("raise", "skip"))
         uses_confidence = any(term.name == "confidence" for term in plan.objective.terms)
         self.plan, self.prepare, self.config, self.on_error = plan, prepare, config, on_error
@@ -172,7 +175,9 @@ class Engine:
 
     def _fail(self, error: Exception, index: int, id: str | None = None) -> None:
         self._turns.skip(index)
-        if self.on_error == "skip":
+        if callable(self.on_error):
+            self.on_error(index, error)
+        elif self.on_error == "skip":
             name = index if id is None else repr(id)
             log.error("input %s skipped: %s", name, str(error))  # as text: an error holds its input, a record the error
         elif self._error is None:

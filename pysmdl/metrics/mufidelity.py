@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import whole
 from pysmdl.result import Explanation
 from pysmdl.types import Bools, Floats
 
@@ -50,8 +51,7 @@ def mu_fidelity(
         raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
     if not 0 < share < 1:
         raise ValueError(f"share must be between 0 and 1; got {share}")
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
-        raise ValueError(f"samples must be a whole number of at least 2; got {samples!r}")
+    samples = whole("samples", samples, 2)
     n = len(weights)
     removed = random_subsets(n, min(max(round(share * n), 1), n - 1), samples, seed)
     values = _values(evaluate, np.vstack((np.ones((1, n), bool), ~removed)))

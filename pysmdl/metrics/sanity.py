@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import whole
 from pysmdl.result import Explanation
 from pysmdl.types import Ints
 
@@ -36,9 +37,7 @@ class CellGrid:
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns", "height", "width", "split"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
         if self.split > min(self.height, self.width):
             raise ValueError(
                 f"split must be at most a cell's shorter side, {min(self.height, self.width)}; got {self.split}"
