@@ -7,14 +7,14 @@
 
 namespace pysmdl {
 
-inline float from_bits(int32_t bits) {
+inline float from_bits(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-inline int32_t to_bits(float value) {
-  int32_t bits;
+inline uint32_t to_bits(float value) {
+  uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
@@ -23,7 +23,7 @@ inline int32_t to_bits(float value) {
 inline float exp_nonpositive(float x) {
   x = x < -87.0f ? -87.0f : x;
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest whole number
-  const float n = (x * 1.44269504f + magic) - magic;
+  const float rounded = x * 1.44269504f + magic, n = rounded - magic;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float y = 1.9875691500e-4f;
   y = y * r + 1.3981999507e-3f;
@@ -32,13 +32,13 @@ inline float exp_nonpositive(float x) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  return y * from_bits((static_cast<int32_t>(n) + 127) << 23);
+  return y * from_bits((to_bits(rounded) - to_bits(magic) + 127) << 23);  // y * 2^n: n is in the lowest bits too
 }
 
 // Natural logarithm of a normal positive float.
 inline float log_positive(float x) {
-  const int32_t bits = to_bits(x);
-  int32_t exponent = ((bits >> 23) & 0xff) - 126;
+  const uint32_t bits = to_bits(x);
+  int32_t exponent = static_cast<int32_t>((bits >> 23) & 0xff) - 126;
   float m = from_bits((bits & 0x007fffff) | 0x3f000000);  // [0.5, 1)
   const bool low = m < 0.707106781f;
   exponent -= low ? 1 : 0;
