@@ -102,5 +102,5 @@ def _ximgproc(what: str) -> Any:
 
 def _dense(labels: Any) -> Regions:
     """Ids 0..n-1 in the order of the algorithm's own ids; some leave gaps."""
-    _, dense = np.unique(labels, return_inverse=True)
-    return from_labels(dense.reshape(np.shape(labels)).astype(np.int32))
+    used = np.bincount(labels.ravel()) > 0
+    return from_labels((used.cumsum() - 1).astype(np.int32)[labels])
