@@ -38,7 +38,8 @@ workers=$("$PYTHON" -c "import importlib.util as u; print('-n 8' if u.find_spec(
 # The package goes beside the tree, and from there onto the path: nothing is installed into the interpreter.
 rm -rf build/gpu
 PYSMDL_CUDA=ON "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
-  --target build/gpu -Cbuild-dir=build/gpu-objects -Ccmake.define.CMAKE_CUDA_ARCHITECTURES="${CUDAARCHS:-native}" .
+  --target build/gpu --config-settings=build-dir=build/gpu-objects \
+  --config-settings=cmake.define.CMAKE_CUDA_ARCHITECTURES="${CUDAARCHS:-native}" .
 export PYTHONPATH="$root/build/gpu${PYTHONPATH:+:$PYTHONPATH}"
 # Started outside the tree, so that pysmdl is the package that was just built; other versions warn of other things.
 run() {
