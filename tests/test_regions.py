@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
+from pysmdl.builtin import haar
 from pysmdl.errors import MissingPackageError, RegionError
 from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, seeds, slico_opencv
 from pysmdl.regions.label_maps import merge_small, snap_to_patches
@@ -196,6 +198,16 @@ def test_missing_opencv_says_what_to_install(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingPackageError, match=rf"regions='{name}' needs OpenCV.*pip install 'pysmdl\[opencv\]'"):
         partition(name, PICTURE, (60, 80))
+
+
+@pytest.mark.parametrize("ximgproc", [None, types.SimpleNamespace()])
+def test_an_opencv_without_superpixels_or_cascades_says_what_to_install(ximgproc, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", types.SimpleNamespace(**{"ximgproc": ximgproc} if ximgproc else {}))
+    for name in ("slico-opencv", "seeds"):
+        with pytest.raises(MissingPackageError, match=r"OpenCV's contrib build.*opencv-contrib-python-headless<5"):
+            partition(name, PICTURE, (60, 80))
+    with pytest.raises(MissingPackageError, match=r"face detector needs OpenCV 4.*opencv-contrib-python-headless<5"):
+        haar.HaarFaces()
 
 
 def test_bad_priors_are_refused():

@@ -25,6 +25,8 @@ class HaarFaces:
             import cv2
         except ImportError:
             raise need("OpenCV", "the Haar face detector", "pysmdl[opencv]") from None
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise need("OpenCV 4", "the Haar face detector", "opencv-contrib-python-headless<5")
         self._cv2 = cv2
         self._cascade = cv2.CascadeClassifier(
             os.path.join(os.path.dirname(cv2.__file__), "data", "haarcascade_frontalface_default.xml")

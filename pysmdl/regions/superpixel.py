@@ -95,9 +95,10 @@ def _ximgproc(what: str) -> Any:
         import cv2
     except ImportError:
         raise need("OpenCV", what, "pysmdl[opencv]") from None
-    if not hasattr(cv2, "ximgproc"):
+    ximgproc = getattr(cv2, "ximgproc", None)  # other builds over the contrib one leave an empty one
+    if not hasattr(ximgproc, "createSuperpixelSLIC"):
         raise need("OpenCV's contrib build", what, "opencv-contrib-python-headless<5")
-    return cv2.ximgproc
+    return ximgproc
 
 
 def _dense(labels: Any) -> Regions:
