@@ -54,7 +54,7 @@ def explain(
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
         kept = "; what was settled is kept" if partial else ""
-        log.error("input %r skipped: %s%s", items[number]["id"], error, kept)
+        log.error("input %r skipped: %s%s", items[number]["id"], str(error), kept)  # as text: see Engine._fail
         for found in partial:
             keep(found)
 
