@@ -122,6 +122,8 @@ class Explainer:
     def _run(
         self, source: Loader, progress: bool | Report, on_error: OnError, profile: Profile | None, ordered: bool
     ) -> Iterator[Explanation]:
+        self.plan.scorer.ready()
+
         def prepare(loaded: Loaded) -> Item:
             item = self.inputs.place(loaded)
             if profile is not None:
@@ -134,6 +136,7 @@ class Explainer:
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
+        self.plan.scorer.ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
         values, target = next(engine.run([item]))
         return values, replace(item, target=target)

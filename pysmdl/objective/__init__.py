@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from pysmdl.errors import one_of
+from pysmdl.errors import number, one_of
 from pysmdl.search.vocabulary import Evaluation
 from pysmdl.types import Floats, Reading
 
@@ -61,18 +59,19 @@ class Objective:
     confidence_form: str = "entropy"
 
     def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
-            if name not in {term.name for term in self.terms}:
-                raise one_of("weight", name, [term.name for term in self.terms])
-            if not np.isfinite(weight) or weight < 0:
-                raise ValueError(f"{name} must be a finite weight of at least 0; got {weight!r}")
+        names = [term.name for term in self.terms]
+        if not names:
+            raise ValueError(f"terms must hold at least one Term; got {self.terms!r}")
+        if unknown := [name for name in self.weights if name not in names]:
+            raise one_of("weight", unknown[0], names)
+        weights = {name: number(name, weight, least=0) for name, weight in self.weights.items()}
         if self.confidence_form not in ("entropy", "evidential"):
             raise one_of("confidence_form", self.confidence_form, ("entropy", "evidential"))
-        used = tuple(term for term in self.terms if self.weights.get(term.name, 0) > 0)
+        used = tuple(term for term in self.terms if weights.get(term.name, 0) > 0)
         if not used:
             raise ValueError(f"{self.name} needs a term with a weight above 0; got {self.weights}")
         object.__setattr__(self, "terms", used)
-        object.__setattr__(self, "weights", {term.name: float(self.weights[term.name]) for term in used})
+        object.__setattr__(self, "weights", {term.name: weights[term.name] for term in used})
 
     @cached_property
     def _views(self) -> frozenset[str]:  # asked for several times a round

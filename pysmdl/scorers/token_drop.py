@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from pysmdl.inputs.image import InputSpec
-from pysmdl.models.inspect import modules_of
+from pysmdl.models.base import of_model
+from pysmdl.models.references import modules_of
 from pysmdl.models.towers import run_blocks, tower_of
-from pysmdl.scorers.base import Outputs, Wanted, of_model
-from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder
+from pysmdl.scorers.base import Outputs, Wanted, own_rows
+from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder, prototype_rows
 from pysmdl.session import KeptWith
 from pysmdl.types import Regions
 
@@ -33,7 +34,7 @@ class TokenDropScorer(ClassScorer):
         self,
         model: nn.Module,
         input: InputSpec,
-        prototypes: Tensor | None = None,
+        prototypes: Any = None,
         normalize: bool = False,
         device: str | torch.device | None = None,
     ) -> None:
@@ -41,7 +42,7 @@ class TokenDropScorer(ClassScorer):
         if input.mask_at != "model":
             raise ValueError('token dropping works on the model\'s own patches; mask_at must be "model"')
         self.tower = tower_of(model)
-        self.prototypes = None if prototypes is None else prototypes.detach().to(self.device, torch.float32)
+        self.prototypes = None if prototypes is None else prototype_rows(prototypes).to(self.device)
         self.normalize = normalize
         self.classes = None if self.prototypes is None else self.prototypes.shape[0]
 
@@ -74,7 +75,7 @@ class TokenDropScorer(ClassScorer):
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
         values = self.probabilities(logits, targets, wanted.confidence == "entropy")
-        return Outputs(values, None if wanted.features is None else features[wanted.features].float())
+        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         """Whole images [B, C, H, W], no token dropped."""
