@@ -154,8 +154,8 @@ class Features:
     def __post_init__(self) -> None:
         vector = _numbers(self.vector, flat=False)
         if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
-            shape = list(vector.shape)
-            raise ValueError(f"target must be finite features [D] or None for the input's own; got shape {shape}")
+            got = f"shape {list(vector.shape)}" if vector.size > 1 else repr(self.vector)
+            raise ValueError(f"target must be finite features [D] or None for the input's own; got {got}")
         object.__setattr__(self, "vector", tuple(vector.tolist()))
 
     def describe(self) -> list[float]:

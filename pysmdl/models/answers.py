@@ -83,7 +83,7 @@ def parts_of(answer: Any) -> dict[Any, Any]:
 def described(answer: Any) -> str:
     """What came back, in words: its type, and what it is made of."""
     parts = {} if isinstance(answer, (str, bytes, int, float)) else parts_of(answer)
-    listed = [f"{name} {_kind(part)}" for name, part in list(parts.items())[:8]]
+    listed = [f"{name!r}: {_kind(part)}" for name, part in list(parts.items())[:8]]
     return type(answer).__name__ + (f" ({', '.join(listed)})" if listed else "")
 
 

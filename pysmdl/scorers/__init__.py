@@ -11,7 +11,8 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.boxes import Detector
-from pysmdl.scorers.classes import Classifier, Encoder, Similarity
+from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.token_drop import TokenDropScorer
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
 from pysmdl.types import Floats, Reading
 
-__all__ = ["Forward", "ModelError", "Outputs", "Scorer", "Wanted", "check_reading", "own_rows"]
-
-READ = ("score", "decided", "traced")  # what the engine needs of every reading
+__all__ = ["Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
 
 
 @dataclass(frozen=True)
@@ -218,27 +216,3 @@ def own_rows(features: Tensor, rows: Tensor | slice) -> Tensor:
     """Some rows of an answer's features, in float32 and in memory of their own. [B, D] to [f, D]."""
     picked = features[rows]
     return picked.to(torch.float32, copy=isinstance(rows, slice))
-
-
-def check_reading(reading: Any, rows: int) -> None:
-    """Look once at what a scorer of the caller's own reads off its values.
-
-    Raises:
-        TypeError: it is no mapping of arrays with a row each, or lacks one that is needed; the message names it.
-    """
-    if not isinstance(reading, Mapping):
-        raise TypeError(f"a scorer's read() must return arrays by name; got {type(reading).__name__}")
-    missing = [name for name in READ if name not in reading]
-    if missing:
-        raise TypeError(
-            f"a scorer's read() must give {', '.join(READ)}, an array each with a row per subset; {', '.join(missing)} "
-            f"missing, got {', '.join(map(str, reading)) or 'nothing'}"
-        )
-    for name, values in reading.items():
-        shape = np.shape(values)
-        flat = name not in ("score", "decided") or len(shape) == 1
-        if not isinstance(values, np.ndarray) or shape[:1] != (rows,) or not flat:
-            raise TypeError(
-                f"a scorer's read() must give {name!r} as a NumPy array with a row for each of {rows} subsets; got "
-                f"{type(values).__name__} {list(shape)}"
-            )

@@ -1,4 +1,4 @@
-"""Scorers of class probabilities: plain classifiers, encoders with class prototypes, and bare encoders."""
+"""Scorers of class probabilities, and that of plain classifiers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import ScorerError, one_of
-from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import class_scores
 from pysmdl.models.answers import EMBEDDED, Form
 from pysmdl.models.base import Forward, Model
-from pysmdl.scorers.base import Outputs, Scorer, Wanted, own_rows
-from pysmdl.targets import Class, Features
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input
-GIVES = ("logits", "probabilities")
-LOGITS, EVIDENCE = Form("the model", 2), Form("evidence", 2)
-FEATURES, ENCODED = Form("features", 2, EMBEDDED), Form("the encoder", 2, EMBEDDED)
+ONE_CLASS = {
+    "logits": "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
+    "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)",
+    "probabilities": "the model must give a probability for each of two classes or more. For that of one, p, give "
+    "torch.cat((1 - p, p), 1)",
+}
+LOGITS, EVIDENCE, FEATURES = Form("the model", 2), Form("evidence", 2), Form("features", 2, EMBEDDED)
 
 log = logging.getLogger("pysmdl")
 
@@ -32,6 +35,7 @@ log = logging.getLogger("pysmdl")
 class ClassScorer(Scorer):
     """Common to all: a target is a class index; a row's values are confidence, top class, probabilities."""
 
+    gives: str = "logits"
     classes: int | None = None  # known where the model's shape says so
     _looked = False  # at the first answer of a run
 
@@ -41,6 +45,9 @@ class ClassScorer(Scorer):
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         return np.array([_class(each) for each in (target, *trace)], np.int32)
+
+    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
+        return values  # all targets of a call trace as many classes
 
     def check(self, targets: NDArray[Any]) -> None:
         if self.classes is not None and targets.max() >= self.classes:
@@ -82,11 +89,8 @@ class ClassScorer(Scorer):
         classes = answer.shape[1]
         if self._looked:
             raise ScorerError(f"the model returned {classes} classes a row, after {self.classes} in batches before")
-        if classes == 1:
-            raise ValueError(
-                "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
-                "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)"
-            )
+        if classes < 2:
+            raise ValueError(ONE_CLASS[self.gives])
         self.classes, self._looked = classes, True
 
 
@@ -104,8 +108,8 @@ class Classifier(ClassScorer):
         batch: int | None = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
-        if gives not in GIVES:
-            raise one_of("gives", gives, GIVES)
+        if gives not in ONE_CLASS:
+            raise one_of("gives", gives, ONE_CLASS)
         self.gives = gives
         self._features, self._evidence = self._beside("features", features), self._beside("evidence", evidence)
         self.has_features, self.has_evidence = features is not None, evidence is not None
@@ -181,108 +185,11 @@ class Classifier(ClassScorer):
         self._examined = True
 
 
-class Encoder(ClassScorer):
-    """Features against class prototypes. See :func:`encoder`."""
-
-    has_features = True
-
-    def __init__(
-        self,
-        forward: Forward | Model,
-        prototypes: Any,
-        input: InputSpec,
-        device: str | torch.device | None = None,
-        batch: int | None = None,
-    ) -> None:
-        super().__init__(forward, input, device, batch)
-        self.prototypes = prototype_rows(prototypes).to(self.device)
-        self.classes = len(self.prototypes)
-
-    def ready(self) -> None:
-        super().ready()
-        self.prototypes = self.prototypes.to(self.device)
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
-        features = self.model.tensor(batch, ENCODED)
-        if features.shape[1] != self.prototypes.shape[1]:
-            raise ScorerError(
-                f"the encoder returned {features.shape[1]} features a row, prototypes have {self.prototypes.shape[1]}"
-            )
-        logits = features.float() @ self.prototypes.T
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
-        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
-
-
-class Similarity(Scorer):
-    """Cosine to a target's features, for encoders without classes. See :func:`encoder`."""
-
-    has_features = True
-    has_confidence = False
-    width: int | None = None  # of the features, once the encoder has shown
-
-    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        if trace:
-            raise ValueError("an encoder without prototypes has no classes to trace along")
-        if target is None:
-            return np.array([np.nan], np.float32)  # the input's own features, still to be seen
-        found = target if isinstance(target, Features) else Features(target)
-        return np.array(found.vector, np.float32)
-
-    def check(self, targets: NDArray[Any]) -> None:
-        if self.width not in (None, targets.shape[1]) and not np.isnan(targets[:, 0]).all():
-            raise ValueError(f"target must have {self.width} features, as the encoder's; got {targets.shape[1]}")
-
-    def unresolved(self, target: NDArray[Any]) -> bool:
-        return bool(np.isnan(target[0]))
-
-    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
-        if features is None:
-            raise ScorerError("the encoder gave no features for the full input")
-        own: NDArray[Any] = features[0]
-        return own
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
-        answer = self.model.tensor(batch, ENCODED)
-        features, self.width = answer.float(), answer.shape[1]
-        if targets.shape[1] not in (1, self.width):
-            raise ValueError(f"target must have {self.width} features, as the encoder's; got {targets.shape[1]}")
-        own = targets[:, 0].isnan()  # the full input, whose features become the target
-        goal = torch.where(own[:, None], features, targets)
-        cosine = torch.where(own, 1, torch.nn.functional.cosine_similarity(features, goal, dim=1))
-        nothing = torch.zeros_like(cosine)
-        values = torch.stack((nothing, nothing, cosine), dim=1)
-        return Outputs(values, None if wanted.features is None else own_rows(answer, wanted.features))
-
-    def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        return {"score": values[:, 2], "traced": values[:, 2:], "decided": np.zeros(len(values), np.float32)}
-
-    def describe(self, target: NDArray[Any]) -> Any:
-        return target.tolist()
-
-
 def _class(target: Any) -> int:
     """A class as a number; TOP where the model's own answer is to say it."""
     if target is None or (isinstance(target, str) and target == "predicted"):
         return TOP
     return (target if isinstance(target, Class) else Class(target)).index
-
-
-def prototype_rows(given: Any) -> Tensor:
-    """Class prototypes in float32 and memory of their own. [K, D].
-
-    Raises:
-        ValueError: they have another shape, or hold what is no finite number.
-    """
-    found = tensor_of("prototypes", given)
-    if found.dim() != 2:
-        raise ValueError(f"prototypes must be [K, D], a row per class; got {list(found.shape)}")
-    if not bool(found.isfinite().all()):
-        raise ValueError("prototypes must be finite; they hold NaN or infinity")
-    return found.detach().to(torch.float32, copy=True)
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

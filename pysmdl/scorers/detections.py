@@ -58,10 +58,11 @@ def detections_of(answer: Any, labels: Tensor) -> Detections:
     if isinstance(answer, (list, tuple)) and len(answer) == 1 and _arrays(answer[0]) and _dims(answer[0]) == 3:
         answer = answer[0]
     if _arrays(answer) and _dims(answer) == 3:
-        return _rectangle(*_pair(answer, labels), rows)
+        return _rectangle(*_pair(answer, labels), labels)
     if _arrays(answer) and rows == 1:
         return padded([_row(*_pair(answer, labels))], labels)
-    if not isinstance(answer, (list, tuple)) or not all(map(_is_pair, answer)):
+    by_column = isinstance(answer, tuple) and all(isinstance(each, list) for each in answer)  # all boxes, all scores
+    if not isinstance(answer, (list, tuple)) or by_column or not all(map(_is_pair, answer)):
         raise ScorerError(f"{FORMS}; got {described(answer)}")
     if len(answer) != rows:
         raise ScorerError(f"the detector was given {rows} rows and returned {len(answer)}")
@@ -84,7 +85,8 @@ def padded(found: Sequence[tuple[Tensor, Tensor, int | None]], labels: Tensor) -
     return Detections(boxes, confidences, classes)
 
 
-def _rectangle(boxes: Tensor, confidences: Tensor, classes: int | None, rows: int) -> Detections:
+def _rectangle(boxes: Tensor, confidences: Tensor, classes: int | None, labels: Tensor) -> Detections:
+    rows = len(labels)
     if len(boxes) != rows or len(confidences) != rows:
         raise ScorerError(f"the detector was given {rows} rows and returned {len(boxes)} and {len(confidences)}")
     if boxes.shape[2] != 4 or confidences.dim() != 3 or confidences.shape[:2] != boxes.shape[:2]:
@@ -93,7 +95,7 @@ def _rectangle(boxes: Tensor, confidences: Tensor, classes: int | None, rows: in
     if boxes.shape[1] == 0:  # nothing is found in any row
         boxes, confidences = pad(boxes, (0, 0, 0, 1)), pad(confidences, (0, 0, 0, 1))
     if confidences.shape[2] == 0:  # nor how many classes there are
-        confidences, classes = pad(confidences, (0, 1)), None
+        confidences, classes = pad(confidences, (0, labels.shape[1])), None
     return Detections(boxes, confidences, classes)
 
 

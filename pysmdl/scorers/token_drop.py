@@ -17,7 +17,8 @@ from pysmdl.models.base import of_model
 from pysmdl.models.references import modules_of
 from pysmdl.models.towers import run_blocks, tower_of
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
-from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder, prototype_rows
+from pysmdl.scorers.classes import Classifier, ClassScorer
+from pysmdl.scorers.encoders import Encoder, prototype_rows
 from pysmdl.session import KeptWith
 from pysmdl.types import Regions
 
