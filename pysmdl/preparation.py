@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
-from pysmdl.errors import ImageError, one_of
-from pysmdl.inputs import image_files
-from pysmdl.inputs.image import Scale
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.errors import one_of
+from pysmdl.inputs import Input, reader_of
 from pysmdl.regions import partition
 from pysmdl.removal import BASELINES, Removal
 from pysmdl.scorers import Scorer
@@ -30,10 +26,8 @@ class Loaded:
     """An input as :meth:`Preparation.load` leaves it: the item as given, what the model sees, and how it is divided."""
 
     given: Mapping[str, Any]
-    x: Tensor
+    read: Input
     regions: Regions
-    pixels: Pixels | None
-    scale: Scale
 
 
 class Preparation:
@@ -54,24 +48,18 @@ class Preparation:
     def load(self, given: Any) -> Loaded:
         """The half that needs no device: read, resize, divide into regions."""
         item = as_dict(given)
-        image, spec, how = item["image"], self.scorer.input, item.get("regions", self.regions)
-        if isinstance(image, Tensor):
-            x, pixels = _checked(image, how), None
-            scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
-            on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
-        else:
-            pixels = image_files.load(image)
-            on_grid = spec.grid(pixels)
-            x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
-        regions = partition(how, on_grid, x.shape[1:])
+        how = item.get("regions", self.regions)
+        image = item["image"]
+        read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
+        regions = partition(how, read.content, read.x.shape[1:])
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
-        return Loaded(item, x, regions, pixels if pixels is not None else on_grid, scale)
+        return Loaded(item, read, regions)
 
     def place(self, loaded: Loaded) -> Item:
         """The other half: onto the scorer's device, with what absent regions look like there."""
         item, scorer = loaded.given, self.scorer
-        x = loaded.x.detach().to(scorer.device).to(scorer.dtype)
+        x = loaded.read.x.detach().to(scorer.device).to(scorer.dtype)
         x = x.contiguous() if 0 in x.stride() else x
         baseline = item.get("baseline")
         if baseline is not None and not self.removal.painted:
@@ -82,10 +70,10 @@ class Preparation:
             resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
             form=self.removal.form,
             regions=loaded.regions,
-            target=scorer.encode(target, self.trace, loaded.scale),
+            target=scorer.encode(target, self.trace, loaded.read.scale),
             described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
-            pixels=loaded.pixels,
+            pixels=loaded.read.picture,
         )
 
     def lend(self, given: Any) -> dict[str, Any] | None:
@@ -93,12 +81,13 @@ class Preparation:
         runs the caller's code, or touches a device, whose graphs a thread would end.
         """
         item = dict(as_dict(given))
-        read = item["image"], item.get("regions", self.regions)
-        if any(callable(each) or getattr(each, "is_cuda", False) for each in read):
+        regions = item.get("regions", self.regions)
+        if callable(regions) or getattr(regions, "is_cuda", False):
             return None
-        if not isinstance(item["image"], (str, os.PathLike, np.ndarray, Tensor)):  # Pillow's: its file may be closed
-            item["image"] = image_files.load(item["image"])
-        return {name: copied(value) for name, value in item.items()}
+        image = reader_of(item["image"]).lend(item["image"])
+        if image is None:
+            return None
+        return {name: image if name == "image" else copied(value) for name, value in item.items()}
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:
@@ -118,23 +107,13 @@ def as_dict(given: Any) -> Mapping[str, Any]:
 
 
 def copied(value: Any) -> Any:
-    """The same in memory of our own, where it is an array, a tensor or regions."""
+    """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(copied(each) for each in value)
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value
-
-
-def _checked(x: Tensor, how: Any) -> Tensor:
-    """A tensor [C, *grid]; of a batch of one image [1, C, H, W] that image, where its regions are computed from it."""
-    if x.dim() == 4 and x.shape[0] == 1 and (isinstance(how, str) or callable(how)):
-        x = x[0]
-    if x.dim() < 2 or 0 in x.shape or not x.is_floating_point():
-        hint = "; a plain [N] goes in as x[None], one channel" if x.dim() == 1 else ""
-        raise ImageError(
-            f"an input tensor must be float [C, *grid] in model space; got {x.dtype} {list(x.shape)}{hint}"
-        )
-    if not torch.isfinite(x).all():
-        raise ImageError("the input tensor holds NaN or infinity")
-    return x

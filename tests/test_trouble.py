@@ -162,9 +162,13 @@ def interrupted(model, **settings) -> pysmdl.Explanation:
 
 def test_ctrl_c_ends_a_loop_over_images():
     explained = []
-    with pytest.raises(KeyboardInterrupt) as caught:
+
+    def over_images():
         for seed in range(4):
             explained.append(explain(Recorder(linear_model(), failing_at(0 if seed == 2 else 99)), seed=seed))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        over_images()
     assert len(explained) == 2
     assert caught.value.partial == ()  # the model had answered nothing of that image
 
@@ -468,8 +472,7 @@ class Rude:
         self.asks, self.order = asks, order
 
     def __call__(self, task):
-        for ask in self.asks:
-            yield ask
+        yield from self.asks
         return pysmdl.search.Ranking(list(self.order))
 
 
