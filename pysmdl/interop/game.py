@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pysmdl import bitrows
-from pysmdl.engine import Item
+from pysmdl.engine.item import Item, stored_shape
 from pysmdl.explainer import Explainer
 from pysmdl.types import Bools
 
 
 def _own(item: Item) -> Item:
     """The item in memory of its own: the caller may fill anew what it was made of."""
+
+    def copied(tensor: Tensor) -> Tensor:
+        stored = tensor[tuple(slice(side) for side in stored_shape(tensor))]  # a constant stays one value
+        return stored.clone().expand(tensor.shape)
+
+    resident = replace(item.resident, tensors={name: copied(each) for name, each in item.resident.tensors.items()})
     regions = replace(item.regions, labels=item.regions.labels.copy())
-    spread = [slice(None) if stride else slice(1) for stride in item.baseline.stride()]  # a constant stays one value
-    baseline = item.baseline[tuple(spread)].clone().expand(item.baseline.shape)
-    return replace(item, x=item.x.clone(), baseline=baseline, regions=regions)
+    return replace(item, x=item.x.clone(), resident=resident, regions=regions)
 
 
 class Game:

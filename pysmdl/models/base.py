@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pysmdl.errors import ScorerError, whole
 from pysmdl.models.answers import FLOATS, Form, tensor_in
+from pysmdl.models.hugging_face import unmasked
 from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, refuse_training
 from pysmdl.models.references import modules_of
 from pysmdl.profiling import stage
@@ -128,7 +129,7 @@ class Model:
     def tensor(self, batch: Tensor, form: Form) -> Tensor:
         """The answer as one tensor of this form, a row per input: see :func:`pysmdl.models.answers.tensor_in`."""
         if self.batch is not None:
-            found = (tensor_in(answer, rows, form, batch.device)[:kept] for answer, rows, kept in self.answers(batch))
+            found = (tensor_in(answer, rows, form, self.device)[:kept] for answer, rows, kept in self.answers(batch))
             return torch.cat([each.clone() for each in found])
         answer = self(batch)
         if (
@@ -136,12 +137,16 @@ class Model:
             and answer.dim() == form.dims
             and answer.shape[0] == batch.shape[0]
             and answer.dtype in FLOATS
-            and answer.device == batch.device
+            and answer.device == self.device
             and answer.layout is torch.strided
             and not answer.requires_grad
         ):
             return answer
-        return tensor_in(answer, len(batch), form, batch.device)
+        return tensor_in(answer, len(batch), form, self.device)
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Around the capture of a call in a CUDA graph."""
+        return unmasked()
 
     def compiled(self) -> Model:
         """The same with its function under torch.compile, which compiles when it sees the first batch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,12 @@ class Wanted:
         confidence: "entropy", "evidential" or None.
         features: Rows whose features are wanted: what a tensor can be indexed with, a slice (which copies nothing) or
             an index tensor on the batch's device; None: of no row.
+        backend: Of the ops (:class:`pysmdl.EngineConfig`).
     """
 
     confidence: str | None = None
     features: Tensor | slice | None = None
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,14 @@ class Scorer(ABC):
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
         has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
+        removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
     """
 
     target: str = "class"
     has_features: bool = False
     has_evidence: bool = False
     has_confidence: bool = True
+    removal: str | None = None
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(
@@ -202,6 +207,10 @@ class Scorer(ABC):
         own = [each for each in vars(self).values() if isinstance(each, Tensor)]
         numbers = tuple(each for each in vars(self).values() if isinstance(each, float))
         return numbers, tuple(each.data_ptr() for each in (*weights, *own))
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Around the capture of its forward pass in a CUDA graph."""
+        return self.model.capturing()
 
     def compiled(self) -> Scorer:
         """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""

@@ -80,8 +80,8 @@ class Detector(Scorer):
         elif found.classes != self.classes or not self._looked:
             self._look(found.classes)
         corners, mode = targets[:, :4].contiguous(), targets[:, 4].int()
-        floor = self.confidence_floor
-        return Outputs(match_boxes(found.boxes, found.confidences, corners, labels.contiguous(), mode, floor=floor))
+        given = found.boxes, found.confidences, corners, labels.contiguous(), mode
+        return Outputs(match_boxes(*given, floor=self.confidence_floor, backend=wanted.backend))
 
     def _in_pieces(self, batch: Tensor, labels: Tensor) -> Detections:
         """What is found where each call has a set number of rows."""
@@ -100,14 +100,8 @@ class Detector(Scorer):
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
-        return {
-            "score": values[:, 0],
-            "traced": values[:, :1],
-            "decided": decided.astype(np.float32),
-            "iou": values[:, 1],
-            "box_confidence": values[:, 2],
-            "box": values[:, 3:7],
-        }
+        others = {"iou": values[:, 1], "box_confidence": values[:, 2], "box": values[:, 3:7]}
+        return Reading(values[:, 0], decided.astype(np.float32), others=others)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return {"xyxy": target[:4].tolist(), "labels": target[5:].astype(int).tolist(), "mode": MODES[int(target[4])]}

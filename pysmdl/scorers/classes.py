@@ -62,22 +62,16 @@ class ClassScorer(Scorer):
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         top = values[:, 1]
         decided = (top == np.float32(target[0])).astype(np.float32)
-        return {
-            "confidence": values[:, 0],
-            "top": top,
-            "score": values[:, 2],
-            "traced": values[:, 2:],
-            "decided": decided,
-        }
+        return Reading(values[:, 2], decided, values[:, 2:], values[:, 0], top)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return int(target[0])
 
-    def probabilities(self, logits: Tensor, targets: Tensor, entropy: bool) -> Tensor:
+    def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
             self.look(logits)
-        return class_scores(logits, targets, entropy=entropy)
+        return class_scores(logits, targets, entropy=wanted.confidence == "entropy", backend=wanted.backend)
 
     def look(self, answer: Tensor) -> None:
         """At the first answer of a run, and at one with another number of classes.
@@ -142,11 +136,10 @@ class Classifier(ClassScorer):
         if wanted.confidence == "evidential" and self._evidence is not None:
             again = batch.clone()
         answer = self.model.tensor(batch, LOGITS)
-        entropy = wanted.confidence == "entropy"
         if self.gives == "logits":
-            values = self.probabilities(answer, targets, entropy)
+            values = self.probabilities(answer, targets, wanted)
         else:
-            values = self._as_given(answer, targets, entropy)
+            values = self._as_given(answer, targets, wanted.confidence == "entropy")
         if again is not None and self._evidence is not None:
             values[:, 0] = evidential_confidence(self._evidence.tensor(again, EVIDENCE))
         if shown is not None and self._features is not None:

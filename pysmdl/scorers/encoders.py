@@ -53,7 +53,7 @@ class Encoder(ClassScorer):
                 f"the encoder returned {features.shape[1]} features a row, prototypes have {self.prototypes.shape[1]}"
             )
         logits = features.float() @ self.prototypes.T
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
+        values = self.probabilities(logits, targets, wanted)
         return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
 
 
@@ -100,7 +100,7 @@ class Similarity(Scorer):
         return Outputs(values, None if wanted.features is None else own_rows(answer, wanted.features))
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        return {"score": values[:, 2], "traced": values[:, 2:], "decided": np.zeros(len(values), np.float32)}
+        return Reading(values[:, 2])
 
     def describe(self, target: NDArray[Any]) -> Any:
         return target.tolist()
