@@ -1,6 +1,6 @@
 """pysmdl: which input regions made the model decide, in which order, and the curves that prove it.
 
-Names load on first use: ``import pysmdl`` brings in nothing heavy.
+Names and modules load on first use: ``import pysmdl`` brings in nothing heavy.
 """
 
 from __future__ import annotations
@@ -106,12 +106,19 @@ def __getattr__(name: str) -> Any:
         return version("pysmdl")
     if name in _HOMES:
         value = getattr(import_module(f"pysmdl.{_HOMES[name]}"), name)
-    elif name in __all__:
-        value = import_module(f"pysmdl.{_MODULES.get(name, name)}")
     else:
-        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}")
+        value = _module(f"pysmdl.{_MODULES.get(name, name)}", name)
     globals()[name] = value
     return value
+
+
+def _module(path: str, name: str) -> Any:
+    try:
+        return import_module(path if not name.startswith("__") else "pysmdl.")
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:
