@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pysmdl.scorers.base import Scorer
-from pysmdl.scorers.token_drop import TokenDropScorer
 
 SIZE, BURST, TIMES = {"cpu": 1024, "cuda": 8192}, {"cpu": 1, "cuda": 4}, 5  # of the matmuls that measure a peak
 
@@ -48,8 +47,6 @@ def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    if isinstance(scorer, TokenDropScorer):
-        return None
     row = x[None].to(scorer.device, scorer.dtype)
     try:
         counter = FlopCounterMode(display=False)
