@@ -39,6 +39,8 @@ found = pysmdl.explain(image, scorer, target=pysmdl.Box((60, 12, 84, 36), labels
 
 print(f"IoU x confidence of the box: {found.insertion[-1]:.2f} on the whole image")
 for j in range(1, 5):
-    print(f"{found.insertion[j]:.2f} with its first {j} of {found.n} regions alone, {found.deletion[j]:.2f} without them")
+    print(
+        f"{found.insertion[j]:.2f} with its first {j} of {found.n} regions alone, {found.deletion[j]:.2f} without them"
+    )
 found.plot().savefig(folder / "detector.png", dpi=130)
 print(f"{folder / 'detector.png'} shows them")

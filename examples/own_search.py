@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 import pysmdl
-from pysmdl.search import Ask, Ranking, Search
+from pysmdl.search import Ask, Claim, Ranking, Search
 
 
 def two_at_a_time(task):
     """Greedy, but each round gives its two best regions a place. A generator: it asks for F of subsets and is told."""
     chosen, left = [], list(range(task.n))
     while left and len(chosen) < task.k:
-        found = yield Ask(chosen, left, front=chosen, rest=left)  # F(chosen + a) for each a left
+        claim = Claim(front=chosen, rest=left)  # the answer, if a budget or Ctrl-C ends the search here
+        found = yield Ask(chosen, left, claim=claim)  # F(chosen + a) for each a left
         best = [left[i] for i in np.argsort(-found.total, kind="stable")[:2]]
         chosen += best
         left = [region for region in left if region not in best]

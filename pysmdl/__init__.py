@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,21 +105,15 @@ _MODULES = {"compat": "interop.compat"}  # those that live elsewhere than their 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version("pysmdl")
-    if name in _HOMES:
-        value = getattr(import_module(f"pysmdl.{_HOMES[name]}"), name)
-    else:
-        value = _module(f"pysmdl.{_MODULES.get(name, name)}", name)
+    value = getattr(_module(_HOMES[name]), name) if name in _HOMES else _module(_MODULES.get(name, name))
     globals()[name] = value
     return value
 
 
-def _module(path: str, name: str) -> Any:
-    try:
-        return import_module(path if not name.startswith("__") else "pysmdl.")
-    except ModuleNotFoundError as error:
-        if error.name != path:
-            raise
-        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}") from None
+def _module(name: str) -> Any:
+    if name.startswith("__") or find_spec(f"pysmdl.{name}") is None:
+        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}")
+    return import_module(f"pysmdl.{name}")
 
 
 def __dir__() -> list[str]:
