@@ -8,10 +8,12 @@ import types
 
 import numpy as np
 import pytest
+from skimage import data
+from skimage.measure import label
 
 from pysmdl.builtin import haar
 from pysmdl.errors import MissingPackageError, RegionError
-from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, seeds, slico_opencv
+from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, seeds, slico, slico_opencv
 from pysmdl.regions.label_maps import merge_small, snap_to_patches
 
 from toys import image
@@ -47,6 +49,33 @@ def test_grid_counts(height, width, n, wanted):
 def test_slico_opencv_takes_the_papers_region_size():
     made = slico_opencv(np.asarray(image(height=224, width=224)), region_size=30)
     assert 30 <= made.n <= 81
+
+
+@pytest.mark.parametrize("settings", [{"region_size": 30}, {"n": 50}])
+def test_slico_opencv_is_what_the_published_scripts_call(settings):
+    cv2 = pytest.importorskip("cv2")
+    cat = cv2.resize(data.chelsea(), (224, 224))
+    bgr = np.ascontiguousarray(cat[:, :, ::-1])
+    published = cv2.ximgproc.createSuperpixelSLIC(bgr, cv2.ximgproc.SLICO, 30 if "region_size" in settings else 31, 20)
+    published.iterate(20)
+    made = slico_opencv(cat, **settings)
+    np.testing.assert_array_equal(made.labels, published.getLabels())
+    assert made.n == 49
+    apart = sum(label(made.labels == region, return_num=True)[1] for region in range(made.n))
+    assert apart > made.n, "specks stay where they are"
+
+
+@pytest.mark.parametrize("call", [grid, slico, slico_opencv, seeds])
+@pytest.mark.parametrize("n", [0, -3, 2.5, float("nan")])
+def test_a_number_of_regions_is_whole(call, n):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1; got"):
+        call(PICTURE, n)
+
+
+@pytest.mark.parametrize("ruler", [float("nan"), float("inf"), -1])
+def test_a_ruler_is_finite(ruler):
+    with pytest.raises(ValueError, match="ruler must be a finite number of at least 0; got"):
+        slico_opencv(PICTURE, ruler=ruler)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +117,7 @@ for height, width in ((64, 64), (64, 256), (256, 64), (97, 131), (224, 224)):
         (1, 200, {}, "region_size must be 1 to 1 on an image of 1x200; got 2, for n=50: take a larger n, or regions='"),
         (30, 40, {"region_size": 60}, "region_size must be 1 to 59 on an image of 30x40; got 60$"),
         (30, 40, {"region_size": 0}, "got 0$"),
+        (30, 40, {"region_size": 7.5}, r"got 7\.5$"),
     ],
 )
 def test_slico_opencv_refuses_what_would_end_the_process(height, width, settings, message):
