@@ -10,17 +10,32 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pysmdl import regions, scorers, search
+    from pysmdl import (
+        builtin,
+        errors,
+        kernels,
+        methods,
+        metrics,
+        objective,
+        progress,
+        regions,
+        removal,
+        scorers,
+        search,
+        testing,
+    )
     from pysmdl.api import Step, explain, explain_many, explain_steps
-    from pysmdl.compat import SubsetAttribution
     from pysmdl.config import EngineConfig
     from pysmdl.errors import PysmdlError
     from pysmdl.explainer import Explainer
-    from pysmdl.game import Game
+    from pysmdl.explanation import Explanation, load
+    from pysmdl.interop import compat
+    from pysmdl.interop.compat import SubsetAttribution
+    from pysmdl.interop.game import Game
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, smdl, vps
     from pysmdl.profiling import Profile
-    from pysmdl.result import Explanation, load
+    from pysmdl.progress import Progress
     from pysmdl.targets import Box, Tokens
 
 __all__ = [
@@ -31,21 +46,32 @@ __all__ = [
     "Game",
     "Objective",
     "Profile",
+    "Progress",
     "PysmdlError",
     "Step",
     "SubsetAttribution",
     "Term",
     "Tokens",
+    "builtin",
+    "compat",
     "eagle",
+    "errors",
     "explain",
     "explain_many",
     "explain_steps",
+    "kernels",
     "lima",
     "load",
+    "methods",
+    "metrics",
+    "objective",
+    "progress",
     "regions",
+    "removal",
     "scorers",
     "search",
     "smdl",
+    "testing",
     "vps",
 ]
 
@@ -53,12 +79,13 @@ _HOMES = {
     "Box": "targets",
     "EngineConfig": "config",
     "Explainer": "explainer",
-    "Explanation": "result",
-    "Game": "game",
+    "Explanation": "explanation",
+    "Game": "interop.game",
     "Objective": "objective",
     "Profile": "profiling",
+    "Progress": "progress",
     "PysmdlError": "errors",
-    "SubsetAttribution": "compat",
+    "SubsetAttribution": "interop.compat",
     "Term": "objective",
     "Tokens": "targets",
     "eagle": "objective.presets",
@@ -67,10 +94,11 @@ _HOMES = {
     "explain_steps": "api",
     "Step": "api",
     "lima": "objective.presets",
-    "load": "result",
+    "load": "explanation",
     "smdl": "objective.presets",
     "vps": "objective.presets",
 }
+_MODULES = {"compat": "interop.compat"}  # those that live elsewhere than their name says
 
 
 def __getattr__(name: str) -> Any:
@@ -79,7 +107,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(f"pysmdl.{_HOMES[name]}"), name)
     elif name in __all__:
-        value = import_module(f"pysmdl.{name}")
+        value = import_module(f"pysmdl.{_MODULES.get(name, name)}")
     else:
         raise AttributeError(f"module 'pysmdl' has no attribute {name!r}")
     globals()[name] = value

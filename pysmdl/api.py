@@ -9,9 +9,9 @@ from typing import Any
 
 from pysmdl.engine import Engine, Loader, OnError
 from pysmdl.explainer import Explainer
+from pysmdl.explanation import Explanation
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
-from pysmdl.result import Explanation
 
 
 def explain(

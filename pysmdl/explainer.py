@@ -13,21 +13,22 @@ import torch
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import one_of, whole
+from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import DEFAULTS
 from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.preparation import Loaded, Preparation
-from pysmdl.profile_report import model_cost
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
-from pysmdl.result import Explanation
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
-from pysmdl.scorers.keeping import KeptWith
+from pysmdl.scorers.cost import model_cost
 from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
 from pysmdl.search import SEARCHES
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.session import KeptWith
+from pysmdl.types import Bools, Floats
 
 COMPILED: KeptWith[Scorer] = KeptWith()
 

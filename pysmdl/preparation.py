@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pysmdl import images
 from pysmdl.engine import Item
 from pysmdl.errors import ImageError, one_of
-from pysmdl.images import Pixels
+from pysmdl.inputs import image_files
+from pysmdl.inputs.image import Scale
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions import partition
 from pysmdl.regions.label_maps import snap_to_patches
 from pysmdl.removal import BASELINES, baseline_of
 from pysmdl.scorers import Scorer
-from pysmdl.scorers.inputs import Scale
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
@@ -60,7 +60,7 @@ class Preparation:
             scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
             on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
         else:
-            pixels = images.load(given)
+            pixels = image_files.load(given)
             on_grid = spec.grid(pixels)
             x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
         how = item.get("regions", self.regions)
@@ -104,7 +104,7 @@ class Preparation:
         if any(callable(each) or getattr(each, "is_cuda", False) for each in read):
             return None
         if not isinstance(item["image"], (str, os.PathLike, np.ndarray, Tensor)):  # Pillow's: its file may be closed
-            item["image"] = images.load(item["image"])
+            item["image"] = image_files.load(item["image"])
         return {name: _copied(value) for name, value in item.items()}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.types import Bools, Evaluation, Floats, Ranking, Search, Task
+from pysmdl.search.vocabulary import Evaluation, Ranking, Search, Task
+from pysmdl.types import Bools, Floats
 
 SetFunction = Callable[[Bools], NDArray[Any]]
 """Bool membership [a, n] to values [a]."""

@@ -8,9 +8,9 @@ import pytest
 
 import pysmdl
 from pysmdl import EngineConfig
-from pysmdl.engine import slots
-from pysmdl.engine.runner import TUNERS
-from pysmdl.engine.tuner import Tuner
+from pysmdl.engine.device import slots
+from pysmdl.engine.device.runner import TUNERS
+from pysmdl.engine.device.sizes import Tuner
 
 from toys import Recorder, explain, linear_model
 

@@ -9,13 +9,13 @@ import torch
 import pysmdl
 from pysmdl.search import SEARCHES as ALL
 from pysmdl.search import best_of
-from pysmdl.types import Ask, Ranking
+from pysmdl.search.vocabulary import Ask, Ranking
 
 from toys import Recorder, explain, linear_model, same
 
 SEARCHES = {
     **{name: ALL[name]() for name in ("exact", "bidirectional", "scoped", "backward", "forward_backward", "lazy")},
-    "lazy, one at a time": pysmdl.search.lazy(width=1),
+    "lazy, one at a time": pysmdl.search.lazy_greedy(width=1),
     "stochastic": pysmdl.search.stochastic(),
     "scoped, narrow": pysmdl.search.scoped(scope=2, update_step=3, pending=2),
 }

@@ -8,7 +8,7 @@ import mmap
 import pytest
 import torch
 
-from pysmdl.engine.buffers import HUGE, empty
+from pysmdl.engine.device.buffers import HUGE, empty
 
 CPU = torch.device("cpu")
 

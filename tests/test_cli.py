@@ -15,9 +15,10 @@ from command_line import ANSWER, SCENES, call, module, saved
 from PIL import Image
 
 import pysmdl
-from pysmdl import builtin, cli, demo
-from pysmdl.commands import _stems
-from pysmdl.loading import load_model
+from pysmdl import builtin, cli
+from pysmdl.cli import demo
+from pysmdl.cli.arguments import load_model
+from pysmdl.cli.commands import _stems
 
 from toys import image
 

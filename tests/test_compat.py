@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import pysmdl
-from pysmdl.compat import quantus_explain
+from pysmdl.interop.compat import quantus_explain
 
 from toys import explain, image, linear_model
 

@@ -10,8 +10,8 @@ import pytest
 
 from pysmdl import methods
 from pysmdl.methods import leave_one_out, linear, masks, randomized, sensitivity
+from pysmdl.search.vocabulary import Task
 from pysmdl.testing import drive, interacting, modular
-from pysmdl.types import Task
 
 SCORES = np.array([0.1, 0.3, 0.5, 0.9], np.float32)  # of nothing, {1}, {0} and {0, 1}: the rows of every_mask(2)
 

@@ -9,7 +9,7 @@ import torch
 from command_line import ANSWER, SCENES, call, module, saved
 
 import pysmdl
-from pysmdl.evaluation import compare
+from pysmdl.studies.evaluation import compare
 
 from toys import image, linear_model
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import pysmdl
-from pysmdl import guided, search
-from pysmdl.surrogate import Plain, Surrogate, logistic
+from pysmdl import search
+from pysmdl.search import guided_search
+from pysmdl.search.surrogate import Plain, Surrogate, logistic
 from pysmdl.testing import drive, interacting
 
 from golden_models import encode, encoder, inputs
@@ -93,7 +94,7 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
     surrogate = fitted(5, seed=3)[0]
 
     def worth(order):
-        return surrogate.predict(guided._prefixes(np.array(order), 5)[1:])[0].sum()
+        return surrogate.predict(guided_search._prefixes(np.array(order), 5)[1:])[0].sum()
 
     best = max(itertools.permutations(range(5)), key=worth)
     starts = [np.array(start, np.int32) for start in itertools.islice(itertools.permutations(range(5)), 0, 120, 7)]
@@ -107,7 +108,7 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
 
 
 def worth(f, order) -> float:
-    return float(f(guided._prefixes(np.array(order), len(order))[1:]).sum())
+    return float(f(guided_search._prefixes(np.array(order), len(order))[1:]).sum())
 
 
 def rough(n: int, seed: int):
@@ -172,7 +173,7 @@ def test_no_swap_of_neighbours_is_better_where_every_subset_can_be_measured(n):
 
 @pytest.mark.parametrize(("n", "seed"), [(6, 1), (8, 8), (10, 7), (12, 10)])
 def test_an_order_that_is_known_when_it_becomes_the_favourite_is_not_ignored(n, seed, monkeypatch):
-    f, favourite = rough(n, seed), guided._favourite
+    f, favourite = rough(n, seed), guided_search._favourite
     measured: set[bytes] = set()
     known: list[float] = []
 
@@ -182,11 +183,11 @@ def test_an_order_that_is_known_when_it_becomes_the_favourite_is_not_ignored(n, 
 
     def noted(*arguments, **settings):
         order = favourite(*arguments, **settings)
-        if measured.issuperset(map(bytes, np.packbits(guided._prefixes(order, n), axis=1))):
+        if measured.issuperset(map(bytes, np.packbits(guided_search._prefixes(order, n), axis=1))):
             known.append(worth(f, order))
         return order
 
-    monkeypatch.setattr(guided, "_favourite", noted)
+    monkeypatch.setattr(guided_search, "_favourite", noted)
     order = drive(search.guided(), recorded, n)[0].order
     assert worth(f, order) >= max(known) - 1e-6
 

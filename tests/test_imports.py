@@ -14,86 +14,101 @@ import pysmdl
 ROOT = Path(pysmdl.__file__).parent
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-# Module (or package, its modules included) -> what it may import of pysmdl. docs/architecture.md shows the same table.
-BASE = {"errors", "types", "bitrows"}
-ALLOWED = {
-    "errors": set(),
-    "bitrows": set(),
-    "types": {"bitrows"},
-    "config": {"errors"},
-    "_native": {"errors"},
-    "kernels": {"_native", *BASE},
-    "subsets": {"_native", *BASE},
-    "images": BASE,
-    "surrogate": {"_native", *BASE},
-    "guided": {"surrogate", *BASE},
-    "lazy": BASE,
-    "search": {"guided", "lazy", *BASE},
-    "regions": {"images", *BASE},
-    "removal": BASE,
-    "objective": {"kernels", *BASE},
-    "targets": {"errors"},
-    "profiling": set(),
-    "profile_report": {"scorers"},
-    "scorers": {"images", "kernels", "profiling", "targets", *BASE},
-    "result": {*BASE, "plotting"},
-    "plotting": {"images", "result"},
-    "progress": set(),
-    "engine": {
-        "config", "kernels", "objective", "profiling", "progress", "result", "scorers", "search", "subsets", *BASE,
-    },
-    "preparation": {"engine", "images", "regions", "removal", "scorers", "targets", *BASE},
-    "explainer": {
-        "config", "engine", "methods", "objective", "preparation", "profile_report", "profiling", "progress", "result",
-        "scorers", "search", *BASE,
-    },
-    "api": {"engine", "explainer", "profiling", "progress", "result"},
-    "game": {"explainer", *BASE},
-    "compat": {"api", "result", "scorers"},
-    "evaluation": {"explainer", "game", "metrics", "preparation", "profiling", "progress", "result", *BASE},
-    "methods": {"search", *BASE},
-    "metrics": {"api", "result", "search", *BASE},
-    "testing": {"search", *BASE},
-    "builtin": {"errors", "images", "scorers"},
-    "loading": {"builtin", "scorers", "targets"},
-    "environment": {"_native", "kernels"},
-    "demo": {"api", "builtin", "objective", "plotting", "result", "targets"},
-    "commands": {"evaluation", "explainer", "plotting", "profile_report", "profiling", "progress", "result", "scorers"},
-    "cli": {"commands", "demo", "environment", "errors", "evaluation", "explainer", "loading"},
-    "__main__": {"cli"},
-}  # fmt: skip
+# Each line may import the lines above it, of its own line nothing but itself: sideways never. A line of packages is a
+# floor of the house; docs/architecture.md shows the same table.
+FLOORS = (
+    "errors",
+    "checks types bitrows profiling progress session",
+    "_native config",
+    "kernels search inputs targets",
+    "models testing",
+    "methods objective regions scorers explanation",
+    "removal metrics builtin",
+    "engine",
+    "preparation",
+    "explainer",
+    "api",
+    "interop",
+    "studies",
+    "cli",
+    "__main__",
+)
+FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names.split()}
+# What a package keeps out: metrics read explanations and never make one; nobody needs the command line.
+GROUND = {name for names in FLOORS[:3] for name in names.split()}
 
 
-def modules() -> list[tuple[str, Path]]:
-    own = [(path.relative_to(ROOT).parts[0].removesuffix(".py"), path) for path in ROOT.rglob("*.py")]
-    return [(name, path) for name, path in own if name not in ("__init__", "kernels")] + [
-        ("kernels", path) for path in KERNELS.glob("*.py")
+def modules() -> dict[str, Path]:
+    """Every file by its dotted name below pysmdl; a package's __init__ by the package's."""
+    own = [
+        (path.relative_to(ROOT).with_suffix("").parts, path) for path in ROOT.rglob("*.py") if path.parent != KERNELS
     ]
+    kernels = [(("kernels", path.stem), path) for path in KERNELS.glob("*.py")]
+    return {".".join(part for part in parts if part != "__init__"): path for parts, path in (*own, *kernels)}
 
 
-def imported(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported(path: Path, typing_too: bool = False) -> set[str]:
+    """What a file imports of pysmdl, by dotted name; names for type checkers alone only where asked for."""
+    tree, found = ast.parse(path.read_text()), set()
+    only_typing = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if not typing_too and id(node) in only_typing:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pysmdl":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+            below = node.module.removeprefix("pysmdl").removeprefix(".")
+            for alias in node.names:
+                inner = f"{below}.{alias.name}".removeprefix(".")
+                found.add(inner if inner in modules() else below)
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("pysmdl.")}
-    return found - {"_C"}
+            found |= {alias.name.removeprefix("pysmdl.") for alias in node.names if alias.name.startswith("pysmdl.")}
+    return {name for name in found if name and name != "_C"}
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else value.stem)
-def test_imports_go_downwards(name, path):
-    extra = imported(path) - ALLOWED[name] - {name}
-    assert not extra, f"{path.name} imports {sorted(extra)}"
+ALL = {name: path for name, path in modules().items() if name}
+EDGES = {name: imported(path) - {name} for name, path in ALL.items()}
 
 
-@pytest.mark.parametrize("name", ["search", "guided", "lazy", "surrogate", "types", "bitrows"])
-def test_searches_see_no_torch(name):
-    tree = ast.parse((ROOT / f"{name}.py").read_text())
-    top = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    top |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    assert not top & {"torch", "triton"}
+def test_imports_go_downwards():
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in EDGES.items()
+        for other in others
+        if (own := name.split(".")[0]) != (theirs := other.split(".")[0]) and FLOOR[theirs] >= FLOOR[own]
+    ]
+    assert not wrong
+
+
+def test_no_file_imports_in_a_circle():
+    left = {name: {other for other in others if other in ALL} for name, others in EDGES.items()}
+    while free := [name for name, others in left.items() if not others]:
+        left = {name: others - set(free) for name, others in left.items() if name not in free}
+    assert not left, f"these import each other, or what does: {sorted(left)}"
+
+
+def test_the_root_has_few_modules():
+    assert len(list(ROOT.glob("*.py"))) <= 18
+
+
+@pytest.mark.parametrize("package", ["search", "engine.requests", "explanation"])
+def test_what_decides_and_what_reads_sees_no_torch(package):
+    for name, path in ALL.items():
+        if name == package or name.startswith(f"{package}."):
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            top = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+            top |= {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+            assert not top & {"torch", "triton"}, name
+
+
+def test_metrics_explain_nothing():
+    allowed = {"metrics", "explanation", "search", "inputs", *GROUND}
+    for name, others in EDGES.items():
+        if name.split(".")[0] == "metrics":
+            assert {other.split(".")[0] for other in others} <= allowed, name
 
 
 def fresh(code: str) -> str:

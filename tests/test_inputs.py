@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 import pysmdl
-from pysmdl import images
 from pysmdl.errors import ImageError
+from pysmdl.inputs import image_files
+from pysmdl.inputs.image import input_spec
 from pysmdl.removal import baseline_of
 from pysmdl.scorers import InputSpec, classifier
-from pysmdl.scorers.inputs import input_spec
 
 from toys import image, linear_model, same
 
@@ -28,18 +28,18 @@ def saved(tmp_path, pil, name="image.png", **options):
 def test_the_same_image_however_it_comes(kind, tmp_path):
     path = saved(tmp_path, Image.fromarray(RGB))
     given = {"path": path, "str": str(path), "pil": Image.fromarray(RGB), "array": RGB}[kind]
-    np.testing.assert_array_equal(images.load(given), RGB)
+    np.testing.assert_array_equal(image_files.load(given), RGB)
 
 
 def test_grey_palette_and_16_bit(tmp_path):
     grey = Image.fromarray(RGB).convert("L")
     for each in (grey, np.asarray(grey), np.asarray(grey)[:, :, None], saved(tmp_path, grey)):
-        loaded = images.load(each)
+        loaded = image_files.load(each)
         np.testing.assert_array_equal(loaded, np.repeat(np.asarray(grey)[:, :, None], 3, 2))
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    np.testing.assert_array_equal(images.load(saved(tmp_path, deep, "deep.png"))[:, :, 0], np.asarray(grey))
+    np.testing.assert_array_equal(image_files.load(saved(tmp_path, deep, "deep.png"))[:, :, 0], np.asarray(grey))
     palette = Image.fromarray(RGB).convert("P")
-    np.testing.assert_array_equal(images.load(palette), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(image_files.load(palette), np.asarray(palette.convert("RGB")))
 
 
 def test_transparency_lies_on_white(tmp_path):
@@ -47,7 +47,7 @@ def test_transparency_lies_on_white(tmp_path):
     rgba[:4, :, 3] = 0
     rgba[4, :, 3] = 128
     for given in (rgba, saved(tmp_path, Image.fromarray(rgba))):
-        loaded = images.load(given)
+        loaded = image_files.load(given)
         assert (loaded[:4] == 255).all()
         np.testing.assert_array_equal(loaded[5:], RGB[5:])
         np.testing.assert_allclose(loaded[4], RGB[4] * (128 / 255) + 127, atol=1.5)
@@ -57,7 +57,7 @@ def test_orientation_tag_is_applied(tmp_path):
     tags = Image.Exif()
     tags[0x0112] = 6  # turned a quarter to the right for display
     path = saved(tmp_path, Image.fromarray(RGB), "turned.png", exif=tags)
-    np.testing.assert_array_equal(images.load(path), np.rot90(RGB, -1))
+    np.testing.assert_array_equal(image_files.load(path), np.rot90(RGB, -1))
 
 
 BAD_IMAGES = {
@@ -75,14 +75,14 @@ BAD_IMAGES = {
 def test_bad_images_are_refused(case, tmp_path):
     make, message = BAD_IMAGES[case]
     with pytest.raises(ImageError, match=message):
-        images.load(make(tmp_path))
+        image_files.load(make(tmp_path))
 
 
 def test_truncated_image_is_refused(tmp_path):
     path = saved(tmp_path, Image.fromarray(image(height=80, width=80)))
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ImageError, match=r"cannot read .*image.png as an image: .*truncated"):
-        images.load(path)
+        image_files.load(path)
 
 
 def test_image_bomb_is_refused(tmp_path, monkeypatch):
@@ -90,7 +90,7 @@ def test_image_bomb_is_refused(tmp_path, monkeypatch):
     for limit in (40, 60):  # more than twice the limit, and more than the limit
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(ImageError, match=r"too large to decode safely .*99 pixels"):
-            images.load(path)
+            image_files.load(path)
 
 
 # Model space

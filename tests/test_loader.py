@@ -14,7 +14,7 @@ from PIL import Image
 import pysmdl
 from pysmdl import EngineConfig
 from pysmdl.engine import Loader
-from pysmdl.engine.pool import Pool
+from pysmdl.engine.device.pool import Pool
 from pysmdl.types import Regions
 
 from toys import image, linear_model, same

@@ -10,8 +10,8 @@ import pytest
 
 import pysmdl
 from pysmdl import methods, search
+from pysmdl.search.vocabulary import Task
 from pysmdl.testing import drive, interacting, modular
-from pysmdl.types import Task
 
 from toys import Recorder, explain, linear_model, same
 

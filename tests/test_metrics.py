@@ -11,8 +11,8 @@ import torch
 import pysmdl
 from pysmdl import metrics
 from pysmdl.errors import RegionError
+from pysmdl.explanation import Explanation
 from pysmdl.metrics import checks
-from pysmdl.result import Explanation
 
 from toys import STRIPES, Recorder, explain, image, linear_model, made
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from pysmdl import _C, _native, bitrows
+from pysmdl.engine.requests.subsets import DictCache, subset_cache
 from pysmdl.kernels import compose
-from pysmdl.subsets import DictCache, subset_cache
 
 
 def test_binary_is_of_this_version():

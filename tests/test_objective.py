@@ -11,8 +11,8 @@ import torch
 import pysmdl
 from pysmdl.objective import Objective, Term
 from pysmdl.objective.effectiveness import Effectiveness, pairwise_distances
-from pysmdl.scorers.classification import evidential_confidence
-from pysmdl.types import Ask
+from pysmdl.scorers.classes import evidential_confidence
+from pysmdl.search.vocabulary import Ask
 
 FEATURES = np.array([[1, 0], [0, 2], [-3, 0], [1, 1]], np.float32)  # angles 0, 90, 180, 45 degrees
 D = np.array([[0, 0.5, 1, 0.25], [0.5, 0, 0.5, 0.25], [1, 0.5, 0, 0.75], [0.25, 0.25, 0.75, 0]], np.float32)

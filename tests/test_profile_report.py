@@ -6,8 +6,8 @@ import json
 
 from typer.testing import CliRunner
 
-from pysmdl import builtin, profile_report
-from pysmdl.cli import app
+from pysmdl import builtin
+from pysmdl.cli import app, profile_table
 from pysmdl.profiling import STAGES
 
 from toys import numpy_model, profiled
@@ -18,7 +18,7 @@ def rendered(report) -> str:
 
     console = Console(width=120, force_terminal=False)
     with console.capture() as captured:
-        console.print(profile_report.table(report))
+        console.print(profile_table.table(report))
     return captured.get()
 
 

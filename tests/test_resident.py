@@ -12,8 +12,8 @@ import torch
 
 import pysmdl
 from pysmdl import EngineConfig
-from pysmdl.engine.runner import KINDS, TUNERS
-from pysmdl.engine.workspace import RESIDENT
+from pysmdl.engine.device.runner import KINDS, TUNERS
+from pysmdl.engine.device.workspace import RESIDENT
 
 from toys import explain, image, linear_model, same
 
@@ -112,7 +112,7 @@ def test_what_one_mode_leaves_serves_the_other():
         made = pysmdl.scorers.classifier(net())
         for inside in (inside_first, not inside_first):
             with torch.inference_mode(inside):
-                assert same(explain(made), explain(net()))
+                assert same(explain(made, batch_size=16), explain(net(), batch_size=16))
 
 
 def test_the_callers_autocast_is_the_calls_own():
@@ -165,7 +165,7 @@ def test_scorers_that_are_equal_or_cannot_be_hashed():
         tag: int = 0
 
         def __post_init__(self):
-            super().__init__(linear_model(), pysmdl.scorers.inputs.input_spec(size=12))
+            super().__init__(linear_model(), pysmdl.inputs.image.input_spec(size=12))
 
     one, other = Tagged(), Tagged()
     assert one == other

@@ -10,7 +10,7 @@ import pytest
 
 import pysmdl
 from pysmdl.errors import StoreError
-from pysmdl.result import Explanation
+from pysmdl.explanation import Explanation
 
 from toys import explain, linear_model, same
 
@@ -169,8 +169,8 @@ def test_plot_of_a_loaded_explanation_needs_the_image(full, tmp_path):
 
 
 def test_violations_of_diminishing_returns_are_counted():
-    from pysmdl.engine.gains import GainRecord
-    from pysmdl.types import Ask, Evaluation
+    from pysmdl.engine.requests.gains import GainRecord
+    from pysmdl.search.vocabulary import Ask, Evaluation
 
     record = GainRecord()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pysmdl import bitrows, methods, search
+from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.testing import coverage, drive, interacting, modular
-from pysmdl.types import Ask, Evaluation
 
 ALL = [factory() for factory in search.SEARCHES.values()]
 

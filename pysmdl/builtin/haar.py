@@ -56,6 +56,6 @@ def portrait(side: int = 128) -> NDArray[np.uint8]:
     """The portrait that ships with scikit-image (Eileen Collins, NASA), head and shoulders. [side, side, 3], RGB."""
     import skimage.data
 
-    from pysmdl import images
+    from pysmdl.inputs import image_files
 
-    return images.resize(np.ascontiguousarray(skimage.data.astronaut()[:256, 96:352]), (side, side))
+    return image_files.resize(np.ascontiguousarray(skimage.data.astronaut()[:256, 96:352]), (side, side))

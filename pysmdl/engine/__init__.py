@@ -10,12 +10,12 @@ from itertools import cycle
 from typing import Any, TypeAlias
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.device.runner import Runner
+from pysmdl.engine.device.slots import Answer, out_of_memory
 from pysmdl.engine.loader import Loader
 from pysmdl.engine.plan import Item, Plan
-from pysmdl.engine.request import Probe, Request
-from pysmdl.engine.runner import Runner
+from pysmdl.engine.requests.request import Probe, Request
 from pysmdl.engine.scheduler import Scheduler
-from pysmdl.engine.slots import Answer, out_of_memory
 from pysmdl.engine.turns import Turns
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.profiling import stage

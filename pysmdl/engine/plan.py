@@ -15,7 +15,8 @@ from torch import Tensor
 from pysmdl import bitrows
 from pysmdl.objective import Objective
 from pysmdl.scorers.base import Scorer
-from pysmdl.types import Ints, Regions, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.types import Ints, Regions
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pysmdl.engine.features import NONE
-from pysmdl.engine.memo import Memo
 from pysmdl.engine.plan import Kind
-from pysmdl.engine.request import Request
+from pysmdl.engine.requests.features import NONE
+from pysmdl.engine.requests.memo import Memo
+from pysmdl.engine.requests.request import Request
 from pysmdl.types import Floats
 
 

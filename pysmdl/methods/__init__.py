@@ -34,7 +34,7 @@ from pysmdl.methods.linear import kernel_shap, lime
 from pysmdl.methods.randomized import drise, rise
 from pysmdl.methods.sensitivity import hsic, sobol
 from pysmdl.search import SEARCHES
-from pysmdl.types import Search
+from pysmdl.search.vocabulary import Search
 
 METHODS: dict[str, Callable[[], Search]] = {
     "occlusion": occlusion,

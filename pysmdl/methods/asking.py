@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import whole
-from pysmdl.types import Ask, Bools, Floats, Ranking, Rounds, Search, Task
+from pysmdl.search.vocabulary import Ask, Ranking, Rounds, Search, Task
+from pysmdl.types import Bools, Floats
 
 Values: TypeAlias = NDArray[np.float64]
 """A value per region [n], before it is rounded to float32."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import with_flips
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.types import Bools, Floats
 
 
 def occlusion(keep: bool = False) -> Search:

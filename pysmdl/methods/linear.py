@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import every_mask_of_size, masks_of_sizes, random_masks
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.types import Bools, Floats
 
 
 def lime(

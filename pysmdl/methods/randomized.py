@@ -6,7 +6,8 @@ import numpy as np
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import random_masks
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.types import Bools, Floats
 
 
 def rise(evaluations: int | None = None, keep: float = 0.5, seed: int | None = None) -> Search:

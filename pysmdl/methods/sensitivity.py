@@ -6,7 +6,8 @@ import numpy as np
 
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import balanced_masks, with_flips
-from pysmdl.types import Bools, Floats, Search
+from pysmdl.search.vocabulary import Search
+from pysmdl.types import Bools, Floats
 
 GRAM_ROWS = 256  # rows of the output kernel at a time: 1.5 MB at 1500 rows stays in cache
 BANDWIDTH_ROWS = 500  # rows whose distances give its bandwidth

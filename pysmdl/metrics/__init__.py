@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.boxes import diou, giou, iou
 from pysmdl.metrics.correction import amcr, csr, has_answers, minimal_correction, minimal_sufficient
 from pysmdl.metrics.curves import (
@@ -41,7 +42,6 @@ from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
 from pysmdl.metrics.steps import pixel_steps, saliency_curves
-from pysmdl.result import Explanation
 
 __all__ = [
     "AREAS",

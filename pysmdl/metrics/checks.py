@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.result import Explanation
+from pysmdl.explanation import Explanation
 from pysmdl.types import Bools
 
 KEPT, REMOVED = 0, 1  # the two views, as Explanation's arrays [2, ...] have them

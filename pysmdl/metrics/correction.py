@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import KEPT, REMOVED, ROUNDING, listed
-from pysmdl.result import Explanation
 
 EXPECTED = ("target", "initial")
 VIEWS = {"kept": KEPT, "removed": REMOVED}

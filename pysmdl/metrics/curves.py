@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import KEPT, REMOVED, listed
-from pysmdl.result import Explanation
 from pysmdl.types import Floats
 
 AXES = ("area", "nonzero", "steps")

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pysmdl.errors import one_of
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.boxes import MEASURES, Numbers, box_array, iou
 from pysmdl.metrics.checks import KEPT, listed, saliency_map, within
-from pysmdl.result import Explanation
 from pysmdl.types import Bools
 
 

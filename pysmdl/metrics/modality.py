@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import KEPT, REMOVED
-from pysmdl.result import Explanation
 from pysmdl.types import Floats
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import whole
-from pysmdl.result import Explanation
+from pysmdl.explanation import Explanation
 from pysmdl.types import Bools, Floats
 
 FLOAT_NOISE = 1e-6  # of values that a model computed in float32, relative to the largest

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import whole
-from pysmdl.result import Explanation
+from pysmdl.explanation import Explanation
 from pysmdl.types import Ints
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import saliency_map
-from pysmdl.result import Explanation
 from pysmdl.types import Ints
 
 

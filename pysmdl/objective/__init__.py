@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from pysmdl.errors import one_of
-from pysmdl.types import Evaluation, Floats, Reading
+from pysmdl.search.vocabulary import Evaluation
+from pysmdl.types import Floats, Reading
 
 __all__ = ["Objective", "Term"]
 

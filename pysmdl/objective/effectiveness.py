@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from pysmdl.kernels import distance_gains
-from pysmdl.types import Ask, Bools, Floats, Ints
+from pysmdl.search.vocabulary import Ask
+from pysmdl.types import Bools, Floats, Ints
 
 
 def pairwise_distances(features: Floats) -> Floats:

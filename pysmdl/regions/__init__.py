@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pysmdl.errors import RegionError, one_of
-from pysmdl.images import Pixels
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.grid import grid
 from pysmdl.regions.label_maps import from_labels, from_masks
 from pysmdl.regions.prior import prior

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pysmdl.errors import whole
-from pysmdl.images import Pixels
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Regions
 
 

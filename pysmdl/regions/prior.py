@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError
-from pysmdl.images import Pixels
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.grid import rectangles
 from pysmdl.types import Regions
 

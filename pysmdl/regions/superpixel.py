@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pysmdl.errors import RegionError, need, whole
-from pysmdl.images import Pixels
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.types import Regions
 

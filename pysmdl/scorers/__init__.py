@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pysmdl.inputs.image import InputSpec, input_spec
+from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
-from pysmdl.scorers.classification import Classifier, Encoder, Similarity
-from pysmdl.scorers.detection import Detector
-from pysmdl.scorers.generation import TokenScorer
-from pysmdl.scorers.inputs import InputSpec, input_spec
+from pysmdl.scorers.boxes import Detector
+from pysmdl.scorers.classes import Classifier, Encoder, Similarity
 from pysmdl.scorers.token_drop import TokenDropScorer
 
 __all__ = [

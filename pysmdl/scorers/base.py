@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import ScorerError
+from pysmdl.inputs.image import InputSpec, Scale
+from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, modules_of, refuse_training
 from pysmdl.profiling import stage
-from pysmdl.scorers.inputs import InputSpec, Scale
-from pysmdl.scorers.models import device_of, dtype_of, likes_channels_last, modules_of, refuse_training
 from pysmdl.types import Floats, Reading
 
 Forward = Callable[[Tensor], Any]

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pysmdl.inputs.image import InputSpec
+from pysmdl.models.inspect import modules_of
+from pysmdl.models.towers import run_blocks, tower_of
 from pysmdl.scorers.base import Outputs, Wanted, of_model
-from pysmdl.scorers.classification import Classifier, ClassScorer, Encoder
-from pysmdl.scorers.inputs import InputSpec
-from pysmdl.scorers.keeping import KeptWith
-from pysmdl.scorers.models import modules_of
-from pysmdl.scorers.towers import run_blocks, tower_of
+from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder
+from pysmdl.session import KeptWith
 from pysmdl.types import Regions
 
 _FORMS: KeptWith[TokenDropScorer] = KeptWith()  # so that what is found for a form stays

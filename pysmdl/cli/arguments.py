@@ -1,0 +1,131 @@
+"""Models and class names from what a command line or a configuration file can say."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pysmdl.models.files import load_file
+from pysmdl.scorers import Scorer, classifier
+from pysmdl.targets import Box
+
+
+def load_model(
+    spec: str,
+    device: str | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    size: str | None = None,
+    channel_order: str | None = None,
+    mask_at: str | None = None,
+) -> Scorer:
+    """A scorer from text.
+
+    Args:
+        spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
+            or a program of torch.export (.pt2).
+        device: Where it runs; None: where it is, else the CPU.
+        mean, std, size, channel_order, mask_at: Input of models that do not bring their own.
+
+    Raises:
+        ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
+            that has its own.
+    """
+    if device is not None:
+        _check_device(device)
+    settings: dict[str, Any] = {}
+    if channel_order is not None:
+        settings["channel_order"] = channel_order
+    if mask_at is not None:
+        settings["mask_at"] = mask_at
+    if mean is not None:
+        settings["mean"] = _numbers("mean", mean)
+    if std is not None:
+        settings["std"] = _numbers("std", std)
+    if size is not None:
+        settings["size"] = _size(size)
+    if spec.startswith("builtin:"):
+        from pysmdl import builtin
+
+        found: Any = builtin.load(spec.removeprefix("builtin:"), device)
+    elif Path(spec).is_file():
+        found = load_file(Path(spec), device)
+    else:
+        found = _attribute(spec)
+    if not isinstance(found, Scorer):
+        return classifier(found, device=device, **settings)
+    if settings:
+        raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
+    return found
+
+
+def target(class_: int | None, box: str | None, labels: list[int] | None) -> int | Box | None:
+    """A target from what the command line says: a class, a box with its labels, or neither.
+
+    Raises:
+        ValueError: a class and a box, a box without labels or labels without a box.
+    """
+    if box is None and not labels:
+        return class_
+    if box is None or not labels or class_ is not None:
+        raise ValueError("give --target for a class, or --box together with --label for a detector")
+    return Box(_numbers("box", box), labels)
+
+
+def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
+    """Names from a file, a line each; those of a built-in model; else None."""
+    if file is not None:
+        return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+    if spec == "builtin:digits":
+        from pysmdl import builtin
+
+        return builtin.CLASS_NAMES
+    return None
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        here = " or ".join(["cpu", *(["cuda"] if gpus else []), *gpus])
+        why = str(error).splitlines()[0]
+        raise ValueError(f"device must be {here} on this machine; got {device!r} ({why})") from error
+
+
+def _attribute(spec: str) -> Any:
+    module_name, colon, attribute = spec.partition(":")
+    if not colon or not module_name or not attribute:
+        raise ValueError(f"model must be builtin:NAME, package.module:attribute or a file that exists; got {spec!r}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a model beside the images, as `python -m` would find it
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(f"model {spec!r}: cannot import {module_name}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"model {spec!r}: {module_name} has no {attribute}")
+        found = getattr(found, part)
+    if not callable(found) and not isinstance(found, Scorer):
+        raise ValueError(f"model {spec!r} must be a scorer or callable; got {type(found).__name__}")
+    return found
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be numbers separated by commas; got {text!r}") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ValueError(f"size must be a number or HEIGHTxWIDTH; got {text!r}")
+    return int(parts[0]), int(parts[-1])

@@ -1,0 +1,1 @@
+"""The way through the model: tensors, memory, streams. Knows batches, no search."""

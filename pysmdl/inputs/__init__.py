@@ -1,0 +1,1 @@
+"""Inputs: what is explained, one module a modality: its content, its tensors, how a person looks at it."""

@@ -1,0 +1,118 @@
+"""How an image becomes the model's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pysmdl.errors import one_of, whole
+from pysmdl.inputs import image_files
+from pysmdl.inputs.image_files import Pixels
+
+Scale = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How an image becomes the model's input, and on which side of the resize regions are masked.
+
+    Attributes:
+        mean, std: Per channel, in the model's channel order, on pixel / 255. None: 0 and 1.
+        size: (height, width) the model takes; None: the image's own.
+        channel_order: "rgb" or "bgr".
+        mask_at: "model": resize, then mask (regions live on the model's grid; the papers' way). "image": mask at the
+            image's own resolution, resize each masked image on its way into the model.
+        interpolation: "bilinear", "bicubic" or "nearest".
+        dtype: Of the model's input; None: the model's own parameters', else float32.
+    """
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    channel_order: str = "rgb"
+    mask_at: str = "model"
+    interpolation: str = "bilinear"
+    dtype: torch.dtype | None = None
+
+    def __post_init__(self) -> None:
+        if self.channel_order not in ("rgb", "bgr"):
+            raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
+        if self.mask_at not in ("model", "image"):
+            raise one_of("mask_at", self.mask_at, ("model", "image"))
+        if self.interpolation not in ("bilinear", "bicubic", "nearest"):
+            raise one_of("interpolation", self.interpolation, ("bilinear", "bicubic", "nearest"))
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise ValueError(f"size must be (height, width) of at least 1; got {self.size}")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std must be above 0 in every channel; got {self.std}")
+
+    def grid(self, pixels: Pixels) -> Pixels:
+        """The image on the grid where regions are masked."""
+        at_model = self.size is not None and self.mask_at == "model"
+        return image_files.resize(pixels, self.size, self.interpolation) if at_model and self.size else pixels
+
+    def normalise(self, pixels: Pixels) -> Tensor:
+        """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
+        ordered = pixels[:, :, ::-1] if self.channel_order == "bgr" else pixels
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) not in (1, 3):
+                raise ValueError(f"{name} must be one number or one for each of an image's 3 channels; got {values}")
+        levels = torch.arange(256, device="cpu").float() / 255
+        levels = (levels - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
+        table = levels[:, 0].expand(3, 256).numpy()  # looked up: one pass over the image
+        return torch.from_numpy(np.stack([table[c][ordered[:, :, c]] for c in range(3)]))
+
+    def denormalise(self, x: Tensor) -> Pixels:
+        """Model space back to pixels, for the regions and the pictures of inputs given as tensors."""
+        rgb = x.detach().float().cpu() * self._column(self.std, 1.0) + self._column(self.mean, 0.0)
+        array = (rgb * 255).round().clamp(0, 255).byte().numpy().transpose(1, 2, 0)
+        if array.shape[2] == 1:
+            array = np.repeat(array, 3, axis=2)
+        return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
+
+    def scale(self, image: tuple[int, int]) -> Scale:
+        """Width and height of the model's input over the image's, which is given as (height, width)."""
+        height, width = self.size or image
+        return width / image[1], height / image[0]
+
+    def black(self) -> Tensor:
+        """Pixel value 0 before normalisation, in model space. [C or 1, 1, 1]."""
+        return (0 - self._column(self.mean, 0.0)) / self._column(self.std, 1.0)
+
+    def into_model(self, batch: Tensor) -> Tensor:
+        """The composed batch as the model takes it: resized where regions were masked before the resize."""
+        if self.mask_at == "model" or self.size is None or batch.shape[2:] == self.size:
+            return batch
+        nearest = self.interpolation == "nearest"
+        return nn.functional.interpolate(
+            batch, list(self.size), mode=self.interpolation, antialias=not nearest, align_corners=None
+        )
+
+    @staticmethod
+    def _column(values: Sequence[float] | None, otherwise: float) -> Tensor:
+        given = values if values is not None else (otherwise,)
+        return torch.tensor(given, dtype=torch.float32, device="cpu").view(-1, 1, 1)
+
+
+def input_spec(
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    size: int | tuple[int, int] | None = None,
+    **rest: Any,
+) -> InputSpec:
+    """An InputSpec from what people write: one number for all channels or both sides."""
+
+    def channels(values: float | Sequence[float] | None) -> tuple[float, ...] | None:
+        if values is None:
+            return None
+        return (float(values),) if isinstance(values, (int, float)) else tuple(float(value) for value in values)
+
+    if size is not None:
+        height, width = size if isinstance(size, (tuple, list)) else (size, size)
+        size = whole("size", height, 1), whole("size", width, 1)
+    return InputSpec(channels(mean), channels(std), size, **rest)

@@ -1,0 +1,146 @@
+"""Ways in from other packages: Captum's ``attribute``, Quantus' explain function. shapiq: :class:`pysmdl.Game`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pysmdl.api import explain_many
+from pysmdl.explanation import Explanation
+from pysmdl.scorers import classifier
+
+
+class SubsetAttribution:
+    """Captum's interface: ``SubsetAttribution(model).attribute(inputs, target=..., feature_mask=...)``.
+
+    Args:
+        forward_func: Inputs [B, C, *grid] to logits [B, K]; the target score is their softmax.
+        **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, as in
+            :func:`pysmdl.explain`.
+    """
+
+    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Any) -> None:
+        self.forward_func = forward_func
+        self._settings = settings
+
+    def attribute(
+        self,
+        inputs: Tensor,
+        baselines: Any = None,
+        target: Any = None,
+        feature_mask: Tensor | None = None,
+        perturbations_per_eval: int | None = None,
+        show_progress: bool = False,
+    ) -> Tensor:
+        """Saliency of each input element, 0 to 1, in the shape of the inputs.
+
+        Args:
+            inputs: [B, C, *grid] in model space.
+            baselines: A number, or a tensor that broadcasts to the inputs; None: the setting `baseline`, else 0.
+            target: A class for all, or one for each input (list or tensor [B]); None: the model's own top class.
+            feature_mask: Whole numbers that broadcast to [B, 1, *grid], the same in every channel, 0..n-1 with each id
+                present; None: SLICO on the inputs as images.
+            perturbations_per_eval: Rows of a forward pass; None: the engine's choice. Never changes an answer beyond
+                what the model's own arithmetic does.
+            show_progress: A progress bar.
+
+        Raises:
+            ValueError: shapes do not broadcast, or a feature mask differs between channels.
+        """
+        found = self.explanations(inputs, baselines, target, feature_mask, perturbations_per_eval, show_progress)
+        maps = torch.from_numpy(np.stack([each.saliency() for each in found])).to(inputs)
+        return maps[:, None].expand(inputs.shape).clone()
+
+    def explanations(
+        self,
+        inputs: Tensor,
+        baselines: Any = None,
+        target: Any = None,
+        feature_mask: Tensor | None = None,
+        perturbations_per_eval: int | None = None,
+        show_progress: bool = False,
+    ) -> list[Explanation]:
+        """The explanations behind :meth:`attribute`, one for each input; arguments are the same."""
+        if not isinstance(inputs, Tensor) or inputs.dim() < 3:
+            raise ValueError(f"inputs must be a tensor [B, C, *grid]; got {_shape(inputs)}")
+        count = len(inputs)
+        targets = _each("target", target, count)
+        masks = _label_maps(feature_mask, inputs)
+        hidden = _baselines(baselines, inputs)
+        items = [
+            {
+                "image": inputs[i],
+                "target": targets[i],
+                **({"baseline": hidden[i]} if hidden is not None else {}),
+                **({"regions": masks[i]} if masks else {}),
+            }
+            for i in range(count)
+        ]
+        settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
+        scorer = classifier(self.forward_func, device=inputs.device)
+        return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
+
+
+def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Any) -> NDArray[np.float32]:
+    """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.interop.compat.quantus_explain)``.
+
+    Args:
+        model: Inputs [B, C, *grid] to logits [B, K].
+        inputs: [B, C, *grid], in model space.
+        targets: [B], class indices.
+        **settings: As in :func:`pysmdl.explain`; "device" too, as Quantus hands it over. Others that Quantus may add
+            are not accepted.
+
+    Returns:
+        Saliency [B, 1, *grid].
+    """
+    device = settings.pop("device", None)
+    batch = torch.as_tensor(np.asarray(inputs), dtype=torch.float32, device=device)
+    attribution = SubsetAttribution(model, **settings).attribute(batch, target=np.asarray(targets).tolist())
+    maps: NDArray[np.float32] = attribution[:, :1].cpu().numpy().astype(np.float32)
+    return maps
+
+
+def _each(name: str, value: Any, count: int) -> list[Any]:
+    """One value for each of `count` inputs, from one for all or a sequence."""
+    if isinstance(value, (Tensor, np.ndarray)):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        return [value] * count
+    if len(value) != count:
+        raise ValueError(f"{name} must be one for all or {count}, one for each input; got {len(value)}")
+    return list(value)
+
+
+def _baselines(baselines: Any, inputs: Tensor) -> Tensor | None:
+    if baselines is None:
+        return None
+    try:
+        return torch.as_tensor(baselines).to(inputs).expand(inputs.shape)
+    except RuntimeError:
+        raise ValueError(f"baselines must broadcast to inputs {list(inputs.shape)}; got {_shape(baselines)}") from None
+
+
+def _label_maps(feature_mask: Tensor | None, inputs: Tensor) -> list[NDArray[Any]] | None:
+    if feature_mask is None:
+        return None
+    if feature_mask.is_floating_point():
+        raise ValueError(f"feature_mask must hold whole numbers; got {feature_mask.dtype}")
+    try:
+        full = feature_mask.expand(inputs.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(feature_mask.shape)}"
+        ) from None
+    if not bool((full == full[:, :1]).all()):
+        raise ValueError("feature_mask must be the same in every channel: a region is hidden in all of them")
+    return [each.cpu().numpy() for each in full[:, 0]]
+
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if hasattr(value, "shape") else type(value).__name__

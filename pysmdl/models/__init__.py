@@ -1,0 +1,1 @@
+"""Models: how a network is called, whatever form it comes in."""

@@ -1,0 +1,72 @@
+"""Models from files: TorchScript, and programs of torch.export."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def load_file(path: Path, device: str | None = None) -> Callable[[Tensor], Any]:
+    """The model in a file: TorchScript, or a program of torch.export (.pt2).
+
+    Raises:
+        ValueError: it holds neither, or is damaged.
+    """
+    where = torch.device(device or "cpu")
+    if path.suffix == ".pt2":
+        return _Exported(_program(path), where)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
+            scripted = torch.jit.load(str(path), map_location=where)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2): {error}"
+        ) from error
+    return scripted.eval()  # type: ignore[no-any-return]
+
+
+def _program(path: Path) -> torch.export.ExportedProgram:
+    log = logging.getLogger("torch.export")
+    log.disabled = True  # it logs a traceback of what it raises
+    try:
+        return torch.export.load(path)
+    except Exception as error:  # of many types, as the file is damaged
+        raise ValueError(f"{path} is no program of torch.export, or is damaged: {error}") from error
+    finally:
+        log.disabled = False
+
+
+class _Exported:
+    """An exported program as a callable; one exported for a single batch size is fed in pieces of that size.
+
+    The batch is converted to the dtype that it was exported for. Not a module: what it does in training or evaluation
+    was settled when it was exported.
+    """
+
+    def __init__(self, program: torch.export.ExportedProgram, device: torch.device) -> None:
+        self._module = program.module().to(device)
+        first = next(node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
+        taken = first.meta["val"]
+        size = taken.shape[0]
+        self._dtype, self._fixed = taken.dtype, size if isinstance(size, int) else None
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        if self._fixed is None:
+            return self._answer(batch)
+        padding = -len(batch) % self._fixed
+        padded = torch.cat((batch, batch[-1:].expand(padding, *batch.shape[1:]))) if padding else batch
+        return torch.cat([self._answer(piece) for piece in torch.split(padded, self._fixed)])[: len(batch)]
+
+    def _answer(self, batch: Tensor) -> Tensor:
+        answer = self._module(batch.to(self._dtype))
+        logits = getattr(answer, "logits", answer)
+        if not isinstance(logits, Tensor):
+            raise ValueError(f"an exported program must return logits [B, K], one tensor; got {type(logits).__name__}")
+        return logits

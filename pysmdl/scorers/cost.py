@@ -1,0 +1,67 @@
+"""What one row costs: a model's FLOPs, and how many a second its device was measured to do."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import statistics
+import time
+
+import torch
+from torch import Tensor
+
+from pysmdl.scorers.base import Scorer
+from pysmdl.scorers.token_drop import TokenDropScorer
+
+SIZE, BURST, TIMES = {"cpu": 1024, "cuda": 8192}, {"cpu": 1, "cuda": 4}, 5  # of the matmuls that measure a peak
+
+log = logging.getLogger("pysmdl")
+
+
+def model_cost(scorer: Scorer, x: Tensor) -> tuple[float | None, float | None]:
+    """FLOPs of the model for one input [C, *grid], and the device's measured FLOPs a second; None each if not counted.
+
+    One more row goes through the model. On the CPU the peak is float32's, on a GPU that of the model's dtype.
+    """
+    flops = flops_per_row(scorer, x)
+    if flops is None:
+        return None, None
+    dtype = torch.float32 if scorer.device.type == "cpu" else scorer.dtype
+    return flops, peak_flops(scorer.device, dtype, torch.get_num_threads())
+
+
+def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
+    """FLOPs of one forward pass of one input [C, *grid]; counted: matmul and convolution, two each multiply-add.
+
+    None where torch runs neither (a callable in NumPy, say), where rows differ in length (dropped tokens), and where
+    the model does not run under torch's counter, which is logged.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    if isinstance(scorer, TokenDropScorer):
+        return None
+    row = x[None].to(scorer.device, scorer.dtype)
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            scorer.forward(scorer.input.into_model(row))
+    except Exception as error:  # the run is done and its result must not be lost
+        log.warning("FLOPs not counted: %s: %s", type(error).__name__, error)
+        return None
+    return float(counter.get_total_flops()) or None
+
+
+@functools.cache
+def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
+    """FLOPs a second of large square matmuls on a device, the median of a few; `threads` are torch's, on the CPU."""
+    n, burst = SIZE.get(device.type, SIZE["cpu"]), BURST.get(device.type, 1)
+    a, b = (torch.rand(n, n, device=device, dtype=dtype) for _ in range(2))
+    out = torch.empty_like(a)
+    seconds = []
+    for _ in range(TIMES + 1):
+        began = time.perf_counter()
+        for _ in range(burst):
+            torch.mm(a, b, out=out)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append((time.perf_counter() - began) / burst)
+    return 2 * n**3 / statistics.median(seconds[1:])  # the first warms up

@@ -1,0 +1,47 @@
+"""How a search chooses: the first maximum of an ask, as sure as F is known."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+
+from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.types import Floats
+
+
+def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Evaluation]]:
+    """The first maximum of an ask (with sign -1 the first minimum), and what was found. It settles a region's place.
+
+    Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
+    until none is left that could change the choice.
+    """
+    ask.settles = True
+    found = yield ask
+    while True:
+        total = sign * found.total
+        best = int(total.argmax())
+        if found.exact is None:
+            return best, found
+        unsure = np.flatnonzero((total >= total[best] - found.margin) & ~found.exact)
+        if len(unsure) == 0:
+            return best, found
+        found = yield ask.again(unsure)
+
+
+def lowest_of(ask: Ask, found: Evaluation, instead: Evaluation, count: int) -> Generator[Ask, Evaluation, list[int]]:
+    """The `count` lowest of an ask with some terms taken from elsewhere, ties by place; as sure as :func:`best_of`."""
+    while True:
+        looks = found.sum(instead)
+        lowest: list[int] = np.argsort(looks, kind="stable")[:count].tolist()
+        if found.exact is None:
+            return lowest
+        unsure = np.flatnonzero((np.abs(looks - looks[lowest[-1]]) <= found.margin) & ~found.exact)
+        if len(unsure) == 0:
+            return lowest
+        found = yield ask.again(unsure)
+
+
+def by_score(left: Sequence[int], total: Floats, but: int) -> list[int]:
+    """The regions by descending score, without the one just chosen: the best guess for what is not settled."""
+    return [left[i] for i in np.argsort(-total, kind="stable").tolist() if i != but]

@@ -1,0 +1,197 @@
+"""The vocabulary of searches: what they ask, what they are told, what they return.
+
+Sizes: ``n`` regions, ``a`` subsets of one ask, ``W`` words of a bit row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl import bitrows
+from pysmdl.types import Bools, Floats, Ints, Reading
+
+
+class Ask:
+    """A question of a search: what is F of these subsets?
+
+    Lists are copied, so the search may go on changing them.
+
+    Args:
+        base: Regions already chosen.
+        candidates: One subset base ∪ {a} for each a, in this order.
+        complement: Ask for everything *but* base ∪ {a} instead.
+        subsets: Any subsets instead of base and candidates, as bool membership [a, n].
+        free: Only the terms that need no forward pass.
+        score_only: Only the target score of each subset kept, as `total`; the set function is left out.
+        settled: The order so far will be the answer, unless one of which every prefix has been asked for is better.
+        settles: Once this is answered, one of its candidates has the next place after `front`, where that is the base,
+            or before `back` (or, until it has, the first of `rest` is one that was asked for on this base). A budget
+            need not set that place's curve points aside as well. :func:`pysmdl.search.best_of` says so of its ask.
+        recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
+        front, rest, back: The best order known while this is asked: what is settled from its start, the others by
+            promise, and what is settled at its end (last region first). It is the answer if the search has to stop; an
+            ask that leaves `rest` out has no more than `front` to give.
+        ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
+            otherwise wait for the search to decide, both may be scored at once.
+    """
+
+    __slots__ = (
+        "ahead",
+        "back",
+        "base",
+        "candidates",
+        "complement",
+        "free",
+        "front",
+        "recheck",
+        "rest",
+        "score_only",
+        "settled",
+        "settles",
+        "subsets",
+    )
+
+    def __init__(
+        self,
+        base: Sequence[int] = (),
+        candidates: Sequence[int] = (),
+        *,
+        complement: bool = False,
+        subsets: Bools | None = None,
+        free: bool = False,
+        score_only: bool = False,
+        settled: bool = False,
+        settles: bool = False,
+        front: Sequence[int] = (),
+        rest: Sequence[int] = (),
+        back: Sequence[int] = (),
+        ahead: Ask | None = None,
+    ) -> None:
+        self.base = np.array(base, np.int32)
+        self.candidates = np.array(candidates, np.int32)
+        self.complement = complement
+        self.subsets = None if subsets is None else np.array(subsets, bool)
+        self.free, self.score_only, self.settled, self.settles = free, score_only, settled, settles
+        self.recheck: NDArray[np.int64] | None = None
+        self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
+        self.ahead = ahead
+
+    def rows(self, n: int) -> Ints:
+        """The subsets as bit rows. [a, W]."""
+        if self.subsets is not None:
+            return bitrows.pack(self.subsets)
+        rows = bitrows.of(self.base, n) | bitrows.singles(n)[self.candidates]
+        return bitrows.complement(rows, n) if self.complement else rows
+
+    def again(self, subsets: NDArray[np.int64]) -> Ask:
+        """The same ask, these of its subsets in full precision."""
+        other = copy(self)
+        other.recheck = subsets
+        return other
+
+    @property
+    def so_far(self) -> tuple[int, ...]:
+        """The best order known while this is asked."""
+        return (*self.front, *self.rest, *reversed(self.back))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer to an ask: F of each subset, and what it is made of.
+
+    Attributes:
+        terms: Each term's value by name, unweighted. [a] each.
+        weights: Each term's weight, in the order in which terms are added.
+        insertion: Target score of the subsets kept, where a term needed that view. [a] or None.
+        deletion: Target score of the subsets removed, likewise.
+        decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
+        margin: Totals that are not exact and further apart than this are in the right order.
+        exact: Which totals are in full precision. [a]; None: all.
+    """
+
+    terms: Reading
+    weights: dict[str, float]
+    insertion: Floats | None = None
+    deletion: Floats | None = None
+    decided: Bools | None = None
+    margin: float = 0.0
+    exact: Bools | None = None
+    total: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", self.sum())
+
+    def sum(self, instead: Evaluation | None = None) -> Floats:
+        """F in float32, terms added in their order; those that `instead` has are taken from there."""
+        total = None
+        for name, weight in self.weights.items():
+            value = instead.terms[name] if instead and name in instead.terms else self.terms.get(name)
+            if value is not None:
+                part = np.float32(weight) * value
+                total = part if total is None else total + part
+        return np.zeros(0, np.float32) if total is None else total
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a search returns: regions, most important first, and what it has to say about how it went.
+
+    Attributes:
+        order: Regions, most important first.
+        notes: Counts and such, for the result's notes.
+        attribution: A value for each region, for methods that give one. [n].
+    """
+
+    order: list[int]
+    notes: dict[str, Any] = field(default_factory=dict)
+    attribution: Floats | None = None
+
+
+Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]
+"""A search at work: yields asks, is sent evaluations, returns a ranking."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a search is started on.
+
+    Attributes:
+        n: Number of regions.
+        k: How many of them are wanted.
+        evaluations: Budget in rows, curves included; None for the search's own.
+        seed: For searches that draw samples.
+    """
+
+    n: int
+    k: int
+    evaluations: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search with its parameters, ready to run on any number of regions.
+
+    Attributes:
+        name: Its name in SEARCHES.
+        start: A task to the running generator.
+        asks: (n, k) to the number of subsets it asks for at most; times the views in use gives rows.
+        parameters: What it was made with, for the record.
+        score_only: Whether it asks for target scores of kept subsets alone, not for F.
+        rechecks: Whether it asks again for what decides, where F is only known roughly.
+        budget: n to the rows that it means to take, curves included; None where it does not plan them.
+    """
+
+    name: str
+    start: Callable[[Task], Rounds]
+    asks: Callable[[int, int], int]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    score_only: bool = False
+    rechecks: bool = False
+    budget: Callable[[int], int] | None = None
