@@ -64,7 +64,7 @@ class Preparation:
             on_grid = spec.grid(pixels)
             x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
         how = item.get("regions", self.regions)
-        regions = partition(how, on_grid, x.shape[1:])
+        regions = partition(how, on_grid, x.shape[1:], None if pixels is None else pixels.shape[:2])
         if isinstance(self.scorer, TokenDropScorer) and isinstance(how, str):
             regions = snap_to_patches(regions, self.scorer.tower.patch)
         return Loaded(item, x, regions, pixels if pixels is not None else on_grid, scale)
@@ -125,6 +125,10 @@ def as_dict(given: Any) -> Mapping[str, Any]:
 def _copied(value: Any) -> Any:
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
+    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
+        return type(value)(map(_copied, value))
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value
