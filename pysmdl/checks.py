@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.types import Bools
-
 
 def as_array(argument: str, given: Any, error: type[ValueError] = ValueError) -> NDArray[Any]:
     """Real numbers of any library as a NumPy array in this machine's byte order. It may share memory with the given.
@@ -25,7 +23,7 @@ def as_array(argument: str, given: Any, error: type[ValueError] = ValueError) ->
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def as_mask(argument: str, given: Any, error: type[ValueError] = ValueError) -> Bools:
+def as_mask(argument: str, given: Any, error: type[ValueError] = ValueError) -> NDArray[np.bool_]:
     """A mask: bool as it is, whole numbers where they are 0 and 1, or 0 and 255.
 
     Raises:
