@@ -39,6 +39,21 @@ def within(explanation: Explanation, area: float) -> Bools:
     return inside
 
 
+def of_points(explanation: Explanation, name: str, values: Any) -> NDArray[Any]:
+    """What an explanation says of each view at each of its points, [2, k + 1, ...].
+
+    Raises:
+        ValueError: it is of another number of points.
+    """
+    array = np.asarray(values)
+    wanted = [2, len(explanation.area)]
+    if list(array.shape[:2]) != wanted:
+        raise ValueError(
+            f"explanation must have {name} of both views at each of its points, {wanted}; got {list(array.shape)}"
+        )
+    return array
+
+
 def saliency_map(saliency: NDArray[Any]) -> NDArray[np.float64]:
     """A saliency map [H, W] as float64.
 
