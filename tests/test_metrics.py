@@ -182,6 +182,21 @@ def test_mu_fidelity_of_constants():
     assert metrics.mu_fidelity(values_of([2.0, 1, 0]), np.zeros(3)) == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((3, 4, 5), "size must be at most n = 3, the regions; got 4"),
+        ((3, 0, 5), "size must be a whole number of at least 1; got 0"),
+        ((3.5, 1, 5), "n must be a whole number"),
+        ((3, 1, float("inf")), "samples must be a whole number"),
+        ((30, 5, 5, -1), "seed must be a whole number of at least 0; got -1"),
+    ],
+)
+def test_random_subsets_refuse(settings, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.random_subsets(*settings)
+
+
 def test_region_values_are_the_attribution_or_what_the_order_gives():
     e = made([0.0, 0.6, 0.5, 0.9], [1.0, 0.5, 0.4, 0.1], order=[2, 0, 1], labels=[[0, 1, 2, -1]])
     np.testing.assert_allclose(metrics.region_values(e), [1, 0, 1], atol=1e-6)
@@ -194,6 +209,8 @@ def test_region_values_are_the_attribution_or_what_the_order_gives():
     [
         ({"attribution": [1.0]}, r"attribution must be \[n\] finite values of at least 2 regions; got \[1\]"),
         ({"attribution": [1.0, NAN]}, "attribution must be .* got NaN"),
+        ({"attribution": [1.0, 2j]}, "attribution must be an array of real numbers"),
+        ({"evaluate": lambda kept: ["a"] * len(kept)}, "evaluate's answer must be an array of real numbers"),
         ({"share": 1.0}, "share must be between 0 and 1; got 1.0"),
         ({"samples": 1}, "samples must be a whole number of at least 2; got 1"),
         ({"evaluate": lambda kept: kept}, r"evaluate must give a finite value for each coalition, \[4\]; got \[4, 3\]"),
@@ -331,6 +348,7 @@ def test_amcr_and_csr_of_explanations_of_the_counter_word():
         (lambda e: metrics.amcr(replace(e, target={"ids": [1]})), "must be of a class or of tokens"),
         (lambda e: metrics.csr(e, 0), "budget must be above 0 and at most 1, a share of the area; got 0"),
         (lambda e: metrics.amcr([]), "explanations must hold at least one"),
+        (lambda e: metrics.amcr([e, 3]), "explanations must be pysmdl.Explanation, each of them; got int"),
     ],
 )
 def test_correction_refuses(call, message):
@@ -375,6 +393,18 @@ def test_region_gains_by_hand():
     assert math.isnan(metrics.largest_gain(made([0, NAN, 1], [1, 0.9, 0.2]), [0]))
 
 
+def test_a_model_of_cells_may_answer_into_one_buffer():
+    buffer = torch.zeros(1, 1)
+
+    def forward(cells):
+        buffer[:] = cells.flatten(1).sum(1, keepdim=True)
+        return buffer
+
+    grid = metrics.CellGrid(1, 2, 2, 2)
+    assert grid.only(forward, [0, 1])(torch.arange(8.0).view(1, 1, 2, 4)).item() == 14
+    assert buffer.item() == 2 + 3 + 6 + 7, "and it is not changed"
+
+
 def test_a_model_of_cells_is_still_checked_as_a_model():
     grid = metrics.CellGrid(1, 2, 12, 6)
     with pytest.raises(ValueError, match="training mode"):
@@ -390,6 +420,9 @@ def test_a_model_of_cells_is_still_checked_as_a_model():
         (lambda g: metrics.CellGrid(1, 2, 6, 3, split=4), "split must be at most a cell's shorter side, 3; got 4"),
         (lambda g: g.impossible([2]), r"seen must hold distinct cells from 0 to 1, one or more; got \[2\]"),
         (lambda g: g.only(linear_model(), []), r"seen must hold .* got \[\]"),
+        (lambda g: g.only(linear_model(), [0.7]), r"seen must hold .* got \[0\.7\]"),
+        (lambda g: metrics.largest_gain(np.ones(4), [0.5]), r"regions must be from 0 to 3, one or more; got \[0\.5\]"),
+        (lambda g: metrics.largest_gain(np.ones(4), np.ones(4, bool)), r"regions must be from 0 to 3.*got \[True"),
         (
             lambda g: g.tile(np.ones((2, 6, 5, 3))),
             r"images must be \[cells, H, W, C\] with \[2, 6, 6\]; got \[2, 6, 5, 3\]",

@@ -21,6 +21,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.answers import has_answers
 from pysmdl.metrics.boxes import diou, giou, iou
@@ -44,7 +47,10 @@ from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, mini
 from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
-from pysmdl.metrics.steps import pixel_steps, saliency_curves
+from pysmdl.metrics.steps import pixel_steps
+
+if TYPE_CHECKING:
+    from pysmdl.studies.saliency import saliency_curves
 
 __all__ = [
     "AREAS",
@@ -98,3 +104,10 @@ def summary(explanation: Explanation) -> dict[str, float]:
     if "iou" in explanation.reading:
         found |= {f"highest_iou_{round(100 * area)}": highest_iou(explanation, area) for area in AREAS}
     return found
+
+
+def __getattr__(name: str) -> Any:
+    """Metrics explain nothing; what has its name here and does is a study, loaded where it is asked for."""
+    if name == "saliency_curves":
+        return import_module("pysmdl.studies.saliency").saliency_curves
+    raise AttributeError(f"module 'pysmdl.metrics' has no attribute {name!r}")
