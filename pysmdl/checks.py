@@ -18,6 +18,8 @@ def as_array(argument: str, given: Any, error: type[ValueError] = ValueError) ->
         array = np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
     except (TypeError, ValueError, RuntimeError) as reason:
         raise error(f"{argument} must be an array of real numbers; got {type(given).__name__}: {reason}") from None
+    if np.ma.is_masked(given):
+        raise error(f"{argument} must have no masked entries: say what they are with .filled(value)")
     if array.dtype.kind not in "biuf":
         raise error(f"{argument} must be an array of real numbers; got {type(given).__name__} of {array.dtype}")
     return array.astype(array.dtype.newbyteorder("="), copy=False)

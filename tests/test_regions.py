@@ -219,6 +219,7 @@ BAD = {
         r"regions\[0\] must be an array of real numbers",
     ),
     "a number": (50, 'regions must be a name, such as "slico:50", a label map or masks; got 50'),
+    "masked entries": (np.ma.masked_equal([[0, 1, 2]] * 2, 1), "must have no masked entries: say what they are"),
     "words": (np.array([["a"] * 3] * 2), "must be an array of real numbers"),
     "nothing": (None, "must be an array of real numbers"),
 }
