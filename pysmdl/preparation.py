@@ -51,7 +51,8 @@ class Preparation:
         how = item.get("regions", self.regions)
         image = item["image"]
         read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
-        regions = partition(how, read.content, read.x.shape[1:])
+        size = None if read.picture is None else read.picture.shape[:2]
+        regions = partition(how, read.content, read.x.shape[1:], size)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
         return Loaded(item, read, regions)
@@ -114,6 +115,10 @@ def copied(value: Any) -> Any:
         return type(value)(copied(each) for each in value)
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
+    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
+        return type(value)(map(_copied, value))
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 import pysmdl
-from pysmdl.errors import ImageError
+from pysmdl.errors import ImageError, MissingPackageError
 from pysmdl.inputs import image_files
 from pysmdl.inputs.image import input_spec
 from pysmdl.removal import baseline_of
@@ -174,6 +175,34 @@ def test_masking_before_the_resize_is_explicit():
 def test_size_resizes_as_pillow_does():
     spec = input_spec(size=5, interpolation="bicubic")
     np.testing.assert_array_equal(spec.grid(RGB), np.asarray(Image.fromarray(RGB).resize((5, 5), Image.BICUBIC)))
+
+
+@pytest.mark.parametrize("shape", [(48, 60), (37, 51), (10, 11), (224, 301)])
+def test_published_scripts_resize_with_opencv(shape):
+    cv2 = pytest.importorskip("cv2")
+    pixels = image(height=shape[0], width=shape[1])
+    spec = input_spec(size=(32, 40), interpolation="cv2-bilinear")
+    np.testing.assert_array_equal(spec.grid(pixels), cv2.resize(pixels, (40, 32)))
+    turned = np.ascontiguousarray(pixels[:, ::-1])
+    np.testing.assert_array_equal(spec.grid(pixels[:, ::-1]), cv2.resize(turned, (40, 32)))
+    if min(shape) > 40:  # only there is something to antialias
+        assert (spec.grid(pixels) != input_spec(size=(32, 40)).grid(pixels)).mean() > 0.8
+
+
+def test_resizing_as_opencv_needs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackageError, match=r"interpolation='cv2-bilinear' needs OpenCV.*'pysmdl\[opencv\]'"):
+        input_spec(size=5, interpolation="cv2-bilinear").grid(RGB)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "cv2-bilinear"])
+@pytest.mark.parametrize("shape", [(48, 60), (37, 51), (10, 11)])
+def test_masked_images_are_resized_as_the_image_is(interpolation, shape):
+    pytest.importorskip("cv2")
+    pixels = image(height=shape[0], width=shape[1])
+    before, after = (input_spec(size=(16, 20), interpolation=interpolation, mask_at=at) for at in ("model", "image"))
+    resized = 255 * after.into_model(after.normalise(pixels)[None])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(before.grid(pixels), resized, atol=1)  # whole levels there
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class SubsetAttribution:
 
 
 def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Any) -> NDArray[np.float32]:
-    """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.interop.compat.quantus_explain)``.
+    """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.compat.quantus_explain)``.
 
     Args:
         model: Inputs [B, C, *grid] to logits [B, K].

@@ -23,6 +23,7 @@ from pysmdl.types import Floats, Reading
 class Detector(Scorer):
     """A target is one row: box, mode, labels. A row's values are match, IoU, confidence and box of the best prediction.
 
+    Best is by IoU x confidence, by IoU alone in mode "iou"; the match in mode "cls" may be another prediction's.
     See :func:`pysmdl.scorers.detector`.
     """
 
@@ -99,7 +100,10 @@ class Detector(Scorer):
         self.classes, self._looked = classes, True
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
+        if MODES[int(target[4])] == "cls":  # the match is the confidence of any box that overlaps by half
+            decided = values[:, 0] > self.decided_at
+        else:
+            decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
         others = {"iou": values[:, 1], "box_confidence": values[:, 2], "box": values[:, 3:7]}
         return Reading(values[:, 0], decided.astype(np.float32), others=others)
 
