@@ -111,14 +111,10 @@ def copied(value: Any) -> Any:
     """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
     if isinstance(value, dict):
         return {name: copied(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(copied(each) for each in value)
+    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
+        return type(value)(map(copied, value))
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
-    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
-        return type(value)(map(_copied, value))
-    if isinstance(value, dict):
-        return {name: _copied(each) for name, each in value.items()}
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value
