@@ -26,6 +26,10 @@ class MissingPackageError(PysmdlError, ImportError):
     """An optional package is needed; the message says what to install."""
 
 
+class SearchError(PysmdlError, ValueError):
+    """A search, or a set function, of the caller's own breaks what was agreed: a region that is none, say."""
+
+
 class StoreError(PysmdlError, ValueError):
     """A file is not a saved explanation, or is of a schema this version cannot read."""
 
@@ -39,6 +43,18 @@ class ScorerError(PysmdlError, RuntimeError):
 
     def __init__(self, message: str, partial: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
+        self.partial = partial
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C inside :func:`pysmdl.explain`.
+
+    Attributes:
+        partial: The explanation as far as it was settled, in a tuple; empty where the model had answered nothing yet.
+    """
+
+    def __init__(self, partial: tuple[Any, ...] = ()) -> None:
+        super().__init__("interrupted")
         self.partial = partial
 
 

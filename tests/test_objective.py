@@ -14,6 +14,7 @@ from pysmdl.objective import Objective, Term
 from pysmdl.objective.effectiveness import Effectiveness, pairwise_distances
 from pysmdl.scorers.classes import evidential_confidence
 from pysmdl.search.vocabulary import Ask
+from pysmdl.types import Reading
 
 FEATURES = np.array([[1, 0], [0, 2], [-3, 0], [1, 1]], np.float32)  # angles 0, 90, 180, 45 degrees
 D = np.array([[0, 0.5, 1, 0.25], [0.5, 0, 0.5, 0.25], [1, 0.5, 0, 0.75], [0.25, 0.25, 0.75, 0]], np.float32)
@@ -97,14 +98,17 @@ def test_evidential_confidence_by_hand():
     np.testing.assert_allclose(evidential_confidence(z), [first, second], atol=1e-6)
 
 
+SCORE = Term("score", "kept", lambda kept: kept.score)
+
+
 def reading(**values):
-    return {name: np.array(value, np.float32) for name, value in values.items()}
+    return Reading(**{name: np.array(value, np.float32) for name, value in values.items()})
 
 
 def test_smdl_is_the_weighted_sum_of_four_terms():
     objective = pysmdl.smdl(confidence=2, effectiveness=3, consistency=5, collaboration=7)
     kept = reading(score=[0.1, 0.9], confidence=[0.5, 0.25], decided=[0, 1])
-    found = objective.evaluate(kept, reading(score=[0.75, 0.5]), np.array([0.5, 2.0], np.float32))
+    found = objective.evaluate(kept, reading(score=[0.75, 0.5]), {"effectiveness": np.array([0.5, 2.0], np.float32)})
     np.testing.assert_allclose(
         found.total, [2 * 0.5 + 3 * 0.5 + 5 * 0.1 + 7 * 0.25, 2 * 0.25 + 3 * 2 + 5 * 0.9 + 7 * 0.5], rtol=1e-6
     )
@@ -117,7 +121,7 @@ def test_weight_0_drops_a_term_and_its_view():
     assert [term.name for term in objective.terms] == ["collaboration"]
     assert not objective.needs("kept")
     assert not objective.needs("regions")
-    found = objective.evaluate(None, reading(score=[0.25]), None)
+    found = objective.evaluate(None, reading(score=[0.25]), {})
     np.testing.assert_allclose(found.total, [1.5])
     assert found.insertion is None
 
@@ -137,7 +141,11 @@ def test_published_weights():
             lambda: pysmdl.smdl(confidence_form="bayes"),
             "confidence_form must be one of 'entropy', 'evidential'; got 'bayes'",
         ),
-        (lambda: Objective("mine", "class", (), {"other": 1.0}), "weight must be one of ; got 'other'"),
+        (lambda: Objective("mine", "class", (), {"other": 1.0}), "terms must hold at least one term"),
+        (lambda: Objective("mine", "class", (SCORE, SCORE), {"score": 1.0}), "terms must have names of their own"),
+        (lambda: Objective("mine", "class", (SCORE,), {"other": 1.0}), "weight must be one of 'score'; got 'other'"),
+        (lambda: Term("mine", "kept"), "term 'mine' reads the view 'kept', so it needs value="),
+        (lambda: Term("mine", "regions"), "term 'mine' reads the view 'regions', so it needs pairwise="),
         (lambda: Term("mine", "sideways"), "view must be one of 'kept', 'regions', 'removed'; got 'sideways'"),
     ],
 )

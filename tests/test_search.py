@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pysmdl import bitrows, methods, search
-from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation
 from pysmdl.testing import coverage, drive, interacting, modular
 
 ALL = [factory() for factory in search.SEARCHES.values()]
@@ -207,11 +207,11 @@ def test_unknown_search_lists_those_there_are():
 
 def test_an_ask_keeps_what_it_was_given():
     base, candidates = [1], [0, 2]
-    ask = Ask(base, candidates, front=base, rest=candidates)
+    ask = Ask(base, candidates, claim=Claim(base, candidates))
     base.append(9)
     candidates.clear()
     np.testing.assert_array_equal(bitrows.unpack(ask.rows(3), 3), [[1, 1, 0], [0, 1, 1]])
-    assert ask.so_far == (1, 0, 2)
+    assert ask.claim.order == (1, 0, 2)
 
 
 def test_an_ask_can_mean_all_but_or_any_subsets():

@@ -8,6 +8,7 @@ import torch
 from vision_towers import PATCH, SIDE, TOWERS, hugging_face, patch_labels
 
 import pysmdl
+from pysmdl.removal.token_drop import token_labels
 from pysmdl.scorers import token_drop
 from pysmdl.types import Regions
 
@@ -129,17 +130,16 @@ def test_what_token_dropping_refuses():
 
 
 def test_labels_of_tokens():
-    scorer = token_drop(hugging_face("registers"))
     labels = patch_labels(3)
-    found = scorer.labels_of(Regions(labels.astype(np.int32), 6))
-    assert found.labels[:4].tolist() == [-1] * 4
-    assert found.labels[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
+    found = token_labels(Regions(labels.astype(np.int32), 6), PATCH, prefix=4)
+    assert found[:4].tolist() == [-1] * 4
+    assert found[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
 
 
 def test_there_is_no_baseline_to_give():
     model, settings = hugging_face("vit"), {"regions": patch_labels(0), "progress": False}
     with pytest.raises(
-        ValueError, match=r'removal="token-drop" leaves patches out, so there is no baseline; got \'blur\''
+        ValueError, match=r'removal="token-drop" paints nothing over, so there is no baseline; got \'blur\''
     ):
         pysmdl.explain(image(0), token_drop(model), 3, baseline="blur", **settings)
     item = {"image": image(0), "target": 3, "baseline": 0.5}

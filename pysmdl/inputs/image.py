@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from pysmdl.errors import one_of, whole
 from pysmdl.inputs import image_files
+from pysmdl.inputs.base import Input
 from pysmdl.inputs.image_files import Pixels
 
 Scale = tuple[float, float]
@@ -119,3 +121,20 @@ def input_spec(
         height, width = size if isinstance(size, (tuple, list)) else (size, size)
         size = whole("size", height, 1), whole("size", width, 1)
     return InputSpec(channels(mean), channels(std), size, **rest)
+
+
+class ImageReader:
+    """Paths, Pillow's images and uint8 arrays."""
+
+    def takes(self, given: Any) -> bool:
+        return True
+
+    def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
+        picture = image_files.load(given)
+        content = spec.grid(picture)
+        return Input(spec.normalise(content), content, picture, spec.scale(picture.shape[:2]))
+
+    def lend(self, given: Any) -> Any:
+        if isinstance(given, (str, os.PathLike)):
+            return given
+        return given.copy() if isinstance(given, np.ndarray) else image_files.load(given)  # Pillow's file may be closed

@@ -42,6 +42,24 @@ class Tower:
     patch: int
 
 
+@dataclass(frozen=True)
+class Packed:
+    """Kept tokens of many rows, end to end.
+
+    Attributes:
+        tokens: [T, D].
+        offsets: Where those of each row start, and where the last end. [B + 1], int32.
+        longest: No row has more.
+    """
+
+    tokens: Tensor
+    offsets: Tensor
+    longest: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
 def tower_of(model: nn.Module) -> Tower:
     """The parts of a known vision transformer.
 

@@ -58,19 +58,15 @@ class TokenScorer(Scorer):
         self.length = logits.shape[1]
         positions = targets[:, ::2].long().clamp(max=self.length - 1)  # what is beyond is refused by check()
         chosen = logits.gather(1, positions[:, :, None].expand(-1, -1, logits.shape[2]))  # [B, T, K]
-        scores = class_scores(chosen.flatten(0, 1), targets[:, 1::2].reshape(-1, 1), entropy=False)
+        scores = class_scores(
+            chosen.flatten(0, 1), targets[:, 1::2].reshape(-1, 1), entropy=False, backend=wanted.backend
+        )
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         top, tokens = values[:, ::2], values[:, 1::2]
-        score = tokens.mean(1)
-        return {
-            "score": score,
-            "traced": score[:, None],
-            "decided": (top == target[1::2]).all(1).astype(np.float32),
-            "top_token": top,
-            "tokens": tokens,
-        }
+        decided = (top == target[1::2]).all(1).astype(np.float32)
+        return Reading(tokens.mean(1), decided, others={"top_token": top, "tokens": tokens})
 
     def describe(self, target: NDArray[Any]) -> Any:
         return {"positions": target[::2].tolist(), "ids": target[1::2].tolist()}

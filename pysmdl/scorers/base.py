@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.inputs.image import InputSpec, Scale
+from pysmdl.models.hugging_face import unmasked
 from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, modules_of, refuse_training
 from pysmdl.profiling import stage
 from pysmdl.types import Floats, Reading
@@ -32,10 +33,12 @@ class Wanted:
         confidence: "entropy", "evidential" or None.
         features: Rows whose features are wanted: what a tensor can be indexed with, a slice (which copies nothing) or
             an index tensor on the batch's device; None: of no row.
+        backend: Of the ops (:class:`pysmdl.EngineConfig`).
     """
 
     confidence: str | None = None
     features: Tensor | slice | None = None
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Scorer(ABC):
         has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
         graph_safe: Whether its forward may be captured in a CUDA graph: no host reads, no shapes that depend on data.
             Set it on a scorer whose model is so: small batches then cost what their kernels cost, not their launches.
+        removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
         channels_last: Whether the model's convolutions are laid out with channels last, so that inputs should be too.
     """
 
@@ -84,6 +88,7 @@ class Scorer(ABC):
     has_evidence: bool = False
     has_confidence: bool = True
     graph_safe: bool = False
+    removal: str | None = None
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(self, forward: Forward, input: InputSpec, device: str | torch.device | None = None) -> None:
@@ -100,6 +105,16 @@ class Scorer(ABC):
                 "or give dtype=torch.float32 and convert in a function of your own"
             )
         self.channels_last = likes_channels_last(forward)
+
+    def ready(self) -> None:
+        """Look at the model again, before each run.
+
+        Raises:
+            ValueError: it was put in training mode since.
+        """
+        for name in ("forward", "features", "evidence"):
+            if callable(function := getattr(self, name, None)):
+                refuse_training(function)
 
     @abstractmethod
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
@@ -161,6 +176,10 @@ class Scorer(ABC):
         own = [each for each in vars(self).values() if isinstance(each, Tensor)]
         numbers = tuple(each for each in vars(self).values() if isinstance(each, float))
         return numbers, tuple(each.data_ptr() for each in (*weights, *own))
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Around the capture of its forward pass in a CUDA graph."""
+        return unmasked()
 
     def compiled(self) -> Scorer:
         """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""

@@ -71,21 +71,17 @@ class Detector(Scorer):
         if self.classes is None:  # no row has shown yet how many there are: the confidence is 0, whatever the label
             labels = torch.zeros_like(labels)
         corners = targets[:, :4].contiguous()
-        return Outputs(match_boxes(boxes, confidences, corners, labels, mode, floor=self.confidence_floor))
+        return Outputs(
+            match_boxes(boxes, confidences, corners, labels, mode, floor=self.confidence_floor, backend=wanted.backend)
+        )
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         if MODES[int(target[4])] == "cls":  # the match is the confidence of any box that overlaps by half
             decided = values[:, 0] > self.decided_at
         else:
             decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
-        return {
-            "score": values[:, 0],
-            "traced": values[:, :1],
-            "decided": decided.astype(np.float32),
-            "iou": values[:, 1],
-            "box_confidence": values[:, 2],
-            "box": values[:, 3:7],
-        }
+        others = {"iou": values[:, 1], "box_confidence": values[:, 2], "box": values[:, 3:7]}
+        return Reading(values[:, 0], decided.astype(np.float32), others=others)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return {"xyxy": target[:4].tolist(), "labels": target[5:].astype(int).tolist(), "mode": MODES[int(target[4])]}

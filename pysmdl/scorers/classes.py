@@ -42,13 +42,7 @@ class ClassScorer(Scorer):
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         top = values[:, 1]
         decided = (top == np.float32(target[0])).astype(np.float32)
-        return {
-            "confidence": values[:, 0],
-            "top": top,
-            "score": values[:, 2],
-            "traced": values[:, 2:],
-            "decided": decided,
-        }
+        return Reading(values[:, 2], decided, values[:, 2:], values[:, 0], top)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return int(target[0])
@@ -62,7 +56,7 @@ class ClassScorer(Scorer):
             raise ValueError(f"target must be below 2**31; got {target}")
         return int(target)
 
-    def probabilities(self, logits: Tensor, targets: Tensor, entropy: bool) -> Tensor:
+    def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits to values [B, 2 + t]."""
         self.classes = logits.shape[1]
         if self.classes == 1:
@@ -70,7 +64,7 @@ class ClassScorer(Scorer):
                 "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
                 "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)"
             )
-        return class_scores(logits, targets, entropy=entropy)
+        return class_scores(logits, targets, entropy=wanted.confidence == "entropy", backend=wanted.backend)
 
 
 class Classifier(ClassScorer):
@@ -98,7 +92,7 @@ class Classifier(ClassScorer):
             raise ScorerError(
                 "the model changes its input in place, and features= or evidence= would see that: let it work on a copy"
             )
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
+        values = self.probabilities(logits, targets, wanted)
         if wanted.confidence == "evidential" and self.evidence is not None:
             z = self.call(self.evidence, batch, 2, "evidence")
             values[:, 0] = evidential_confidence(z)
@@ -129,7 +123,7 @@ class Encoder(ClassScorer):
             raise ScorerError(
                 f"the encoder returned {features.shape[1]} features a row, prototypes have {self.prototypes.shape[1]}"
             )
-        values = self.probabilities(features @ self.prototypes.T, targets, wanted.confidence == "entropy")
+        values = self.probabilities(features @ self.prototypes.T, targets, wanted)
         return Outputs(values, None if wanted.features is None else features[wanted.features])
 
 
@@ -168,7 +162,7 @@ class Similarity(Scorer):
         return Outputs(values, None if wanted.features is None else features[wanted.features])
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        return {"score": values[:, 2], "traced": values[:, 2:], "decided": np.zeros(len(values), np.float32)}
+        return Reading(values[:, 2])
 
     def describe(self, target: NDArray[Any]) -> Any:
         return target.tolist()

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pysmdl.scorers.base import Scorer
-from pysmdl.scorers.token_drop import TokenDropScorer
 
 SIZE, BURST, TIMES = {"cpu": 1024, "cuda": 8192}, {"cpu": 1, "cuda": 4}, 5  # of the matmuls that measure a peak
 
@@ -38,8 +37,6 @@ def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    if isinstance(scorer, TokenDropScorer):
-        return None
     row = x[None].to(scorer.device, scorer.dtype)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:

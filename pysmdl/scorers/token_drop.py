@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pysmdl.inputs.image import InputSpec
 from pysmdl.models.inspect import modules_of
-from pysmdl.models.towers import run_blocks, tower_of
+from pysmdl.models.towers import Packed, run_blocks, tower_of
 from pysmdl.scorers.base import Outputs, Wanted, of_model
 from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder
-from pysmdl.session import KeptWith
-from pysmdl.types import Regions
-
-_FORMS: KeptWith[TokenDropScorer] = KeptWith()  # so that what is found for a form stays
+from pysmdl.session import SESSIONS
 
 
 class TokenDropScorer(ClassScorer):
     """A vision transformer scored on kept tokens only. See :func:`pysmdl.scorers.token_drop`."""
 
     has_features = True
+    removal = "token-drop"
     graph_safe = True  # the towers known here are
 
     def __init__(
@@ -45,43 +42,24 @@ class TokenDropScorer(ClassScorer):
         self.normalize = normalize
         self.classes = None if self.prototypes is None else self.prototypes.shape[0]
 
-    def tokens_of(self, x: Tensor) -> Tensor:
-        """The embedded input, positions included. [C, H, W] to [prefix + patches, D]."""
-        with torch.no_grad():
-            tokens: Tensor = self.tower.embed(x[None].to(self.device, self.dtype))[0]
-        return tokens
-
-    def labels_of(self, regions: Regions) -> Regions:
-        """Region of each token, from a label map that is constant within patches; the prefix is always shown."""
-        patch = self.tower.patch
-        of_patch = regions.labels[::patch, ::patch]
-        if not np.array_equal(np.repeat(np.repeat(of_patch, patch, 0), patch, 1), regions.labels):
-            raise ValueError(
-                f"regions must be constant within {patch}x{patch} patches; snap_to_patches() makes them so"
-            )
-        prefix = np.full(self.tower.prefix, -1, np.int32)
-        return Regions(np.concatenate((prefix, of_patch.ravel())), regions.n)
-
-    def score_tokens(self, tokens: Tensor, offsets: Tensor, longest: int, targets: Tensor, wanted: Wanted) -> Outputs:
-        """As :meth:`score`, on packed sequences: tokens [T, D], offsets [B + 1]."""
+    def score(self, batch: Packed | Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+        """Kept tokens, or whole images [B, C, H, W], of which no token is dropped."""
+        if isinstance(batch, Tensor):
+            tokens = self.tower.embed(batch.to(self.dtype))
+            count, length = tokens.shape[:2]
+            offsets = torch.arange(count + 1, dtype=torch.int32, device=tokens.device) * length
+            batch = Packed(tokens.flatten(0, 1), offsets, length)
         with of_model():
-            final = run_blocks(self.tower.blocks, tokens, offsets, longest)
-            features, logits = self.tower.finish(final, offsets)
+            final = run_blocks(self.tower.blocks, batch.tokens, batch.offsets, batch.longest)
+            features, logits = self.tower.finish(final, batch.offsets)
         if self.prototypes is not None:
             features = features.float()
             features = nn.functional.normalize(features, dim=1) if self.normalize else features
             logits = features @ self.prototypes.T
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
+        values = self.probabilities(logits, targets, wanted)
         return Outputs(values, None if wanted.features is None else features[wanted.features].float())
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        """Whole images [B, C, H, W], no token dropped."""
-        tokens = self.tower.embed(batch.to(self.dtype))
-        count, length = tokens.shape[:2]
-        offsets = torch.arange(count + 1, dtype=torch.int32, device=tokens.device) * length
-        return self.score_tokens(tokens.flatten(0, 1), offsets, length, targets, wanted)
 
 
 def token_drop_of(scorer: Any) -> TokenDropScorer:
@@ -98,4 +76,8 @@ def token_drop_of(scorer: Any) -> TokenDropScorer:
             'removal="token-drop" needs a classifier around a vision transformer itself; for an encoder build the '
             "scorer with pysmdl.scorers.token_drop(vision_model, prototypes)"
         )
-    return _FORMS.get_or(scorer, lambda: TokenDropScorer(modules[0], scorer.input, device=scorer.device))
+    input, device = scorer.input, scorer.device
+    form: TokenDropScorer = SESSIONS.of(scorer).form(
+        "token-drop", lambda: TokenDropScorer(modules[0], input, device=device)
+    )
+    return form

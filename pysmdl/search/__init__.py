@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pysmdl.errors import whole
-from pysmdl.search.choice import best_of, lowest_of
+from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
     bidirectional_rounds,
@@ -24,11 +24,12 @@ from pysmdl.search.greedy import (
 )
 from pysmdl.search.guided_search import guided_rounds
 from pysmdl.search.lazy_greedy import lazy_rounds
-from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Search, Task
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Search, Task
 
 __all__ = [
     "SEARCHES",
     "Ask",
+    "Claim",
     "Evaluation",
     "Ranking",
     "Rounds",
@@ -43,6 +44,7 @@ __all__ = [
     "guided",
     "lazy",
     "lowest_of",
+    "placing",
     "scoped",
     "stochastic",
 ]

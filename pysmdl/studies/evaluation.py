@@ -188,7 +188,7 @@ def _with_regions(items: Iterable[Any], explainer: Explainer, on_error: str) -> 
         with _tolerating(on_error, f"input {name!r} skipped"):
             named = as_dict(item)
             prepared = explainer.prepare(named)
-            shared[number] = {**named, "regions": prepared.shown or prepared.regions}
+            shared[number] = {**named, "regions": prepared.regions}
     return shared
 
 
