@@ -51,8 +51,8 @@ class Preparation:
         how = item.get("regions", self.regions)
         image = item["image"]
         read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
-        picture = None if read.picture is None else read.picture.shape[:2]
-        regions = partition(how, read.content, read.x.shape[1:], picture)
+        size = None if read.picture is None else read.picture.shape[:2]
+        regions = partition(how, read.content, read.x.shape[1:], size)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
         return Loaded(item, read, regions)

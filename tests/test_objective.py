@@ -126,6 +126,9 @@ def test_weight_0_drops_a_term_and_its_view():
     assert found.insertion is None
 
 
+MARGIN = Term("margin", "kept", lambda kept: kept["traced"][:, 0] - kept["traced"][:, 1])
+
+
 def test_published_weights():
     assert pysmdl.smdl().weights == {"confidence": 1, "effectiveness": 1, "consistency": 1, "collaboration": 1}
     assert pysmdl.lima().weights == {"effectiveness": 0.05, "consistency": 20, "collaboration": 1}
@@ -134,13 +137,15 @@ def test_published_weights():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pysmdl.smdl(consistency=-1), "consistency must be a finite weight of at least 0; got -1"),
-        (lambda: pysmdl.smdl(consistency=math.nan), "consistency must be a finite weight"),
+        (lambda: pysmdl.smdl(consistency=-1), "consistency must be a finite number of at least 0; got -1"),
+        (lambda: pysmdl.smdl(consistency=math.nan), "consistency must be a finite number"),
         (lambda: pysmdl.smdl(0, 0, 0, 0), "needs a term with a weight above 0"),
         (
             lambda: pysmdl.smdl(confidence_form="bayes"),
             "confidence_form must be one of 'entropy', 'evidential'; got 'bayes'",
         ),
+        (lambda: pysmdl.lima(collaboration=math.inf), "collaboration must be a finite number of at least 0; got inf"),
+        (lambda: pysmdl.vps(clue="1"), "clue must be a finite number of at least 0; got '1'"),
         (lambda: Objective("mine", "class", (), {"other": 1.0}), "terms must hold at least one term"),
         (lambda: Objective("mine", "class", (SCORE, SCORE), {"score": 1.0}), "terms must have names of their own"),
         (lambda: Objective("mine", "class", (SCORE,), {"other": 1.0}), "weight must be one of 'score'; got 'other'"),
@@ -155,8 +160,7 @@ def test_bad_objectives_are_refused(make, message):
 
 
 def test_a_set_function_of_your_own():
-    margin = Term("margin", "kept", lambda kept: kept["traced"][:, 0] - kept["traced"][:, 1])
-    objective = Objective("margin", "class", (margin,), {"margin": 1.0})
+    objective = Objective("margin", "class", (MARGIN,), {"margin": 1.0})
     image = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
 
     def model(batch):

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from pysmdl.inputs.image import InputSpec
-from pysmdl.models.inspect import modules_of
+from pysmdl.models.base import of_model
+from pysmdl.models.references import modules_of
 from pysmdl.models.towers import Packed, run_blocks, tower_of
-from pysmdl.scorers.base import Outputs, Wanted, of_model
-from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder
+from pysmdl.scorers.base import Outputs, Wanted, own_rows
+from pysmdl.scorers.classes import Classifier, ClassScorer
+from pysmdl.scorers.encoders import Encoder, prototype_rows
 from pysmdl.session import SESSIONS
 
 
@@ -30,7 +32,7 @@ class TokenDropScorer(ClassScorer):
         self,
         model: nn.Module,
         input: InputSpec,
-        prototypes: Tensor | None = None,
+        prototypes: Any = None,
         normalize: bool = False,
         device: str | torch.device | None = None,
     ) -> None:
@@ -38,7 +40,7 @@ class TokenDropScorer(ClassScorer):
         if input.mask_at != "model":
             raise ValueError('token dropping works on the model\'s own patches; mask_at must be "model"')
         self.tower = tower_of(model)
-        self.prototypes = None if prototypes is None else prototypes.detach().to(self.device, torch.float32)
+        self.prototypes = None if prototypes is None else prototype_rows(prototypes).to(self.device)
         self.normalize = normalize
         self.classes = None if self.prototypes is None else self.prototypes.shape[0]
 
@@ -59,7 +61,7 @@ class TokenDropScorer(ClassScorer):
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
         values = self.probabilities(logits, targets, wanted)
-        return Outputs(values, None if wanted.features is None else features[wanted.features].float())
+        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
 
 
 def token_drop_of(scorer: Any) -> TokenDropScorer:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pysmdl.errors import whole
+from pysmdl.errors import number, whole
 from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
@@ -144,8 +144,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
         epsilon: The share of the guarantee given up; smaller samples more. Between 0 and 1.
         seed: None for the seed of explain().
     """
-    if not 0 < epsilon < 1:
-        raise ValueError(f"epsilon must be between 0 and 1; got {epsilon}")
+    epsilon = number("epsilon", epsilon, above=0, below=1)
     seed = None if seed is None else whole("seed", seed, 0)
 
     def asks(n: int, k: int) -> int:
@@ -209,8 +208,8 @@ def fixed(order: Sequence[int]) -> Search:
     Args:
         order: Distinct regions, most important first; those left out follow in ascending order.
     """
-    given = [int(region) for region in order]
-    if len(set(given)) < len(given) or min(given, default=0) < 0:
+    given = [whole("order's regions", region, 0) for region in order]
+    if len(set(given)) < len(given):
         raise ValueError(f"order must hold distinct regions from 0; got {given}")
 
     def start(task: Task) -> Rounds:
