@@ -83,7 +83,7 @@ class Preparation:
         """
         item = dict(as_dict(given))
         regions = item.get("regions", self.regions)
-        if callable(regions) or getattr(regions, "is_cuda", False):
+        if callable(regions) or _on_device(regions):
             return None
         image = reader_of(item["image"]).lend(item["image"])
         if image is None:
@@ -105,6 +105,12 @@ def as_dict(given: Any) -> Mapping[str, Any]:
             raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
         return {"image": given[0], "target": given[1]}
     return {"image": given}
+
+
+def _on_device(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(map(_on_device, value)) if isinstance(value, (list, tuple)) else getattr(value, "is_cuda", False)
 
 
 def copied(value: Any) -> Any:
