@@ -1,7 +1,7 @@
 """What is explained: a class, a box of a detector, tokens of an answer, features; and how results show it.
 
-Results and files hold a target in a plain form, :meth:`describe`: an int, a dict, a list. :func:`described` reads that
-back into the target it was.
+Results and files hold a target in a plain form, what its ``describe()`` gives: an int, a dict, a list. :func:`described`
+reads that back; :func:`title`, :func:`outline` and :func:`kind` say of any plain form what people are to see.
 """
 
 from __future__ import annotations
@@ -185,6 +185,31 @@ def described(plain: Any) -> Target:
         except TypeError:
             raise ValueError(f"a target must be a box or tokens; got {sorted(map(str, plain))}") from None
     return Class(plain) if np.ndim(plain) == 0 else Features(plain)
+
+
+def title(plain: Any, names: Sequence[str] | None = None) -> str:
+    """A target in words, from the form in which results show it; names are those of the classes."""
+    found = _known(plain)
+    return "this answer" if found is None else found.title(names)
+
+
+def outline(plain: Any) -> tuple[float, float, float, float] | None:
+    """Where a target is in the given image, x0, y0, x1, y1, from the form in which results show it; None: nowhere."""
+    found = _known(plain)
+    return None if found is None else found.outline()
+
+
+def kind(plain: Any) -> str:
+    """ "class", "box", "tokens" or "features"; "own" where a scorer of the caller's own shows something else."""
+    found = _known(plain)
+    return "own" if found is None else found.kind
+
+
+def _known(plain: Any) -> Target | None:
+    try:
+        return described(plain)
+    except ValueError:
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import numpy as np
@@ -212,7 +213,19 @@ def test_masked_images_are_resized_as_the_image_is(interpolation, shape):
         ({"interpolation": "magic"}, "interpolation must be one of"),
         ({"size": (0, 4)}, "size must be a whole number of at least 1; got 0"),
         ({"size": 224.0}, r"size must be a whole number of at least 1; got 224\.0"),
-        ({"std": (1, 0, 1)}, "std must be above 0"),
+        ({"std": (1, 0, 1)}, "std must be finite and above 0 in every channel"),
+        ({"std": math.inf}, "std must be finite and above 0 in every channel; got inf"),
+        ({"std": np.array([0.2, math.nan, 0.2])}, "std must be finite and above 0"),
+        ({"mean": math.nan}, "mean must be finite in every channel; got nan"),
+        ({"mean": (0.5, math.inf, 0.5)}, "mean must be finite in every channel"),
+        ({"mean": "0.5"}, "mean must be finite in every channel; got '0.5'"),
+        ({"mean": ()}, r"mean must be a number, or one for each channel; got \(\)"),
+        ({"mean": (0.5, 0.5), "std": (1, 1, 1)}, "mean and std must have as many channels"),
+        ({"size": True}, "size must be a whole number of at least 1; got True"),
+        ({"size": (0, 5)}, "size must be a whole number of at least 1; got 0"),
+        ({"size": (4, 5, 6)}, r"size must be a number or \(height, width\)"),
+        ({"dtype": torch.float64}, "dtype must be torch.float32, torch.float16 or torch.bfloat16; got torch.float64"),
+        ({"dtype": "float16"}, "dtype must be torch.float32.*; got 'float16'"),
     ],
 )
 def test_bad_input_settings_are_refused(settings, message):

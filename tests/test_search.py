@@ -167,7 +167,7 @@ def test_stochastic_is_seeded_and_samples():
     assert first.order != drive(made, f, 30, k=10, seed=2)[0].order
     assert asked == made.asks(30, 10) == 10 * 7  # (30 / 10) log(10) = 6.9
     assert drive(search.stochastic(seed=1), f, 30, k=10, seed=7)[0].order == first.order
-    with pytest.raises(ValueError, match="epsilon must be between 0 and 1; got 1"):
+    with pytest.raises(ValueError, match="epsilon must be a finite number above 0 and below 1; got 1"):
         search.stochastic(epsilon=1)
 
 

@@ -95,9 +95,9 @@ def _among(answer: Any, rows: int, form: Form) -> Tensor | None:
     """The array that is meant among the parts of an answer; None where none is."""
     if isinstance(answer, (str, bytes)):
         return None
-    if isinstance(answer, (list, tuple)) and answer and not any(map(_composite, answer)):
-        return _of(answer, form)  # nested lists of numbers
-    parts = {name: part for name, part in parts_of(answer).items() if is_array(part)}
+    if _listed(answer):
+        return _of(answer, form)
+    parts = {name: part for name, part in parts_of(answer).items() if is_array(part) or _listed(part)}
     named = [_of(parts[name], form) for name in form.names if name in parts]
     if named:
         return next((each for each in named if _fits(each, rows, form)), named[0])
@@ -128,11 +128,11 @@ def _numbers(part: Any) -> Tensor | None:
         return None
 
 
-def _composite(part: Any) -> bool:
-    """Whether a part is an array or has parts of its own, so that its list is no list of numbers."""
+def _listed(part: Any) -> bool:
+    """Whether it is nested lists of numbers, as JSON has arrays."""
     if isinstance(part, (list, tuple)):
-        return any(map(_composite, part))
-    return not isinstance(part, (int, float, np.number))
+        return len(part) > 0 and all(_listed(each) or isinstance(each, (int, float, np.number)) for each in part)
+    return False
 
 
 def _fits(found: Tensor, rows: int, form: Form) -> bool:

@@ -14,6 +14,7 @@ from pysmdl.scorers.boxes import Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.token_drop import TokenDropScorer
+from pysmdl.types import Reading
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -22,6 +23,7 @@ __all__ = [
     "InputSpec",
     "Model",
     "Outputs",
+    "Reading",
     "Scorer",
     "Wanted",
     "classifier",

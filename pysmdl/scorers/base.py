@@ -187,7 +187,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        """Values [a, V] by name: "score" and "decided" [a] at least, and "traced" [a, 1 + others]."""
+        """What the values [a, V] say of the target."""
 
     # What the engine keeps with it.
 
