@@ -38,11 +38,12 @@ class Preparation:
     """
 
     def __init__(self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any) -> None:
-        self.scorer, self.removal, self.regions, self.baseline = scorer, removal, regions, baseline
+        self.scorer, self.removal, self.regions = scorer, removal, regions
+        self.baseline = "black" if baseline is None and removal.painted else baseline
         self.trace = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         if isinstance(baseline, str) and baseline not in BASELINES:
             raise one_of("baseline", baseline, BASELINES)
-        if not removal.painted and not (baseline is None or (isinstance(baseline, str) and baseline == "black")):
+        if not removal.painted and baseline is not None:
             raise ValueError(f'removal="{removal.name}" paints nothing over, so there is no baseline; got {baseline!r}')
 
     def load(self, given: Any) -> Loaded:
