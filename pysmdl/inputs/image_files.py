@@ -114,5 +114,5 @@ def _cv2_bilinear(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         import cv2
     except ImportError:
         raise need("OpenCV", "interpolation='cv2-bilinear'", "pysmdl[opencv]") from None
-    resized: Pixels = cv2.resize(np.ascontiguousarray(pixels), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return resized
+    wide_high = size[1], size[0]
+    return np.asarray(cv2.resize(np.ascontiguousarray(pixels), wide_high, interpolation=cv2.INTER_LINEAR), np.uint8)
