@@ -1,45 +1,28 @@
 """Which modules a function runs, as far as its code shows.
 
-What a function loads is read off its bytecode, name by name: ``self.net`` is that attribute of that object, whatever
-global bears the name. What it loads is looked into in turn: functions, methods, partials, objects, containers.
+What a function loads is read off its bytecode: ``self.net`` is that attribute of that object, whatever global bears the
+name. What it loads is looked into in turn: functions, methods, partials, objects, containers.
 """
 
 from __future__ import annotations
 
-import dis
 import functools
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 from torch import nn
+
+from pysmdl.models.bytecode import loads
 
 DEPTH = 8  # how far it is looked: a function or method on the way costs 2, a partial, container or object 1
 MOST = 256  # things looked into, and within one container
 LIBRARIES = {"torch", "numpy", *sys.stdlib_module_names}  # whose code runs no model but one that it is given
 CONTAINERS = (dict, list, tuple, set, frozenset)
 INDEXED = (dict, list, tuple, nn.ModuleDict, nn.ModuleList, nn.Sequential)
-ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
-SILENT = {"PUSH_NULL", "CACHE", "EXTENDED_ARG", "NOP"}  # instructions between a load and what is done with it
 MISSING = object()
-
-
-@dataclass(frozen=True)
-class Load:
-    """Something that code loads: a name, and the attributes and constant items that it goes on to.
-
-    Attributes:
-        name: Of a global, or of a local, argument or variable of an outer function.
-        globally: Whether it is a global.
-        steps: (True, attribute) and (False, key) in turn.
-    """
-
-    name: str
-    globally: bool
-    steps: tuple[tuple[bool, Any], ...] = ()
 
 
 def modules_of(function: Any) -> list[nn.Module]:
@@ -55,7 +38,7 @@ def modules_of(function: Any) -> list[nn.Module]:
 def _look(value: Any, found: dict[int, nn.Module], seen: dict[Any, Any], depth: int) -> None:
     """Add the modules that run where `value` is called or handed on. `seen` also keeps what is in it alive."""
     if isinstance(value, nn.Module):
-        module = getattr(value, "_orig_mod", value)  # of torch.compile
+        module = _plain(value)
         found.setdefault(id(module), module)
         return
     method = isinstance(value, MethodType)
@@ -70,6 +53,11 @@ def _look(value: Any, found: dict[int, nn.Module], seen: dict[Any, Any], depth: 
         for inner in getattr(value, "__dict__", {}).values():
             if isinstance(inner, nn.Module):
                 _look(inner, found, seen, depth)
+
+
+def _plain(module: nn.Module) -> Any:
+    """The module itself, of one under torch.compile."""
+    return module._orig_mod if type(module).__name__ == "OptimizedModule" else module
 
 
 def _within(value: Any) -> Iterator[Any]:
@@ -109,8 +97,7 @@ def _referred(function: FunctionType, bound: tuple[Any, ...]) -> list[Any]:
             values.append(_follow(space[load.name], load.steps))
         elif load.name == batch and not first and values and _runs(values[-1]):
             first = len(values) - 1
-    values.insert(0, values.pop(first)) if values else None
-    return values
+    return [*values[first : first + 1], *values[:first], *values[first + 1 :]]
 
 
 def _of_library(function: FunctionType) -> bool:
@@ -138,48 +125,6 @@ def _known(function: FunctionType, bound: tuple[Any, ...]) -> dict[str, Any]:
     return known
 
 
-@functools.lru_cache(maxsize=1024)
-def loads(code: CodeType) -> tuple[Load, ...]:
-    """What code loads, in its order; then what the functions do that are written inside it."""
-    found: list[Load] = []
-    constant: Any = MISSING
-    going_on = False  # whether the last load is what the next attribute or item is of
-    for each in dis.get_instructions(code):
-        name = each.opname
-        if name in SILENT:
-            continue
-        if going_on and name in ATTRIBUTES and constant is MISSING:
-            found[-1] = _longer(found[-1], (True, each.argval))
-        elif going_on and name in ("LOAD_CONST", "LOAD_SMALL_INT") and constant is MISSING:
-            constant = each.argval
-            continue
-        elif going_on and constant is not MISSING and (name == "BINARY_SUBSCR" or "[" in each.argrepr):
-            found[-1] = _longer(found[-1], (False, constant))
-        else:
-            going_on = False
-            if (globally := name in ("LOAD_GLOBAL", "LOAD_NAME")) or _is_local(each, code):
-                names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
-                found += [Load(one, globally) for one in names]
-                going_on = True
-        constant = MISSING
-    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
-    outer = (load for each in inner for load in loads(each) if load.globally or load.name not in each.co_varnames)
-    return (*found, *outer)
-
-
-def _longer(load: Load, step: tuple[bool, Any]) -> Load:
-    return Load(load.name, load.globally, (*load.steps, step))
-
-
-def _is_local(instruction: dis.Instruction, code: CodeType) -> bool:
-    """Whether it loads a local name, an argument or an outer function's variable, and not its cell for an inner one."""
-    name = instruction.opname
-    if name.startswith(("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")):
-        return True
-    cells = {*code.co_cellvars, *code.co_freevars}
-    return "LOAD_FAST" in name and instruction.argval not in cells
-
-
 def _follow(value: Any, steps: tuple[tuple[bool, Any], ...]) -> Any:
     """What is reached from a value; where a step cannot be seen, what it was to be taken from."""
     for attribute, name in steps:
@@ -202,7 +147,7 @@ def _item(value: Any, key: Any) -> Any:
 def _attribute(value: Any, name: str) -> Any:
     """An attribute, without running code of the object's; of a module only another module."""
     if isinstance(value, nn.Module):
-        inner = getattr(getattr(value, "_orig_mod", value), "_modules", {})
+        inner = getattr(_plain(value), "_modules", {})
         return inner[name] if name in inner and inner[name] is not None else MISSING
     found = inspect.getattr_static(value, name, MISSING)
     if isinstance(found, MemberDescriptorType):  # of __slots__
