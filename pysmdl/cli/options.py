@@ -69,7 +69,9 @@ def command(work: Callable[..., None]) -> Callable[..., None]:
     docstring; how it ends becomes an exit code.
     """
     parameters = inspect.signature(work, eval_str=True).parameters
-    groups: dict[str, Any] = {name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)}
+    groups: dict[str, Any] = {
+        name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)
+    }
     shown: list[inspect.Parameter] = []
     for name, parameter in parameters.items():
         shown += _options_of(groups[name]) if name in groups else [parameter.replace(kind=NAMED)]
