@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -52,11 +53,13 @@ def test_modules_are_there_after_a_bare_import(name):
 
 @pytest.fixture
 def given(tmp_path, monkeypatch) -> dict[str, Any]:
-    """What the documents take for granted: a picture in the working folder, an image, a model, a scorer."""
+    """What the documents take for granted: imports, a picture in the working folder, an image, a model, a scorer."""
     shutil.copy(SCENE, tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     return {
+        "np": np,
         "pysmdl": pysmdl,
+        "torch": torch,
         "image": SCENE,
         "stream_of_images": [scene["path"] for scene in builtin.images()[:2]],
         "scorer": builtin.load("digits"),
