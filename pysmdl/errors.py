@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import index
 from typing import Any
 
@@ -76,6 +77,39 @@ def whole(argument: str, value: Any, least: int) -> int:
         found = least - 1
     if found < least:
         raise ValueError(f"{argument} must be a whole number of at least {least}; got {value!r}")
+    return found
+
+
+def number(
+    argument: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    infinite: bool = False,
+) -> float:
+    """A number, Python's or NumPy's or an array of one, within its bounds.
+
+    Args:
+        argument: Its name, for the error.
+        least: The lower bound, where it is allowed itself.
+        above, below: Bounds that are not.
+        infinite: Whether infinity is a number here.
+
+    Raises:
+        ValueError: it is none, NaN, or out of bounds.
+    """
+    try:
+        found = math.nan if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        found = math.nan
+    within = (least is None or found >= least) and (above is None or found > above) and (below is None or found < below)
+    if math.isnan(found) or (math.isinf(found) and not infinite) or not within:
+        words = {"of at least": least, "above": above, "below": below}
+        bounds = " and ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+        kind = "a number" if infinite else "a finite number"
+        raise ValueError(f"{argument} must be {kind} {bounds}".rstrip() + f"; got {value!r}")
     return found
 
 

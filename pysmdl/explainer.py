@@ -147,7 +147,7 @@ class Explainer:
         Raises:
             ValueError: it is a single input, or the model is in training mode by now.
         """
-        self.scorer.ready()
+        self._ready()
         if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
             raise _single(inputs)
         try:
@@ -171,7 +171,7 @@ class Explainer:
 
     def steps(self, given: Any, progress: bool | Report = False) -> Iterator[Step]:
         """Explain one input, as explain_many takes it; yields each region as soon as its place is settled."""
-        self.scorer.ready()
+        self._ready()
         began, shown = time.perf_counter(), 0
         with reporting(progress) as report:
             engine = Engine(self.plan, self.inputs.place, self.config, report)
@@ -184,7 +184,7 @@ class Explainer:
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
-        self.scorer.ready()
+        self._ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
         values, target = next(engine.run([item]))
         return values, replace(item, target=target)
@@ -200,6 +200,11 @@ class Explainer:
             ValueError: a run would refuse it: its budget does not pay for the curves, say.
         """
         return self.plan.rows(Request(item, self.plan).n)
+
+    def _ready(self) -> None:
+        self.scorer.ready()
+        if self.plan.scorer is not self.scorer:  # its compiled form
+            self.plan.scorer.ready()
 
     def _loaders(self) -> int:
         """Threads that load ahead: on a GPU, whose model leaves the cores to them, unless it was said."""

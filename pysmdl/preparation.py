@@ -51,7 +51,8 @@ class Preparation:
         how = item.get("regions", self.regions)
         image = item["image"]
         read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
-        regions = partition(how, read.content, read.x.shape[1:])
+        size = None if read.picture is None else read.picture.shape[:2]
+        regions = partition(how, read.content, read.x.shape[1:], size)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
         return Loaded(item, read, regions)
@@ -82,7 +83,7 @@ class Preparation:
         """
         item = dict(as_dict(given))
         regions = item.get("regions", self.regions)
-        if callable(regions) or getattr(regions, "is_cuda", False):
+        if callable(regions) or _on_device(regions):
             return None
         image = reader_of(item["image"]).lend(item["image"])
         if image is None:
@@ -106,12 +107,18 @@ def as_dict(given: Any) -> Mapping[str, Any]:
     return {"image": given}
 
 
+def _on_device(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(map(_on_device, value)) if isinstance(value, (list, tuple)) else getattr(value, "is_cuda", False)
+
+
 def copied(value: Any) -> Any:
     """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
     if isinstance(value, dict):
         return {name: copied(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(copied(each) for each in value)
+    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
+        return type(value)(map(copied, value))
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
     if isinstance(value, np.ndarray):

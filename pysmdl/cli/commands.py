@@ -22,6 +22,7 @@ from pysmdl.profiling import Profile
 from pysmdl.progress import reporting
 from pysmdl.scorers import Scorer, Wanted
 from pysmdl.studies.evaluation import Comparison, method_by_method
+from pysmdl.targets import kind
 
 log = logging.getLogger("pysmdl")
 
@@ -170,7 +171,7 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
     def name(index: int) -> str:
         return names[index] if names and 0 <= index < len(names) else str(index)
 
-    target = name(found.target) if isinstance(found.target, int) else "box" if "xyxy" in found.target else "tokens"
+    target = name(found.target) if kind(found.target) == "class" else kind(found.target)
     said = int(found.predicted[1, 0]) if found.predicted is not None else -1
     return [
         Path(found.id or "").name, target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pysmdl.api import explain_many
 from pysmdl.explanation import Explanation
+from pysmdl.inputs.arrays import tensor_of
 from pysmdl.scorers import classifier
 
 
@@ -33,7 +34,7 @@ class SubsetAttribution:
         inputs: Tensor,
         baselines: Any = None,
         target: Any = None,
-        feature_mask: Tensor | None = None,
+        feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> Tensor:
@@ -61,13 +62,13 @@ class SubsetAttribution:
         inputs: Tensor,
         baselines: Any = None,
         target: Any = None,
-        feature_mask: Tensor | None = None,
+        feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> list[Explanation]:
         """The explanations behind :meth:`attribute`, one for each input; arguments are the same."""
         if not isinstance(inputs, Tensor) or inputs.dim() < 3:
-            raise ValueError(f"inputs must be a tensor [B, C, *grid]; got {_shape(inputs)}")
+            raise ValueError(f"inputs must be a tensor [B, C, *grid] of at least 3 dimensions; got {_shape(inputs)}")
         count = len(inputs)
         targets = _each("target", target, count)
         masks = _label_maps(feature_mask, inputs)
@@ -100,7 +101,7 @@ def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **s
         Saliency [B, 1, *grid].
     """
     device = settings.pop("device", None)
-    batch = torch.as_tensor(np.asarray(inputs), dtype=torch.float32, device=device)
+    batch = tensor_of("inputs", inputs).to(device, torch.float32)
     attribution = SubsetAttribution(model, **settings).attribute(batch, target=np.asarray(targets).tolist())
     maps: NDArray[np.float32] = attribution[:, :1].cpu().numpy().astype(np.float32)
     return maps
@@ -121,21 +122,22 @@ def _baselines(baselines: Any, inputs: Tensor) -> Tensor | None:
     if baselines is None:
         return None
     try:
-        return torch.as_tensor(baselines).to(inputs).expand(inputs.shape)
+        return tensor_of("baselines", baselines).to(inputs).expand(inputs.shape)
     except RuntimeError:
         raise ValueError(f"baselines must broadcast to inputs {list(inputs.shape)}; got {_shape(baselines)}") from None
 
 
-def _label_maps(feature_mask: Tensor | None, inputs: Tensor) -> list[NDArray[Any]] | None:
+def _label_maps(feature_mask: Any, inputs: Tensor) -> list[NDArray[Any]] | None:
     if feature_mask is None:
         return None
-    if feature_mask.is_floating_point():
-        raise ValueError(f"feature_mask must hold whole numbers; got {feature_mask.dtype}")
+    mask = tensor_of("feature_mask", feature_mask)
+    if mask.is_floating_point() or mask.dtype == torch.bool:
+        raise ValueError(f"feature_mask must hold whole numbers; got {mask.dtype}")
     try:
-        full = feature_mask.expand(inputs.shape)
+        full = mask.expand(inputs.shape)
     except RuntimeError:
         raise ValueError(
-            f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(feature_mask.shape)}"
+            f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(mask.shape)}"
         ) from None
     if not bool((full == full[:, :1]).all()):
         raise ValueError("feature_mask must be the same in every channel: a region is hidden in all of them")

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-import numpy as np
-
-from pysmdl.errors import one_of
+from pysmdl.errors import number, one_of
 from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.types import Bools, Floats, Reading
 
@@ -82,18 +80,16 @@ class Objective:
             raise ValueError(f"terms must hold at least one term; objective {self.name!r} has none")
         if len(set(names)) < len(names):
             raise ValueError(f"terms must have names of their own; got {names}")
-        for name, weight in self.weights.items():
-            if name not in names:
-                raise one_of("weight", name, names)
-            if not np.isfinite(weight) or weight < 0:
-                raise ValueError(f"{name} must be a finite weight of at least 0; got {weight!r}")
+        if unknown := [name for name in self.weights if name not in names]:
+            raise one_of("weight", unknown[0], names)
+        weights = {name: number(name, weight, least=0) for name, weight in self.weights.items()}
         if self.confidence_form not in ("entropy", "evidential"):
             raise one_of("confidence_form", self.confidence_form, ("entropy", "evidential"))
-        used = tuple(term for term in self.terms if self.weights.get(term.name, 0) > 0)
+        used = tuple(term for term in self.terms if weights.get(term.name, 0) > 0)
         if not used:
             raise ValueError(f"{self.name} needs a term with a weight above 0; got {self.weights}")
         object.__setattr__(self, "terms", used)
-        object.__setattr__(self, "weights", {term.name: float(self.weights[term.name]) for term in used})
+        object.__setattr__(self, "weights", {term.name: weights[term.name] for term in used})
 
     @cached_property
     def views(self) -> frozenset[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pysmdl.errors import one_of
+from pysmdl.inputs.arrays import tensor_of
 
 BASELINES = ("black", "zero", "mean", "blur")
 
@@ -44,7 +44,7 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
         if len(values) not in (1, x.shape[0]):
             raise ValueError(f"mean and std have {len(values)} channels, the input has {x.shape[0]}")
         return values.to(x).expand(x.shape[0]).reshape(column).expand(x.shape)
-    given = torch.as_tensor(np.asarray(baseline) if not isinstance(baseline, Tensor) else baseline).detach().to(x)
+    given = tensor_of("baseline", baseline).detach().to(x)
     if not torch.isfinite(given).all():
         raise ValueError("baseline must be finite; it holds NaN or infinity")
     if given.dim() == 0 or tuple(given.shape) == (x.shape[0],):

@@ -6,21 +6,24 @@ packed end to end, so a subset and its complement together cost about one full i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pysmdl import bitrows
 from pysmdl.kernels import pack_tokens
-from pysmdl.models.towers import Packed
+from pysmdl.models.towers import Packed, TowerModel
 from pysmdl.regions.label_maps import snap_to_patches
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.scorers import Scorer
-from pysmdl.scorers.token_drop import token_drop_of
+from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.token_drop import TokenDropScorer
+from pysmdl.session import SESSIONS
 from pysmdl.types import Ints, Regions
 
 
@@ -37,16 +40,22 @@ class TokenDrop(Removal):
         return "token-drop"
 
     def serves(self, scorer: Scorer) -> Scorer:
-        return token_drop_of(scorer)
+        """The scorer on a transformer that is called on kept tokens: of classes, boxes, tokens or features alike."""
+        if scorer.removal != self.name:
+            scorer = SESSIONS.of(scorer).form(self.name, lambda: _form_of(scorer))
+        if scorer.input.mask_at != "model":
+            raise ValueError('token dropping works on the model\'s own patches; mask_at must be "model"')
+        return scorer
 
     def divide(self, regions: Regions, scorer: Any) -> Regions:
-        return snap_to_patches(regions, scorer.tower.patch)
+        return snap_to_patches(regions, scorer.model.tower.patch)
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """Its embedded tokens, positions included, and the region of each."""
+        tower = scorer.model.tower
         with torch.no_grad():
-            tokens = scorer.tower.embed(x[None])[0]
-        labels = token_labels(regions, scorer.tower.patch, scorer.tower.prefix)
+            tokens = tower.embed(x[None])[0]
+        labels = token_labels(regions, tower.patch, tower.prefix)
         areas = np.bincount(labels[labels >= 0], minlength=regions.n)
         always = len(labels) - int(areas.sum())
         return Resident({"x": tokens, "labels": torch.from_numpy(labels)}, None, (areas.astype(np.float32), always))
@@ -64,6 +73,26 @@ class TokenDrop(Removal):
         tokens = x.new_empty((rows.room, x.shape[2]))
         pack_tokens(x, pool["labels"], rows.bits, rows.source, rows.extra, out=tokens, backend=backend)
         return Packed(tokens, rows.extra, x.shape[1])
+
+
+def _form_of(scorer: Scorer) -> Scorer:
+    """The same reading of a model that is called on kept tokens.
+
+    Raises:
+        ValueError: the scorer's function is no transformer itself, so that its parts cannot be seen.
+    """
+    network = scorer.forward
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            'removal="token-drop" needs a scorer around a vision transformer itself, not around a function that runs '
+            "one; for an encoder with prototypes there is pysmdl.scorers.token_drop(vision_model, prototypes)"
+        )
+    if isinstance(scorer, Classifier):
+        return TokenDropScorer(network, scorer.input, device=scorer.device)
+    form = copy.copy(scorer)
+    form.model = TowerModel(network, device=scorer.device, dtype=scorer.dtype)
+    form.removal = TokenDrop.name
+    return form
 
 
 def token_labels(regions: Regions, patch: int, prefix: int) -> Ints:

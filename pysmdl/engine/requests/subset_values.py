@@ -54,7 +54,10 @@ class SubsetValues:
 
     def read(self, values: Floats) -> Reading:
         """What the scorer's values [a, V] say of the target."""
-        return self._plan.scorer.read(values, self.target)
+        found = self._plan.scorer.read(values, self.target)
+        if not isinstance(found, Reading):
+            raise TypeError(f"a scorer's read() must return a pysmdl.scorers.Reading; got {type(found).__name__}")
+        return found
 
     def of(self, rows: Ints) -> Reading:
         """Exact readings of these rows, NaN where a row was never answered."""
@@ -99,10 +102,9 @@ class SubsetValues:
         raise ScorerError(f"objective {self._plan.objective.name!r} gave NaN or infinity: {names}")
 
     def _weigh(self, values: dict[str, Floats], regions: dict[str, Floats]) -> Evaluation:
-        read, target = self._plan.scorer.read, self.target
         kept, removed = values.get("kept"), values.get("removed")
         found = self._plan.objective.evaluate(
-            None if kept is None else read(kept, target), None if removed is None else read(removed, target), regions
+            None if kept is None else self.read(kept), None if removed is None else self.read(removed), regions
         )
         rows = len(next(iter(values.values()), found.total))
         if len(found.total) != rows:
