@@ -117,7 +117,7 @@ def test_values_that_the_readme_names_are_taken():
 def test_what_the_readme_reads_off_an_explanation_and_sets_on_a_scorer_is_there():
     held = {"e": pysmdl.explain(SCENE, linear_model(size=64), 1, regions="grid:4", progress=False)}
     held["scorer"] = builtin.load("digits")
-    named = [span.split(" ")[0].split(".") for span in spans("README.md") if re.match(r"(e|scorer)\.\w+", span)]
+    named = [found.groups() for span in spans("README.md") if (found := re.match(r"(e|scorer)\.(\w+)", span))]
     assert len(named) >= 3
     for owner, name in named:
         assert hasattr(held[owner], name), name
