@@ -44,8 +44,8 @@ def explain(
             through the model afterwards, to count its FLOPs.
         regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
             masks [n, H, W], or a function of the pixels to any of these. See :mod:`pysmdl.regions`.
-        baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
-            :func:`pysmdl.removal.baseline_of`.
+        baseline: What an absent region looks like where it is painted over: "black", "zero", "mean", "blur", or numbers
+            in model space; None: "black". See :func:`pysmdl.removal.baseline_of`.
         removal: What absence means: "baseline", painting over; "token-drop", leaving an absent region's patches out of
             a vision transformer (there is no baseline then); or a :class:`pysmdl.removal.Removal` of your own. None:
             what the scorer is made for, "baseline" if nothing.

@@ -65,7 +65,7 @@ class Explainer:
         model: Any,
         *,
         regions: Any = "slico",
-        baseline: Any = "black",
+        baseline: Any = None,
         removal: str | Removal | None = None,
         objective: str | Objective | None = None,
         search: str | Search = "bidirectional",
@@ -92,6 +92,7 @@ class Explainer:
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
         self.scorer = self.removal.serves(given)
         self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace)
+        shown = self.inputs.baseline
         chosen, left_out = _objective_for(objective, self.scorer)
         found = resolve_search(search)
         notes = {
@@ -99,7 +100,7 @@ class Explainer:
             "weights": chosen.weights,
             "search": found.name,
             **{f"search.{name}": value for name, value in found.parameters.items()},
-            "baseline": baseline if isinstance(baseline, str) else "given",
+            "baseline": shown if shown is None or isinstance(shown, str) else "given",
             "removal": self.removal.name,
             "seed": seed,
             "left_out": left_out,
@@ -177,7 +178,7 @@ class Explainer:
             engine = Engine(self.plan, self.inputs.place, self.config, report)
             for done in engine.batches(Loader([given], self.inputs.load)):
                 for request in (*done, *engine.scheduler.live):
-                    order = request.settled if request.result is None else tuple(request.result.order.tolist())
+                    order = request.fixed if request.result is None else tuple(request.result.order.tolist())
                     for rank in range(shown, len(order)):
                         yield _step(request, order, rank, time.perf_counter() - began)
                     shown = max(shown, len(order))
@@ -232,10 +233,10 @@ def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[O
         ValueError: the objective was asked for and needs what the scorer does not have.
     """
     if objective is None:
-        chosen, left_out = DEFAULTS[scorer.target](), []
-        for term in chosen.pairwise:
-            if not scorer.has_features:
-                chosen, left_out = chosen.without(term.name), [*left_out, term.name]
+        chosen = DEFAULTS[scorer.target]()
+        left_out = [] if scorer.has_features else [term.name for term in chosen.pairwise]
+        for name in left_out:
+            chosen = chosen.without(name)
         return chosen, left_out
     chosen = resolve_objective(objective)
     if chosen.target != scorer.target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,8 @@ from pysmdl.removal import BASELINES, Removal
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
+
+log = logging.getLogger("pysmdl")
 
 NAMES = ("image", "target", "id", "regions", "baseline")
 
@@ -38,11 +41,13 @@ class Preparation:
     """
 
     def __init__(self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any) -> None:
-        self.scorer, self.removal, self.regions, self.baseline = scorer, removal, regions, baseline
+        self.scorer, self.removal, self.regions = scorer, removal, regions
+        self.baseline = "black" if baseline is None and removal.painted else baseline
+        self._doubted = False
         self.trace = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         if isinstance(baseline, str) and baseline not in BASELINES:
             raise one_of("baseline", baseline, BASELINES)
-        if not removal.painted and not (baseline is None or (isinstance(baseline, str) and baseline == "black")):
+        if not removal.painted and baseline is not None:
             raise ValueError(f'removal="{removal.name}" paints nothing over, so there is no baseline; got {baseline!r}')
 
     def load(self, given: Any) -> Loaded:
@@ -51,6 +56,9 @@ class Preparation:
         how = item.get("regions", self.regions)
         image = item["image"]
         read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
+        if read.doubt is not None and not self._doubted:
+            self._doubted = True
+            log.warning("%s", read.doubt)
         size = None if read.picture is None else read.picture.shape[:2]
         regions = partition(how, read.content, read.x.shape[1:], size)
         if isinstance(how, str):
@@ -77,18 +85,15 @@ class Preparation:
             pixels=loaded.read.picture,
         )
 
-    def lend(self, given: Any) -> dict[str, Any] | None:
-        """The item as a thread may load it later: the caller may fill its arrays anew by then. None where loading it
-        runs the caller's code, or touches a device, whose graphs a thread would end.
+    def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
+        """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may
+        do that: not where it runs the caller's code, or touches a device, whose graphs a thread would end.
         """
-        item = dict(as_dict(given))
+        item = as_dict(given)
         regions = item.get("regions", self.regions)
-        if callable(regions) or _on_device(regions):
-            return None
-        image = reader_of(item["image"]).lend(item["image"])
-        if image is None:
-            return None
-        return {name: image if name == "image" else copied(value) for name, value in item.items()}
+        image, threaded = reader_of(item["image"]).lend(item["image"])
+        lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
+        return lent, threaded and not callable(regions) and not _on_device(regions)
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """What is explained: a class, a box of a detector, tokens of an answer, features; and how results show it.
 
-Results and files hold a target in a plain form, what its ``describe()`` gives: an int, a dict, a list. :func:`described`
-reads that back; :func:`title`, :func:`outline` and :func:`kind` say of any plain form what people are to see.
+Results and files hold a target in a plain form, what its ``describe()`` gives: an int, a dict, a list.
+:func:`described` reads that back; :func:`title`, :func:`outline` and :func:`kind` say of any plain form what people see.
 """
 
 from __future__ import annotations

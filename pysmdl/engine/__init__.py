@@ -140,6 +140,7 @@ class Engine:
                 with stage("partition"):
                     loaded = load()
                 request = self._make(self.prepare(loaded), self.plan, self._given)
+                request.start()
                 place = self.runner.admit(request.item)
             except Exception as error:
                 if out_of_memory(error) and self.scheduler.live:

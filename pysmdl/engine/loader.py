@@ -17,7 +17,7 @@ class Loader:
         inputs: What the caller gave. Read in the engine's own thread, a few ahead of what is taken.
         load: Makes one ready, as far as that needs no device; None: they are.
         threads: That load ahead, where there is more than one input; 0: each is loaded when it is called for.
-        lend: An input as a thread may have it, or None where none may.
+        lend: An input as it may be loaded later, the caller's memory filled anew by then, and whether by a thread.
 
     Attributes:
         single: Whether there is known to be a single input.
@@ -30,7 +30,7 @@ class Loader:
         inputs: Iterable[Any],
         load: Callable[[Any], Any] = lambda given: given,
         threads: int = 0,
-        lend: Callable[[Any], Any] = lambda given: given,
+        lend: Callable[[Any], tuple[Any, bool]] = lambda given: (given, True),
     ) -> None:
         self.single = isinstance(inputs, Sized) and len(inputs) == 1
         self.broken: Exception | None = None
@@ -82,10 +82,9 @@ class Loader:
     def _job(self, given: Any) -> Callable[[], Any]:
         if self._pool is not None:
             with suppress(Exception):  # what is wrong with it is said at its turn
-                lent = self._lend(given)
-                if lent is not None:
-                    load = partial(self._load, lent)
-                    return _Lent(load, self._pool.submit(load))
+                lent, threaded = self._lend(given)
+                load = partial(self._load, lent)
+                return _Lent(load, self._pool.submit(load)) if threaded else load
         return partial(self._load, given)
 
 

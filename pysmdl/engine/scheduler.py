@@ -26,20 +26,15 @@ class Scheduler:
         room = 0
         for request, place in self.live.items():
             values, item = request.values, request.item
-            if batch is None:
-                memo = values.exact if values.exact.waiting else values.memo
-                if not memo.waiting:
-                    continue
-                batch, room = Batch(item.kind, memo is values.exact, [], 0), room_of(item.kind)
-            elif item.kind is batch.kind:
-                memo = values.exact if batch.exact else values.memo
-                if not memo.waiting:
-                    continue
-            else:
+            exact = values.exact.waiting > 0 if batch is None else batch.exact  # exact rows go first
+            memo = values.exact if exact else values.memo
+            if not memo.waiting or (batch is not None and item.kind is not batch.kind):
                 continue
+            if batch is None:
+                batch, room = Batch(item.kind, exact, [], 0), room_of(item.kind)
             start, bits = memo.take(room - batch.rows)
             features, stop = values.features, start + len(bits)
-            wanted = features.of_rows(start, stop) if batch.exact and start <= features.last else NONE
+            wanted = features.of_rows(start, stop) if exact and start <= features.last else NONE
             batch.parts.append(Part(request, place, bits, values.target, wanted, item.resident.host))
             batch.rows += len(bits)
             if batch.rows == room or self._alone:

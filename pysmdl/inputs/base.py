@@ -23,12 +23,14 @@ class Input:
             to compute them from, so they are given as a label map.
         picture: What a person looks at, at its own size, uint8 [H, W, 3], or None.
         scale: Width and height of the model's input over the given one's: targets in its points are scaled by it.
+        doubt: What to warn of, if anything.
     """
 
     x: Tensor
     content: Pixels | None
     picture: Pixels | None
     scale: tuple[float, float] = (1.0, 1.0)
+    doubt: str | None = None
 
 
 class Reader(Protocol):
@@ -46,5 +48,7 @@ class Reader(Protocol):
             computed: Whether its regions are computed from its content.
         """
 
-    def lend(self, given: Any) -> Any:
-        """What a thread may read later in its place: the caller may fill its memory anew by then. None: nothing."""
+    def lend(self, given: Any) -> tuple[Any, bool]:
+        """What may be read later in its place, as the caller may fill its memory anew by then; and whether a thread may
+        read it.
+        """

@@ -184,7 +184,9 @@ class ImageReader:
         content = spec.grid(picture)
         return Input(spec.normalise(content), content, picture, spec.scale(picture.shape[:2]))
 
-    def lend(self, given: Any) -> Any:
+    def lend(self, given: Any) -> tuple[Any, bool]:
         if isinstance(given, (str, os.PathLike)):
-            return given
-        return given.copy() if isinstance(given, np.ndarray) else image_files.load(given)  # Pillow's file may be closed
+            return given, True
+        if isinstance(given, np.ndarray):
+            return given.copy(), True
+        return image_files.load(given), True  # Pillow's file may be closed by then

@@ -29,7 +29,8 @@ class TensorReader:
         pictured = x.dim() == 3 and x.shape[0] in (1, 3)
         content = spec.denormalise(x) if pictured else None
         resized = spec.mask_at == "image" and x.dim() == 3
-        return Input(x, content, content, spec.scale((x.shape[1], x.shape[2])) if resized else (1.0, 1.0))
+        scale = spec.scale((x.shape[1], x.shape[2])) if resized else (1.0, 1.0)
+        return Input(x, content, content, scale, spec.doubt(x))
 
-    def lend(self, given: Tensor) -> Tensor | None:
-        return None if given.is_cuda else given.clone()  # a thread that touches a device ends its graphs
+    def lend(self, given: Tensor) -> tuple[Tensor, bool]:
+        return given.clone(), not given.is_cuda  # a thread that touches a device ends its graphs

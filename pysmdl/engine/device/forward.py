@@ -139,8 +139,8 @@ class Forward:
     def _send(self, rows: DeviceRows) -> DeviceRows:
         if self.device.type == "cuda":
             return split(rows, pinned(rows).to(self.device, non_blocking=True))
-        arrays = (rows.bits, rows.source, rows.targets, rows.extra)
-        return DeviceRows(*map(torch.from_numpy, arrays), room=rows.room)
+        bits, source, targets, extra = map(torch.from_numpy, (rows.bits, rows.source, rows.targets, rows.extra))
+        return DeviceRows(bits, source, targets, extra, rows.room)
 
 
 def pinned(rows: DeviceRows) -> Tensor:

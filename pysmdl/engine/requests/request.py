@@ -40,11 +40,15 @@ class Request:
         self.result: Any = None
         self._asks: list[tuple[Ask, Floats]] = []  # along the front, in their order, with the totals found
         self._claim = Claim(rest=range(self.n))
-        self._began = time.perf_counter()
+        self._began = 0.0
         self._life = self._live()
-        self._advance()
 
     # The engine's side: give answers, look at what is settled.
+
+    def start(self) -> None:
+        """Begin, up to the first rows that are wanted."""
+        self._began = time.perf_counter()
+        self._advance()
 
     @property
     def name(self) -> str:
@@ -62,7 +66,7 @@ class Request:
             self._advance()
 
     @property
-    def settled(self) -> tuple[int, ...]:
+    def fixed(self) -> tuple[int, ...]:
         """Regions whose place at the start of the order is settled."""
         front = self._claim.front[: self.k]
         if self.plan.until is None or not front or not self.values.exact.answered:
@@ -86,7 +90,7 @@ class Request:
             return None
         claim = self._claim
         promising = claim.back or claim.rest != tuple(range(self.n))
-        order = self.settled if claim.front or not promising else claim.order[: self.k]
+        order = self.fixed if claim.front or not promising else claim.order[: self.k]
         return self._explain(np.array(order, np.int32), {"stopped": why})
 
     def _advance(self) -> None:
@@ -257,8 +261,8 @@ class Probe(Request):
     """The target score of given subsets of one input; its result is (scores [a], the target as resolved)."""
 
     def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
-        self._member = member
         super().__init__(item, plan, index)
+        self._member = member
 
     def _live(self) -> Generator[None, None, Any]:
         if self.plan.scorer.unresolved(self.values.target):
