@@ -49,7 +49,7 @@ class Class:
     def title(self, names: Sequence[str] | None = None) -> str:
         """In words, by its name where that is known."""
         known = names is not None and 0 <= self.index < len(names)
-        return names[self.index] if known and names is not None else f"class {self.index}"
+        return (names[self.index] if known and names is not None else "") or f"class {self.index}"
 
     def outline(self) -> None:
         """It is nowhere in particular."""
