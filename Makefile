@@ -1,16 +1,20 @@
 # make demo: set up .venv and explain the images that ship with pysmdl.   make test: the same set-up, then every test.
+# make quick: the tests that take a moment, for the inner loop.
 PYTHON ?= python3
 BIN := .venv/bin
 SITE := import sysconfig; here = sysconfig.get_path('purelib')
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test compat oldest lint bench gpu clean
+.PHONY: demo test quick compat oldest lint bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
 
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: .venv/ready
+	$(BIN)/pytest -n 2 -m 'not slow' --no-header
 
 # The ways in for Captum, Quantus and shapiq against the packages themselves, in an environment on top of .venv.
 compat: .venv/ready

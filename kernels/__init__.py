@@ -192,8 +192,11 @@ def match_boxes(
             confidence[q] = max(confidences[b, q, c] for c in labels[b] if c >= 0), 0 where that is <= floor
             iou[q] = IoU(boxes[b, q], target[b])                # 0 for boxes without area
             match[q] = (iou * confidence, (iou > 0.5) * confidence, iou)[mode[b]][q]
-        best = argmax(match)                                    # first maximum
-        out[b] = match[best], iou[best], confidence[best], *boxes[b, best]
+            rank[q] = (iou * confidence, iou * confidence, iou)[mode[b]][q]
+        best = argmax(rank)                                     # first maximum
+        out[b] = max(match), iou[best], confidence[best], *boxes[b, best]
+
+    What is told of a row is its best by IoU x confidence in mode "cls" too, as VPS records it.
 
     Args:
         boxes: [B, Q, 4], float32, x0, y0, x1, y1; Q at least 1.

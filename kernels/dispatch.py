@@ -110,6 +110,14 @@ def resolved(op: str, device: str) -> str:
 
 
 @cache
+def serves(op: str, backend: str, device: str) -> str:
+    """The backend that an engine asked for `backend` uses for an op: that one where the op has it, else "auto"'s."""
+    if backend != "auto" and backend in OPS[op]:
+        return backend
+    return resolved(op, device)
+
+
+@cache
 def _launcher(op: str, backend: str, device: str) -> Launcher:
     if backend == "auto":
         backend = resolved(op, device)

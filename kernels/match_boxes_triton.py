@@ -15,7 +15,7 @@ def _match_boxes_kernel(
     tx0, ty0 = tl.load(target + 4 * b), tl.load(target + 4 * b + 1)
     tx1, ty1 = tl.load(target + 4 * b + 2), tl.load(target + 4 * b + 3)
     how = tl.load(mode + b)
-    best, best_iou, best_confidence, wrong = -1.0, 0.0, 0.0, 0
+    best, most, best_iou, best_confidence, wrong = -1.0, -1.0, 0.0, 0.0, 0
     place = 0
     for start in range(0, queries, TILE):
         q = start + tl.arange(0, TILE)
@@ -47,8 +47,10 @@ def _match_boxes_kernel(
         confidence = tl.where(confidence <= floor, 0.0, confidence)
 
         by_class = tl.where(iou > 0.5, confidence, 0.0)
-        match = tl.where(how == 2, iou, tl.where(how == 1, by_class, iou * confidence))
-        rank = tl.where(match == match, match, float("inf"))  # NaN before all
+        value = tl.where(how == 2, iou, iou * confidence)  # by which one is the best, also where the class is scored
+        match = tl.where(how == 1, by_class, value)
+        most = tl.maximum(most, tl.max(tl.where(inside & (value == value), match, -1.0), 0))
+        rank = tl.where(value == value, value, float("inf"))  # NaN before all
         rank = tl.where(inside, rank, -1.0)
         highest = tl.max(rank, 0)
         at = tl.argmax(rank, 0, tie_break_left=True)
@@ -56,12 +58,12 @@ def _match_boxes_kernel(
         better = highest > best
         best_iou = tl.where(better, tl.sum(tl.where(chosen, iou, 0.0), 0), best_iou)
         best_confidence = tl.where(better, tl.sum(tl.where(chosen, confidence, 0.0), 0), best_confidence)
-        nan = tl.sum(tl.where(chosen & (match != match), 1, 0), 0)
+        nan = tl.sum(tl.where(chosen & (value != value), 1, 0), 0)
         wrong = tl.where(better, nan, wrong)
         place = tl.where(better, start + at, place)
         best = tl.where(better, highest, best)
     row = out + 7 * b
-    tl.store(row, tl.where(wrong == 1, float("nan"), best))
+    tl.store(row, tl.where(wrong == 1, float("nan"), most))
     tl.store(row + 1, best_iou)
     tl.store(row + 2, best_confidence)
     for c in range(4):

@@ -50,11 +50,12 @@ def match_boxes_reference(
     confidence = listed.amax(2)  # [B, Q]
     confidence = torch.where(confidence <= floor, 0, confidence)
     iou = _iou(boxes, target[:, None])
-    by_mode = torch.stack((iou * confidence, torch.where(iou > 0.5, confidence, 0), iou))  # [3, B, Q]
-    match = by_mode[mode.long(), torch.arange(len(boxes), device=boxes.device)]
-    best = match.argmax(1)  # the first maximum; NaN counts as one
+    rank = torch.where(mode[:, None] == 2, iou, iou * confidence)
+    by_class = torch.where(rank.isnan(), rank, torch.where(iou > 0.5, confidence, 0))
+    best = rank.argmax(1)  # the first maximum; NaN counts as one
     row = torch.arange(len(boxes), device=boxes.device)
-    out[:, :3] = torch.stack((match, iou, confidence), 2)[row, best]
+    out[:, 0] = torch.where(mode[:, None] == 1, by_class, rank).amax(1)
+    out[:, 1:3] = torch.stack((iou, confidence), 2)[row, best]
     out[:, 3:] = boxes[row, best]
 
 

@@ -1,12 +1,13 @@
 """pysmdl: which input regions made the model decide, in which order, and the curves that prove it.
 
-Names load on first use: ``import pysmdl`` brings in nothing heavy.
+Names and modules load on first use: ``import pysmdl`` brings in nothing heavy.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,14 +105,15 @@ _MODULES = {"compat": "interop.compat"}  # those that live elsewhere than their 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version("pysmdl")
-    if name in _HOMES:
-        value = getattr(import_module(f"pysmdl.{_HOMES[name]}"), name)
-    elif name in __all__:
-        value = import_module(f"pysmdl.{_MODULES.get(name, name)}")
-    else:
-        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}")
+    value = getattr(_module(_HOMES[name]), name) if name in _HOMES else _module(_MODULES.get(name, name))
     globals()[name] = value
     return value
+
+
+def _module(name: str) -> Any:
+    if name.startswith("__") or find_spec(f"pysmdl.{name}") is None:
+        raise AttributeError(f"module 'pysmdl' has no attribute {name!r}")
+    return import_module(f"pysmdl.{name}")
 
 
 def __dir__() -> list[str]:

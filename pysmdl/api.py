@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pysmdl.engine import Engine, Loader, OnError
-from pysmdl.explainer import Explainer
+from pysmdl.engine import OnError
+from pysmdl.errors import Interrupted
+from pysmdl.explainer import Explainer, Step
 from pysmdl.explanation import Explanation
 from pysmdl.profiling import Profile
-from pysmdl.progress import Report, reporting
+from pysmdl.progress import Report
+from pysmdl.settings import spelt_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
+
+__all__ = ["Step", "explain", "explain_many", "explain_steps"]
 
 
+@spelt_out(Explainer)
 def explain(
     image: Any,
     model: Any,
@@ -21,7 +29,7 @@ def explain(
     *,
     progress: bool | Report = True,
     profile: bool | Profile = False,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Explanation:
     """Explain one decision: the input's regions in the order in which they carry it.
 
@@ -36,10 +44,11 @@ def explain(
             through the model afterwards, to count its FLOPs.
         regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
             masks [n, H, W], or a function of the pixels to any of these. See :mod:`pysmdl.regions`.
-        baseline: What an absent region looks like: "black", "zero", "mean", "blur", or numbers in model space. See
-            :func:`pysmdl.removal.baseline_of`.
-        removal: "baseline", or "token-drop": leave an absent region's patches out of a vision transformer (a scorer of
-            :func:`pysmdl.scorers.token_drop`, or a classifier around such a model). There is no baseline then.
+        baseline: What an absent region looks like where it is painted over: "black", "zero", "mean", "blur", or numbers
+            in model space; None: "black". See :func:`pysmdl.removal.baseline_of`.
+        removal: What absence means: "baseline", painting over; "token-drop", leaving an absent region's patches out of
+            a vision transformer (there is no baseline then); or a :class:`pysmdl.removal.Removal` of your own. None:
+            what the scorer is made for, "baseline" if nothing.
         objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
             the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
         search: A name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
@@ -53,72 +62,49 @@ def explain(
             subset along the order); orders them only.
         config: An :class:`pysmdl.EngineConfig`, for all else.
 
-    Returns:
-        The explanation. After Ctrl-C, what was settled until then, or the best order known where a search settles
-        nothing from the start before it ends, with ``notes["stopped"] == "interrupted"``.
-
     Raises:
         ValueError: an argument is out of range or unknown; the message says what would have been right.
+        TypeError: no such setting.
         ImageError, RegionError: the image or the regions cannot be used.
         ScorerError: the model failed; ``.partial`` holds what was settled.
+        SearchError: a search of your own breaks what was agreed.
+        KeyboardInterrupt: Ctrl-C; its ``.partial`` holds what was settled until then, or the best order known where a
+            search settles nothing from the start before it ends, with ``notes["stopped"] == "interrupted"``.
         RuntimeError: another profile is active.
     """
     if not isinstance(profile, (bool, Profile)):
         raise ValueError(f"profile must be True, False or a pysmdl.Profile; got {profile!r}")
     kept = (Profile() if profile else None) if isinstance(profile, bool) else profile
-    found = next(Explainer(model, **settings).run([{"image": image, "target": target}], progress, profile=kept))
+    run = Explainer(model, **settings).run([{"image": image, "target": target}], progress, profile=kept)
+    partial: list[Explanation] = []
+    try:
+        partial += run
+    except KeyboardInterrupt:
+        raise Interrupted(tuple(partial)) from None
+    (found,) = partial
     if kept is not None:
         found.notes["profile"] = kept.report()
     return found
 
 
-@dataclass(frozen=True)
-class Step:
-    """A region whose place in the order has been settled.
-
-    Attributes:
-        rank: Its place, from 0.
-        region: Which region.
-        insertion, deletion: Target score with the regions so far kept, and removed; NaN where not measured yet.
-        evaluations: Rows the model has seen by then.
-        seconds: Since the start.
-        explanation: The whole result, with the last step.
-    """
-
-    rank: int
-    region: int
-    insertion: float
-    deletion: float
-    evaluations: int
-    seconds: float
-    explanation: Explanation | None = None
-
-
+@spelt_out(Explainer)
 def explain_steps(
-    image: Any, model: Any, target: Any = None, *, progress: bool | Report = False, **settings: Any
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    progress: bool | Report = False,
+    **settings: Unpack[Settings],
 ) -> Iterator[Step]:
     """Explain one decision and yield each region as soon as its place is settled, the most important first.
 
     Searches that fill the order from its start (exact, bidirectional, scoped ...) yield as they go; others at the end.
     The last step carries the explanation. Arguments are those of :func:`explain`, but for profile.
     """
-    began = time.perf_counter()
-    explainer = Explainer(model, **settings)
-    shown = 0
-    with reporting(progress) as report:
-        engine = Engine(explainer.plan, explainer.inputs.place, explainer.config, report)
-        for done in engine.batches(Loader([{"image": image, "target": target}], explainer.inputs.load)):
-            for request in (*done, *engine.scheduler.live):
-                found = request.result
-                order = request.settled if found is None else tuple(found.order.tolist())
-                for rank in range(shown, len(order)):
-                    insertion, deletion = request.view(order[: rank + 1])
-                    last = found if rank == len(order) - 1 else None
-                    seconds = time.perf_counter() - began
-                    yield Step(rank, order[rank], insertion, deletion, request.known.evaluations, seconds, last)
-                shown = max(shown, len(order))
+    yield from Explainer(model, **settings).steps({"image": image, "target": target}, progress)
 
 
+@spelt_out(Explainer)
 def explain_many(
     items: Iterable[Any],
     model: Any,
@@ -127,14 +113,14 @@ def explain_many(
     ordered: bool = False,
     on_error: OnError = "raise",
     profile: Profile | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Iterator[Explanation]:
     """Explain a stream of inputs on one engine that shares batches between them.
 
     Args:
-        items: Images, (image, target) pairs, or dicts with image and, optionally, target, id, regions, baseline. May be
-            a generator, which is read here as places become free, on a GPU a few items ahead; what it raises is raised
-            when all that it gave is explained. A path must stay good until its item is explained.
+        items: Images, (image, target) pairs, or dicts with image and, optionally, target (or label), id, regions,
+            baseline. May be a generator, which is read here as places become free, on a GPU a few items ahead; what it
+            raises is raised when all that it gave is explained. A path must stay good until its item is explained.
         model: As in :func:`explain`.
         ordered: Yield in the order of the items instead of as each is done.
         on_error: "raise": finish what is in flight, then raise the first error. "skip": log each and go on. A function:
@@ -145,7 +131,8 @@ def explain_many(
         **settings: As in :func:`explain`.
 
     Yields:
-        An explanation each; ``index`` is the item's number, ``id`` the item's own.
+        An explanation each; ``index`` is the item's number, ``id`` the item's own. Ctrl-C yields what is settled of
+        each item in flight, then is raised.
     """
     if profile is not None and not isinstance(profile, Profile):
         raise ValueError(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pysmdl.errors import one_of, whole
 
+BACKENDS = ("auto", "cpu", "cuda", "triton", "reference")
+
 
 @dataclass(frozen=True)
 class EngineConfig:
@@ -14,10 +16,11 @@ class EngineConfig:
     Attributes:
         batch_size: Rows of one forward pass. None lets the engine find it, once for a scorer (32 where deterministic).
             Memory errors halve it.
-        backend: Implementation of the ops: "auto", "cpu", "cuda", "triton" or "reference".
+        backend: Implementation of the ops: "auto", "cpu", "cuda", "triton" or "reference", each op on that one where it
+            has it.
         deterministic: Give each input batches of its own, all of one size: the same bits whatever else is in flight.
         max_searches: Inputs in flight at once.
-        slots: Batches in flight at once; None: 2 on a GPU, 1 on the CPU, where the model waits for nobody.
+        slots: Batches in flight at once on a GPU; None: 2. On the CPU a batch is done when it is sent.
         loaders: Threads that read and divide inputs before the engine has room for them; 0: none, each when it has.
             None: up to 4 on a GPU; none on the CPU, where the model wants the cores. What calls code of yours (regions
             given as a function) or reads a GPU's memory is not left to them; images and arrays that are given to them
@@ -48,8 +51,15 @@ class EngineConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise one_of("backend", self.backend, BACKENDS)
         if self.precision not in ("model", "mixed"):
             raise one_of("precision", self.precision, ("model", "mixed"))
+        for name in ("deterministic", "graphs", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
+        if self.ahead not in (None, True, False):
+            raise ValueError(f"ahead must be True, False or None; got {self.ahead!r}")
         for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):
             value = getattr(self, name)
             if value is not None:

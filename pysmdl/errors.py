@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import index
 from typing import Any
 
@@ -26,6 +27,10 @@ class MissingPackageError(PysmdlError, ImportError):
     """An optional package is needed; the message says what to install."""
 
 
+class SearchError(PysmdlError, ValueError):
+    """A search, or a set function, of the caller's own breaks what was agreed: a region that is none, say."""
+
+
 class StoreError(PysmdlError, ValueError):
     """A file is not a saved explanation, or is of a schema this version cannot read."""
 
@@ -39,6 +44,18 @@ class ScorerError(PysmdlError, RuntimeError):
 
     def __init__(self, message: str, partial: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
+        self.partial = partial
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C inside :func:`pysmdl.explain`.
+
+    Attributes:
+        partial: The explanation as far as it was settled, in a tuple; empty where the model had answered nothing yet.
+    """
+
+    def __init__(self, partial: tuple[Any, ...] = ()) -> None:
+        super().__init__("interrupted")
         self.partial = partial
 
 
@@ -68,6 +85,39 @@ def whole(argument: str, value: Any, least: int) -> int:
         found = least - 1
     if found < least:
         raise ValueError(f"{argument} must be a whole number of at least {least}; got {value!r}")
+    return found
+
+
+def number(
+    argument: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    infinite: bool = False,
+) -> float:
+    """A number, Python's or NumPy's or an array of one, within its bounds.
+
+    Args:
+        argument: Its name, for the error.
+        least: The lower bound, where it is allowed itself.
+        above, below: Bounds that are not.
+        infinite: Whether infinity is a number here.
+
+    Raises:
+        ValueError: it is none, NaN, or out of bounds.
+    """
+    try:
+        found = math.nan if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        found = math.nan
+    within = (least is None or found >= least) and (above is None or found > above) and (below is None or found < below)
+    if math.isnan(found) or (math.isinf(found) and not infinite) or not within:
+        words = {"of at least": least, "above": above, "below": below}
+        bounds = " and ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+        kind = "a number" if infinite else "a finite number"
+        raise ValueError(f"{argument} must be {kind} {bounds}".rstrip() + f"; got {value!r}")
     return found
 
 

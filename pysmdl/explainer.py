@@ -1,10 +1,11 @@
-"""Explainer: wires image, regions, baseline, scorer, objective and search to one engine."""
+"""Explainer: wires image, regions, removal, scorer, objective and search to one engine."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
-from pysmdl.errors import one_of, whole
+from pysmdl.errors import whole
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
@@ -21,16 +22,36 @@ from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.preparation import Loaded, Preparation
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
+from pysmdl.removal import Removal
+from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
 from pysmdl.scorers.cost import model_cost
-from pysmdl.scorers.token_drop import TokenDropScorer, token_drop_of
-from pysmdl.search import SEARCHES
-from pysmdl.search.vocabulary import Search
-from pysmdl.session import KeptWith
+from pysmdl.search import SEARCHES, Search
+from pysmdl.session import SESSIONS
 from pysmdl.types import Bools, Floats
 
-COMPILED: KeptWith[Scorer] = KeptWith()
+
+@dataclass(frozen=True)
+class Step:
+    """A region whose place in the order has been settled.
+
+    Attributes:
+        rank: Its place, from 0.
+        region: Which region.
+        insertion, deletion: Target score with the regions so far kept, and removed; NaN where not measured yet.
+        evaluations: Rows the model has seen by then.
+        seconds: Since the start.
+        explanation: The whole result, with the last step.
+    """
+
+    rank: int
+    region: int
+    insertion: float
+    deletion: float
+    evaluations: int
+    seconds: float
+    explanation: Explanation | None = None
 
 
 class Explainer:
@@ -44,8 +65,8 @@ class Explainer:
         model: Any,
         *,
         regions: Any = "slico",
-        baseline: Any = "black",
-        removal: str = "baseline",
+        baseline: Any = None,
+        removal: str | Removal | None = None,
         objective: str | Objective | None = None,
         search: str | Search = "bidirectional",
         trace: Any = (),
@@ -60,17 +81,18 @@ class Explainer:
         k = None if k is None else whole("k", k, 1)
         evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
         seed = whole("seed", seed, 0)
+        if until not in (None, "decided"):
+            raise ValueError(f"until must be 'decided' or None; got {until!r}")
         if config is not None and not isinstance(config, EngineConfig):
             raise ValueError(f"config must be a pysmdl.EngineConfig or None; got {config!r}")
-        if removal not in ("baseline", "token-drop"):
-            raise one_of("removal", removal, ("baseline", "token-drop"))
-        self.scorer = resolve_scorer(model, device)
-        if removal == "token-drop":
-            self.scorer = token_drop_of(self.scorer)
-        self.inputs = Preparation(self.scorer, regions, baseline, trace)
         self.config = config or EngineConfig()
         if batch_size is not None:
             self.config = replace(self.config, batch_size=batch_size)
+        given = resolve_scorer(model, device)
+        self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
+        self.scorer = self.removal.serves(given)
+        self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace)
+        shown = self.inputs.baseline
         chosen, left_out = _objective_for(objective, self.scorer)
         found = resolve_search(search)
         notes = {
@@ -78,24 +100,39 @@ class Explainer:
             "weights": chosen.weights,
             "search": found.name,
             **{f"search.{name}": value for name, value in found.parameters.items()},
-            "baseline": baseline if isinstance(baseline, str) else "given",
-            "removal": "token-drop" if isinstance(self.scorer, TokenDropScorer) else "baseline",
+            "baseline": shown if shown is None or isinstance(shown, str) else "given",
+            "removal": self.removal.name,
             "seed": seed,
             "left_out": left_out,
         }
-        if until not in (None, "decided"):
-            raise one_of("until", until, ("decided", None))
+        self.plan = Plan(
+            scorer=self._compiled() if self.config.compile else self.scorer,
+            removal=self.removal,
+            objective=chosen,
+            search=found,
+            k=k,
+            evaluations=evaluations,
+            seed=seed,
+            until=until,
+            mixed=self._mixed(found),
+            backend=self.config.backend,
+            notes=notes,
+        )
+
+    def _mixed(self, search: Search) -> bool:
+        """Whether candidates are scored in bfloat16 first."""
         mixed = self.config.precision == "mixed"
-        if mixed and not found.rechecks:
+        if mixed and not search.rechecks:
             offered = [name for name, make in SEARCHES.items() if make().rechecks]
-            raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {found.name}')
-        scorer = self.scorer
-        if self.config.compile:
-            if isinstance(scorer, TokenDropScorer):
-                raise ValueError('compile=True works with removal="baseline"; got "token-drop"')
-            scorer = COMPILED.get_or(scorer, scorer.compiled)
-            scorer.graph_safe = self.scorer.graph_safe
-        self.plan = Plan(scorer, chosen, found, k, evaluations, seed, until, mixed, self.config.backend, notes)
+            raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {search.name}')
+        return mixed
+
+    def _compiled(self) -> Scorer:
+        if not self.removal.fixed_rows:
+            raise ValueError(f'compile=True works with removal="baseline"; got "{self.removal.name}"')
+        compiled: Scorer = SESSIONS.of(self.scorer).form("compiled", self.scorer.compiled)
+        compiled.graph_safe = self.scorer.graph_safe
+        return compiled
 
     def run(
         self,
@@ -109,8 +146,9 @@ class Explainer:
         while that runs.
 
         Raises:
-            ValueError: it is a single input.
+            ValueError: it is a single input, or the model is in training mode by now.
         """
+        self._ready()
         if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
             raise _single(inputs)
         try:
@@ -124,16 +162,30 @@ class Explainer:
     ) -> Iterator[Explanation]:
         def prepare(loaded: Loaded) -> Item:
             item = self.inputs.place(loaded)
-            if profile is not None:
-                profile.probe = partial(model_cost, self.scorer, item.x if item.image is None else item.image)
+            if profile is not None and self.removal.fixed_rows:
+                profile.probe = partial(model_cost, self.scorer, item.x)
             return item
 
         with reporting(progress) as report:
             found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
             yield from found if profile is None else profile.over(found)
 
+    def steps(self, given: Any, progress: bool | Report = False) -> Iterator[Step]:
+        """Explain one input, as explain_many takes it; yields each region as soon as its place is settled."""
+        self._ready()
+        began, shown = time.perf_counter(), 0
+        with reporting(progress) as report:
+            engine = Engine(self.plan, self.inputs.place, self.config, report)
+            for done in engine.batches(Loader([given], self.inputs.load)):
+                for request in (*done, *engine.scheduler.live):
+                    order = request.fixed if request.result is None else tuple(request.result.order.tolist())
+                    for rank in range(shown, len(order)):
+                        yield _step(request, order, rank, time.perf_counter() - began)
+                    shown = max(shown, len(order))
+
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
+        self._ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
         values, target = next(engine.run([item]))
         return values, replace(item, target=target)
@@ -150,11 +202,22 @@ class Explainer:
         """
         return self.plan.rows(Request(item, self.plan).n)
 
+    def _ready(self) -> None:
+        self.scorer.ready()
+        if self.plan.scorer is not self.scorer:  # its compiled form
+            self.plan.scorer.ready()
+
     def _loaders(self) -> int:
         """Threads that load ahead: on a GPU, whose model leaves the cores to them, unless it was said."""
         if self.config.loaders is not None:
             return self.config.loaders
         return max(1, min(4, (os.cpu_count() or 1) - 1)) if self.scorer.device.type == "cuda" else 0
+
+
+def _step(request: Request, order: tuple[int, ...], rank: int, seconds: float) -> Step:
+    insertion, deletion = request.view(order[: rank + 1])
+    last = request.result if rank == len(order) - 1 else None
+    return Step(rank, order[rank], insertion, deletion, request.values.evaluations, seconds, last)
 
 
 def _single(given: Any) -> ValueError:
@@ -171,19 +234,21 @@ def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[O
     """
     if objective is None:
         chosen = DEFAULTS[scorer.target]()
-        if chosen.needs("regions") and not scorer.has_features:
-            return chosen.without("effectiveness"), ["effectiveness"]
-        return chosen, []
+        left_out = [] if scorer.has_features else [term.name for term in chosen.pairwise]
+        for name in left_out:
+            chosen = chosen.without(name)
+        return chosen, left_out
     chosen = resolve_objective(objective)
     if chosen.target != scorer.target:
         raise ValueError(
             f"objective {chosen.name!r} reads {chosen.target} scores; this scorer gives {scorer.target} scores"
         )
-    if chosen.needs("regions") and not scorer.has_features:
-        raise ValueError(
-            f"objective {chosen.name!r} has an effectiveness term, which needs features: give the scorer features=, or "
-            f"set effectiveness=0"
-        )
+    for term in chosen.pairwise:
+        if not scorer.has_features:
+            raise ValueError(
+                f"objective {chosen.name!r} has an {term.name} term, which needs features: give the scorer features=, "
+                f"or set {term.name}=0"
+            )
     uses_confidence = any(term.name == "confidence" for term in chosen.terms)
     if uses_confidence and not scorer.has_confidence:
         raise ValueError(

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
-from pysmdl.errors import ImageError, one_of
-from pysmdl.inputs import image_files
-from pysmdl.inputs.image import Scale
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.errors import one_of
+from pysmdl.inputs import Input, reader_of
 from pysmdl.regions import partition
-from pysmdl.regions.label_maps import snap_to_patches
-from pysmdl.removal import BASELINES, baseline_of
+from pysmdl.removal import BASELINES, Removal
 from pysmdl.scorers import Scorer
-from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
+
+log = logging.getLogger("pysmdl")
+
+NAMES = ("image", "target", "id", "regions", "baseline")
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,8 @@ class Loaded:
     """An input as :meth:`Preparation.load` leaves it: the item as given, what the model sees, and how it is divided."""
 
     given: Mapping[str, Any]
-    x: Tensor
+    read: Input
     regions: Regions
-    pixels: Pixels | None
-    scale: Scale
 
 
 class Preparation:
@@ -43,78 +40,71 @@ class Preparation:
         ValueError: no such baseline, or one where nothing is painted over.
     """
 
-    def __init__(self, scorer: Scorer, regions: Any, baseline: Any, trace: Any) -> None:
-        self.scorer, self.regions, self.baseline = scorer, regions, baseline
+    def __init__(self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any) -> None:
+        self.scorer, self.removal, self.regions = scorer, removal, regions
+        self.baseline = "black" if baseline is None and removal.painted else baseline
+        self._doubted = False
         self.trace = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         if isinstance(baseline, str) and baseline not in BASELINES:
             raise one_of("baseline", baseline, BASELINES)
-        if isinstance(scorer, TokenDropScorer) and not (isinstance(baseline, str) and baseline == "black"):
-            raise ValueError(f'removal="token-drop" leaves patches out, so there is no baseline; got {baseline!r}')
+        if not removal.painted and baseline is not None:
+            raise ValueError(f'removal="{removal.name}" paints nothing over, so there is no baseline; got {baseline!r}')
 
     def load(self, given: Any) -> Loaded:
         """The half that needs no device: read, resize, divide into regions."""
         item = as_dict(given)
-        given, spec = item["image"], self.scorer.input
-        if isinstance(given, Tensor):
-            x, pixels = _checked(given), None
-            scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
-            on_grid = spec.denormalise(x) if x.dim() == 3 and x.shape[0] in (1, 3) else None
-        else:
-            pixels = image_files.load(given)
-            on_grid = spec.grid(pixels)
-            x, scale = spec.normalise(on_grid), spec.scale(pixels.shape[:2])
         how = item.get("regions", self.regions)
-        regions = partition(how, on_grid, x.shape[1:])
-        if isinstance(self.scorer, TokenDropScorer) and isinstance(how, str):
-            regions = snap_to_patches(regions, self.scorer.tower.patch)
-        return Loaded(item, x, regions, pixels if pixels is not None else on_grid, scale)
+        image = item["image"]
+        read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
+        if read.doubt is not None and not self._doubted:
+            self._doubted = True
+            log.warning("%s", read.doubt)
+        size = None if read.picture is None else read.picture.shape[:2]
+        regions = partition(how, read.content, read.x.shape[1:], size)
+        if isinstance(how, str):
+            regions = self.removal.divide(regions, self.scorer)
+        return Loaded(item, read, regions)
 
     def place(self, loaded: Loaded) -> Item:
         """The other half: onto the scorer's device, with what absent regions look like there."""
-        item, regions = loaded.given, loaded.regions
-        x = loaded.x.detach().to(self.scorer.device).to(self.scorer.dtype)
+        item, scorer = loaded.given, self.scorer
+        x = loaded.read.x.detach().to(scorer.device).to(scorer.dtype)
+        x = x.contiguous() if 0 in x.stride() else x
+        baseline = item.get("baseline")
+        if baseline is not None and not self.removal.painted:
+            raise ValueError(f'an item has no baseline under removal="{self.removal.name}", which paints nothing over')
         target = item.get("target")
-        tokens = image = None
-        if isinstance(self.scorer, TokenDropScorer):
-            if item.get("baseline") is not None:
-                raise ValueError('an item has no baseline under removal="token-drop", which leaves patches out')
-            image = x
-            x, tokens = self.scorer.tokens_of(x), self.scorer.labels_of(regions)
-            baseline = torch.zeros(1, dtype=x.dtype, device=x.device).expand(x.shape)  # nothing is painted over
-        else:
-            baseline = baseline_of(item.get("baseline", self.baseline), x, self.scorer.input.black())
         return Item(
             x=x,
-            baseline=baseline,
-            regions=tokens or regions,
-            shown=regions,
-            image=image,
-            target=self.scorer.encode(target, self.trace, loaded.scale),
+            resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
+            form=self.removal.form,
+            regions=loaded.regions,
+            target=scorer.encode(target, self.trace, loaded.read.scale),
             described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
-            pixels=loaded.pixels,
+            pixels=loaded.read.picture,
         )
 
-    def lend(self, given: Any) -> dict[str, Any] | None:
-        """The item as a thread may load it later: the caller may fill its arrays anew by then. None where loading it
-        runs the caller's code, or touches a device, whose graphs a thread would end.
+    def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
+        """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may
+        do that: not where it runs the caller's code, or touches a device, whose graphs a thread would end.
         """
-        item = dict(as_dict(given))
-        read = item["image"], item.get("regions", self.regions)
-        if any(callable(each) or getattr(each, "is_cuda", False) for each in read):
-            return None
-        if not isinstance(item["image"], (str, os.PathLike, np.ndarray, Tensor)):  # Pillow's: its file may be closed
-            item["image"] = image_files.load(item["image"])
-        return {name: _copied(value) for name, value in item.items()}
+        item = as_dict(given)
+        regions = item.get("regions", self.regions)
+        image, threaded = reader_of(item["image"]).lend(item["image"])
+        lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
+        return lent, threaded and not callable(regions) and not _on_device(regions)
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:
-    """An item as a dict with image and whatever else it names."""
+    """An item as a dict with image and whatever else it names; a data set's "label" is its target."""
     if isinstance(given, Mapping):
-        unknown = set(given) - {"image", "target", "id", "regions", "baseline"}
-        if unknown or "image" not in given:
-            raise ValueError(f"an item needs image and may have target, id, regions, baseline; got {sorted(given)}")
-        return given
+        item = {("target" if name == "label" and "target" not in given else name): given[name] for name in given}
+        unknown = set(item) - set(NAMES)
+        if unknown or "image" not in item:
+            names = ", ".join(NAMES[1:])
+            raise ValueError(f"an item needs image and may have {names} (or label for target); got {sorted(given)}")
+        return item
     if isinstance(given, tuple):
         if len(given) != 2:
             raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
@@ -122,17 +112,20 @@ def as_dict(given: Any) -> Mapping[str, Any]:
     return {"image": given}
 
 
-def _copied(value: Any) -> Any:
+def _on_device(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(map(_on_device, value)) if isinstance(value, (list, tuple)) else getattr(value, "is_cuda", False)
+
+
+def copied(value: Any) -> Any:
+    """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in value.items()}
+    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
+        return type(value)(map(copied, value))
     if isinstance(value, Regions):
         return replace(value, labels=value.labels.copy())
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.clone() if isinstance(value, Tensor) else value
-
-
-def _checked(x: Tensor) -> Tensor:
-    if x.dim() < 2 or 0 in x.shape or not x.is_floating_point():
-        raise ImageError(f"an input tensor must be float [C, *grid] in model space; got {x.dtype} {list(x.shape)}")
-    if not torch.isfinite(x).all():
-        raise ImageError("the input tensor holds NaN or infinity")
-    return x

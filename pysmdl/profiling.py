@@ -1,6 +1,6 @@
 """Where the time goes: stages of a run, recorded as events; a report, and a Chrome trace.
 
-Off by default and then free: a stage is one attribute look-up. On a GPU, stages that only launch work also record CUDA
+Off by default and then next to free: a stage is one look-up. On a GPU, stages that only launch work also record CUDA
 events, so that their time is the device's; NVTX ranges of the same names show up in NVIDIA's profilers.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, TypeVar
@@ -23,19 +25,24 @@ ON_DEVICE = {"compose", "model", "scores"}
 NOTHING: AbstractContextManager[None] = nullcontext()
 
 T = TypeVar("T")
-_active: Profile | None = None
+_entering = threading.Lock()
+_recording = 0  # profiles, in all threads
+_active: ContextVar[Profile | None] = ContextVar("pysmdl.profile", default=None)
+_entered = _active.get
 
 
 def stage(name: str) -> AbstractContextManager[None]:
     """Time what runs inside under this name, where a profile is active."""
-    return NOTHING if _active is None else Event(name, _active)
+    profile = _entered()
+    return NOTHING if profile is None or not profile.active else Event(name, profile)
 
 
 def count(**what: int) -> None:
     """Add to the active profile's counts, where there is one."""
-    if _active is not None:
+    profile = _entered()
+    if profile is not None and profile.active:
         for name, number in what.items():
-            _active.counts[name] += number
+            profile.counts[name] += number
 
 
 class Event:
@@ -101,17 +108,19 @@ class Event:
 
 @dataclass
 class Profile:
-    """What a run did, and when. A context manager around it, or what ``explain(..., profile=)`` fills; one at a time.
+    """What a run did, and when. A context manager around it, or what ``explain(..., profile=)`` fills.
 
-    Entered again, it goes on: times and counts of all stretches add up.
+    One records at a time in a thread or an asyncio task, and records what runs there: what other threads do meanwhile
+    is not its own, whether or not they have a profile. Entered again, it goes on, in whatever thread: times and counts
+    of all stretches add up.
 
     Attributes:
         events: The stages, in the order in which they ended.
         spans: (start, seconds) of each stretch that was recorded.
         counts: What the engine counted: batches, rows, padded, room (rows there was room for), asked, hits (asked for
             and known already).
-        peak_bytes: Most memory in use: on a GPU what torch allocated there since the start, else the resident memory
-            of the process since *its* start.
+        peak_bytes: Most memory in use, whoever used it: on a GPU what torch allocated there since the start, or since
+            that of the first of several profiles at once; else the resident memory of the process since *its* start.
         probe: Measures the model's FLOPs for a row and the device's FLOPs a second, for the report; None each where
             not counted.
     """
@@ -123,23 +132,40 @@ class Profile:
     probe: Callable[[], tuple[float | None, float | None]] | None = None
     _began: float = 0.0
     _open: list[Event] = field(default_factory=list)
+    _thread: int | None = None  # that records; None while none does
 
     def __enter__(self) -> Profile:
-        global _active
-        if _active is not None:
+        global _recording
+        outer = _active.get()
+        if outer is not None and outer.active:
             raise RuntimeError("a profile is active already, and one records at a time: leave it first, or drop this")
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_initialized():
-            for index in range(torch.cuda.device_count()):
-                torch.cuda.reset_peak_memory_stats(index)
-        _active, self._began = self, time.perf_counter()
+        with _entering:
+            if self._thread is not None:
+                raise RuntimeError("this profile records another run: give each of those at once one of its own")
+            if _recording == 0:
+                _forget_peaks()
+            self._thread = threading.get_ident()
+            _recording += 1
+        _active.set(self)
+        self._began = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        global _active
+        global _recording
         self.spans.append((self._began, time.perf_counter() - self._began))
-        _active = None
+        if _active.get() is self:
+            _active.set(None)
         self.peak_bytes = max(self.peak_bytes, _memory(self._device()))
+        with _entering:
+            self._thread = None
+            _recording -= 1
+
+    @property
+    def active(self) -> bool:
+        """Whether it records what runs here. A thread or task that was started meanwhile may have inherited it, and
+        keep it longer.
+        """
+        return self._thread == threading.get_ident()
 
     def over(self, found: Iterator[T]) -> Iterator[T]:
         """Hand on what an iterator yields, recording while it runs and not while the caller has the turn."""
@@ -238,7 +264,7 @@ class Profile:
         disk.write(path, text.encode())
 
     def _check_recorded(self) -> None:
-        if _active is self or not self.spans:
+        if self._thread is not None or not self.spans:
             raise RuntimeError("a profile tells what it has recorded: run something under it, and leave it first")
 
     def _device(self) -> Any:
@@ -263,6 +289,13 @@ def _stream() -> AbstractContextManager[None]:
     import torch
 
     return torch.cuda.stream(torch.cuda.Stream())
+
+
+def _forget_peaks() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        for index in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(index)
 
 
 def _memory(device: Any) -> int:

@@ -1,11 +1,15 @@
-"""What is explained, where it is no class index: a box of a detector, tokens of an answer."""
+"""What is explained: a class, a box of a detector, tokens of an answer, features; and how results show it.
+
+Results and files hold a target in a plain form, what its ``describe()`` gives: an int, a dict, a list.
+:func:`described` reads that back; :func:`title`, :func:`outline` and :func:`kind` say what people see.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +17,42 @@ from pysmdl.errors import one_of
 
 MODES = ("object", "cls", "iou")
 LIMIT = 2**31  # scorers hold indices in int32
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of a classifier.
+
+    Attributes:
+        index: Its number: Python's, NumPy's, or an array or tensor of one without a dimension.
+    """
+
+    index: int
+
+    kind: ClassVar[str] = "class"
+
+    def __post_init__(self) -> None:
+        given = self.index
+        plain = given.tolist() if hasattr(given, "tolist") and getattr(given, "ndim", 0) == 0 else given
+        if isinstance(plain, bool) or not isinstance(plain, int):
+            raise ValueError(f"target must be a class index or None for the model's own top class; got {given!r}")
+        if plain < 0:
+            raise ValueError(f"target must be at least 0; got {plain}")
+        if plain >= LIMIT:
+            raise ValueError(f"target must be below 2**31; got {plain}")
+        object.__setattr__(self, "index", plain)
+
+    def describe(self) -> int:
+        """As results and files show it."""
+        return self.index
+
+    def title(self, names: Sequence[str] | None = None) -> str:
+        """In words, by its name where that is known."""
+        known = names is not None and 0 <= self.index < len(names)
+        return (names[self.index] if known and names is not None else "") or f"class {self.index}"
+
+    def outline(self) -> None:
+        """It is nowhere in particular."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +69,14 @@ class Box:
     labels: int | Sequence[int]
     mode: str = "object"
 
+    kind: ClassVar[str] = "box"
+
     def __post_init__(self) -> None:
-        corners = np.asarray(self.xyxy, np.float64).ravel()
+        corners = _numbers(self.xyxy)
         if corners.shape != (4,) or not np.isfinite(corners).all() or (corners[2:] <= corners[:2]).any():
             raise ValueError(f"xyxy must be x0, y0, x1, y1 with x1 > x0 and y1 > y0; got {self.xyxy!r}")
-        labels = _indices(self.labels if np.iterable(self.labels) else [self.labels])
+        given = _plain(self.labels)
+        labels = _indices(given if isinstance(given, Iterable) else [given])
         if not labels:
             raise ValueError(f"labels must be class indices from 0 to 2^31 - 1, one or more; got {self.labels!r}")
         if self.mode not in MODES:
@@ -44,6 +87,14 @@ class Box:
     def describe(self) -> dict[str, Any]:
         """As results and files show it."""
         return {"xyxy": list(self.xyxy), "labels": list(self.labels), "mode": self.mode}  # type: ignore[arg-type]
+
+    def title(self, names: Sequence[str] | None = None) -> str:
+        """In words."""
+        return "this box"
+
+    def outline(self) -> tuple[float, float, float, float]:
+        """Where it is in the given image: x0, y0, x1, y1."""
+        return tuple(self.xyxy)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -58,15 +109,17 @@ class Tokens:
     positions: Sequence[int]
     ids: Sequence[int] | None = None
 
+    kind: ClassVar[str] = "tokens"
+
     def __post_init__(self) -> None:
-        positions = _indices(self.positions)
+        positions = _indices(_plain(self.positions))
         if not positions or len(set(positions)) < len(positions):
             raise ValueError(
                 f"positions must be distinct whole numbers from 0 to 2^31 - 1, one or more; got {self.positions!r}"
             )
         object.__setattr__(self, "positions", positions)
         if self.ids is not None:
-            ids = _indices(self.ids)
+            ids = _indices(_plain(self.ids))
             if len(ids) != len(positions):
                 raise ValueError(
                     f"ids must be whole numbers from 0 to 2^31 - 1, one for each of {len(positions)} positions; "
@@ -78,11 +131,105 @@ class Tokens:
         """As results and files show it."""
         return {"positions": list(self.positions), "ids": None if self.ids is None else list(self.ids)}
 
+    def title(self, names: Sequence[str] | None = None) -> str:
+        """In words."""
+        return "this answer"
 
-def _indices(values: Iterable[Any]) -> tuple[int, ...]:
+    def outline(self) -> None:
+        """They are nowhere in the input."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """A direction in an encoder's feature space, to which the cosine is taken.
+
+    Attributes:
+        vector: [D].
+    """
+
+    vector: Sequence[float]
+
+    kind: ClassVar[str] = "features"
+
+    def __post_init__(self) -> None:
+        vector = _numbers(self.vector, flat=False)
+        if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
+            got = f"shape {list(vector.shape)}" if vector.size > 1 else repr(self.vector)
+            raise ValueError(f"target must be finite features [D] or None for the input's own; got {got}")
+        object.__setattr__(self, "vector", tuple(vector.tolist()))
+
+    def describe(self) -> list[float]:
+        """As results and files show it."""
+        return list(self.vector)
+
+    def title(self, names: Sequence[str] | None = None) -> str:
+        """In words."""
+        return "these features"
+
+    def outline(self) -> None:
+        """They are nowhere in the input."""
+
+
+Target = Class | Box | Tokens | Features
+
+
+def described(plain: Any) -> Target:
+    """The target that results and files show in this plain form (``Explanation.target``).
+
+    Raises:
+        ValueError: it is the form of no target.
+    """
+    if isinstance(plain, dict):
+        try:
+            return Box(**plain) if "xyxy" in plain else Tokens(**plain)
+        except TypeError:
+            raise ValueError(f"a target must be a box or tokens; got {sorted(map(str, plain))}") from None
+    return Class(plain) if np.ndim(plain) == 0 else Features(plain)
+
+
+def title(plain: Any, names: Sequence[str] | None = None) -> str:
+    """A target in words, from the form in which results show it; names are those of the classes."""
+    found = _known(plain)
+    return "this answer" if found is None else found.title(names)
+
+
+def outline(plain: Any) -> tuple[float, float, float, float] | None:
+    """Where a target is in the given image, x0, y0, x1, y1, from the form in which results show it; None: nowhere."""
+    found = _known(plain)
+    return None if found is None else found.outline()
+
+
+def kind(plain: Any) -> str:
+    """ "class", "box", "tokens" or "features"; "own" where a scorer of the caller's own shows something else."""
+    found = _known(plain)
+    return "own" if found is None else found.kind
+
+
+def _known(plain: Any) -> Target | None:
+    try:
+        return described(plain)
+    except ValueError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """An array or a tensor, wherever it lies, as lists; all else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _numbers(values: Any, flat: bool = True) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Real numbers as float64; what holds none is of no use: empty."""
+    try:
+        found = np.array(_plain(values), np.float64)
+    except (TypeError, ValueError):
+        return np.zeros(0)
+    return found.ravel() if flat else found
+
+
+def _indices(values: Any) -> tuple[int, ...]:
     """Whole numbers, Python's, NumPy's or a tensor's, from 0 and below LIMIT; none where one is not."""
     try:
-        found = tuple(index(value) for value in values)
-    except TypeError:
+        found = tuple(-1 if isinstance(value, bool) else index(value) for value in values)
+    except (TypeError, ValueError):
         return ()
     return found if all(0 <= each < LIMIT for each in found) else ()

@@ -5,7 +5,7 @@ Sizes: ``n`` regions, ``a`` rows, ``V`` numbers the scorer gives a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +15,52 @@ Floats: TypeAlias = NDArray[np.float32]
 Ints: TypeAlias = NDArray[np.int32]
 Bools: TypeAlias = NDArray[np.bool_]
 
-Reading: TypeAlias = dict[str, NDArray[np.float32]]
-"""What the scorer said of some rows, by name; each array starts with the rows. "score" is the target score."""
+
+@dataclass(frozen=True)
+class Reading:
+    """What a scorer reads off the values of some rows. Each array starts with the rows [a] and is float32.
+
+    Attributes:
+        score: The target score. [a].
+        decided: 1 where the row alone gives the decision, else 0. [a]; None where the scorer knows no such thing.
+        traced: The target's score, and the scores of what is traced along. [a, 1 + others]; None: nothing is.
+        confidence: Of class probabilities. [a], or None.
+        top: The model's own top class. [a], or None.
+        others: What else results show, by name. [a, ...] each.
+    """
+
+    score: Floats
+    decided: Floats | None = None
+    traced: Floats | None = None
+    confidence: Floats | None = None
+    top: Floats | None = None
+    others: dict[str, Floats] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Floats:
+        """An array by its name: "score" is the target score."""
+        found = self.others.get(name)
+        if found is None and name in OWN:
+            found = getattr(self, name)
+        if found is None:
+            raise KeyError(f"this scorer reads no {name!r}; it reads {', '.join(map(repr, self.arrays()))}")
+        return found
+
+    def arrays(self) -> dict[str, Floats]:
+        """All of them by name."""
+        own = {name: getattr(self, name) for name in OWN}
+        return {name: values for name, values in own.items() if values is not None} | self.others
+
+    def where(self, known: Bools) -> Reading:
+        """The same with NaN in the rows that are not known [a]."""
+
+        def masked(values: Floats) -> Floats:
+            return np.where(known.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
+
+        found = {name: masked(values) for name, values in self.arrays().items() if name in OWN}
+        return Reading(**found, others={name: masked(values) for name, values in self.others.items()})
+
+
+OWN = ("score", "decided", "traced", "confidence", "top")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 import pysmdl
 from pysmdl import EngineConfig
 from pysmdl.engine.device import slots
-from pysmdl.engine.device.runner import TUNERS
 from pysmdl.engine.device.sizes import Tuner
+from pysmdl.session import SESSIONS
 
 from toys import Recorder, explain, linear_model
 
@@ -21,7 +21,7 @@ def tuned(cost, most=1024, batches=60):
     for _ in range(batches):
         tuner.record(tuner.rows, cost(tuner.rows))
         tuner.record(3, 1e-9)  # tails of other sizes say nothing
-    assert tuner.settled
+    assert tuner.tuned
     return tuner.rows
 
 
@@ -49,7 +49,7 @@ def test_the_size_found_stays_with_the_scorer():
     model = Recorder(linear_model())
     scorer = pysmdl.scorers.classifier(model, size=12)
     explain(scorer, regions="grid:36", search="exact")
-    ((tuner,),) = [found.values() for found in TUNERS[scorer].values()]
+    ((tuner,),) = [found.values() for found in SESSIONS.of(scorer).sizes.values()]
     tuner.limit(20)  # as if memory had run out
     model.sizes.clear()
     explain(scorer, regions="grid:36", search="exact")
@@ -83,4 +83,4 @@ def test_without_a_batch_size_deterministic_has_one():
 def test_memory_limits_the_batch_size():
     tuner = Tuner(start=64)
     tuner.limit(16)
-    assert (tuner.rows, tuner.settled) == (16, True)
+    assert (tuner.rows, tuner.tuned) == (16, True)

@@ -8,14 +8,14 @@ import torch
 
 import pysmdl
 from pysmdl.search import SEARCHES as ALL
-from pysmdl.search import best_of
+from pysmdl.search import best_of, placing
 from pysmdl.search.vocabulary import Ask, Ranking
 
 from toys import Recorder, explain, linear_model, same
 
 SEARCHES = {
     **{name: ALL[name]() for name in ("exact", "bidirectional", "scoped", "backward", "forward_backward", "lazy")},
-    "lazy, one at a time": pysmdl.search.lazy_greedy(width=1),
+    "lazy, one at a time": pysmdl.search.lazy(width=1),
     "stochastic": pysmdl.search.stochastic(),
     "scoped, narrow": pysmdl.search.scoped(scope=2, update_step=3, pending=2),
 }
@@ -88,7 +88,7 @@ def one_after_the_other(task):
     """Says nothing of what may follow."""
     front, left = [], list(range(task.n))
     while left and len(front) < task.k:
-        best, _ = yield from best_of(Ask(front, left, front=front))
+        best, _ = yield from best_of(Ask(front, left, claim=placing(front, ())))
         front.append(left.pop(best))
     return Ranking(front)
 
@@ -98,7 +98,7 @@ def from_the_end_in_pieces(task):
     back, left = [], list(range(task.n))
     while left:
         some = left[:2]
-        best, _ = yield from best_of(Ask(back, some, complement=True, rest=[*left[2:], *some], back=back))
+        best, _ = yield from best_of(Ask(back, some, claim=placing((), [*left[2:], *some], back), complement=True))
         back.append(some[best])
         left.remove(back[-1])
     return Ranking(back[::-1][: task.k])

@@ -111,6 +111,84 @@ def test_a_game_asks_each_coalition_once():
         game(np.ones((2, 5), bool))
 
 
+# Arrays that people have, and memory that is theirs.
+
+
+def backwards(array):
+    return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+
+
+def foreign(array):
+    return array.astype(array.dtype.newbyteorder(">"))
+
+
+def read_only(array):
+    copied = array.copy()
+    copied.flags.writeable = False
+    return copied
+
+
+@pytest.mark.parametrize("as_", [np.asarray, backwards, foreign, read_only, np.asfortranarray, torch.from_numpy])
+def test_masks_baselines_and_inputs_may_be_any_arrays(as_):
+    method = pysmdl.SubsetAttribution(linear_model(), search="exact")
+    mask, hidden = MASK.numpy().astype(np.int64), np.random.default_rng(0).random((1, 3, 12, 12), np.float32)
+    right = method.attribute(INPUTS, torch.from_numpy(hidden), 1, MASK)
+    assert torch.equal(method.attribute(INPUTS, as_(hidden), 1, as_(mask)), right)
+    targets = np.array([0, 1, 2])
+    plain = quantus_explain(linear_model(), INPUTS.numpy(), targets, regions="grid:9")
+    found = quantus_explain(linear_model(), as_(INPUTS.numpy()), as_(targets), regions="grid:9")
+    np.testing.assert_array_equal(found, plain)
+    double = quantus_explain(linear_model(), as_(INPUTS.numpy().astype(np.float64)), as_(targets), regions="grid:9")
+    np.testing.assert_array_equal(double, plain)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (3, 12)])
+def test_inputs_without_a_grid_are_refused_by_name(shape):
+    with pytest.raises(ValueError, match=r"inputs must be a tensor \[B, C, \*grid\] of at least 3 dimensions; got \["):
+        quantus_explain(linear_model(), np.zeros(shape, np.float32), np.zeros(shape[0], int))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"baselines": "black"}, "baselines must hold real numbers; got str"),
+        ({"baselines": np.ones((1, 3, 12, 12)) * 1j}, "baselines must hold real numbers"),
+        ({"feature_mask": MASK > 3}, "feature_mask must hold whole numbers; got torch.bool"),
+        ({"feature_mask": "grid"}, "feature_mask must hold real numbers"),
+    ],
+)
+def test_what_is_no_array_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pysmdl.SubsetAttribution(linear_model()).attribute(**{"inputs": INPUTS, "target": 1, **arguments})
+
+
+LABELS = (np.arange(12)[:, None] // 4 * 3 + np.arange(12) // 4).astype(np.int32)
+OURS = {
+    "image": lambda: image(),
+    "tensor": lambda: torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(1)),
+    "baseline": lambda: np.random.default_rng(0).random((3, 12, 12), np.float32),
+    "baseline tensor": lambda: torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(1)),
+    "baseline of each channel": lambda: np.array([0.1, 0.2, 0.3], np.float32),
+    "labels": LABELS.copy,
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_game_is_of_what_it_was_given_though_that_is_filled_anew(name):
+    given, coalitions = OURS[name](), np.random.default_rng(0).random((20, 9)) < 0.5
+
+    def game():
+        shown = given if name in ("image", "tensor") else image()
+        hidden = given if name.startswith("baseline") else 0.0
+        return pysmdl.Game(shown, linear_model(), 1, baseline=hidden, regions=given if name == "labels" else LABELS)
+
+    right, found = game()(coalitions), game()
+    given[:] = 0
+    np.testing.assert_array_equal(found(coalitions), right)
+    found.labels[:] = 0
+    np.testing.assert_array_equal(found(~coalitions[:3]), found(~coalitions)[:3])
+
+
 # The packages themselves: `make compat` runs these in an environment of their own.
 
 

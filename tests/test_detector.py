@@ -88,6 +88,26 @@ def test_whole_numbers_may_be_numpys(kind):
     assert limit.ids == (2**31 - 1,)
 
 
+def test_mode_cls_scores_the_class_and_records_the_best_box_by_iou_and_confidence():
+    boxes = torch.tensor([[0.0, 0, 7, 12], [0, 0, 11, 12], [0, 0, 5, 12]])  # IoU 7/12, 11/12 and 5/12 with the target
+
+    def forward(batch):
+        lit = (batch > 0).float().mean((1, 2, 3))[:, None]
+        return boxes.expand(len(batch), 3, 4), torch.stack((0.9 * lit, 0.6 * lit, lit), 1)
+
+    found = explain(pysmdl.scorers.detector(forward), target=pysmdl.Box([0, 0, 12, 12], 0, "cls"), regions="grid:4")
+    kept = {name: values[0] for name, values in found.reading.items()}
+    np.testing.assert_allclose(found.insertion, 0.9 * found.area, atol=1e-6)
+    np.testing.assert_allclose(kept["iou"][1:], 11 / 12, atol=1e-6)
+    np.testing.assert_allclose(kept["box_confidence"], 0.6 * found.area, atol=1e-6)
+    np.testing.assert_array_equal(kept["box"][1:], boxes[1].expand(4, 4))
+    few = explain(
+        pysmdl.scorers.detector(forward, decided_at=0.65), target=pysmdl.Box([0, 0, 12, 12], 0, "cls"),
+        regions="grid:4", until="decided",
+    )  # fmt: skip
+    assert len(few.order) == 3, "0.675: the class decides, whichever box is told of"
+
+
 def test_a_detectors_own_value_error_is_its_failure():
     def fails(batch):
         raise ValueError("no such class name")

@@ -8,6 +8,8 @@ import torch
 
 import pysmdl
 from pysmdl import EngineConfig
+from pysmdl.removal import paint
+from pysmdl.scorers import classes
 
 from toys import Recorder, crowd, explain, image, linear_model, same
 
@@ -27,7 +29,6 @@ def alone():
         {"config": EngineConfig(slots=2, batch_size=20)},
         {"config": EngineConfig(slots=3, max_searches=2, batch_size=5)},
         {"config": EngineConfig(deterministic=True, batch_size=9)},
-        {"config": EngineConfig(backend="reference")},
         {"config": EngineConfig(memory_bytes=5000)},
     ],
     ids=str,
@@ -36,6 +37,24 @@ def test_company_and_batches_change_no_bit(alone, settings):
     together = crowd(linear_model(), **settings)
     assert [each.id for each in together] == [str(seed) for seed in range(16)]
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("backend", ["reference", "triton"])
+def test_every_op_runs_on_the_backend_that_was_named(alone, backend, monkeypatch):
+    if backend == "triton" and torch.cuda.is_available():
+        pytest.skip("on GPU tensors")
+    asked = []
+
+    def noted(op):
+        return lambda *given, **named: asked.append((op.__name__, named["backend"])) or op(*given, **named)
+
+    monkeypatch.setattr(paint, "compose", noted(paint.compose))
+    monkeypatch.setattr(classes, "class_scores", noted(classes.class_scores))
+    together = crowd(linear_model(), count=3, config=EngineConfig(backend=backend))
+    assert set(asked) == {("compose", backend), ("class_scores", backend)}
+    for one, other in zip(alone[:3], together, strict=True):
+        assert one.order.tolist() == other.order.tolist()
+        np.testing.assert_allclose(one.insertion, other.insertion, atol=2e-6)
 
 
 def test_no_subset_goes_to_the_model_twice():
@@ -240,7 +259,7 @@ def test_until_decided_stops_at_the_minimal_sufficient_subset(search):
 
 
 def test_until_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match="until must be one of 'None', 'decided'; got 'flipped'"):
+    with pytest.raises(ValueError, match="until must be 'decided' or None; got 'flipped'"):
         explain(linear_model(), until="flipped")
 
 

@@ -18,7 +18,7 @@ KERNELS = Path(__file__).parents[1] / "kernels"
 # floor of the house; docs/architecture.md shows the same table.
 FLOORS = (
     "errors disk",
-    "checks types bitrows profiling progress session",
+    "checks types bitrows profiling progress session settings",
     "_native config",
     "kernels search inputs targets",
     "models testing",

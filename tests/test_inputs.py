@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import pysmdl
-from pysmdl.errors import ImageError
+from pysmdl.errors import ImageError, MissingPackageError
 from pysmdl.inputs import image_files
 from pysmdl.inputs.image import input_spec
 from pysmdl.removal import baseline_of
@@ -174,6 +177,34 @@ def test_size_resizes_as_pillow_does():
     np.testing.assert_array_equal(spec.grid(RGB), np.asarray(Image.fromarray(RGB).resize((5, 5), Image.BICUBIC)))
 
 
+@pytest.mark.parametrize("shape", [(48, 60), (37, 51), (10, 11), (224, 301)])
+def test_published_scripts_resize_with_opencv(shape):
+    cv2 = pytest.importorskip("cv2")
+    pixels = image(height=shape[0], width=shape[1])
+    spec = input_spec(size=(32, 40), interpolation="cv2-bilinear")
+    np.testing.assert_array_equal(spec.grid(pixels), cv2.resize(pixels, (40, 32)))
+    turned = np.ascontiguousarray(pixels[:, ::-1])
+    np.testing.assert_array_equal(spec.grid(pixels[:, ::-1]), cv2.resize(turned, (40, 32)))
+    if min(shape) > 40:  # only there is something to antialias
+        assert (spec.grid(pixels) != input_spec(size=(32, 40)).grid(pixels)).mean() > 0.8
+
+
+def test_resizing_as_opencv_needs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackageError, match=r"interpolation='cv2-bilinear' needs OpenCV.*'pysmdl\[opencv\]'"):
+        input_spec(size=5, interpolation="cv2-bilinear").grid(RGB)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "cv2-bilinear"])
+@pytest.mark.parametrize("shape", [(48, 60), (37, 51), (10, 11)])
+def test_masked_images_are_resized_as_the_image_is(interpolation, shape):
+    pytest.importorskip("cv2")
+    pixels = image(height=shape[0], width=shape[1])
+    before, after = (input_spec(size=(16, 20), interpolation=interpolation, mask_at=at) for at in ("model", "image"))
+    resized = 255 * after.into_model(after.normalise(pixels)[None])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(before.grid(pixels), resized, atol=1)  # whole levels there
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -182,7 +213,19 @@ def test_size_resizes_as_pillow_does():
         ({"interpolation": "magic"}, "interpolation must be one of"),
         ({"size": (0, 4)}, "size must be a whole number of at least 1; got 0"),
         ({"size": 224.0}, r"size must be a whole number of at least 1; got 224\.0"),
-        ({"std": (1, 0, 1)}, "std must be above 0"),
+        ({"std": (1, 0, 1)}, "std must be finite and above 0 in every channel"),
+        ({"std": math.inf}, "std must be finite and above 0 in every channel; got inf"),
+        ({"std": np.array([0.2, math.nan, 0.2])}, "std must be finite and above 0"),
+        ({"mean": math.nan}, "mean must be finite in every channel; got nan"),
+        ({"mean": (0.5, math.inf, 0.5)}, "mean must be finite in every channel"),
+        ({"mean": "0.5"}, "mean must be finite in every channel; got '0.5'"),
+        ({"mean": ()}, r"mean must be a number, or one for each channel; got \(\)"),
+        ({"mean": (0.5, 0.5), "std": (1, 1, 1)}, "mean and std must have as many channels"),
+        ({"size": True}, "size must be a whole number of at least 1; got True"),
+        ({"size": (0, 5)}, "size must be a whole number of at least 1; got 0"),
+        ({"size": (4, 5, 6)}, r"size must be a number or \(height, width\)"),
+        ({"dtype": torch.float64}, "dtype must be torch.float32, torch.float16 or torch.bfloat16; got torch.float64"),
+        ({"dtype": "float16"}, "dtype must be torch.float32.*; got 'float16'"),
     ],
 )
 def test_bad_input_settings_are_refused(settings, message):

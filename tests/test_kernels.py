@@ -300,6 +300,23 @@ def test_match_boxes_by_hand(backend_device, mode, wanted):
     assert out[3:].tolist() == boxes[0]  # the first of the equal ones
 
 
+def test_match_boxes_tells_of_the_best_by_iou_and_confidence_where_the_class_alone_is_scored(backend_device):
+    backend, device = backend_device
+    boxes = [[0, 0, 6, 10], [0, 0, 9, 10], [0, 0, 4, 10], [0, 0, 10, 2]]  # IoU 0.6, 0.9, 0.4, 0.2
+    confidences = [[0.8], [0.7], [0.95], [1.0]]  # products 0.48, 0.63, 0.38, 0.2
+    out = match_boxes(
+        torch.tensor([boxes] * 3, dtype=torch.float32, device=device),
+        torch.tensor([confidences, confidences, [[0.8], [torch.nan], [0.95], [1.0]]], device=device),
+        torch.tensor([[0, 0, 10, 10]] * 3, dtype=torch.float32, device=device),
+        torch.zeros((3, 1), dtype=torch.int32, device=device),
+        torch.tensor([1, 0, 1], dtype=torch.int32, device=device),
+        backend=backend,
+    ).cpu()
+    np.testing.assert_allclose(out[:2, :3], [[0.8, 0.9, 0.7], [0.63, 0.9, 0.7]], atol=1e-6)
+    assert out[:, 3:].tolist() == [boxes[1]] * 3
+    assert out[2, [0, 2]].isnan().all(), "a NaN in the row shows"
+
+
 def test_match_boxes_in_extremes(backend_device):
     backend, device = backend_device
     boxes, confidences, target, labels, mode = box_inputs(device=device)

@@ -133,7 +133,7 @@ def test_who_loads():
         jobs = list(iter(loader.take, None))
         assert sum(job() is not main for job in jobs) == others
         loader.close()
-    loader = Loader(["a", "b"], where, 2, lend=lambda given: given if given == "b" else None)
+    loader = Loader(["a", "b"], where, 2, lend=lambda given: (given, given == "b"))
     first, second = loader.take(), loader.take()
     assert first() is main
     assert second() is not main
@@ -221,6 +221,18 @@ def test_what_a_thread_may_not_have_is_loaded_at_its_turn():
     loader = Loader([1, 2], lambda given: 10 * given, 2, lend)
     assert [job() for job in iter(loader.take, None)] == [10, 20]
     loader.close()
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_a_buffer_that_is_filled_again_while_regions_are_the_callers_own_function(loaders):
+    def items():
+        buffer = np.empty((12, 12, 3), np.uint8)
+        for seed in range(6):
+            buffer[:] = image(seed)
+            yield {"image": buffer, "regions": lambda pixels: np.arange(144).reshape(12, 12) // 16}
+
+    found = list(many(items(), loaders=loaders, ordered=True))
+    assert all(np.array_equal(each.pixels, image(each.index)) for each in found)
 
 
 def test_inputs_that_were_skipped_are_let_go():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +46,25 @@ def test_energy_pointing_game_by_hand():
     assert metrics.energy_pointing_game(np.zeros((2, 2)), boxes=[0, 0, 2, 2]) == 0
 
 
+MASK = np.arange(16).reshape(4, 4) % 3 == 0
+FORMS = {
+    "0 and 1": lambda a: a.astype(int),
+    "0 and 255": lambda a: a.astype(np.uint8) * 255,
+    "a tensor": torch.from_numpy,
+    "negative strides": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_maps_masks_and_boxes_may_have_any_form(form):
+    saliency = np.random.default_rng(0).random((4, 4)).astype(">f4")
+    wanted = metrics.energy_pointing_game(saliency, mask=MASK)
+    assert metrics.energy_pointing_game(torch.from_numpy(saliency.astype(np.float32)), mask=FORMS[form](MASK)) == wanted
+    several = np.stack((MASK & (np.arange(4) < 2), MASK & (np.arange(4) >= 2)))
+    assert metrics.energy_pointing_game(saliency, mask=FORMS[form](several)) == wanted
+    assert metrics.iou(torch.tensor([0, 0, 2, 2.0]), [1, 1, 3, 3]) == pytest.approx(1 / 7)
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
@@ -53,6 +75,8 @@ def test_energy_pointing_game_by_hand():
         ({"boxes": [1, 1, 1, 3]}, "boxes must cover at least one pixel"),
         ({"mask": np.zeros((4, 4), bool)}, "mask must cover at least one pixel of the 4x4 map; got an empty one"),
         ({"mask": np.ones((4, 4))}, r"mask must be bool \[4, 4\], or \[m, H, W\]; got float64 \[4, 4\]"),
+        ({"mask": np.full((4, 4), 7)}, "mask must be bool, or whole numbers of 0 and 1 or of 0 and 255; got int64"),
+        ({"boxes": ["a"]}, "boxes must be an array of real numbers"),
         ({"mask": np.ones((4, 5), bool)}, r"mask must be bool .* got bool \[4, 5\]"),
     ],
 )
@@ -124,6 +148,17 @@ def test_success_at_an_iou_threshold_is_strict_and_counts_confidence(found_box):
     assert metrics.iou_success([found_box, other], 0.5, area=0.5) == 0.5
 
 
+def test_box_metrics_of_points_that_were_not_measured(found_box):
+    nothing = {name: np.full_like(values, NAN) for name, values in found_box.reading.items()}
+    cut = replace(found_box, reading=nothing)
+    assert math.isnan(metrics.highest_iou(cut))
+    assert metrics.iou_success([cut, found_box], 0.5) == 0.5
+    partly = {name: values.copy() for name, values in found_box.reading.items()}
+    for values in partly.values():
+        values[0, 3:] = NAN
+    assert metrics.highest_iou(replace(found_box, reading=partly)) == pytest.approx(0.5, abs=1e-6)
+
+
 def test_a_target_in_other_pixels_than_the_boxes_is_refused(found_box):
     with pytest.raises(ValueError, match=r"target must be in pixels of the model's input.*\[0.0, 0.0, 24.0, 12.0\]"):
         metrics.box_overlap(found_box, "giou", [0, 0, 24, 12])
@@ -137,6 +172,11 @@ def test_a_target_in_other_pixels_than_the_boxes_is_refused(found_box):
         (lambda e: metrics.highest_iou(e, 1.2), "area must be from 0 to 1; got 1.2"),
         (lambda e: metrics.iou_success(e, 1.0), "threshold must be at least 0 and below 1; got 1.0"),
         (lambda e: metrics.iou_success(e, confidence=-0.1), "confidence must be at least 0 and below 1; got -0.1"),
+        (
+            lambda e: metrics.iou_success(replace(e, reading={name: e.reading[name] for name in ("iou", "box")})),
+            "must be of a detector, with boxes",
+        ),
+        (lambda e: metrics.highest_iou(replace(e, area=e.area[1:])), r"iou of both views .*, \[2, 4\]; got \[2, 5\]"),
         (
             lambda e: metrics.highest_iou(made([0, 1], [1, 0])),
             "must be of a detector, with boxes; this one's target is 0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -172,13 +173,28 @@ def test_too_few_evaluations_are_refused(make):
         (methods.drise, {"keep": 1.5}),
         (methods.lime, {"kernel_width": 0}),
         (methods.lime, {"alpha": -1}),
+        (methods.lime, {"kernel_width": float("nan")}),
+        (methods.lime, {"kernel_width": None}),
         (methods.lime, {"alpha": float("nan")}),
+        (methods.lime, {"alpha": float("inf")}),
+        (methods.rise, {"keep": float("nan")}),
+        (methods.rise, {"keep": None}),
+        (search.stochastic, {"epsilon": float("nan")}),
+        (search.stochastic, {"epsilon": 1}),
     ],
 )
 def test_a_parameter_out_of_range_is_named(make, wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"{name} must be .*; got {value}"):
         make(**wrong)
+
+
+def test_lime_without_a_kernel_weighs_all_subsets_alike():
+    found = explain(linear_model(), search=methods.lime(evaluations=60, kernel_width=float("inf")))
+    wide = explain(linear_model(), search=methods.lime(evaluations=60, kernel_width=1e6))
+    np.testing.assert_allclose(found.attribution, wide.attribution, atol=1e-6)
+    assert found.notes["search.kernel_width"] == "infinite"
+    json.loads(found.to_json(), parse_constant=pytest.fail)  # JSON has no infinity
 
 
 def test_methods_load_no_framework():

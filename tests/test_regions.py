@@ -8,10 +8,23 @@ import types
 
 import numpy as np
 import pytest
+from skimage import data
+from skimage.measure import label
 
 from pysmdl.builtin import haar
 from pysmdl.errors import MissingPackageError, RegionError
-from pysmdl.regions import REGIONS, Regions, from_labels, from_masks, grid, partition, prior, seeds, slico_opencv
+from pysmdl.regions import (
+    REGIONS,
+    Regions,
+    from_labels,
+    from_masks,
+    grid,
+    partition,
+    prior,
+    seeds,
+    slico,
+    slico_opencv,
+)
 from pysmdl.regions.label_maps import merge_small, snap_to_patches
 
 from toys import image
@@ -47,6 +60,33 @@ def test_grid_counts(height, width, n, wanted):
 def test_slico_opencv_takes_the_papers_region_size():
     made = slico_opencv(np.asarray(image(height=224, width=224)), region_size=30)
     assert 30 <= made.n <= 81
+
+
+@pytest.mark.parametrize("settings", [{"region_size": 30}, {"n": 50}])
+def test_slico_opencv_is_what_the_published_scripts_call(settings):
+    cv2 = pytest.importorskip("cv2")
+    cat = cv2.resize(data.chelsea(), (224, 224))
+    bgr = np.ascontiguousarray(cat[:, :, ::-1])
+    published = cv2.ximgproc.createSuperpixelSLIC(bgr, cv2.ximgproc.SLICO, 30 if "region_size" in settings else 31, 20)
+    published.iterate(20)
+    made = slico_opencv(cat, **settings)
+    np.testing.assert_array_equal(made.labels, published.getLabels())
+    assert made.n == 49
+    apart = sum(label(made.labels == region, return_num=True)[1] for region in range(made.n))
+    assert apart > made.n, "specks stay where they are"
+
+
+@pytest.mark.parametrize("call", [grid, slico, slico_opencv, seeds])
+@pytest.mark.parametrize("n", [0, -3, 2.5, float("nan")])
+def test_a_number_of_regions_is_whole(call, n):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1; got"):
+        call(PICTURE, n)
+
+
+@pytest.mark.parametrize("ruler", [float("nan"), float("inf"), -1])
+def test_a_ruler_is_finite(ruler):
+    with pytest.raises(ValueError, match="ruler must be a finite number of at least 0; got"):
+        slico_opencv(PICTURE, ruler=ruler)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +128,7 @@ for height, width in ((64, 64), (64, 256), (256, 64), (97, 131), (224, 224)):
         (1, 200, {}, "region_size must be 1 to 1 on an image of 1x200; got 2, for n=50: take a larger n, or regions='"),
         (30, 40, {"region_size": 60}, "region_size must be 1 to 59 on an image of 30x40; got 60$"),
         (30, 40, {"region_size": 0}, "got 0$"),
+        (30, 40, {"region_size": 7.5}, r"got 7\.5$"),
     ],
 )
 def test_slico_opencv_refuses_what_would_end_the_process(height, width, settings, message):
@@ -165,6 +206,22 @@ BAD = {
     "huge id": (np.array([[0, 1, 2], [0, 0, 2**40]]), "each at least once; got 1099511627776"),
     "no masks": (np.zeros((0, 2, 3), bool), "n at least 1"),
     "one mask without n": (np.zeros(3, bool), r"masks must be bool \[n, \*grid\]"),
+    "one mask": (np.zeros((2, 3), bool), r"masks must be bool \[n, \*grid\], here \[n, H, W\]; got bool \[2, 3\]"),
+    "beyond uint32": (np.full((2, 3), 2**64 - 1, np.uint64), "each at least once; got 18446744073709551615"),
+    "beyond int32": (np.full((2, 3), 2**31, np.int64), "each at least once; got 2147483648"),
+    "numbers that are no masks": (np.full((2, 2, 3), 7), r"masks must be bool, or whole numbers of 0 and 1 or"),
+    "masks of floats": (np.ones((2, 2, 3)), r"masks must be bool, or whole numbers .*; got float64 \[2, 2, 3\]"),
+    "a list of two shapes": ([np.ones((2, 3), bool), np.ones((2, 2), bool)], r"must be of one shape; got \(2, 2\), \("),
+    "no masks in a list": ([], "n at least 1|here"),
+    "dicts of something else": ([{"bbox": [0, 0, 1, 1]}], 'must have "segmentation"'),
+    "run lengths": (
+        [{"segmentation": {"counts": [1], "size": [2, 3]}}],
+        r"regions\[0\] must be an array of real numbers",
+    ),
+    "a number": (50, 'regions must be a name, such as "slico:50", a label map or masks; got 50'),
+    "masked entries": (np.ma.masked_equal([[0, 1, 2]] * 2, 1), "must have no masked entries: say what they are"),
+    "words": (np.array([["a"] * 3] * 2), "must be an array of real numbers"),
+    "nothing": (None, "must be an array of real numbers"),
 }
 
 
@@ -213,6 +270,12 @@ def test_an_opencv_without_superpixels_or_cascades_says_what_to_install(ximgproc
 def test_bad_priors_are_refused():
     with pytest.raises(RegionError, match=r"finite array \[h, w\]"):
         prior(np.array([[np.nan, 1], [1, 1]]))
+    with pytest.raises(RegionError, match="the prior must be an array of real numbers"):
+        prior(np.ones((2, 2), complex))
+    with pytest.raises(ValueError, match="patches must be a whole number of at least 1; got inf"):
+        prior(np.ones((4, 4)), patches=float("inf"))
+    with pytest.raises(ValueError, match=r"n must be a whole number of at least 1; got 2\.5"):
+        prior(np.ones((4, 4)), n=2.5)
     with pytest.raises(RegionError, match=r"n must be 1 to patches\^2 = 16; got 17"):
         prior(np.ones((4, 4)), n=17, patches=4)
     with pytest.raises(RegionError, match="n must be at most 4"):
@@ -248,3 +311,24 @@ def test_a_function_of_the_pixels_may_give_whatever_regions_may_be(made):
     assert partition(lambda given: made, pixels, (2, 2)).labels.tolist() == [[0, 1], [2, 3]]
     with pytest.raises(RegionError, match="need an image"):
         partition(lambda given: made, None, (2, 2))
+
+
+FORGED = {
+    "labels beyond n": Regions(np.full((4, 4), 2**31 - 1, np.int32), 1),
+    "labels below -1": Regions(np.full((4, 4), -9, np.int32), 1),
+    "another n": Regions(np.zeros((4, 4), np.int32), 2),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+@pytest.mark.parametrize("call", [merge_small, snap_to_patches])
+def test_regions_that_are_not_what_they_say_reach_no_compiled_loop(case, call):
+    with pytest.raises(RegionError):
+        call(FORGED[case], 2)
+
+
+def test_compiled_loops_take_images_alone():
+    with pytest.raises(RegionError, match=r"regions must be of an image, \[H, W\]; got \[4\]"):
+        merge_small(Regions(np.arange(4), 4), 2)
+    with pytest.raises(ValueError, match="smallest must be a whole number of at least 1; got nan"):
+        merge_small(Regions(np.arange(4).reshape(2, 2), 4), float("nan"))

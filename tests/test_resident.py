@@ -12,8 +12,8 @@ import torch
 
 import pysmdl
 from pysmdl import EngineConfig
-from pysmdl.engine.device.runner import KINDS, TUNERS
-from pysmdl.engine.device.workspace import RESIDENT
+from pysmdl.engine.device.runner import KINDS
+from pysmdl.session import SESSIONS
 
 from toys import explain, image, linear_model, same
 
@@ -53,8 +53,8 @@ def test_a_bare_models_calls_share_it_too():
         assert len(set(places)) == 1
         assert same(first, explain(linear_model(), batch_size=8))
         assert same(second, explain(linear_model(), seed=3, batch_size=8))
-        assert (EngineConfig(batch_size=8), torch.device("cpu")) in TUNERS[model]
-    resident = weakref.ref(RESIDENT[model].workspaces[0])
+        assert (EngineConfig(batch_size=8), torch.device("cpu")) in SESSIONS.of(model).sizes
+    resident = weakref.ref(SESSIONS.of(model).resident.workspaces[0])
     del model, function
     gc.collect()
     assert resident() is None
@@ -69,7 +69,7 @@ def test_a_model_that_nobody_can_watch_is_explained_all_the_same():
 
     model = Slotted()
     assert same(explain(model), explain(model))
-    assert model not in RESIDENT
+    assert model not in SESSIONS
 
 
 def test_calls_at_the_same_time_do_not_share_it():
@@ -90,16 +90,16 @@ def test_what_was_left_early_is_not_used_again():
     run = pysmdl.explain_many([image(seed) for seed in range(40)], made, regions="grid:9", progress=False)
     next(run)
     run.close()
-    assert made not in RESIDENT
+    assert SESSIONS.of(made).resident is None
     assert same(explain(made), explain(scorer()))
 
 
 def test_another_configuration_starts_anew():
     made = scorer()
     explain(made)
-    before = RESIDENT[made]
+    before = SESSIONS.of(made).resident
     explain(made, config=EngineConfig(deterministic=True))
-    assert RESIDENT[made] is not before
+    assert SESSIONS.of(made).resident is not before
 
 
 def net() -> torch.nn.Module:
@@ -117,12 +117,12 @@ def test_what_one_mode_leaves_serves_the_other():
 
 def test_the_callers_autocast_is_the_calls_own():
     made = pysmdl.scorers.classifier(net())
-    plain = explain(made)
+    plain = explain(made, batch_size=16)
     with torch.autocast("cpu", torch.bfloat16):
-        cast = explain(made)
-        assert same(cast, explain(net()))
+        cast = explain(made, batch_size=16)
+        assert same(cast, explain(net(), batch_size=16))
     assert not np.array_equal(plain.insertion, cast.insertion)
-    assert same(explain(made), plain)
+    assert same(explain(made, batch_size=16), plain)
 
 
 def test_a_default_device_is_the_callers_business():
@@ -153,7 +153,7 @@ def test_what_a_captured_graph_depends_on():
 def test_it_goes_with_the_scorer():
     made = scorer()
     explain(made)
-    resident = weakref.ref(RESIDENT[made].workspaces[0])
+    resident = weakref.ref(SESSIONS.of(made).resident.workspaces[0])
     del made
     gc.collect()
     assert resident() is None
@@ -170,15 +170,14 @@ def test_scorers_that_are_equal_or_cannot_be_hashed():
     one, other = Tagged(), Tagged()
     assert one == other
     assert same(explain(one), explain(scorer()))
-    assert one in RESIDENT
-    assert other not in RESIDENT
+    assert SESSIONS.of(one).resident is not None
+    assert other not in SESSIONS
     for _ in range(3):
         explain(one)
-    assert id(one) in RESIDENT._watched
-    number = id(one)
+    kept = weakref.ref(SESSIONS.of(one).resident)
     del one
     gc.collect()
-    assert number not in RESIDENT._watched
+    assert kept() is None
 
 
 def test_images_of_many_sizes_do_not_pile_up():
@@ -190,7 +189,7 @@ def test_images_of_many_sizes_do_not_pile_up():
             items, made, regions="grid:9", progress=False, ordered=True, config=EngineConfig(max_searches=2)
         )
     )
-    assert len(RESIDENT[made].pools) <= KINDS
+    assert len(SESSIONS.of(made).resident.pools) <= KINDS
     for seed in (0, KINDS + 3):
         alone = pysmdl.explain(items[seed], pysmdl.scorers.classifier(model), regions="grid:9", progress=False)
         np.testing.assert_array_equal(found[seed].order, alone.order)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import pysmdl
+from pysmdl.engine.requests.gains import violations
 from pysmdl.errors import StoreError
 from pysmdl.explanation import Explanation
+from pysmdl.search import Ask
 
 from toys import explain, linear_model, same
 
@@ -169,20 +171,15 @@ def test_plot_of_a_loaded_explanation_needs_the_image(full, tmp_path):
 
 
 def test_violations_of_diminishing_returns_are_counted():
-    from pysmdl.engine.requests.gains import GainRecord
-    from pysmdl.search.vocabulary import Ask, Evaluation
-
-    record = GainRecord()
-
-    def told(base, candidates, totals):
-        record.add(Ask(base, candidates), Evaluation({"f": np.array(totals, np.float32)}, {"f": 1.0}))
-
-    told([], [0, 1, 2], [1.0, 0.5, 0.25])
-    told([9], [1], [7.0])  # another base: not along the front
-    told([0], [1, 2], [1.25, 2.25])  # gains 0.25 and 1.25: that of region 2 grew by 1
-    told([0, 2], [1], [2.5])  # gain 0.25
-    assert record.violations(empty=0.0) == (1, 3, 1.0)
-    assert record.violations(empty=float("nan")) == (0, 1, 0.0)
+    asks = [
+        (Ask([], [0, 1, 2]), [1.0, 0.5, 0.25]),
+        (Ask([9], [1]), [7.0]),  # another base: not along the front
+        (Ask([0], [1, 2]), [1.25, 2.25]),  # gains 0.25 and 1.25: that of region 2 grew by 1
+        (Ask([0, 2], [1]), [2.5]),  # gain 0.25
+    ]
+    told = [(ask, np.array(totals, np.float32)) for ask, totals in asks]
+    assert violations(told, empty=0.0) == (1, 3, 1.0)
+    assert violations(told, empty=float("nan")) == (0, 1, 0.0)
 
 
 def test_violations_of_a_search_that_asks_in_pieces():

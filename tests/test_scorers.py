@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +9,8 @@ from torch import nn
 
 import pysmdl
 from pysmdl.errors import ScorerError
-from pysmdl.scorers import Wanted, classifier, encoder
-from pysmdl.scorers.base import Scorer
+from pysmdl.models.answers import Form
+from pysmdl.scorers import InputSpec, Outputs, Reading, Scorer, Wanted, classifier, encoder
 
 from toys import explain, image, linear_model, same
 
@@ -80,19 +78,6 @@ def test_evidential_confidence_reaches_the_objective():
     assert found.score[-1] == pytest.approx(float(by_hand), abs=1e-5)
 
 
-@pytest.mark.parametrize("answer", ["tensor", "array", "logits"])
-def test_models_may_answer_in_their_own_way(answer):
-    class Answer:
-        def __init__(self, logits):
-            self.logits = logits
-
-    def model(batch):
-        logits = linear_model()(batch)
-        return {"tensor": logits, "array": logits.numpy(), "logits": Answer(logits)}[answer]
-
-    assert explain(model).order.tolist() == explain(linear_model()).order.tolist()
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_models_get_half_precision_inputs(dtype):
     class Net(nn.Module):
@@ -109,51 +94,6 @@ def test_half_precision_models_get_half_precision_inputs(dtype):
     assert found.insertion.dtype == np.float32
 
 
-# Training mode
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer, self.drop = nn.Linear(432, 4), nn.Dropout()
-
-    def forward(self, x):
-        return self.layer(self.drop(x.flatten(1)))
-
-    def scores(self, x):
-        return self(x)
-
-
-GLOBAL_NET = Net()
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [lambda net: net, lambda net: net.scores, lambda net: functools.partial(net.scores), lambda net: lambda x: net(x)],
-    ids=["module", "bound method", "partial", "closure"],
-)
-def test_training_mode_is_refused(wrap):
-    net = Net()
-    with pytest.raises(ValueError, match=r"the model is in training mode \(Net\); call model.eval\(\) first"):
-        explain(wrap(net))
-    net.eval()
-    explain(wrap(net))
-    net.drop.train()
-    with pytest.raises(ValueError, match=r"training mode \(Net.drop\)"):
-        explain(wrap(net))
-
-
-def test_training_mode_of_a_global_is_refused():
-    with pytest.raises(ValueError, match="training mode"):
-        explain(lambda x: GLOBAL_NET(x))
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the device exists")
-def test_device_of_the_model_is_checked():
-    with pytest.raises(ValueError, match="device is meta, but the model's parameters are on cpu"):
-        classifier(Net().eval(), device="meta")
-
-
 # Bad answers
 
 
@@ -164,7 +104,7 @@ def model_returning(make):
 BAD_MODELS = {
     "too few rows": (model_returning(lambda z: z[1:]), r"was given 32 rows and returned 31"),
     "one dimension": (model_returning(lambda z: z[:, 0]), r"must return 2 dimensions, rows first; got shape \[32\]"),
-    "a list": (model_returning(lambda z: z.tolist()), "must return a tensor; got list"),
+    "a list of names": (model_returning(lambda z: ["cat"] * len(z)), "must return a tensor; got list \\(0: str, "),
     "raises": (model_returning(lambda z: 1 / 0), "the model failed on the input: ZeroDivisionError: division by zero"),
     "nan": (model_returning(lambda z: z * torch.nan), "NaN or infinity for 32 of 32 rows"),
 }
@@ -298,31 +238,6 @@ def test_a_single_logit_is_refused():
         explain(lambda batch: batch.mean((1, 2, 3))[:, None], target=0)
 
 
-def test_a_model_in_float64_is_refused():
-    with pytest.raises(ValueError, match=r"must take float32, float16 or bfloat16; its weights are torch.float64"):
-        classifier(torch.nn.Linear(4, 4).double().eval())
-
-
-@pytest.mark.parametrize("name", ["features", "evidence"])
-def test_what_else_the_model_gives_must_not_be_in_training_mode(name):
-    with pytest.raises(ValueError, match=r"the model is in training mode \(Linear\)"):
-        classifier(linear_model(), **{name: torch.nn.Linear(432, 4)})
-
-
-def test_a_model_that_changes_its_input_does_not_spoil_the_features():
-    def changes(batch):
-        return linear_model()(batch.mul_(0.5))
-
-    def features(batch):
-        return batch.flatten(1)
-
-    settings = {"objective": pysmdl.smdl(), "regions": "grid:4"}
-    with pytest.raises(ScorerError, match="the model changes its input in place"):
-        explain(classifier(changes, features=features), **settings)
-    found = explain(changes, regions="grid:4")  # nobody else looks
-    assert same(found, explain(lambda batch: linear_model()(batch * 0.5), regions="grid:4"))
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_no_numbers_are_refused(value):
     def features(batch):
@@ -367,3 +282,234 @@ def test_inputs_with_different_numbers_of_tokens_share_batches(batch_size):
         alone = pysmdl.explain(given, scorer, target, **settings)
         assert same(found, alone)
         np.testing.assert_array_equal(found.reading["tokens"], alone.reading["tokens"])
+
+
+# Probabilities
+
+
+def softmax_model(batch):
+    return linear_model()(batch).softmax(1)
+
+
+@pytest.fixture
+def logged(caplog):
+    caplog.set_level("WARNING", logger="pysmdl")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("target", [1, None])
+def test_probabilities_are_explained_as_they_are(target, logged):
+    objective = pysmdl.smdl(1, 0, 1, 1)
+    given = classifier(softmax_model, gives="probabilities")
+    found = explain(given, target=target, objective=objective, trace=[2, "predicted"])
+    right = explain(linear_model(), target=target, objective=objective, trace=[2, "predicted"])
+    assert found.order.tolist() == right.order.tolist()
+    assert found.target == right.target
+    np.testing.assert_array_equal(found.predicted, right.predicted)
+    np.testing.assert_allclose(found.score, right.score, atol=1e-6)
+    full = softmax_model(torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255)
+    assert found.deletion[0] == full[0, found.target]
+    assert not logged()
+
+
+def test_probabilities_need_no_sum_of_1():
+    def several(batch):
+        return linear_model()(batch).sigmoid().double().numpy()
+
+    found = explain(classifier(several, gives="probabilities"), target=2)
+    full = several(torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255)
+    assert found.deletion[0] == np.float32(full[0, 2])
+
+
+def test_probabilities_taken_for_logits_are_warned_of_once_for_a_scorer(logged):
+    scorer = classifier(softmax_model)
+    explain(scorer)
+    explain(scorer)
+    assert len(logged()) == 1
+    assert 'Give gives="probabilities" to pysmdl.scorers.classifier' in logged()[0]
+    explain(linear_model())
+    explain(lambda batch: linear_model()(batch).sigmoid())
+    explain(lambda batch: linear_model()(batch).softmax(1)[:, :3])
+    assert len(logged()) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "error", "message"),
+    [
+        (linear_model(), {}, ScorerError, r'gives="probabilities" needs answers in 0..1; the model returned -'),
+        (softmax_model, {"target": 4}, ValueError, "target must be 0 to 3, a class of the model; got 4"),
+        (lambda batch: softmax_model(batch)[:, :1], {"target": 0}, ValueError, r"give torch.cat\(\(1 - p, p\), 1\)"),
+        (lambda batch: softmax_model(batch) * torch.nan, {}, ScorerError, "NaN or infinity"),
+    ],
+)  # fmt: skip
+def test_what_is_no_probability_is_named(model, settings, error, message):
+    with pytest.raises(error, match=message):
+        explain(classifier(model, gives="probabilities"), **settings)
+
+
+def test_gives_is_one_of_two():
+    with pytest.raises(ValueError, match="gives must be one of 'logits', 'probabilities'; got 'scores'"):
+        classifier(linear_model(), gives="scores")
+
+
+# Answers that change, and other questions than were asked
+
+
+@pytest.mark.parametrize("kind", ["classes", "tokens", "positions"])
+def test_a_number_of_classes_that_changes_between_batches_is_refused(kind):
+    def some(batch):
+        return 2 + (len(batch) < 5)
+
+    models = {
+        "classes": (lambda f: classifier(f), lambda batch: linear_model()(batch)[:, : some(batch)], 1),
+        "tokens": (
+            lambda f: pysmdl.scorers.tokens(f),
+            lambda batch: linear_model()(batch)[:, None, : some(batch)],
+            pysmdl.Tokens([0]),
+        ),
+        "positions": (
+            lambda f: pysmdl.scorers.tokens(f),
+            lambda batch: linear_model()(batch)[:, None].expand(-1, some(batch), -1),
+            pysmdl.Tokens([0]),
+        ),
+    }
+    make, model, target = models[kind]
+    with pytest.raises(ScorerError, match=r"the model returned .* a row, after .* in batches before"):
+        explain(make(model), target=target, batch_size=5, regions="grid:9")
+
+
+def test_a_head_that_is_replaced_between_runs_is_taken():
+    models = [linear_model(4), linear_model(6)]
+    scorer = classifier(lambda batch: models[0](batch))
+    explain(scorer, target=3)
+    models.pop(0)
+    assert explain(scorer, target=5).target == 5
+
+
+def answer_model(batch):
+    return torch.stack([linear_model(seed=seed)(batch) for seed in range(3)], 1)
+
+
+def test_tokens_read_off_an_image_that_was_squashed_are_warned_of_once(logged):
+    big, scorer = image(height=24, width=18), pysmdl.scorers.tokens(answer_model, size=12)
+    settings = {"regions": "grid:4", "progress": False}
+    pysmdl.explain(image(), scorer, pysmdl.Tokens([0]), **settings)
+    pysmdl.explain(torch.rand(3, 12, 12), scorer, pysmdl.Tokens([0]), **settings)
+    pysmdl.explain(big, scorer, pysmdl.Tokens([0], [1]), **settings)
+    assert not logged()
+    pysmdl.explain(big, scorer, pysmdl.Tokens([0]), **settings)
+    pysmdl.explain(big, scorer, pysmdl.Tokens([1]), **settings)
+    assert len(logged()) == 1
+    assert "give Tokens(positions, ids), or the processor's own tensor as the image" in logged()[0]
+
+
+@pytest.mark.parametrize(
+    ("x", "doubtful"),
+    [
+        (torch.rand(3, 8, 8), False),
+        (torch.linspace(-2, 2, 192).view(3, 8, 8), True),
+        (torch.linspace(0, 255, 192).view(3, 8, 8), True),
+        (torch.linspace(-2, 2, 64).view(1, 8, 8), True),
+        (torch.linspace(-2, 2, 256).view(4, 8, 8), False),
+        (torch.linspace(-2, 2, 64).view(8, 8), False),
+    ],
+)
+def test_a_tensor_that_is_normalised_is_doubted_where_mean_and_std_are_unknown(x, doubtful):
+    text = classifier(linear_model()).input.doubt(x)
+    assert (text is not None) == doubtful
+    assert not doubtful or "Give mean= and std= to the scorer" in text
+    for known in ({"mean": 0.5}, {"std": 0.2}, {"mean": 0, "std": 1}):
+        assert classifier(linear_model(), **known).input.doubt(x) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (np.ones(5), "target must have 4 features, as the encoder's; got 5"),
+        (np.ones(1), "target must have 4 features, as the encoder's; got 1"),
+        (np.ones((1, 4)), r"target must be finite features \[D\] or None for the input's own; got shape \[1, 4\]"),
+        (np.array([1, np.nan, 0, 0]), "target must be finite features"),
+        (3, r"target must be finite features .*; got 3"),
+        ("cat", r"target must be finite features .*; got 'cat'"),
+    ],
+)
+def test_directions_that_are_none_are_named(target, message):
+    with pytest.raises(ValueError, match=message):
+        explain(encoder(linear_model()), target=target)
+
+
+@pytest.mark.parametrize(
+    "as_", [np.asarray, torch.tensor, list, lambda v: np.array(v[::-1])[::-1], lambda v: np.array(v, ">f4")]
+)
+def test_a_direction_may_be_any_array(as_):
+    vector = [1.0, -2, 0.5, 3]
+    right = explain(encoder(linear_model()), target=np.array(vector, np.float32))
+    found = explain(encoder(linear_model()), target=as_(vector))
+    assert same(found, right)
+    assert found.target == vector
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.full((3, 4), np.inf), "prototypes must be finite"),
+        (np.ones((1, 4)), r"prototypes must be \[K, D\], a row for each of two classes or more; got \[1, 4\]"),
+        (np.ones((3, 4)) * 1j, "prototypes must hold real numbers"),
+        ("names", "prototypes must hold real numbers"),
+    ],
+)
+def test_prototypes_that_are_none_are_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        encoder(linear_model(), given)
+
+
+def test_settings_that_do_not_exist_are_named():
+    with pytest.raises(TypeError, match="there is no setting meen of a scorer's input; there are mean, std, size"):
+        classifier(linear_model(), meen=0.5)
+    with pytest.raises(TypeError, match="features must be callable; got int"):
+        classifier(linear_model(), features=3)
+
+
+# A scorer of one's own
+
+
+class Brightness(Scorer):
+    """The model's answer in 0..1 is the score."""
+
+    has_confidence = False
+    given = None
+
+    def encode(self, target, trace, scale=(1.0, 1.0)):
+        return np.zeros(1, np.float32)
+
+    def unresolved(self, target):
+        return False
+
+    def resolve(self, target, full, features):
+        return target
+
+    def describe(self, target):
+        return "brightness"
+
+    def score(self, batch, targets, wanted):
+        return Outputs(self.model.tensor(batch, Form("the model", 2)).mean(1, keepdim=True))
+
+    def read(self, values, target):
+        return Reading(values[:, 0]) if self.given is None else self.given(values)
+
+
+def test_a_scorer_of_ones_own_calls_the_model_and_reads_its_answer():
+    scorer = Brightness(lambda batch: batch.flatten(1).numpy()[:, ::-1], InputSpec())
+    found = explain(scorer, objective=pysmdl.smdl(0, 0, 1, 1), search="exact")
+    assert found.target == "brightness"
+    assert found.deletion[0] == pytest.approx(image().mean() / 255, abs=1e-6)
+    assert found.insertion[0] == 0
+    assert found.plot().axes[0].get_title().startswith("why this answer?")
+
+
+@pytest.mark.parametrize("given", [lambda values: {"score": values[:, 0]}, lambda values: values[:, 0], lambda _: None])
+def test_a_scorer_that_reads_no_reading_is_named(given):
+    scorer = Brightness(lambda batch: batch.flatten(1), InputSpec())
+    scorer.given = given
+    with pytest.raises(TypeError, match=r"a scorer's read\(\) must return a pysmdl.scorers.Reading; got "):
+        explain(scorer, objective=pysmdl.smdl(0, 0, 1, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pysmdl import bitrows, methods, search
-from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation
 from pysmdl.testing import coverage, drive, interacting, modular
 
 ALL = [factory() for factory in search.SEARCHES.values()]
@@ -167,7 +167,7 @@ def test_stochastic_is_seeded_and_samples():
     assert first.order != drive(made, f, 30, k=10, seed=2)[0].order
     assert asked == made.asks(30, 10) == 10 * 7  # (30 / 10) log(10) = 6.9
     assert drive(search.stochastic(seed=1), f, 30, k=10, seed=7)[0].order == first.order
-    with pytest.raises(ValueError, match="epsilon must be between 0 and 1; got 1"):
+    with pytest.raises(ValueError, match="epsilon must be a finite number above 0 and below 1; got 1"):
         search.stochastic(epsilon=1)
 
 
@@ -175,6 +175,24 @@ def test_stochastic_is_seeded_and_samples():
 def test_exact_asks_n_times_n_plus_1(n, rows):
     _, asked = drive(search.exact(), modular(np.ones(n, np.float32)), n)
     assert 2 * asked == rows == 2 * search.exact().asks(n, n)
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "pending"), [(0.1, 36, 4), (0.1, 30, 3), (0.1, 11, 2), (0.01, 20, 2), (0.5, 13, 7), (0.99, 9, 9)]
+)
+def test_pending_may_be_a_share_of_the_regions(share, n, pending):
+    f = interacting(n, seed=3)
+    by_share, by_number = search.bidirectional(share), search.bidirectional(pending=pending)
+    assert drive(by_share, f, n)[0].order == drive(by_number, f, n)[0].order == bidirectional_by_hand(f, n, pending)
+    assert drive(by_share, f, n)[1] == drive(by_number, f, n)[1]
+    assert [by_share.asks(n, k) for k in (1, n // 2, n)] == [by_number.asks(n, k) for k in (1, n // 2, n)]
+    assert by_share.parameters == {"pending": share}
+
+
+@pytest.mark.parametrize("pending", [0.0, 1.0, 1.5, 8.0, -0.1, float("nan"), float("inf")])
+def test_pending_that_is_no_share_is_refused(pending):
+    with pytest.raises(ValueError, match="pending must be a whole number of at least 2, or a share between 0 and 1"):
+        search.bidirectional(pending)
 
 
 def test_pending_below_2_is_refused():
@@ -189,11 +207,11 @@ def test_unknown_search_lists_those_there_are():
 
 def test_an_ask_keeps_what_it_was_given():
     base, candidates = [1], [0, 2]
-    ask = Ask(base, candidates, front=base, rest=candidates)
+    ask = Ask(base, candidates, claim=Claim(base, candidates))
     base.append(9)
     candidates.clear()
     np.testing.assert_array_equal(bitrows.unpack(ask.rows(3), 3), [[1, 1, 0], [0, 1, 1]])
-    assert ask.so_far == (1, 0, 2)
+    assert ask.claim.order == (1, 0, 2)
 
 
 def test_an_ask_can_mean_all_but_or_any_subsets():

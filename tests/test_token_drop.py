@@ -8,6 +8,8 @@ import torch
 from vision_towers import PATCH, SIDE, TOWERS, hugging_face, patch_labels
 
 import pysmdl
+from pysmdl.models.towers import Tower
+from pysmdl.removal.token_drop import token_labels
 from pysmdl.scorers import token_drop
 from pysmdl.types import Regions
 
@@ -113,7 +115,7 @@ def test_what_token_dropping_refuses():
         token_drop(torch.nn.Linear(2, 2).eval())
     with pytest.raises(ValueError, match="regions must be constant within 8x8 patches"):
         pysmdl.explain(image(0), token_drop(vit), 1, regions=np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 100)
-    with pytest.raises(ValueError, match="needs a classifier around"):
+    with pytest.raises(ValueError, match="needs a scorer around a vision transformer itself"):
         pysmdl.explain(image(0), lambda x: vit(x), 1, removal="token-drop")
     with pytest.raises(ValueError, match="no classification head"):
         pysmdl.explain(image(0), token_drop(hugging_face("clip")), 1, regions=patch_labels(0), progress=False)
@@ -122,26 +124,93 @@ def test_what_token_dropping_refuses():
     with pytest.raises(ValueError, match='compile=True works with removal="baseline"'):
         pysmdl.Explainer(vit, removal="token-drop", config=pysmdl.EngineConfig(compile=True))
     with pytest.raises(ValueError, match='mask_at must be "model"'):
-        token_drop(vit, mask_at="image")
+        pysmdl.Explainer(token_drop(vit, mask_at="image"))
     eager = hugging_face("vit", attn_implementation="eager")
     with pytest.raises(pysmdl.PysmdlError, match="0 of 3 blocks use torch's scaled_dot_product_attention"):
         pysmdl.explain(image(0), token_drop(eager), 1, regions=patch_labels(0), progress=False)
 
 
 def test_labels_of_tokens():
-    scorer = token_drop(hugging_face("registers"))
     labels = patch_labels(3)
-    found = scorer.labels_of(Regions(labels.astype(np.int32), 6))
-    assert found.labels[:4].tolist() == [-1] * 4
-    assert found.labels[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
+    found = token_labels(Regions(labels.astype(np.int32), 6), PATCH, prefix=4)
+    assert found[:4].tolist() == [-1] * 4
+    assert found[4:].tolist() == labels[::PATCH, ::PATCH].ravel().tolist()
 
 
 def test_there_is_no_baseline_to_give():
     model, settings = hugging_face("vit"), {"regions": patch_labels(0), "progress": False}
     with pytest.raises(
-        ValueError, match=r'removal="token-drop" leaves patches out, so there is no baseline; got \'blur\''
+        ValueError, match=r'removal="token-drop" paints nothing over, so there is no baseline; got \'blur\''
     ):
         pysmdl.explain(image(0), token_drop(model), 3, baseline="blur", **settings)
     item = {"image": image(0), "target": 3, "baseline": 0.5}
     with pytest.raises(ValueError, match='an item has no baseline under removal="token-drop"'):
         list(pysmdl.explain_many([item], token_drop(model), **settings))
+
+
+class Answering(torch.nn.Module):
+    """A small transformer with a head of its own: boxes, or the logits of two answer tokens. It says its parts."""
+
+    def __init__(self, head: str) -> None:
+        super().__init__()
+        self.body = hugging_face("vit").vit
+        self.head, self.out = head, torch.nn.Linear(32, {"boxes": 7, "tokens": 12}[head])
+        blocks = list(getattr(self.body, "layers", None) or self.body.encoder.layer)
+        self.tower = Tower(self.body.embeddings, blocks, self.finish, 1, PATCH)
+
+    def finish(self, tokens, offsets):
+        pooled = self.body.layernorm(tokens.index_select(0, offsets[:-1]))
+        return pooled, self.answer(pooled)
+
+    def answer(self, pooled):
+        found = self.out(pooled)
+        if self.head == "tokens":
+            return found.view(-1, 2, 6)
+        corners = found[:, :4].sigmoid() * 8
+        boxes = torch.cat((corners[:, :2], 24 + corners[:, 2:]), 1)
+        return boxes[:, None], found[:, None, 4:].sigmoid()
+
+    def forward(self, x):
+        return self.answer(self.body(x).last_hidden_state[:, 0])
+
+    def really_drop(self, x, keep):
+        tokens = self.body.embeddings(x)[:, keep]
+        for block in self.tower.blocks:
+            answer = block(tokens)
+            tokens = answer[0] if isinstance(answer, tuple) else answer
+        return self.answer(self.body.layernorm(tokens)[:, 0])
+
+
+@pytest.mark.parametrize("head", ["boxes", "tokens"])
+def test_boxes_and_answer_tokens_are_those_of_really_dropping(head):
+    """VPS and EAGLE on a transformer that drops tokens, against a loop that drops those of one subset at a time."""
+    net = Answering(head).eval()
+    if head == "boxes":
+        scorer, target = pysmdl.scorers.detector(net), pysmdl.Box((2, 2, 30, 30), 1)
+    else:
+        scorer, target = pysmdl.scorers.tokens(net), pysmdl.Tokens([0, 1], [3, 5])
+
+    def read(answer):
+        if head == "tokens":
+            return float(answer[0].softmax(1)[[0, 1], [3, 5]].mean())
+        boxes, confidences = answer
+        return float(pysmdl.metrics.iou(boxes[0, 0].tolist(), target.xyxy)) * float(confidences[0, 0, 1])
+
+    labels, x = patch_labels(0), image(0)[None]
+    found = pysmdl.explain(
+        image(0), scorer, target, removal="token-drop", regions=labels, search="exact", progress=False
+    )
+    assert found.notes["removal"] == "token-drop"
+    of_token = np.r_[-1, labels[::PATCH, ::PATCH].ravel()]
+    with torch.no_grad():
+        for k in range(7):
+            chosen = np.isin(of_token, found.order[:k])
+            kept = read(net.really_drop(x, torch.from_numpy(chosen | (of_token < 0))))
+            removed = read(net.really_drop(x, torch.from_numpy(~chosen)))
+            np.testing.assert_allclose((found.insertion[k], found.deletion[k]), (kept, removed), atol=TOLERANCE)
+    many = pysmdl.explain(
+        image(0), scorer, target, removal="token-drop", regions=labels, search="exact", batch_size=3, progress=False
+    )
+    assert many.order.tolist() == found.order.tolist()
+    whole = pysmdl.explain(image(0), scorer, target, regions=labels, search="exact", progress=False)
+    assert whole.deletion[0] == pytest.approx(found.deletion[0], abs=TOLERANCE)  # nothing removed: the same model

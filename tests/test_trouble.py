@@ -152,12 +152,33 @@ def test_nan_for_one_input_takes_no_other_along():
     assert sorted(each.id for each in stream) == ["0", "1", "2", "4", "5"]
 
 
+def interrupted(model, **settings) -> pysmdl.Explanation:
+    """What Ctrl-C carries out of explain()."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        explain(model, **settings)
+    (partial,) = caught.value.partial
+    return partial
+
+
+def test_ctrl_c_ends_a_loop_over_images():
+    explained = []
+
+    def over_images():
+        for seed in range(4):
+            explained.append(explain(Recorder(linear_model(), failing_at(0 if seed == 2 else 99)), seed=seed))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        over_images()
+    assert len(explained) == 2
+    assert caught.value.partial == ()  # the model had answered nothing of that image
+
+
 def test_ctrl_c_gives_back_what_is_done():
     def fail(model, batch):
         if len(model.rows) > 120:
             raise KeyboardInterrupt
 
-    found = explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    found = interrupted(Recorder(linear_model(), fail), search="exact", batch_size=4)
     full = explain(linear_model(), search="exact")
     assert found.notes["stopped"] == "interrupted"
     assert 0 < len(found.order) < 16
@@ -188,7 +209,7 @@ def test_ctrl_c_gives_back_the_best_order_known_where_none_is_settled(search):
         if len(model.rows) > 120:
             raise KeyboardInterrupt
 
-    found = explain(Recorder(linear_model(), fail), search=search, batch_size=4)
+    found = interrupted(Recorder(linear_model(), fail), search=search, batch_size=4)
     assert sorted(found.order) == list(range(16))
     assert found.order.tolist() != list(range(16))
 
@@ -198,11 +219,11 @@ def test_what_was_settled_shows_without_the_points_that_were_not_measured():
         if len(model.rows) > 120:
             raise KeyboardInterrupt
 
-    found = explain(Recorder(linear_model(), fail), search="exact", batch_size=4)
+    found = interrupted(Recorder(linear_model(), fail), search="exact", batch_size=4)
     assert np.isnan(found.insertion[0])
     assert found.saliency().max() == 1
     assert found.highest_confidence() == np.nanmax(found.insertion)
-    nothing = explain(Recorder(linear_model(), failing_at(2)), search="exact", batch_size=1)
+    nothing = interrupted(Recorder(linear_model(), failing_at(2)), search="exact", batch_size=1)
     assert np.isnan(nothing.highest_confidence())
     assert nothing.best_step() == 0
 
@@ -369,3 +390,111 @@ def test_settings_are_checked():
 def test_steps_raise_what_the_model_raises():
     with pytest.raises(ScorerError, match="no luck"):
         list(pysmdl.explain_steps(image(), Recorder(linear_model(), failing_after(40)), 1, regions="grid:16"))
+
+
+def test_memory_that_is_short_is_asked_for_a_few_times_only(caplog):
+    """1024 rows where 64 fit: four errors, then batches of 64; the list of what is left is cut when its turn comes."""
+    errors = []
+
+    def fail(model, batch):
+        if len(batch) > 64:
+            errors.append(len(batch))
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+
+    model = Recorder(linear_model(), fail)
+    with caplog.at_level(logging.WARNING, "pysmdl"):
+        found = explain(model, batch_size=1024, regions="grid:36", search=pysmdl.methods.rise(evaluations=1100))
+    assert errors == [1024, 512, 256, 128]
+    assert same(found, explain(linear_model(), regions="grid:36", search=pysmdl.methods.rise(evaluations=1100)))
+    assert len(model.rows) == len(set(model.rows)) == found.evaluations
+
+
+def test_one_moments_shortage_does_not_hold_batches_down_for_good():
+    def fail(model, batch):
+        if len(model.sizes) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+
+    model = Recorder(linear_model(), fail)
+    explain(model, batch_size=8, regions="grid:36", search=pysmdl.methods.rise(evaluations=1000))
+    assert 4 in model.sizes
+    assert model.sizes[-10:].count(8) > 5
+
+
+def test_one_row_is_tried_once_more_after_memory_was_freed():
+    def fail(model, batch):
+        if len(model.sizes) == 5:
+            raise MemoryError
+
+    found = explain(Recorder(linear_model(), fail), batch_size=1)
+    assert same(found, explain(linear_model(), batch_size=1))
+
+
+def test_a_plain_failure_gives_no_memory_back():
+    from pysmdl.session import SESSIONS
+
+    seen = []
+    scorer = pysmdl.scorers.classifier(Recorder(linear_model(), poison(1.0)), size=12)
+
+    def told(number, error):
+        seen.append(number)
+
+    before = None
+    for _ in range(2):
+        list(pysmdl.explain_many(poisoned_items(), scorer, progress=False, on_error=told, batch_size=8))
+        (space,) = SESSIONS.of(scorer).resident.workspaces
+        memory = space._memory.data_ptr()
+        assert before in (None, memory)
+        before = memory
+    assert seen == [3, 3]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_is_done_and_waits_for_its_turn_is_handed_on_when_the_process_ends(error):
+    rows = [0]
+
+    def model(batch):
+        rows[0] += len(batch)
+        if rows[0] > 700:
+            raise error
+        return linear_model()(batch)
+
+    items = [{"image": image(seed), "regions": "grid:100" if seed == 0 else "grid:4"} for seed in range(8)]
+    got = []
+    with pytest.raises(error):
+        got.extend(each.index for each in pysmdl.explain_many(items, model, ordered=True, progress=False))
+    assert sorted(got) == list(range(8))
+
+
+class Rude:
+    """A search that breaks what was agreed."""
+
+    def __init__(self, *asks, order=(0,)):
+        self.asks, self.order = asks, order
+
+    def __call__(self, task):
+        yield from self.asks
+        return pysmdl.search.Ranking(list(self.order))
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (Rude(order=(0, 0, 1)), r"a search must return distinct regions 0 to 15; got the order \[0, 0, 1\]"),
+        (Rude(order=(16,)), "distinct regions 0 to 15"),
+        (Rude(order=(-1,)), "distinct regions 0 to 15"),
+        (Rude(order=(0.5,)), "distinct regions 0 to 15"),
+        (Rude(pysmdl.search.Ask([], [99])), r"an ask's candidates must be regions 0 to 15; got \[99\]"),
+        (Rude(pysmdl.search.Ask([-1], [2])), r"an ask's base must be regions 0 to 15; got \[-1\]"),
+        (Rude(pysmdl.search.Ask(subsets=np.ones((2, 5), bool))), r"subsets must be bool \[a, n\] with n = 16 regions"),
+    ],
+)
+def test_a_search_that_breaks_what_was_agreed_is_told_so(search, message):
+    with pytest.raises(pysmdl.errors.SearchError, match=message):
+        explain(linear_model(), search=pysmdl.search.Search("rude", search, lambda n, k: n))
+
+
+def test_a_term_of_the_wrong_length_is_refused():
+    short = pysmdl.Term("short", "kept", lambda kept: kept["score"][:1])
+    mine = pysmdl.Objective("mine", "class", (short,), {"short": 1.0})
+    with pytest.raises(pysmdl.errors.SearchError, match="objective 'mine' gave 1 values for 16 rows"):
+        explain(linear_model(), objective=mine, search="exact")

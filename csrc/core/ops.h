@@ -93,10 +93,15 @@ PYSMDL_HOST_DEVICE inline float box_iou(const float* a, const float* b) {
   return inside / (area_a + area_b - inside);
 }
 
-// How well one prediction matches, by mode.
+// By what one prediction is the row's best: IoU x confidence, also where the class alone is scored.
+PYSMDL_HOST_DEVICE inline float match_rank(int32_t mode, float iou, float confidence) {
+  return mode == kIou ? iou : iou * confidence;
+}
+
+// How well one prediction matches, by mode; NaN where its rank is.
 PYSMDL_HOST_DEVICE inline float match_value(int32_t mode, float iou, float confidence) {
-  if (mode == kIou) return iou;
-  return mode == kClass ? (iou > 0.5f ? confidence : 0.0f) : iou * confidence;
+  const float rank = match_rank(mode, iou, confidence);
+  return mode != kClass || rank != rank ? rank : (iou > 0.5f ? confidence : 0.0f);
 }
 
 namespace cpu {

@@ -31,18 +31,20 @@ float confidence_of(const MatchBoxesParams& p, int64_t b, int64_t query) {
 
 void match_row(const MatchBoxesParams& p, int64_t b) {
   float* out = p.out + b * 7;
-  float best = -1.0f;
+  float best = -1.0f, highest = -1.0f;
   for (int64_t q = 0; q < p.queries; ++q) {
     const float* box = p.boxes + (b * p.queries + q) * 4;
     const float iou = box_iou(box, p.target + b * 4), confidence = confidence_of(p, b, q);
-    const float match = match_value(p.mode[b], iou, confidence);
-    if (match > best || match != match) {  // strict: the first maximum
-      best = match;
-      out[0] = match, out[1] = iou, out[2] = confidence;
+    const float rank = match_rank(p.mode[b], iou, confidence), match = match_value(p.mode[b], iou, confidence);
+    if (match > highest || match != match) highest = match;
+    if (rank > best || rank != rank) {  // strict: the first maximum
+      best = rank;
+      out[1] = iou, out[2] = confidence;
       std::copy(box, box + 4, out + 3);
-      if (match != match) return;
+      if (rank != rank) break;
     }
   }
+  out[0] = highest;
 }
 
 }  // namespace

@@ -31,33 +31,39 @@ __device__ float confidence_of(const MatchBoxesParams& p, int64_t b, int64_t que
   return highest <= p.floor ? 0.0f : highest;
 }
 
-// Whether (match, at) beats (best, where): NaN before all, then the larger, then the earlier.
-__device__ bool beats(float match, int at, float best, int where) {
-  const bool new_nan = match != match, old_nan = best != best;
+// Whether (rank, at) beats (best, where): NaN before all, then the larger, then the earlier.
+__device__ bool beats(float rank, int at, float best, int where) {
+  const bool new_nan = rank != rank, old_nan = best != best;
   if (new_nan || old_nan) return new_nan && (!old_nan || at < where);
-  return match > best || (match == best && at < where);
+  return rank > best || (rank == best && at < where);
 }
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) match_boxes_kernel(MatchBoxesParams p) {
-  __shared__ float values[kThreads];
+  __shared__ float ranks[kThreads], matches[kThreads];
   __shared__ int places[kThreads];
   const int64_t b = blockIdx.x;
   const int queries = static_cast<int>(p.queries);
-  float best = -1.0f;
+  float best = -1.0f, highest = -1.0f;
   int where = queries;
   for (int q = threadIdx.x; q < queries; q += kThreads) {
     const float iou = box_iou(p.boxes + (b * queries + q) * 4, p.target + b * 4);
-    const float match = match_value(p.mode[b], iou, confidence_of<T>(p, b, q));
-    if (beats(match, q, best, where)) best = match, where = q;
+    const float confidence = confidence_of<T>(p, b, q), rank = match_rank(p.mode[b], iou, confidence);
+    highest = fmaxf(highest, match_value(p.mode[b], iou, confidence));  // without NaN, which the rank shows
+    if (beats(rank, q, best, where)) best = rank, where = q;
   }
-  values[threadIdx.x] = best;
+  ranks[threadIdx.x] = best;
+  matches[threadIdx.x] = highest;
   places[threadIdx.x] = where;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half && beats(values[threadIdx.x + half], places[threadIdx.x + half], values[threadIdx.x], places[threadIdx.x])) {
-      values[threadIdx.x] = values[threadIdx.x + half];
-      places[threadIdx.x] = places[threadIdx.x + half];
+    if (threadIdx.x < half) {
+      const int other = threadIdx.x + half;
+      matches[threadIdx.x] = fmaxf(matches[threadIdx.x], matches[other]);
+      if (beats(ranks[other], places[other], ranks[threadIdx.x], places[threadIdx.x])) {
+        ranks[threadIdx.x] = ranks[other];
+        places[threadIdx.x] = places[other];
+      }
     }
     __syncthreads();
   }
@@ -65,7 +71,7 @@ __global__ void __launch_bounds__(kThreads) match_boxes_kernel(MatchBoxesParams 
     const int q = places[0];
     const float* box = p.boxes + (b * queries + q) * 4;
     float* out = p.out + b * 7;
-    out[0] = values[0];
+    out[0] = ranks[0] != ranks[0] ? ranks[0] : matches[0];
     out[1] = box_iou(box, p.target + b * 4);
     out[2] = confidence_of<T>(p, b, q);
     for (int c = 0; c < 4; ++c) out[3 + c] = box[c];

@@ -1,4 +1,4 @@
-"""The command line: `pysmdl explain | eval | profile | demo | env`. Arguments here, work in pysmdl.cli.commands."""
+"""The command line: `pysmdl explain | eval | profile | demo | env`. Arguments here, work in `commands`."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
     for given in items:
         item = explainer.prepare(given)
         most = explainer.most(item)
-        x = item.x if item.image is None else item.image
+        x = item.x
         try:
             about = most * _seconds_per_row(explainer.scorer, x, item.target, most)
         except Exception as error:

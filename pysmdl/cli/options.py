@@ -46,7 +46,9 @@ class SetOptions:
     """The set function, and how it is evaluated"""
 
     regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT sets the count.")] = "slico"
-    baseline: Annotated[str, typer.Option(help="black, zero, mean or blur.")] = "black"
+    baseline: Annotated[
+        str | None, typer.Option(help="black, zero, mean or blur; black if not given and absence is painted.")
+    ] = None
     objective: Annotated[str | None, typer.Option(help="smdl, lima, vps, eagle; the scorer's own if not given.")] = None
     k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")] = None
@@ -60,7 +62,9 @@ class SearchOptions:
     search: Annotated[
         str, typer.Option(help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
     ] = "bidirectional"
-    removal: Annotated[str, typer.Option(help="baseline, or token-drop for vision transformers.")] = "baseline"
+    removal: Annotated[
+        str | None, typer.Option(help="baseline, or token-drop for vision transformers; the model's own if not given.")
+    ] = None
     evaluations: Annotated[int | None, typer.Option(help="Budget of model evaluations an image.")] = None
 
 

@@ -16,6 +16,7 @@ from pysmdl.cli.stopping import held
 from pysmdl.errors import StoreError, described
 from pysmdl.explanation import Explanation, files, load
 from pysmdl.explanation.plotting import NEARLY, figure
+from pysmdl.targets import kind
 
 log = logging.getLogger("pysmdl")
 
@@ -128,7 +129,7 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
     def name(index: int) -> str:
         return printable(names[index] if names and 0 <= index < len(names) else "") or str(index)
 
-    target = name(found.target) if isinstance(found.target, int) else "box" if "xyxy" in found.target else "tokens"
+    target = name(found.target) if kind(found.target) == "class" else kind(found.target)
     said = int(found.predicted[1, 0]) if found.predicted is not None else -1
     return [
         printable(Path(found.id or "").name), target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",

@@ -10,20 +10,24 @@ from itertools import cycle
 from typing import Any, TypeAlias
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.batch import Answer
 from pysmdl.engine.device.runner import Runner
-from pysmdl.engine.device.slots import Answer, out_of_memory
+from pysmdl.engine.device.trouble import out_of_memory
+from pysmdl.engine.item import Item
 from pysmdl.engine.loader import Loader
-from pysmdl.engine.plan import Item, Plan
+from pysmdl.engine.output_order import OutputOrder
+from pysmdl.engine.plan import Plan
 from pysmdl.engine.requests.request import Probe, Request
 from pysmdl.engine.scheduler import Scheduler
-from pysmdl.engine.turns import Turns
-from pysmdl.errors import ScorerError, one_of
+from pysmdl.errors import PysmdlError, ScorerError, one_of
 from pysmdl.profiling import stage
 from pysmdl.progress import Progress
 
 __all__ = ["Engine", "Item", "Loader", "OnError", "Plan", "Probe", "Request"]
 
 log = logging.getLogger("pysmdl")
+
+PATIENCE = 16  # inputs done after memory ran out for another before one more is tried; then twice as many
 
 OnError: TypeAlias = str | Callable[[int, Exception], None]
 
@@ -32,7 +36,7 @@ class Engine:
     """Drives many searches to their end over shared batches.
 
     Args:
-        plan: Scorer, objective and search, common to all inputs.
+        plan: Scorer, removal, objective and search, common to all inputs.
         prepare: Makes one input, loaded, ready for the device; its errors count as that input's.
         config: Speed and memory.
         progress: Told after each batch.
@@ -56,31 +60,37 @@ class Engine:
             raise one_of("on_error", on_error, ("raise", "skip"))
         uses_confidence = any(term.name == "confidence" for term in plan.objective.terms)
         self.plan, self.prepare, self.config, self.on_error = plan, prepare, config, on_error
-        self.runner = Runner(plan.scorer, config, plan.objective.confidence_form if uses_confidence else None)
+        confidence = plan.objective.confidence_form if uses_confidence else None
+        self.runner = Runner(plan.scorer, plan.removal, config, confidence)
         self.scheduler = Scheduler(alone=config.deterministic)
         self._progress, self._make = progress, make
         self._state = Progress(started=time.perf_counter())
         self._error: Exception | None = None  # the first of an input, where they are not skipped: it ends the run
         self._given = 0
         self._most = config.max_searches
-        self._turns = Turns(ordered)
+        self._more_at, self._patience = 0, PATIENCE  # inputs done when one more is tried again
+        self._done = OutputOrder(ordered)
 
     def run(self, inputs: Iterable[Any] | Loader) -> Iterator[Any]:
-        """Yield each input's explanation as it is done. Ctrl-C yields what is settled of each, then stops."""
+        """Yield each input's explanation as it is done.
+
+        Ctrl-C, and what ends the process otherwise, yields what is settled of each, then goes on its way.
+        """
         try:
             for _ in self.batches(inputs):
-                yield from self._turns.take()
-        except KeyboardInterrupt:
+                if self._done.changed:
+                    yield from self._done.take()
+        except (KeyboardInterrupt, SystemExit):
             for request in self.scheduler.live:
                 partial = request.partial("interrupted")
                 if partial is not None:
-                    self._turns.add(request.index, partial)
-            yield from self._turns.rest()
+                    self._done.add(request.index, partial)
+            yield from self._done.rest()
             raise
         except Exception:
-            yield from self._turns.rest()
+            yield from self._done.rest()
             raise
-        yield from self._turns.rest()
+        yield from self._done.rest()
 
     def batches(self, inputs: Iterable[Any] | Loader) -> Iterator[list[Request]]:
         """The loop itself: yields after each batch, with the requests that it finished.
@@ -94,8 +104,9 @@ class Engine:
                 answer = slot.collect()
                 if answer is not None:
                     yield self._complete(answer)
-                self._admit(source)
-                batch = self.scheduler.next_batch(self.runner.room)
+                if not source.ended:
+                    self._admit(source)
+                batch = self.scheduler.next_batch(self.runner.sizes.room)
                 if batch is not None:
                     slot.submit(batch)
                 elif not self.scheduler.live:
@@ -117,6 +128,8 @@ class Engine:
 
     def _admit(self, source: Loader) -> None:
         """Top up the live searches from the inputs; while there are any, what is still being loaded can wait."""
+        if self._most < self.config.max_searches and self._state.finished >= self._more_at:
+            self._most, self._more_at = self._most + 1, self._state.finished + self._patience
         while len(self.scheduler.live) < self._most and self._error is None:
             if self.scheduler.live and not source.ready:
                 return
@@ -127,28 +140,33 @@ class Engine:
                 with stage("partition"):
                     loaded = load()
                 request = self._make(self.prepare(loaded), self.plan, self._given)
-                self.runner.admit(request)
+                request.start()
+                place = self.runner.admit(request.item)
             except Exception as error:
                 if out_of_memory(error) and self.scheduler.live:
-                    self._most = len(self.scheduler.live)
-                    log.warning("out of memory for another input; going on with %d in flight", self._most)
                     source.give_back(load)
+                    self._fewer()
                     return
                 self._fail(error, self._given)
             else:
-                self.scheduler.admit(request)
+                self.scheduler.admit(request, place)
                 self._state.expected += self.plan.rows(request.n)
                 self._state.inputs += 1
             self._given += 1
+
+    def _fewer(self) -> None:
+        """Memory ran out for another input: as many as there are, until some are done."""
+        self._most = len(self.scheduler.live)
+        self._more_at, self._patience = self._state.finished + self._patience, 2 * self._patience
+        log.warning("out of memory for another input; going on with %d in flight", self._most)
 
     def _complete(self, answer: Answer) -> list[Request]:
         """Hand out a batch's answers; returns the requests that are done."""
         for request, error in answer.failed.items():
             self._drop(request, error)
-        self._state.evaluations += sum(map(len, answer.parts))
         with stage("search"):
-            ended = self.scheduler.complete(answer.parts, answer.values, answer.features)
-            done = [request for request, error in ended if self._end(request, error)]
+            done = [request for request, error in self.scheduler.complete(answer) if self._end(request, error)]
+        self._state.evaluations += answer.rows
         self._state.finished += len(done)
         if self._progress is not None:
             self._progress(self._state.now())
@@ -159,26 +177,27 @@ class Engine:
         if error is not None:
             self._drop(request, error)
             return False
-        self._turns.add(request.index, request.result)
-        self.runner.drop(request)
+        self._done.add(request.index, request.result)
+        self.runner.drop(request.item.kind, self.scheduler.drop(request))
         return True
 
     def _drop(self, request: Request, error: Exception) -> None:
         if request not in self.scheduler.live:
             return
-        self.scheduler.drop(request)
-        self.runner.drop(request)
+        self.runner.drop(request.item.kind, self.scheduler.drop(request))
         if isinstance(error, ScorerError):
             partial = request.partial("the model failed")
             error.partial = () if partial is None else (partial,)
         self._fail(error, request.index, request.item.id)
 
     def _fail(self, error: Exception, index: int, id: str | None = None) -> None:
-        self._turns.skip(index)
+        self._done.skip(index)
         if callable(self.on_error):
             self.on_error(index, error)
         elif self.on_error == "skip":
             name = index if id is None else repr(id)
-            log.error("input %s skipped: %s", name, str(error))  # as text: an error holds its input, a record the error
+            kind = "" if isinstance(error, PysmdlError) else f"{type(error).__name__}: "
+            text = f"{kind}{error}"  # an error holds its input, and a log record may be kept
+            log.error("input %s skipped: %s", name, text)
         elif self._error is None:
             self._error = error

@@ -17,11 +17,12 @@ class Loader:
         inputs: What the caller gave. Read in the engine's own thread, a few ahead of what is taken.
         load: Makes one ready, as far as that needs no device; None: they are.
         threads: That load ahead, where there is more than one input; 0: each is loaded when it is called for.
-        lend: An input as a thread may have it, or None where none may.
+        lend: An input as it may be loaded later, the caller's memory filled anew by then, and whether by a thread.
 
     Attributes:
         single: Whether there is known to be a single input.
         broken: What reading the inputs raised, which ended them; None while all is well.
+        ended: Whether all were taken.
     """
 
     def __init__(
@@ -29,15 +30,16 @@ class Loader:
         inputs: Iterable[Any],
         load: Callable[[Any], Any] = lambda given: given,
         threads: int = 0,
-        lend: Callable[[Any], Any] = lambda given: given,
+        lend: Callable[[Any], tuple[Any, bool]] = lambda given: (given, True),
     ) -> None:
         self.single = isinstance(inputs, Sized) and len(inputs) == 1
         self.broken: Exception | None = None
+        self.ended = False
         self._source: Iterator[Any] | None = iter(inputs)
         self._load, self._lend = load, lend
         self._pool = ThreadPoolExecutor(threads, "pysmdl-loader") if threads and not self.single else None
         self._most = 2 * threads if self._pool else 1
-        self._jobs: deque[Future[Any] | Callable[[], Any]] = deque()
+        self._jobs: deque[Callable[[], Any]] = deque()
 
     @property
     def ready(self) -> bool:
@@ -46,17 +48,20 @@ class Loader:
             return True
         self._read()
         head = self._jobs[0] if self._jobs else None
-        return not isinstance(head, Future) or head.done()
+        return not isinstance(head, _Lent) or head.done
 
     def take(self) -> Callable[[], Any] | None:
         """A call that gives the next input loaded, or raises what loading it raised; None at the end."""
         self._read()
-        job = self._jobs.popleft() if self._jobs else None
-        return job.result if isinstance(job, Future) else job
+        if not self._jobs:
+            self.ended = True
+            return None
+        return self._jobs.popleft()
 
     def give_back(self, load: Callable[[], Any]) -> None:
-        """What was taken comes next again."""
+        """What was taken comes next again; called anew, it loads anew what did not load."""
         self._jobs.appendleft(load)
+        self.ended = False
 
     def close(self) -> None:
         """Let go of the threads; what they are at ends by itself."""
@@ -74,10 +79,27 @@ class Loader:
             else:
                 self._jobs.append(self._job(given))
 
-    def _job(self, given: Any) -> Future[Any] | Callable[[], Any]:
+    def _job(self, given: Any) -> Callable[[], Any]:
         if self._pool is not None:
             with suppress(Exception):  # what is wrong with it is said at its turn
-                lent = self._lend(given)
-                if lent is not None:
-                    return self._pool.submit(self._load, lent)
+                lent, threaded = self._lend(given)
+                load = partial(self._load, lent)
+                return _Lent(load, self._pool.submit(load)) if threaded else load
         return partial(self._load, given)
+
+
+class _Lent:
+    """A call for what a thread loads ahead. What failed there for want of memory is loaded anew, here."""
+
+    def __init__(self, load: Callable[[], Any], future: Future[Any]) -> None:
+        self._load, self._future = load, future
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def __call__(self) -> Any:
+        try:
+            return self._future.result()
+        except MemoryError:
+            return self._load()

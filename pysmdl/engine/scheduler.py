@@ -3,48 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
-import numpy as np
-
-from pysmdl.engine.plan import Kind
+from pysmdl.engine.batch import Answer, Batch, Part
+from pysmdl.engine.item import Kind
 from pysmdl.engine.requests.features import NONE
-from pysmdl.engine.requests.memo import Memo
 from pysmdl.engine.requests.request import Request
-from pysmdl.types import Floats
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows start..stop-1 of one request's memo."""
-
-    request: Request
-    memo: Memo
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-
-@dataclass
-class Batch:
-    """Rows of one forward pass, from one or many requests of one kind, in one precision."""
-
-    kind: Kind
-    exact: bool = True
-    parts: list[Part] = field(default_factory=list)
-    rows: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rows = sum(map(len, self.parts))
-
-    def add(self, part: Part) -> None:
-        self.parts.append(part)
-        self.rows += len(part)
-
-    def __len__(self) -> int:
-        return self.rows
 
 
 class Scheduler:
@@ -52,59 +15,46 @@ class Scheduler:
 
     def __init__(self, alone: bool = False) -> None:
         self._alone = alone  # deterministic: no company
-        self.live: dict[Request, None] = {}  # in the order of admission
+        self.live: dict[Request, int] = {}  # in the order of admission, with the place of each input in its pool
 
-    def admit(self, request: Request) -> None:
-        self.live[request] = None
+    def admit(self, request: Request, place: int) -> None:
+        self.live[request] = place
 
     def next_batch(self, room_of: Callable[[Kind], int]) -> Batch | None:
         """The oldest waiting rows, of one kind and at most as many as there is room for; None where nobody waits."""
-        for first in self.live:
-            waiting = first.known.waiting
-            if waiting is not None:
+        batch: Batch | None = None
+        room = 0
+        for request, place in self.live.items():
+            values, item = request.values, request.item
+            exact = values.exact.waiting > 0 if batch is None else batch.exact  # exact rows go first
+            memo = values.exact if exact else values.memo
+            if not memo.waiting or (batch is not None and item.kind is not batch.kind):
+                continue
+            if batch is None:
+                batch, room = Batch(item.kind, exact, [], 0), room_of(item.kind)
+            start, bits = memo.take(room - batch.rows)
+            features, stop = values.features, start + len(bits)
+            wanted = features.of_rows(start, stop) if exact and start <= features.last else NONE
+            batch.parts.append(Part(request, place, bits, values.target, wanted, item.resident.host))
+            batch.rows += len(bits)
+            if batch.rows == room or self._alone:
                 break
-        else:
-            return None
-        batch = Batch(first.item.kind, waiting is first.known.exact)
-        room = room_of(batch.kind)
-        for request in [first] if self._alone else self.live:
-            memo = request.known.exact if batch.exact else request.known.memo
-            if memo.waiting and request.item.kind is batch.kind:
-                batch.add(Part(request, memo, *memo.take(room - len(batch))))
-                if len(batch) == room:
-                    break
         return batch
 
-    def complete(
-        self, parts: list[Part], values: list[Floats], features: list[Floats | None]
-    ) -> Iterator[tuple[Request, Exception | None]]:
+    def complete(self, answer: Answer) -> Iterator[tuple[Request, Exception | None]]:
         """Hand each part its answer; yields each request that is done, which leaves, or that failed at it, with why."""
-        for part, answer, given in zip(parts, values, features, strict=True):
-            request = part.request
+        for part, exact, values, features in answer.parts:
+            request = part.owner
             if request not in self.live:  # it failed while these rows were under way
                 continue
             try:
-                request.complete(part.memo, answer, given)
+                request.deliver(exact, values, features)
             except Exception as error:  # of a set function or a search of the caller's own, say
                 yield request, error
                 continue
             if request.result is not None:
-                del self.live[request]
                 yield request, None
 
-    def drop(self, request: Request) -> None:
-        """Forget a request that failed."""
-        del self.live[request]
-
-
-def wanted_features(batch: Batch) -> list[np.ndarray]:
-    """Of each part, the rows whose features are wanted, as offsets into the batch."""
-    first, wanted = 0, []
-    for part in batch.parts:
-        known = part.request.known
-        if part.memo is known.exact:
-            wanted.append(known.features.of_rows(part.start, part.stop) + first)
-        else:
-            wanted.append(NONE)
-        first += len(part)
-    return wanted
+    def drop(self, request: Request) -> int:
+        """Forget a request that is done or failed; returns the place of its input."""
+        return self.live.pop(request)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.explanation import files
+from pysmdl.explanation import authors, files
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
 
@@ -45,8 +45,11 @@ class Explanation(ExplanationData):
         return files.to_json(self, indent)
 
     def to_authors_json(self) -> dict[str, Any]:
-        """The keys that the published evaluators of SMDL, LiMA, VPS and EAGLE read, step by step."""
-        return files.to_authors_json(self)
+        """The keys that the published evaluators of SMDL, LiMA, VPS and EAGLE read, step by step.
+
+        Of a box also IoU, confidence and box of the best prediction in each view, of tokens each one's probability.
+        """
+        return authors.to_authors_json(self)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out. Where that fails, the file

@@ -1,4 +1,4 @@
-"""Explanations as files and plain values: a compressed .npz, JSON, and the keys that the published evaluators read."""
+"""Explanations as files and plain values: a compressed .npz, and JSON."""
 
 from __future__ import annotations
 
@@ -28,29 +28,6 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
 def to_json(explanation: ExplanationData, indent: int | None = None) -> str:
     """:func:`to_dict` as JSON."""
     return json.dumps(to_dict(explanation), indent=indent, allow_nan=False)
-
-
-def to_authors_json(explanation: ExplanationData) -> dict[str, Any]:
-    """The keys that the published evaluators of SMDL, LiMA, VPS and EAGLE read, step by step."""
-    steps = {
-        "smdl_score": explanation.score,
-        "insertion_score": explanation.insertion[1:],
-        "deletion_score": explanation.deletion[1:],
-        "consistency_score": explanation.insertion[1:],
-        "collaboration_score": 1 - explanation.deletion[1:],
-        "region_area": explanation.area[1:],
-    }
-    for name in ("confidence", "effectiveness"):
-        if name in explanation.terms:
-            steps[f"{name}_score"] = explanation.terms[name]
-    found = {
-        **steps,
-        "baseline_score": explanation.insertion[0],
-        "org_score": explanation.deletion[0],
-        "target_label": explanation.target,
-        "indices": explanation.order,
-    }
-    return {name: plain(value) for name, value in found.items()}
 
 
 def write(explanation: ExplanationData, path: str | PathLike[str]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.inputs.image_files import Pixels, load
+from pysmdl.targets import outline, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,22 +119,15 @@ def _picture(axes: Any, image: NDArray[np.uint8], title: str) -> None:
 
 def _outline(axes: Any, explanation: ExplanationData) -> None:
     """The box that is explained, where a box is."""
-    if isinstance(explanation.target, dict) and "xyxy" in explanation.target:
+    corners = outline(explanation.target)
+    if corners is not None:
         from matplotlib.patches import Rectangle
 
-        x0, y0, x1, y1 = explanation.target["xyxy"]
+        x0, y0, x1, y1 = corners
         axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=GONE, linewidth=2))
 
 
 def _title(explanation: ExplanationData, names: Sequence[str] | None) -> str:
-    target, score = explanation.target, float(explanation.deletion[0])
-    if not isinstance(target, int):
-        what = "this box" if isinstance(target, dict) and "xyxy" in target else "this answer"
-        return f"why {what}? {score:.2f}"
-
-    def name(index: int) -> str:
-        return (names[index] if names is not None and 0 <= index < len(names) else "") or f"class {index}"
-
-    title = f"why {name(target)}? {score:.2f}"
-    said = int(explanation.predicted[1, 0]) if explanation.predicted is not None else target
-    return title if said in (target, -1) else f"{title}\n(the model says {name(said)})"
+    why = f"why {title(explanation.target, names)}? {float(explanation.deletion[0]):.2f}"
+    said = -1 if explanation.predicted is None else int(explanation.predicted[1, 0])
+    return why if said in (explanation.target, -1) else f"{why}\n(the model says {title(said, names)})"

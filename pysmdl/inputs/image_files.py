@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.disk import opened
-from pysmdl.errors import ImageError, described
+from pysmdl.errors import ImageError, described, need
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -165,10 +165,25 @@ def _from_array(image: NDArray[Any]) -> Pixels:
 
 
 def resize(pixels: Pixels, size: tuple[int, int], interpolation: str = "bilinear") -> Pixels:
-    """Squash to (height, width) with Pillow's antialiased filter of that name."""
+    """Squash to (height, width) with Pillow's antialiased filter of that name, or OpenCV's bilinear one.
+
+    Raises:
+        MissingPackageError: "cv2-bilinear" without OpenCV.
+    """
     from PIL import Image
 
     if pixels.shape[:2] == size:
         return pixels
+    if interpolation == "cv2-bilinear":
+        return _cv2_bilinear(pixels, size)
     how = Image.Resampling[interpolation.upper()]
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), how))
+
+
+def _cv2_bilinear(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    try:
+        import cv2
+    except ImportError:
+        raise need("OpenCV", "interpolation='cv2-bilinear'", "pysmdl[opencv]") from None
+    wide_high = size[1], size[0]
+    return np.asarray(cv2.resize(np.ascontiguousarray(pixels), wide_high, interpolation=cv2.INTER_LINEAR), np.uint8)

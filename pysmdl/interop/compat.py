@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.api import explain_many
+from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
+from pysmdl.inputs.arrays import tensor_of
 from pysmdl.scorers import classifier
+from pysmdl.settings import spelt_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
 
 
 class SubsetAttribution:
@@ -24,7 +32,8 @@ class SubsetAttribution:
             :func:`pysmdl.explain`.
     """
 
-    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Any) -> None:
+    @spelt_out(Explainer)
+    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Unpack[Settings]) -> None:
         self.forward_func = forward_func
         self._settings = settings
 
@@ -33,7 +42,7 @@ class SubsetAttribution:
         inputs: Tensor,
         baselines: Any = None,
         target: Any = None,
-        feature_mask: Tensor | None = None,
+        feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> Tensor:
@@ -61,13 +70,13 @@ class SubsetAttribution:
         inputs: Tensor,
         baselines: Any = None,
         target: Any = None,
-        feature_mask: Tensor | None = None,
+        feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> list[Explanation]:
         """The explanations behind :meth:`attribute`, one for each input; arguments are the same."""
         if not isinstance(inputs, Tensor) or inputs.dim() < 3:
-            raise ValueError(f"inputs must be a tensor [B, C, *grid]; got {_shape(inputs)}")
+            raise ValueError(f"inputs must be a tensor [B, C, *grid] of at least 3 dimensions; got {_shape(inputs)}")
         count = len(inputs)
         targets = _each("target", target, count)
         masks = _label_maps(feature_mask, inputs)
@@ -81,13 +90,16 @@ class SubsetAttribution:
             }
             for i in range(count)
         ]
-        settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
+        settings: Settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
         scorer = classifier(self.forward_func, device=inputs.device)
         return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
 
 
-def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Any) -> NDArray[np.float32]:
-    """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.interop.compat.quantus_explain)``.
+@spelt_out(Explainer)
+def quantus_explain(
+    model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Unpack[Settings]
+) -> NDArray[np.float32]:
+    """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.compat.quantus_explain)``.
 
     Args:
         model: Inputs [B, C, *grid] to logits [B, K].
@@ -100,7 +112,7 @@ def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **s
         Saliency [B, 1, *grid].
     """
     device = settings.pop("device", None)
-    batch = torch.as_tensor(np.asarray(inputs), dtype=torch.float32, device=device)
+    batch = tensor_of("inputs", inputs).to(device, torch.float32)
     attribution = SubsetAttribution(model, **settings).attribute(batch, target=np.asarray(targets).tolist())
     maps: NDArray[np.float32] = attribution[:, :1].cpu().numpy().astype(np.float32)
     return maps
@@ -121,21 +133,22 @@ def _baselines(baselines: Any, inputs: Tensor) -> Tensor | None:
     if baselines is None:
         return None
     try:
-        return torch.as_tensor(baselines).to(inputs).expand(inputs.shape)
+        return tensor_of("baselines", baselines).to(inputs).expand(inputs.shape)
     except RuntimeError:
         raise ValueError(f"baselines must broadcast to inputs {list(inputs.shape)}; got {_shape(baselines)}") from None
 
 
-def _label_maps(feature_mask: Tensor | None, inputs: Tensor) -> list[NDArray[Any]] | None:
+def _label_maps(feature_mask: Any, inputs: Tensor) -> list[NDArray[Any]] | None:
     if feature_mask is None:
         return None
-    if feature_mask.is_floating_point():
-        raise ValueError(f"feature_mask must hold whole numbers; got {feature_mask.dtype}")
+    mask = tensor_of("feature_mask", feature_mask)
+    if mask.is_floating_point() or mask.dtype == torch.bool:
+        raise ValueError(f"feature_mask must hold whole numbers; got {mask.dtype}")
     try:
-        full = feature_mask.expand(inputs.shape)
+        full = mask.expand(inputs.shape)
     except RuntimeError:
         raise ValueError(
-            f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(feature_mask.shape)}"
+            f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(mask.shape)}"
         ) from None
     if not bool((full == full[:, :1]).all()):
         raise ValueError("feature_mask must be the same in every channel: a region is hidden in all of them")

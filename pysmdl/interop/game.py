@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pysmdl import bitrows
+from pysmdl.engine.item import Item, stored_shape
 from pysmdl.explainer import Explainer
+from pysmdl.settings import spelt_out
 from pysmdl.types import Bools
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
+
+
+def _own(item: Item) -> Item:
+    """The item in memory of its own: the caller may fill anew what it was made of."""
+
+    def copied(tensor: Tensor) -> Tensor:
+        stored = tensor[tuple(slice(side) for side in stored_shape(tensor))]  # a constant stays one value
+        return stored.clone().expand(tensor.shape)
+
+    resident = replace(item.resident, tensors={name: copied(each) for name, each in item.resident.tensors.items()})
+    regions = replace(item.regions, labels=item.regions.labels.copy())
+    return replace(item, x=item.x.clone(), resident=resident, regions=regions)
 
 
 class Game:
@@ -29,10 +50,13 @@ class Game:
         evaluations: Distinct rows the model has seen.
     """
 
-    def __init__(self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Any) -> None:
+    @spelt_out(Explainer)
+    def __init__(
+        self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Unpack[Settings]
+    ) -> None:
         self._explainer = Explainer(model, **settings)
-        self._item = self._explainer.prepare({"image": image, "target": target})
-        self.labels, self.n_players = self._item.regions.labels, self._item.regions.n
+        self._item = _own(self._explainer.prepare({"image": image, "target": target}))
+        self.labels, self.n_players = self._item.regions.labels.copy(), self._item.regions.n
         self.evaluations = 0
         self._values: dict[bytes, float] = {}
         ends = np.repeat([[False], [True]], self.n_players, axis=1)

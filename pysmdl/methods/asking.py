@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import whole
-from pysmdl.search.vocabulary import Ask, Ranking, Rounds, Search, Task
+from pysmdl.search.vocabulary import Ask, Claim, Ranking, Rounds, Search, Task
 from pysmdl.types import Bools, Floats
 
 Values: TypeAlias = NDArray[np.float64]
@@ -64,7 +64,7 @@ def asker(
 
 def ask_once(member: Bools, estimate: Estimate, k: int) -> Rounds:
     """Ask for the score of all subsets, value the regions, order them by descending value, ties by lowest region."""
-    found = yield Ask(subsets=member, score_only=True, rest=range(member.shape[1]))
+    found = yield Ask(subsets=member, score_only=True, claim=Claim(rest=range(member.shape[1])))
     # Sorted as float32, as it is reported: noise of the last digits must not part regions that read the same.
     attribution = estimate(found.total).astype(np.float32)
     order = np.argsort(-attribution, kind="stable")[:k].tolist()

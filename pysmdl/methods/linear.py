@@ -7,6 +7,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import number
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import every_mask_of_size, masks_of_sizes, random_masks
 from pysmdl.search.vocabulary import Search
@@ -25,13 +26,11 @@ def lime(
 
     Args:
         evaluations: Subsets, the full one included; None for explain's budget less the curves, else 1000.
-        kernel_width: Of :func:`proximity`; above 0.
+        kernel_width: Of :func:`proximity`; above 0. Infinity: all subsets weigh the same.
         alpha: Ridge penalty of the coefficients, not of the intercept; above 0.
         seed: None for the seed of explain().
     """
-    for name, value in (("kernel_width", kernel_width), ("alpha", alpha)):
-        if not value > 0:
-            raise ValueError(f"{name} must be above 0; got {value}")
+    kernel_width, alpha = number("kernel_width", kernel_width, above=0, infinite=True), number("alpha", alpha, above=0)
 
     def design(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
         member = np.vstack((np.ones((1, n), bool), random_masks(rng, rows - 1, n)))
@@ -40,7 +39,12 @@ def lime(
     return asker(
         "lime",
         design,
-        {"evaluations": evaluations, "kernel_width": kernel_width, "alpha": alpha, "seed": seed},
+        {
+            "evaluations": evaluations,
+            "kernel_width": kernel_width if np.isfinite(kernel_width) else "infinite",  # JSON has no infinity
+            "alpha": alpha,
+            "seed": seed,
+        },
         usual=lambda n: max(1000, n + 1),
         evaluations=evaluations,
         seed=seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysmdl.errors import number
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import random_masks
 from pysmdl.search.vocabulary import Search
@@ -51,8 +52,7 @@ def mean_where_kept(member: Bools, score: Floats, keep: float) -> Values:
 
 
 def _randomized(name: str, usual: int, evaluations: int | None, keep: float, seed: int | None) -> Search:
-    if not 0 < keep < 1:
-        raise ValueError(f"keep must be between 0 and 1; got {keep}")
+    keep = number("keep", keep, above=0, below=1)
 
     def design(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
         member = random_masks(rng, rows, n, keep)

@@ -10,8 +10,9 @@
 | :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | a map [H, W], boxes or a mask |
 | :func:`iou`, :func:`giou`, :func:`diou` | Rezatofighi et al. 2019; Zheng et al. 2020 | boxes |
 | :func:`highest_iou`, :func:`iou_success` | Chen et al. 2025 (VPS) | explanations of a detector |
-| :func:`minimal_correction`, :func:`amcr`, :func:`csr` | Chen et al. 2026 (EAGLE) | explanations of classes, tokens |
-| :func:`minimal_sufficient` | the same, on the insertion side | explanations of classes, tokens |
+| :func:`correction_region`, :func:`amcr`, :func:`csr` | Chen et al. 2026 (EAGLE) | explanations of the counter word |
+| :func:`minimal_correction`, :func:`minimal_sufficient` | ours: first flip, first answer | explanations of answers |
+| :func:`mean_minimal_region`, :func:`minimal_region_rate` | these of many | the same |
 | :func:`modality`: language prior, perceptual evidence | Chen et al. 2026 (EAGLE) | an explanation of tokens |
 | :class:`CellGrid`, :func:`largest_gain` | Rao et al. 2022 (DiFull) | a model of one cell, inputs |
 
@@ -20,9 +21,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from pysmdl.explanation import Explanation
+from pysmdl.metrics.answers import has_answers
 from pysmdl.metrics.boxes import diou, giou, iou
-from pysmdl.metrics.correction import amcr, csr, has_answers, minimal_correction, minimal_sufficient
+from pysmdl.metrics.correction import amcr, correction_region, csr
 from pysmdl.metrics.curves import (
     AREAS,
     AXES,
@@ -38,10 +43,14 @@ from pysmdl.metrics.localization import (
     iou_success,
     pointing_game,
 )
+from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, minimal_region_rate, minimal_sufficient
 from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
-from pysmdl.metrics.steps import pixel_steps, saliency_curves
+from pysmdl.metrics.steps import pixel_steps
+
+if TYPE_CHECKING:
+    from pysmdl.studies.saliency import saliency_curves
 
 __all__ = [
     "AREAS",
@@ -50,6 +59,7 @@ __all__ = [
     "Modality",
     "amcr",
     "box_overlap",
+    "correction_region",
     "csr",
     "deletion_auc",
     "diou",
@@ -61,7 +71,9 @@ __all__ = [
     "iou",
     "iou_success",
     "largest_gain",
+    "mean_minimal_region",
     "minimal_correction",
+    "minimal_region_rate",
     "minimal_sufficient",
     "modality",
     "mu_fidelity",
@@ -92,3 +104,10 @@ def summary(explanation: Explanation) -> dict[str, float]:
     if "iou" in explanation.reading:
         found |= {f"highest_iou_{round(100 * area)}": highest_iou(explanation, area) for area in AREAS}
     return found
+
+
+def __getattr__(name: str) -> Any:
+    """Metrics explain nothing; what has its name here and does is a study, loaded where it is asked for."""
+    if name == "saliency_curves":
+        return import_module("pysmdl.studies.saliency").saliency_curves
+    raise AttributeError(f"module 'pysmdl.metrics' has no attribute {name!r}")

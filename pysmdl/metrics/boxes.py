@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pysmdl.checks import as_array
+
 Numbers = NDArray[np.float64]
 
 
@@ -43,9 +45,9 @@ def box_array(name: str, given: ArrayLike | None) -> Numbers:
     """Boxes as float64 [..., 4].
 
     Raises:
-        ValueError: the last dimension is not 4.
+        ValueError: these are no numbers, or the last dimension is not 4.
     """
-    boxes = np.asarray(given, np.float64)
+    boxes = as_array(name, given).astype(np.float64)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
         raise ValueError(f"{name} must be boxes x0, y0, x1, y1, [..., 4]; got shape {list(boxes.shape)}")
     return boxes

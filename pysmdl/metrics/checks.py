@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.checks import as_array
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools
 
@@ -19,11 +20,13 @@ def listed(explanations: Explanation | Iterable[Explanation]) -> list[Explanatio
     """One or several explanations as a list.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or something else among them.
     """
     found = [explanations] if isinstance(explanations, Explanation) else list(explanations)
     if not found:
         raise ValueError("explanations must hold at least one; got none")
+    if others := {type(each).__name__ for each in found if not isinstance(each, Explanation)}:
+        raise ValueError(f"explanations must be pysmdl.Explanation, each of them; got {', '.join(sorted(others))}")
     return found
 
 
@@ -39,13 +42,28 @@ def within(explanation: Explanation, area: float) -> Bools:
     return inside
 
 
+def of_points(explanation: Explanation, name: str, values: Any) -> NDArray[Any]:
+    """What an explanation says of each view at each of its points, [2, k + 1, ...].
+
+    Raises:
+        ValueError: it is of another number of points.
+    """
+    array = np.asarray(values)
+    wanted = [2, len(explanation.area)]
+    if list(array.shape[:2]) != wanted:
+        raise ValueError(
+            f"explanation must have {name} of both views at each of its points, {wanted}; got {list(array.shape)}"
+        )
+    return array
+
+
 def saliency_map(saliency: NDArray[Any]) -> NDArray[np.float64]:
     """A saliency map [H, W] as float64.
 
     Raises:
         ValueError: it has another form, or holds NaN or infinity.
     """
-    values = np.asarray(saliency, np.float64)
+    values = as_array("saliency", saliency).astype(np.float64)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"saliency must be [H, W]; got {list(values.shape)}")
     if not np.isfinite(values).all():

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.checks import as_array
 from pysmdl.errors import one_of
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import KEPT, REMOVED, listed
@@ -92,7 +93,8 @@ def nonzero_shares(explanation: Explanation, pixels: NDArray[Any] | None = None)
         ValueError: pixels are missing or on another grid.
     """
     labels = explanation.labels
-    pixels = explanation.pixels if pixels is None else pixels
+    given = explanation.pixels if pixels is None else pixels
+    pixels = None if given is None else as_array("pixels", given)
     if pixels is None or pixels.ndim != 3 or pixels.shape[:2] != labels.shape:
         got = None if pixels is None else list(pixels.shape)
         raise ValueError(

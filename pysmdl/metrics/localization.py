@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pysmdl.checks import as_array, as_mask
 from pysmdl.errors import one_of
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.boxes import MEASURES, Numbers, box_array, iou
-from pysmdl.metrics.checks import KEPT, listed, saliency_map, within
+from pysmdl.metrics.checks import KEPT, listed, of_points, saliency_map, within
 from pysmdl.types import Bools
 
 
 def pointing_game(
-    saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: Bools | None = None, tolerance: float = 15.0
+    saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: ArrayLike | None = None, tolerance: float = 15.0
 ) -> float:
     """Whether the map's maximum lies on an instance (Zhang et al. 2018, excitation backprop, 4.1).
 
@@ -29,7 +30,7 @@ def pointing_game(
     Args:
         saliency: [H, W]; ``explanation.overlay()`` for boxes and masks in the image's own pixels.
         boxes: The instances, [4] or [m, 4] in pixels of the map; or
-        mask: theirs, bool [H, W] or [m, H, W].
+        mask: theirs, [H, W] or [m, H, W]: bool, 0 and 1, or 0 and 255.
         tolerance: Pixels that a maximum may be away from the nearest pixel of an instance. The paper's 15; 0 for none.
 
     Returns:
@@ -49,7 +50,9 @@ def pointing_game(
     return float(target[values == values.max()].mean())
 
 
-def energy_pointing_game(saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: Bools | None = None) -> float:
+def energy_pointing_game(
+    saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: ArrayLike | None = None
+) -> float:
     """Share of the map's energy that lies on the instances (Score-CAM, Wang et al. 2020, 4.3).
 
         proportion = sum of saliency inside / sum of saliency
@@ -82,11 +85,11 @@ def box_overlap(explanation: Explanation, measure: str = "iou", target: ArrayLik
     Raises:
         ValueError: no detector's explanation, no such measure, or a target in other pixels than the boxes.
     """
-    if "iou" not in explanation.reading or "box" not in explanation.reading:
+    if not {"iou", "box", "box_confidence"} <= explanation.reading.keys():
         raise ValueError(f"explanation must be of a detector, with boxes; this one's target is {explanation.target!r}")
     if measure not in MEASURES:
         raise one_of("measure", measure, MEASURES)
-    measured = explanation.reading["iou"].astype(np.float64)
+    measured = of_points(explanation, "iou", explanation.reading["iou"]).astype(np.float64)
     if measure == "iou":
         return measured
     boxes = explanation.reading["box"]
@@ -102,11 +105,12 @@ def box_overlap(explanation: Explanation, measure: str = "iou", target: ArrayLik
 def highest_iou(
     explanation: Explanation, area: float = 1.0, measure: str = "iou", target: ArrayLike | None = None
 ) -> float:
-    """Highest overlap along the insertion curve within this share of the area.
+    """Highest overlap along the insertion curve within this share of the area; NaN where no point of it was measured.
 
     Other arguments, and errors, as in :func:`box_overlap`; ValueError also where area is not from 0 to 1.
     """
-    return float(np.nanmax(box_overlap(explanation, measure, target)[KEPT, within(explanation, area)]))
+    overlap = box_overlap(explanation, measure, target)[KEPT, within(explanation, area)]
+    return float(overlap[~np.isnan(overlap)].max()) if not np.isnan(overlap).all() else float("nan")
 
 
 def iou_success(
@@ -139,15 +143,15 @@ def iou_success(
     return float(np.mean(found))
 
 
-def _instances(shape: tuple[int, ...], boxes: ArrayLike | None, mask: Bools | None) -> Bools:
+def _instances(shape: tuple[int, ...], boxes: ArrayLike | None, mask: ArrayLike | None) -> Bools:
     """The pixels of all instances. [H, W]."""
     if (boxes is None) == (mask is None):
         raise ValueError(f"give either boxes or mask; got {'neither' if boxes is None else 'both'}")
     if mask is not None:
-        given = np.asarray(mask)
-        if given.dtype != bool or given.ndim not in (2, 3) or given.shape[-2:] != shape:
+        given = as_array("mask", mask)
+        if given.dtype.kind not in "biu" or given.ndim not in (2, 3) or given.shape[-2:] != shape:
             raise ValueError(f"mask must be bool {list(shape)}, or [m, H, W]; got {given.dtype} {list(given.shape)}")
-        each = given.reshape(-1, *shape)
+        each = as_mask("mask", given).reshape(-1, *shape)
     else:
         corners = box_array("boxes", boxes).reshape(-1, 4)[:, :, None]
         x, y = np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.checks import as_array
 from pysmdl.errors import whole
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools, Floats
@@ -45,7 +46,7 @@ def mu_fidelity(
     Raises:
         ValueError: share, samples or attribution out of range, or evaluate gave something else than finite [a].
     """
-    weights = np.asarray(attribution, np.float64)
+    weights = as_array("attribution", attribution).astype(np.float64)
     if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
         what = list(weights.shape) if np.isfinite(weights).all() else "NaN or infinity in it"
         raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
@@ -74,7 +75,15 @@ def region_values(explanation: Explanation) -> Floats:
 
 
 def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:
-    """Subsets of `size` of n regions, as membership [a, n]: `samples` random ones, or all where they are no more."""
+    """Subsets of `size` of n regions, as membership [a, n]: `samples` random ones, or all where they are no more.
+
+    Raises:
+        ValueError: n, size or samples is no whole number of at least 1, or size above n; seed below 0.
+    """
+    n, size, samples = whole("n", n, 1), whole("size", size, 1), whole("samples", samples, 1)
+    if size > n:
+        raise ValueError(f"size must be at most n = {n}, the regions; got {size}")
+    seed = whole("seed", seed, 0)
     if math.comb(n, size) <= samples:
         chosen = np.array(list(combinations(range(n), size)))
     else:
@@ -85,7 +94,7 @@ def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:
 
 
 def _values(evaluate: Callable[[Bools], NDArray[Any]], kept: Bools) -> NDArray[np.float64]:
-    values = np.asarray(evaluate(kept), np.float64)
+    values = as_array("evaluate's answer", evaluate(kept)).astype(np.float64)
     if values.shape != (len(kept),) or not np.isfinite(values).all():
         what = list(values.shape) if np.isfinite(values).all() else "NaN or infinity in it"
         raise ValueError(f"evaluate must give a finite value for each coalition, [{len(kept)}]; got {what}")

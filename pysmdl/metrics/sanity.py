@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.checks import as_array
 from pysmdl.errors import whole
 from pysmdl.explanation import Explanation
 from pysmdl.types import Ints
@@ -62,7 +63,7 @@ class CellGrid:
         Raises:
             ValueError: images of another number or size.
         """
-        images = np.asarray(images)
+        images = as_array("images", images)
         wanted = (self.cells, self.height, self.width)
         if images.ndim != 4 or images.shape[:3] != wanted:
             raise ValueError(f"images must be [cells, H, W, C] with {list(wanted)}; got {list(images.shape)}")
@@ -86,8 +87,10 @@ class CellGrid:
             if tuple(batch.shape[2:]) != (self.rows * self.height, self.columns * self.width):
                 whole = f"{self.rows * self.height}x{self.columns * self.width}"
                 raise ValueError(f"the batch must have the grid's size, {whole}; got {list(batch.shape[2:])}")
-            first, *others = (forward(self._crop(batch, cell)) for cell in cells)
-            return sum(others, first) / len(cells)
+            total: Any = 0
+            for cell in cells:  # added up at once: the model may write its next answer into the same memory
+                total = total + forward(self._crop(batch, cell))
+            return total / len(cells)  # type: ignore[no-any-return]
 
         return model
 
@@ -105,10 +108,10 @@ class CellGrid:
         return batch[:, :, top : top + self.height, left : left + self.width]
 
     def _checked(self, seen: Sequence[int]) -> list[int]:
-        given = [int(cell) for cell in seen]
-        if not given or len(set(given)) < len(given) or not 0 <= min(given) <= max(given) < self.cells:
+        given = list(seen)
+        if not given or len(set(given)) < len(given) or not all(cell in range(self.cells) for cell in given):
             raise ValueError(f"seen must hold distinct cells from 0 to {self.cells - 1}, one or more; got {given}")
-        return given
+        return [int(cell) for cell in given]
 
 
 def region_gains(explanation: Explanation) -> NDArray[np.float64]:
@@ -133,10 +136,10 @@ def largest_gain(found: Explanation | NDArray[Any], regions: Sequence[int] | NDA
     Raises:
         ValueError: no region, one out of range, or gains that are not [n].
     """
-    gains = region_gains(found) if isinstance(found, Explanation) else np.asarray(found, np.float64)
+    gains = region_gains(found) if isinstance(found, Explanation) else as_array("gains", found).astype(np.float64)
     if gains.ndim != 1:
         raise ValueError(f"gains must be [n], a value for each region; got {list(gains.shape)}")
-    chosen = np.asarray(regions, np.int64)
-    if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= len(gains):
+    chosen = as_array("regions", regions)
+    if chosen.size == 0 or chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= len(gains):
         raise ValueError(f"regions must be from 0 to {len(gains) - 1}, one or more; got {chosen.tolist()}")
     return float(np.abs(gains[chosen]).max())

@@ -1,4 +1,4 @@
-"""Any pixel-level saliency map on the engine: insertion and deletion in equal pixel steps."""
+"""Any pixel-level saliency map as regions: equal pixel steps. Their curves: :func:`pysmdl.metrics.saliency_curves`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import saliency_map
 from pysmdl.types import Ints
 
@@ -34,27 +33,3 @@ def pixel_steps(saliency: NDArray[Any], steps: int = 10) -> tuple[Ints, list[int
     labels = np.empty(values.size, np.int32)
     labels[np.argsort(-values.ravel(), kind="stable")] = np.arange(values.size) * steps // values.size
     return labels.reshape(values.shape), list(range(steps))
-
-
-def saliency_curves(
-    image: Any, model: Any, target: Any, saliency: NDArray[Any], steps: int = 10, **settings: Any
-) -> Explanation:
-    """Measure the insertion and deletion curves of any saliency map, in 2 * steps evaluations on the engine.
-
-    ``insertion_auc(found, "steps")`` is then Xplique's number (with the baseline set as there, ``baseline="zero"``).
-
-    Args:
-        image, model, target: As in :func:`pysmdl.explain`.
-        saliency: [H, W] on the grid where regions live: the model's input, or the image under mask_at="image".
-        steps: As in :func:`pixel_steps`.
-        **settings: Others of :func:`pysmdl.explain`. An objective with an effectiveness term costs `steps` more
-            evaluations; ``pysmdl.lima(effectiveness=0)`` saves them where the scorer has features.
-
-    Raises:
-        ValueError: as :func:`pixel_steps`, and as :func:`pysmdl.explain`; RegionError for a map on another grid.
-    """
-    from pysmdl.api import explain
-    from pysmdl.search import fixed
-
-    labels, order = pixel_steps(saliency, steps)
-    return explain(image, model, target, regions=labels, search=fixed(order), **{"progress": False, **settings})

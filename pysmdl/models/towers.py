@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from pysmdl.errors import ScorerError
 from pysmdl.kernels import varlen_attention
+from pysmdl.models.base import Model, of_model
 
 Pool = Callable[[Tensor, Tensor], Tensor]
 """Final tokens [T, D] and offsets [S + 1] to one row a sequence [S, D]."""
@@ -30,31 +31,96 @@ class Tower:
     Attributes:
         embed: Images [B, C, H, W] to tokens with their positions [B, prefix + patches, D].
         blocks: Applied in turn to [1, T, D].
-        finish: Final tokens [T, D] and offsets [S + 1] to (features [S, D'], logits [S, K] or None).
+        finish: Final tokens [T, D] and offsets [S + 1] to (features [S, D'], answer): what the model itself answers,
+            logits [S, K], say, or boxes and confidences; None where it answers with its features.
         prefix: Tokens before the patches (class, registers), which are never dropped.
         patch: Side of a patch in pixels.
     """
 
     embed: Callable[[Tensor], Tensor]
     blocks: Sequence[nn.Module]
-    finish: Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+    finish: Callable[[Tensor, Tensor], tuple[Tensor, Any]]
     prefix: int
     patch: int
 
 
+@dataclass(frozen=True)
+class Packed:
+    """Kept tokens of many rows, end to end.
+
+    Attributes:
+        tokens: [T, D].
+        offsets: Where those of each row start, and where the last end. [B + 1], int32.
+        longest: No row has more.
+    """
+
+    tokens: Tensor
+    offsets: Tensor
+    longest: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Rows alone: they have no one size beyond that."""
+        return (len(self),)
+
+
+class TowerModel(Model):
+    """A vision transformer, called part by part on kept tokens; or on whole images, of which no token is dropped.
+
+    Args:
+        network: The transformer. Its parts are those of `tower`, or known by :func:`tower_of`.
+        tower: See there.
+        device, dtype: As in :class:`pysmdl.models.base.Model`.
+    """
+
+    graph_safe = True  # the towers known here are
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tower: Tower | None = None,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(network, device=device, dtype=dtype)
+        self.tower = tower or tower_of(network)
+
+    def run(self, view: Any) -> tuple[Tensor, Any]:
+        """Features [B, D] and the answer to kept tokens (:class:`Packed`) or images [B, C, H, W]."""
+        with of_model():
+            if isinstance(view, Tensor):
+                tokens = self.tower.embed(view.to(self.dtype))
+                rows, length = tokens.shape[:2]
+                offsets = torch.arange(rows + 1, dtype=torch.int32, device=tokens.device) * length
+                view = Packed(tokens.flatten(0, 1), offsets, length)
+            final = run_blocks(self.tower.blocks, view.tokens, view.offsets, view.longest)
+            return self.tower.finish(final, view.offsets)
+
+    def __call__(self, batch: Any) -> Any:
+        features, answer = self.run(batch)
+        return features if answer is None else answer
+
+
 def tower_of(model: nn.Module) -> Tower:
-    """The parts of a known vision transformer.
+    """The parts of a known vision transformer, or of one that says them itself in an attribute ``tower``.
 
     Raises:
         ValueError: the model is none of those known.
     """
+    own = getattr(model, "tower", None)
+    if isinstance(own, Tower):
+        return own
     for known in (_timm, _clip, _dinov2, _vit):
         found = known(model)
         if found is not None:
             return found
     raise ValueError(
-        "token dropping knows Hugging Face's ViT, CLIP vision and DINOv2 models and timm's VisionTransformer; "
-        f"got {type(model).__name__}"
+        "token dropping knows Hugging Face's ViT, CLIP vision and DINOv2 models and timm's VisionTransformer, and "
+        f"a model of your own says its parts in an attribute tower; got {type(model).__name__}"
     )
 
 

@@ -7,19 +7,28 @@ your own terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
-import numpy as np
+from pysmdl.errors import number, one_of
+from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.types import Bools, Floats, Reading
 
-from pysmdl.errors import one_of
-from pysmdl.search.vocabulary import Evaluation
-from pysmdl.types import Floats, Reading
-
-__all__ = ["Objective", "Term"]
+__all__ = ["Objective", "Pairwise", "Term", "removed_score", "target_score"]
 
 VIEWS = ("kept", "removed", "regions")
+
+
+class Pairwise(Protocol):
+    """A term over the features of single regions, on one input. Effectiveness is one."""
+
+    def of(self, ask: Ask, n: int) -> Floats:
+        """Its value for each subset of an ask. [a], float32."""
+
+    def of_subsets(self, member: Bools) -> Floats:
+        """Its value for any subsets. [a, n] to [a]."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +38,22 @@ class Term:
     Attributes:
         name: Its name, as in ``Explanation.terms``.
         view: "kept", "removed" or "regions".
-        value: The scorer's reading of that view to the term, both over the same rows [a]; None for "regions", whose
-            one term is the effectiveness.
+        value: For "kept" and "removed": the scorer's reading of that view to the term, both over the same rows [a].
+        pairwise: For "regions": the features of the views that show one region alone [n, D], and the backend of the
+            ops, to what prices subsets by them.
     """
 
     name: str
     view: str
     value: Callable[[Reading], Floats] | None = None
+    pairwise: Callable[[Floats, str], Pairwise] | None = None
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise one_of("view", self.view, VIEWS)
+        needed = "pairwise" if self.view == "regions" else "value"
+        if getattr(self, needed) is None:
+            raise ValueError(f"term {self.name!r} reads the view {self.view!r}, so it needs {needed}=")
 
 
 @dataclass(frozen=True)
@@ -61,47 +75,69 @@ class Objective:
     confidence_form: str = "entropy"
 
     def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
-            if name not in {term.name for term in self.terms}:
-                raise one_of("weight", name, [term.name for term in self.terms])
-            if not np.isfinite(weight) or weight < 0:
-                raise ValueError(f"{name} must be a finite weight of at least 0; got {weight!r}")
+        names = [term.name for term in self.terms]
+        if not names:
+            raise ValueError(f"terms must hold at least one term; objective {self.name!r} has none")
+        if len(set(names)) < len(names):
+            raise ValueError(f"terms must have names of their own; got {names}")
+        if unknown := [name for name in self.weights if name not in names]:
+            raise one_of("weight", unknown[0], names)
+        weights = {name: number(name, weight, least=0) for name, weight in self.weights.items()}
         if self.confidence_form not in ("entropy", "evidential"):
             raise one_of("confidence_form", self.confidence_form, ("entropy", "evidential"))
-        used = tuple(term for term in self.terms if self.weights.get(term.name, 0) > 0)
+        used = tuple(term for term in self.terms if weights.get(term.name, 0) > 0)
         if not used:
             raise ValueError(f"{self.name} needs a term with a weight above 0; got {self.weights}")
         object.__setattr__(self, "terms", used)
-        object.__setattr__(self, "weights", {term.name: float(self.weights[term.name]) for term in used})
+        object.__setattr__(self, "weights", {term.name: weights[term.name] for term in used})
 
     @cached_property
-    def _views(self) -> frozenset[str]:  # asked for several times a round
+    def views(self) -> frozenset[str]:
+        """The views that its terms read."""
         return frozenset(term.view for term in self.terms)
+
+    @cached_property
+    def pairwise(self) -> tuple[Term, ...]:
+        """Its terms over the features of single regions."""
+        return tuple(term for term in self.terms if term.view == "regions")
 
     def needs(self, view: str) -> bool:
         """Whether any term reads this view."""
-        return view in self._views
+        return view in self.views
 
     def without(self, name: str) -> Objective:
         """The same without one term."""
         weights = {other: weight for other, weight in self.weights.items() if other != name}
         return Objective(self.name, self.target, self.terms, weights, self.confidence_form)
 
-    def evaluate(self, kept: Reading | None, removed: Reading | None, effectiveness: Floats | None) -> Evaluation:
-        """F of some subsets from the readings of their views; a view not given leaves its terms out."""
-        terms: Reading = {}
+    def evaluate(self, kept: Reading | None, removed: Reading | None, regions: Mapping[str, Floats]) -> Evaluation:
+        """F of some subsets from the readings of their views, and the values of the pairwise terms by name.
+
+        A view or a value that is not given leaves its terms out.
+        """
+        terms: dict[str, Floats] = {}
         for term in self.terms:
-            if term.view == "regions":
-                if effectiveness is not None:
-                    terms[term.name] = effectiveness
-                continue
             reading = kept if term.view == "kept" else removed
-            if reading is not None and term.value is not None:
+            if term.view == "regions":
+                if term.name in regions:
+                    terms[term.name] = regions[term.name]
+            elif reading is not None and term.value is not None:
                 terms[term.name] = term.value(reading)
         return Evaluation(
             terms,
             self.weights,
-            insertion=None if kept is None else kept["score"],
-            deletion=None if removed is None else removed["score"],
-            decided=None if kept is None else kept["decided"] > 0,
+            insertion=None if kept is None else kept.score,
+            deletion=None if removed is None else removed.score,
+            decided=None if kept is None or kept.decided is None else kept.decided > 0,
         )
+
+
+def target_score(kept: Reading) -> Floats:
+    """The target score of the subset kept."""
+    return kept.score
+
+
+def removed_score(removed: Reading) -> Floats:
+    """1 minus the target score of the subset removed."""
+    lost: Floats = 1 - removed.score
+    return lost

@@ -1,7 +1,7 @@
 """The effectiveness term: how far apart the regions of a subset are in the model's features (SMDL, equation 4).
 
-eff(S) = sum over i in S of min over j in S, j != i, of d_ij, with d_ij = arccos(cos(f_i, f_j)) / pi and f_i the
-features of the view that keeps region i alone; 0 for fewer than two regions.
+eff(S) = sum over i in S of min over j in S, j != i, of d_ij, with d_ij the angle between f_i and f_j as a share of pi
+and f_i the features of the view that keeps region i alone; 0 for fewer than two regions.
 """
 
 from __future__ import annotations
@@ -13,14 +13,35 @@ from pysmdl.kernels import distance_gains
 from pysmdl.search.vocabulary import Ask
 from pysmdl.types import Bools, Floats, Ints
 
+PARALLEL = 1 - 1e-9  # of cosines beyond it, either way, even an arccos in float64 is off by more than 1e-9
+TILE = 1 << 17  # features looked at in one piece, in float64: 1 MiB
+
 
 def pairwise_distances(features: Floats) -> Floats:
-    """Angles between features, as shares of pi. [n, D] to [n, n], float32, exactly symmetric."""
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    cosine = np.clip(unit @ unit.T, -1, 1)
-    distances = np.arccos(cosine) / np.float32(np.pi)
-    symmetric: Floats = np.minimum(distances, distances.T)
-    return symmetric
+    """Angles between features, as shares of pi. [n, D] to [n, n], float32, exactly symmetric, right to 1e-7.
+
+        d_ij = 2 atan2(|u_i - u_j|, |u_i + u_j|) / pi        u = f / |f| in float64, 0 where f is
+
+    The published arccos of a float32 product is off by up to 4e-5 where features are nearly parallel. In float64 it
+    says the same as the definition, and costs n times less, but for pairs that are parallel to 9 digits.
+    """
+    unit = features.astype(np.float64)
+    lengths = np.linalg.norm(unit, axis=1, keepdims=True)
+    np.divide(unit, lengths, out=unit, where=lengths > 0)
+    cosine = unit @ unit.T
+    angles = np.arccos(np.clip(cosine, -1, 1))
+    nothing = lengths[:, 0] == 0
+    close = np.abs(cosine) > PARALLEL
+    close[np.ix_(nothing, nothing)] = True
+    rows, columns = np.nonzero(np.triu(close, 1))
+    step = max(1, TILE // unit.shape[1])
+    for start in range(0, len(rows), step):
+        pairs = rows[start : start + step], columns[start : start + step]
+        u, v = unit[pairs[0]], unit[pairs[1]]
+        angles[pairs] = 2 * np.arctan2(np.linalg.norm(u - v, axis=1), np.linalg.norm(u + v, axis=1))
+    upper = np.triu(angles / np.pi, 1).astype(np.float32)
+    distances: Floats = upper + upper.T
+    return distances
 
 
 class Effectiveness:

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pysmdl.errors import one_of
-from pysmdl.objective import Objective, Term
+from pysmdl.objective import Objective, Term, removed_score, target_score
+from pysmdl.objective.effectiveness import Effectiveness
 from pysmdl.types import Floats, Reading
-
-
-def _score(kept: Reading) -> Floats:
-    return kept["score"]
-
-
-def _drop(removed: Reading) -> Floats:
-    dropped: Floats = 1 - removed["score"]
-    return dropped
 
 
 def _confidence(kept: Reading) -> Floats:
@@ -24,9 +16,9 @@ def _confidence(kept: Reading) -> Floats:
 
 CLASS_TERMS = (
     Term("confidence", "kept", _confidence),
-    Term("effectiveness", "regions"),
-    Term("consistency", "kept", _score),
-    Term("collaboration", "removed", _drop),
+    Term("effectiveness", "regions", pairwise=Effectiveness),
+    Term("consistency", "kept", target_score),
+    Term("collaboration", "removed", removed_score),
 )
 
 
@@ -78,7 +70,7 @@ def vps(clue: float = 1.0, collaboration: float = 1.0) -> Objective:
         clue: Weight of g with the subset kept.
         collaboration: Weight of 1 - g with the subset removed.
     """
-    terms = (Term("clue", "kept", _score), Term("collaboration", "removed", _drop))
+    terms = (Term("clue", "kept", target_score), Term("collaboration", "removed", removed_score))
     return Objective("vps", "box", terms, {"clue": clue, "collaboration": collaboration})
 
 
@@ -89,7 +81,7 @@ def eagle(insight: float = 1.0, necessity: float = 1.0) -> Objective:
         insight: Weight of that mean with the subset kept (sufficiency).
         necessity: Weight of 1 minus that mean with the subset removed.
     """
-    terms = (Term("insight", "kept", _score), Term("necessity", "removed", _drop))
+    terms = (Term("insight", "kept", target_score), Term("necessity", "removed", removed_score))
     return Objective("eagle", "tokens", terms, {"insight": insight, "necessity": necessity})
 
 

@@ -1,7 +1,8 @@
 """Regions: ways to divide an input. Each gives ``Regions(labels, n)``; REGIONS maps names to them.
 
 What ``explain(regions=...)`` takes: "slico", "slico:50" (about 50 regions), a :class:`Regions`, an int label map
-[*grid], bool masks [n, *grid], or a function of the image's pixels to any of these.
+[*grid] (ids from 0 or from 1), masks [n, *grid] (bool, 0 and 1, or 0 and 255), a list of masks or of SAM's dicts, or a
+function of the image's pixels to any of these. Label maps and masks may have the image's own size.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError, one_of
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.grid import grid
-from pysmdl.regions.label_maps import from_labels, from_masks
+from pysmdl.regions.label_maps import checked, from_labels, resized
+from pysmdl.regions.masks import from_masks, lima_masks, stacked
 from pysmdl.regions.prior import prior
 from pysmdl.regions.superpixel import seeds, slico, slico_opencv
 from pysmdl.types import Regions
@@ -25,6 +27,7 @@ __all__ = [
     "from_labels",
     "from_masks",
     "grid",
+    "lima_masks",
     "partition",
     "prior",
     "seeds",
@@ -42,13 +45,15 @@ REGIONS: dict[str, Callable[..., Regions]] = {
 DEFAULT_COUNT = 50
 
 
-def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int]) -> Regions:
+def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int], picture: Sequence[int] | None = None) -> Regions:
     """The regions of one input.
 
     Args:
         spec: As in the module's docstring.
         pixels: The image on the grid where regions are masked, uint8 [H, W, 3]; None where there is no image.
-        shape: The grid, which label maps must have.
+        shape: The grid.
+        picture: Height and width of the image before it was resized to the grid. Label maps and masks may have that
+            size too: each point of the grid takes the label at its centre.
 
     Raises:
         ValueError: no such name.
@@ -57,26 +62,43 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int]) -> Regions
     if callable(spec):
         if pixels is None:
             raise RegionError("regions computed from pixels need an image; give a label map for this input")
-        spec = spec(pixels)
+        spec = spec(pixels.copy())
     if isinstance(spec, str):
         made = _by_name(spec, pixels)
-    elif isinstance(spec, Regions):
-        made = from_labels(np.asarray(spec.labels))
-        if made.n != spec.n:
-            raise RegionError(f"n of the given Regions must be {made.n}, the number of ids in its labels; got {spec.n}")
     else:
-        array = np.asarray(spec.detach().cpu() if hasattr(spec, "detach") else spec)
-        made = from_masks(array) if array.dtype == bool else from_labels(array)
-    if made.labels.shape != tuple(shape):
-        raise RegionError(f"regions must cover the input's grid {list(shape)}; got {list(made.labels.shape)}")
-    return made
+        made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
+    if made.labels.shape == tuple(shape):
+        return made
+    if picture is not None and made.labels.shape == tuple(picture) and len(shape) == 2:
+        return resized(made, *shape)
+    or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"
+    raise RegionError(f"regions must cover the input's grid {list(shape)}{or_picture}; got {list(made.labels.shape)}")
+
+
+def _of_array(array: NDArray[Any], dimensions: int) -> Regions:
+    """A label map has the grid's dimensions, masks have one more."""
+    if array.ndim == 0:
+        raise RegionError(f'regions must be a name, such as "slico:50", a label map or masks; got {array}')
+    if array.dtype == bool and array.ndim != dimensions + 1:
+        grid = ", ".join("HW") if dimensions == 2 else "*grid"
+        raise RegionError(f"masks must be bool [n, *grid], here [n, {grid}]; got bool {list(array.shape)}")
+    if array.ndim != dimensions + 1:
+        return from_labels(array)
+    if len(array) == 1 and array.dtype.kind in "iu" and array.max(initial=0) != 255:
+        if array.min(initial=0) == 0 and array.max(initial=0) <= 1:
+            raise RegionError(
+                f"regions {list(array.shape)} of 0 and 1 may be one mask or a label map: give regions.astype(bool) for "
+                "the mask, regions[0] for the label map"
+            )
+        return from_labels(array[0])
+    return from_masks(array)
 
 
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:
     name, _, count = spec.partition(":")
     if name not in REGIONS:
         raise one_of("regions", spec, (*REGIONS, "slico:50"))
-    if count and not (count.isdigit() and int(count) > 0):
+    if count and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"regions must be NAME or NAME:COUNT with a count of at least 1; got {spec!r}")
     if pixels is None:
         raise RegionError(f"regions={spec!r} needs an image; give a label map for this input")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pysmdl.errors import whole
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Regions
 
@@ -16,7 +17,11 @@ def grid(pixels: Pixels, n: int = 49) -> Regions:
     Args:
         pixels: The image [H, W, 3]; only its size counts.
         n: Wanted number of regions; never more than the grid has points.
+
+    Raises:
+        ValueError: n is no whole number of at least 1.
     """
+    n = whole("n", n, 1)
     height, width = pixels.shape[:2]
     rows = min(height, max(1, round(math.sqrt(n * height / width))))
     columns = min(width, max(1, round(n / rows)))

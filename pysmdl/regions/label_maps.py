@@ -1,4 +1,4 @@
-"""Label maps: from arrays and masks, checked, and made ready in one pass each (numba)."""
+"""Label maps: from arrays, checked, and made ready in one pass each (numba)."""
 
 from __future__ import annotations
 
@@ -8,84 +8,93 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import RegionError, one_of
+from pysmdl.checks import as_array
+from pysmdl.errors import RegionError, whole
 from pysmdl.types import Ints, Regions
 
 
-def from_labels(labels: NDArray[Any]) -> Regions:
-    """Regions from a label map, copied. Ids are kept: no relabelling, no merging.
+def from_labels(labels: Any) -> Regions:
+    """Regions from a label map, copied. Ids are kept: no relabelling, no merging, but for maps that count from 1.
+
+    A map whose ids are exactly 1..n, without a 0, is taken to count from 1: its id i is region i - 1.
 
     Args:
-        labels: Whole numbers [*grid]; 0..n-1, each at least once; -1 is "always shown".
+        labels: Whole numbers [*grid]; 0..n-1 (or 1..n), each at least once; -1 is "always shown".
 
     Raises:
         RegionError: not whole numbers, no region, an id below -1 or a missing id.
     """
+    labels = as_array("a label map", labels, RegionError)
     if labels.dtype.kind not in "iu":
         raise RegionError(f"a label map must hold whole numbers; got {labels.dtype}")
-    if labels.size == 0 or labels.max() < 0:
+    highest, lowest = (int(labels.max()), int(labels.min())) if labels.size else (-1, 0)
+    if highest < 0:
         raise RegionError("a label map needs at least one region (an id of 0 or above); got none")
-    if labels.min() < -1:
-        raise RegionError(f"labels must be -1 (always shown) or region ids from 0; got {labels.min()}")
-    n = int(labels.max()) + 1
-    if n > labels.size:
+    if lowest < -1:
+        raise RegionError(f"labels must be -1 (always shown) or region ids from 0; got {lowest}")
+    if highest > labels.size:
         raise RegionError(
-            f"label ids must be 0..n-1, each at least once; got {n - 1} on a grid of {labels.size} points"
+            f"label ids must be 0..n-1, each at least once; got {highest} on a grid of {labels.size} points"
         )
-    areas = np.bincount(labels[labels >= 0].ravel(), minlength=n)
-    if not areas.all():
+    ids = labels.astype(np.int64)
+    areas = np.bincount(ids[ids >= 0], minlength=highest + 1)
+    if areas[0] == 0 and areas[1:].all() and highest > 0:
+        ids[ids > 0] -= 1
+    elif not areas.all():
         missing = np.flatnonzero(areas == 0)
-        shown = ", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else "")
-        raise RegionError(f"label ids must be 0..{n - 1}, each at least once; missing: {shown}")
-    return Regions(np.array(labels, np.int32, order="C"), n)
+        raise RegionError(f"label ids must be 0..{highest}, each at least once; missing: {_some(missing)}")
+    return Regions(np.array(ids, np.int32, order="C"), int(ids.max()) + 1)
 
 
-def from_masks(masks: NDArray[Any], remainder: str = "region", empty: str = "error") -> Regions:
-    """Regions from masks that may overlap and may leave gaps (SAM's, for example).
-
-    A point in several masks goes to the smallest of them, the most specific; of equal ones to the first. Mask i is
-    region i.
-
-    Args:
-        masks: Bool [n, *grid].
-        remainder: What no mask covers: "region" (one more region, the last) or "shown" (label -1, never hidden).
-        empty: A mask with nothing left for it: "error", or "drop" (the regions after it move up).
+def checked(regions: Regions) -> Regions:
+    """Regions as they say they are, copied.
 
     Raises:
-        RegionError: not bool [n, *grid], no mask, or an empty one under "error".
+        RegionError: their labels are no label map, or have another number of ids than n.
     """
-    if remainder not in ("region", "shown"):
-        raise one_of("remainder", remainder, ("region", "shown"))
-    if empty not in ("error", "drop"):
-        raise one_of("empty", empty, ("error", "drop"))
-    masks = np.asarray(masks)
-    if masks.dtype != bool or masks.ndim < 2 or len(masks) == 0:
-        raise RegionError(f"masks must be bool [n, *grid] with n at least 1; got {masks.dtype} {list(masks.shape)}")
-    areas = masks.reshape(len(masks), -1).sum(1)
-    labels = np.full(masks.shape[1:], -1, np.int32)
-    for i in np.lexsort((-np.arange(len(masks)), -areas)):  # largest first: smaller ones are laid on top
-        labels[masks[i]] = i
-    kept = np.bincount(labels[labels >= 0].ravel(), minlength=len(masks)) > 0
-    if not kept.all():
-        gone = ", ".join(map(str, np.flatnonzero(~kept)[:8]))
-        if empty == "error":
-            raise RegionError(
-                f"masks without a point of their own (empty, or covered by smaller masks): {gone}; "
-                'drop them with pysmdl.regions.from_masks(masks, empty="drop")'
-            )
-        renumbered = np.append(np.cumsum(kept) - 1, -1).astype(np.int32)  # the last entry serves label -1
-        labels = renumbered[labels]
-    if remainder == "region" and (labels < 0).any():
-        labels[labels < 0] = kept.sum()
-    return from_labels(labels)
+    made = from_labels(regions.labels)
+    if made.n != regions.n:
+        raise RegionError(f"n of the given Regions must be {made.n}, the number of ids in its labels; got {regions.n}")
+    return made
+
+
+def resized(regions: Regions, height: int, width: int) -> Regions:
+    """The same regions on a grid of another size: each point takes the label at its centre.
+
+    Raises:
+        RegionError: a region has no point there.
+    """
+    rows, columns = (
+        (2 * np.arange(size) + 1) * old // (2 * size)
+        for size, old in zip((height, width), regions.labels.shape, strict=True)
+    )
+    labels = regions.labels[np.ix_(rows, columns)]
+    gone = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=regions.n) == 0)
+    if len(gone):
+        size = "x".join(map(str, regions.labels.shape))
+        raise RegionError(
+            f"on the model's grid {height}x{width} no point is left of these regions of the {size} label map: "
+            f"{_some(gone)}; join small regions to others, or let the scorer mask at the picture's size: "
+            'mask_at="image"'
+        )
+    return Regions(labels, regions.n)
+
+
+def _some(ids: NDArray[np.int64]) -> str:
+    return ", ".join(map(str, ids[:8])) + (" ..." if len(ids) > 8 else "")
 
 
 def merge_small(regions: Regions, smallest: int) -> Regions:
     """Give every region below `smallest` points to the neighbour it shares the longest border with. Image grids only.
 
     Regions are renumbered in the order of their old ids; at least one is left.
+
+    Raises:
+        RegionError: the regions are not what they say, or not of an image.
+        ValueError: smallest is no whole number of at least 1.
     """
-    merged = _compiled()["merge_small"](regions.labels.copy(), regions.n, smallest)
+    regions = _of_image(regions)
+    merged = _compiled()["merge_small"](regions.labels, regions.n, whole("smallest", smallest, 1))
     _, dense = np.unique(merged[merged >= 0], return_inverse=True)
     labels = np.full_like(merged, -1)
     labels[merged >= 0] = dense
@@ -99,8 +108,9 @@ def snap_to_patches(regions: Regions, patch: int) -> Regions:
     renumbered in order.
 
     Raises:
-        RegionError: the grid is not a multiple of the patch.
+        RegionError: the grid is not a multiple of the patch, or the regions are not what they say.
     """
+    regions = _of_image(regions)
     height, width = regions.labels.shape
     if patch < 1 or height % patch or width % patch:
         raise RegionError(f"patch must divide the grid {height}x{width}; got {patch}")
@@ -109,6 +119,14 @@ def snap_to_patches(regions: Regions, patch: int) -> Regions:
     snapped = np.full_like(winners, -1)
     snapped[winners >= 0] = dense
     return from_labels(np.repeat(np.repeat(snapped, patch, axis=0), patch, axis=1))
+
+
+def _of_image(regions: Regions) -> Regions:
+    """Checked before compiled loops, which look at no bounds, see them."""
+    made = checked(regions)
+    if made.labels.ndim != 2:
+        raise RegionError(f"regions must be of an image, [H, W]; got {list(made.labels.shape)}")
+    return made
 
 
 @cache

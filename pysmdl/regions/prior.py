@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pysmdl.errors import RegionError
+from pysmdl.checks import as_array
+from pysmdl.errors import RegionError, whole
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.grid import rectangles
 from pysmdl.types import Regions
 
 
-def prior(saliency: NDArray[Any], n: int = 50, patches: int = 28) -> Callable[[Pixels], Regions]:
+def prior(saliency: Any, n: int = 50, patches: int = 28) -> Callable[[Pixels], Regions]:
     """Regions of patches of like saliency.
 
     The grid is cut into `patches` x `patches` rectangles; they are ranked by the prior's mean in each (of equals, the
@@ -29,12 +29,14 @@ def prior(saliency: NDArray[Any], n: int = 50, patches: int = 28) -> Callable[[P
         A division for ``regions=``.
 
     Raises:
+        ValueError: n or patches is no whole number of at least 1.
         RegionError: the prior is not a finite [h, w], or there are fewer patches than regions.
     """
-    saliency = np.array(saliency, np.float64)  # a copy: the caller may fill a buffer anew
+    n, patches = whole("n", n, 1), whole("patches", patches, 1)
+    saliency = np.array(as_array("the prior", saliency, RegionError), np.float64)  # a copy: the caller may refill it
     if saliency.ndim != 2 or saliency.size == 0 or not np.isfinite(saliency).all():
         raise RegionError(f"the prior must be a finite array [h, w]; got shape {list(saliency.shape)}")
-    if not 1 <= n <= patches * patches:
+    if n > patches * patches:
         raise RegionError(f"n must be 1 to patches^2 = {patches * patches}; got {n}")
 
     def divide(pixels: Pixels) -> Regions:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import RegionError, need
+from pysmdl.errors import RegionError, need, whole
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.types import Regions
@@ -24,34 +24,39 @@ def slico(pixels: Pixels, n: int = 50) -> Regions:
     """
     from skimage.segmentation import slic
 
-    return _dense(slic(pixels, n_segments=n, slic_zero=True, start_label=0, channel_axis=2))
+    return _dense(slic(pixels, n_segments=whole("n", n, 1), slic_zero=True, start_label=0, channel_axis=2))
 
 
 def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None, ruler: float = 20.0) -> Regions:
-    """OpenCV's SLICO, as the published scripts call it: 20 iterations, specks below 20 % joined to a neighbour.
+    """OpenCV's SLICO, exactly as the published scripts of all four systems call it: 20 iterations and nothing after.
+
+    They never call ``enforceLabelConnectivity``, so a region may have specks apart from it.
 
     Args:
         pixels: uint8 [H, W, 3], RGB (converted to the BGR that OpenCV expects).
-        n: Wanted number of regions; sets region_size where that is not given.
+        n: Wanted number of regions; region_size is int(sqrt(H * W / n)) where that is not given.
         region_size: Mean side of a region in pixels; the papers use 30 on 224 x 224.
         ruler: OpenCV's smoothness parameter; the papers use 20.
 
     Raises:
         MissingPackageError: OpenCV's contrib build is not installed.
+        ValueError: n is no whole number of at least 1, or ruler not finite and at least 0.
         RegionError: the regions would be twice as wide as the image's shorter side, or more; OpenCV would crash.
     """
     ximgproc = _ximgproc("regions='slico-opencv'")
     height, width = pixels.shape[:2]
-    size = max(1, round(math.sqrt(height * width / n))) if region_size is None else region_size
-    if not 1 <= size < 2 * min(height, width):  # else the first centre, half a region from the corner, lies outside
+    n = whole("n", n, 1)
+    if not 0 <= ruler < math.inf:
+        raise ValueError(f"ruler must be a finite number of at least 0; got {ruler}")
+    size = max(1, int(math.sqrt(height * width / n))) if region_size is None else region_size
+    if size not in range(1, 2 * min(height, width)):  # else the first centre lies outside the image
         raise RegionError(
             f"region_size must be 1 to {2 * min(height, width) - 1} on an image of {height}x{width}; got {size}"
             + (f", for n={n}: take a larger n, or regions='slico'" if region_size is None else "")
         )
     bgr = np.ascontiguousarray(pixels[:, :, ::-1])
-    found = ximgproc.createSuperpixelSLIC(bgr, ximgproc.SLICO, size, ruler)
+    found = ximgproc.createSuperpixelSLIC(bgr, ximgproc.SLICO, int(size), ruler)
     found.iterate(20)
-    found.enforceLabelConnectivity(20)
     return _dense(found.getLabels())
 
 
@@ -64,6 +69,7 @@ def seeds(pixels: Pixels, n: int = 50) -> Regions:
     """
     ximgproc = _ximgproc("regions='seeds'")
     height, width = pixels.shape[:2]
+    n = whole("n", n, 1)
     if not _seeds_fit(height, width, n):
         others = [count for count in range(10, 501) if _seeds_fit(height, width, count)]
         nearest = f"n={min(others, key=lambda count: abs(count - n))}" if others else "a larger image"

@@ -1,66 +1,28 @@
-"""Removal: what an absent region looks like, as a baseline in model space that `compose` shows in its place."""
+"""Painting over: an absent region shows a baseline in its place."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from pysmdl.errors import one_of
-
-BASELINES = ("black", "zero", "mean", "blur")
-
-
-def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
-    """The baseline of one input, in the input's shape and type.
-
-    Args:
-        baseline: "black": pixel value 0 before normalisation (SMDL, LiMA, EAGLE). "zero": 0 after it (VPS). "mean": the
-            input's mean per channel. "blur": the input under a Gaussian, sigma 1/20 of its shorter side. Or numbers in
-            model space: one, one per channel [C], or a tensor [C, *grid].
-        x: The input in model space. [C, *grid].
-        black: Pixel value 0 in model space, per channel or one for all.
-
-    Returns:
-        [C, *grid]; constant ones are expanded, not stored.
-
-    Raises:
-        ValueError: no such name, a shape that does not fit, or a value that is not finite.
-    """
-    column = (x.shape[0], *[1] * (x.dim() - 1))
-    if isinstance(baseline, str):
-        if baseline not in BASELINES:
-            raise one_of("baseline", baseline, BASELINES)
-        if baseline == "blur":
-            return _blur(x)
-        if baseline == "mean":
-            values = x.float().flatten(1).mean(1)
-        elif baseline == "black":
-            values = black.flatten()
-        else:
-            values = torch.zeros(1, device="cpu")
-        if len(values) not in (1, x.shape[0]):
-            raise ValueError(f"mean and std have {len(values)} channels, the input has {x.shape[0]}")
-        return values.to(x).expand(x.shape[0]).reshape(column).expand(x.shape)
-    given = torch.as_tensor(np.asarray(baseline) if not isinstance(baseline, Tensor) else baseline).detach().to(x)
-    if not torch.isfinite(given).all():
-        raise ValueError("baseline must be finite; it holds NaN or infinity")
-    if given.dim() == 0 or tuple(given.shape) == (x.shape[0],):
-        given = given.reshape(-1).expand(x.shape[0]).reshape(column)
-    try:
-        return given.expand(x.shape)
-    except RuntimeError:
-        raise ValueError(
-            f"baseline must be a number, one per channel [{x.shape[0]}], or [C, *grid] = {list(x.shape)}; "
-            f"got {list(given.shape)}"
-        ) from None
+from pysmdl.kernels import compose
+from pysmdl.removal.base import DeviceRows, Removal
 
 
-def _blur(x: Tensor) -> Tensor:
-    from scipy.ndimage import gaussian_filter
+class Paint(Removal):
+    """Each point shows the input where its region is kept, and the baseline elsewhere (all published systems)."""
 
-    sigma = min(x.shape[1:]) / 20
-    blurred = gaussian_filter(x.detach().float().cpu().numpy(), (0, *[sigma] * (x.dim() - 1)))
-    return torch.from_numpy(blurred).to(x)
+    name = "baseline"
+
+    @property
+    def form(self) -> Hashable:
+        return "paint"
+
+    def compose(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
+        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=out)
+
+    def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
+        compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=out, backend=backend)
+        return out

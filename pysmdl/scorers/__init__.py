@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from pysmdl.inputs.image import InputSpec, input_spec
+from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
+from pysmdl.models.base import Forward, Model
 from pysmdl.scorers.answer_tokens import TokenScorer
-from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.boxes import Detector
-from pysmdl.scorers.classes import Classifier, Encoder, Similarity
+from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.token_drop import TokenDropScorer
+from pysmdl.types import Reading
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "InputSpec",
+    "Model",
     "Outputs",
+    "Reading",
     "Scorer",
     "Wanted",
     "classifier",
@@ -29,30 +36,40 @@ __all__ = [
 
 
 def classifier(
-    forward: Forward,
-    features: Forward | None = None,
-    evidence: Forward | None = None,
+    forward: Forward | Model,
+    features: Forward | Model | None = None,
+    evidence: Forward | Model | None = None,
     *,
+    gives: str = "logits",
     device: str | torch.device | None = None,
-    **input: Any,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
 ) -> Classifier:
     """A classifier: p = softmax(forward(x)).
 
     Args:
-        forward: Batch [B, C, H, W] to logits [B, K] (a tensor, an array, or an object with ``.logits``).
+        forward: Batch [B, C, H, W] to logits [B, K]: a tensor or any other array, alone or as the part of a tuple,
+            mapping or object that :func:`pysmdl.models.answers.tensor_in` finds.
         features: Batch to features [B, D], for the effectiveness term.
         evidence: Batch to the outputs [B, K] of an evidential head, for ``confidence_form="evidential"``.
+        gives: "logits", or "probabilities": what forward gives is p itself.
         device: Where the batch must be; None: where the model's parameters are, else the CPU.
+        batch: Rows that each call must have, where the model takes no other number: fewer are padded. None: any.
         **input: mean, std, size, channel_order, mask_at, interpolation, dtype: see :class:`InputSpec`.
 
     Raises:
         ValueError: the model is in training mode, or on another device than the one named.
     """
-    return Classifier(forward, input_spec(**input), features, evidence, device)
+    return Classifier(forward, input_spec(**input), features, evidence, device, gives, batch)
 
 
 def encoder(
-    forward: Forward, prototypes: Tensor | None = None, *, device: str | torch.device | None = None, **input: Any
+    forward: Forward | Model,
+    prototypes: Any = None,
+    *,
+    device: str | torch.device | None = None,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
 ) -> Encoder | Similarity:
     """An encoder, CLIP-like: p = softmax(forward(x) @ prototypes.T), or, without prototypes, cosine to a target.
 
@@ -60,49 +77,59 @@ def encoder(
         forward: Batch [B, C, H, W] to features [B, D]. They serve the effectiveness term too.
         prototypes: One row per class [K, D], used as given: a scale such as CLIP's 100 is in its rows. None: the
             target is a feature vector [D], or None for the full input's own features.
-        device, **input: As in :func:`classifier`.
+        device, batch, **input: As in :func:`classifier`.
     """
     spec = input_spec(**input)
-    return Similarity(forward, spec, device) if prototypes is None else Encoder(forward, prototypes, spec, device)
+    if prototypes is None:
+        return Similarity(forward, spec, device, batch)
+    return Encoder(forward, prototypes, spec, device, batch)
 
 
 def detector(
-    forward: Forward,
+    forward: Forward | Model,
     confidence_floor: float = 0.0,
     *,
     decided_at: float = 0.5,
     device: str | torch.device | None = None,
-    **input: Any,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
 ) -> Detector:
     """A detector or a grounding model; targets are :class:`pysmdl.Box` (VPS).
 
     Args:
         forward: Batch [B, C, H, W] to boxes [B, Q, 4], x0, y0, x1, y1 in the pixels of the model's input, and
-            confidences [B, Q, K]; or to a list with a pair ([q, 4], [q, K]) for each row.
+            confidences [B, Q, K]; or to a list with a pair ([q, 4], [q, K]) for each row; a pair may be a mapping with
+            "boxes", "scores" and "labels", as torchvision's detectors give.
         confidence_floor: Confidences at or below it count as 0.
         decided_at: The decision stands where a box has IoU above 0.5 and confidence above this.
-        device, **input: As in :func:`classifier`.
+        device, batch, **input: As in :func:`classifier`.
     """
-    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device)
+    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device, batch)
 
 
-def tokens(forward: Forward, *, device: str | torch.device | None = None, **input: Any) -> TokenScorer:
+def tokens(
+    forward: Forward | Model,
+    *,
+    device: str | torch.device | None = None,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
+) -> TokenScorer:
     """A model that generates text about the input, teacher-forced; targets are :class:`pysmdl.Tokens` (EAGLE).
 
     Args:
         forward: Batch [B, C, H, W] to logits [B, T, K] at the T positions of the answer generated on the full input.
-        device, **input: As in :func:`classifier`.
+        device, batch, **input: As in :func:`classifier`.
     """
-    return TokenScorer(forward, input_spec(**input), device)
+    return TokenScorer(forward, input_spec(**input), device, batch)
 
 
 def token_drop(
     model: Any,
-    prototypes: Tensor | None = None,
+    prototypes: Any = None,
     *,
     normalize: bool = False,
     device: str | torch.device | None = None,
-    **input: Any,
+    **input: Unpack[InputSettings],
 ) -> TokenDropScorer:
     """A vision transformer whose absent regions are dropped as tokens, not painted over.
 
@@ -119,8 +146,14 @@ def token_drop(
 
 
 def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:
-    """A scorer as it is; any other callable as a classifier on pixel / 255 at the image's own size."""
+    """A scorer as it is, looked at anew; any other callable as a classifier on pixel / 255 at the image's own size.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: as :meth:`Scorer.ready`.
+    """
     if isinstance(model, Scorer):
+        model.ready()
         return model
     made = classifier(model, device=device)
     if type(model).__weakrefoffset__:  # else nobody says when it goes

@@ -1,11 +1,11 @@
-"""What a scorer is: a model behind one call, a batch in, a few numbers per row out, nothing remembered between rows."""
+"""What a scorer is: what is read off a model's answer, a few numbers per row, nothing remembered between rows."""
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.errors import ScorerError
 from pysmdl.inputs.image import InputSpec, Scale
-from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, modules_of, refuse_training
-from pysmdl.profiling import stage
+from pysmdl.models.base import Forward, Model, ModelError
 from pysmdl.types import Floats, Reading
 
-Forward = Callable[[Tensor], Any]
-COMPOSED = (torch.float32, torch.float16, torch.bfloat16)
+__all__ = ["Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,18 @@ class Wanted:
         confidence: "entropy", "evidential" or None.
         features: Rows whose features are wanted: what a tensor can be indexed with, a slice (which copies nothing) or
             an index tensor on the batch's device; None: of no row.
+        backend: Of the ops (:class:`pysmdl.EngineConfig`).
     """
 
     confidence: str | None = None
     features: Tensor | slice | None = None
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a scorer gives for a batch, on the model's device.
+    """What a scorer gives for a batch, on the model's device. It is kept while the batch's memory, and the model's, are
+    used anew, so that it must have its own.
 
     Attributes:
         values: A few numbers a row. [B, V], float32.
@@ -51,55 +51,98 @@ class Outputs:
     features: Tensor | None = None
 
 
-class ModelError(ScorerError):
-    """A ValueError of the model's own, which says nothing about the caller's arguments."""
-
-
-@contextmanager
-def of_model() -> Iterator[None]:
-    """Around what the model does: a stage of the profile, and its errors are known as its own."""
-    try:
-        with stage("model"):
-            yield
-    except ValueError as error:
-        raise ModelError(f"{type(error).__name__}: {error}") from error
-
-
 class Scorer(ABC):
-    """A model adapted to the engine.
+    """What is read off a model's answer, and how a target is said to the device.
+
+    A scorer of your own implements the abstract methods: :meth:`score` calls ``self.model`` (see
+    :meth:`pysmdl.models.base.Model.tensor`) and reads the answer.
+
+    Args:
+        forward: A function of a batch [B, C, *grid], or a :class:`pysmdl.models.base.Model`.
+        input: How images become the model's input.
+        device, batch: As in :class:`pysmdl.models.base.Model`, where a function is given.
 
     Attributes:
         target: "class", "box" or "tokens": which objectives it serves.
+        model: How the network is called.
         input: How images become its input.
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
         has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
-        graph_safe: Whether its forward may be captured in a CUDA graph: no host reads, no shapes that depend on data.
-            Set it on a scorer whose model is so: small batches then cost what their kernels cost, not their launches.
-        channels_last: Whether the model's convolutions are laid out with channels last, so that inputs should be too.
+        removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
     """
 
     target: str = "class"
     has_features: bool = False
     has_evidence: bool = False
     has_confidence: bool = True
-    graph_safe: bool = False
+    removal: str | None = None
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
-    def __init__(self, forward: Forward, input: InputSpec, device: str | torch.device | None = None) -> None:
-        if not callable(forward):
-            raise TypeError(f"forward must be callable; got {type(forward).__name__}")
-        refuse_training(forward)
-        self.forward = forward
+    def __init__(
+        self,
+        forward: Forward | Model,
+        input: InputSpec,
+        device: str | torch.device | None = None,
+        batch: int | None = None,
+    ) -> None:
+        if isinstance(forward, Model):
+            if device is not None or batch is not None or input.dtype is not None:
+                raise ValueError("a pysmdl Model says itself what device, dtype and batch it has; leave these out")
+            self.model = forward
+        else:
+            self.model = Model(forward, device=device, dtype=input.dtype, batch=batch)
         self.input = input
-        self.device = device_of(forward, device)
-        self.dtype = input.dtype or dtype_of(forward)
-        if self.dtype not in COMPOSED:
-            raise ValueError(
-                f"the model must take float32, float16 or bfloat16; its weights are {self.dtype}: call model.float(), "
-                "or give dtype=torch.float32 and convert in a function of your own"
-            )
-        self.channels_last = likes_channels_last(forward)
+
+    # The model, under the names that a scorer's user knows.
+
+    @property
+    def forward(self) -> Forward:
+        """The model's function."""
+        return self.model.function
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batch must be."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the batch."""
+        return self.model.dtype
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the model's convolutions are laid out with channels last, so that inputs should be too."""
+        return self.model.channels_last
+
+    @property
+    def graph_safe(self) -> bool:
+        """Whether the model may be captured in a CUDA graph: no host reads, no shapes that depend on data.
+
+        Set it on a scorer whose model is so: small batches then cost what their kernels cost, not their launches.
+        """
+        return self.model.graph_safe
+
+    @graph_safe.setter
+    def graph_safe(self, safe: bool) -> None:
+        self.model.graph_safe = safe
+
+    @property
+    def models(self) -> list[Model]:
+        """The model, and those of features and evidence where there are any."""
+        return [each for each in vars(self).values() if isinstance(each, Model)]
+
+    def ready(self) -> None:
+        """Look at the models again, as they are now. The engine calls it before each run.
+
+        Raises:
+            ValueError: one is in training mode, lies elsewhere than was said, or takes a type that is not served.
+        """
+        for model in self.models:
+            model.ready()
+
+    # The target, as a row of numbers that travels with the batch.
 
     @abstractmethod
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
@@ -136,13 +179,17 @@ class Scorer(ABC):
     def describe(self, target: NDArray[Any]) -> Any:
         """The target as results show it."""
 
+    # What is read of the answer.
+
     @abstractmethod
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         """A few numbers a row. batch [B, C, *grid]; targets [B, t], rows of :meth:`encode`."""
 
     @abstractmethod
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        """Values [a, V] by name: "score" and "decided" at least, "traced" [a, 1 + others]."""
+        """What the values [a, V] say of the target."""
+
+    # What the engine keeps with it.
 
     @property
     def owner(self) -> Any:
@@ -153,8 +200,7 @@ class Scorer(ABC):
         """What differs when a captured graph would be wrong: where the model's weights and this scorer's tensors lie,
         and its numbers. Where a function shows no module it differs each time.
         """
-        functions = [getattr(self, name, None) for name in ("forward", "features", "evidence")]
-        modules = [modules_of(function) for function in functions if callable(function)]
+        modules = [model.modules for model in self.models]
         if not all(modules):
             return object()
         weights = [w for each in modules for module in each for w in (*module.parameters(), *module.buffers())]
@@ -162,29 +208,20 @@ class Scorer(ABC):
         numbers = tuple(each for each in vars(self).values() if isinstance(each, float))
         return numbers, tuple(each.data_ptr() for each in (*weights, *own))
 
+    def capturing(self) -> AbstractContextManager[None]:
+        """Around the capture of its forward pass in a CUDA graph."""
+        return self.model.capturing()
+
     def compiled(self) -> Scorer:
         """This scorer with the model's functions under torch.compile, which compiles when it sees the first batch."""
         other = copy.copy(self)
-        for name in ("forward", "features", "evidence"):
-            if callable(function := getattr(self, name, None)):
-                setattr(other, name, torch.compile(function))
+        for name, value in vars(self).items():
+            if isinstance(value, Model):
+                setattr(other, name, value.compiled())
         return other
 
-    def call(self, function: Forward, batch: Tensor, dims: int, what: str) -> Tensor:
-        """Run a model function on the batch; check that it answers each row.
 
-        Raises:
-            ScorerError: it returned something else than a tensor of that many dimensions with a row per input.
-        """
-        with of_model():
-            answer = function(self.input.into_model(batch))
-        answer = getattr(answer, "logits", answer)
-        if isinstance(answer, np.ndarray):
-            answer = torch.from_numpy(answer).to(batch.device)
-        if not isinstance(answer, Tensor):
-            raise ScorerError(f"{what} must return a tensor; got {type(answer).__name__}")
-        if answer.dim() != dims:
-            raise ScorerError(f"{what} must return {dims} dimensions, rows first; got shape {list(answer.shape)}")
-        if answer.shape[0] != batch.shape[0]:
-            raise ScorerError(f"{what} was given {batch.shape[0]} rows and returned {answer.shape[0]}")
-        return answer
+def own_rows(features: Tensor, rows: Tensor | slice) -> Tensor:
+    """Some rows of an answer's features, in float32 and in memory of their own. [B, D] to [f, D]."""
+    picked = features[rows]
+    return picked.to(torch.float32, copy=isinstance(rows, slice))

@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.errors import ScorerError
+from pysmdl.errors import ScorerError, number
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import match_boxes
-from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted, of_model
+from pysmdl.models.base import Forward, Model
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.detections import Detections, detections_of, padded
 from pysmdl.targets import MODES, Box
 from pysmdl.types import Floats, Reading
 
@@ -21,6 +23,7 @@ from pysmdl.types import Floats, Reading
 class Detector(Scorer):
     """A target is one row: box, mode, labels. A row's values are match, IoU, confidence and box of the best prediction.
 
+    Best is by IoU x confidence, by IoU alone in mode "iou"; the match in mode "cls" may be another prediction's.
     See :func:`pysmdl.scorers.detector`.
     """
 
@@ -28,17 +31,22 @@ class Detector(Scorer):
 
     def __init__(
         self,
-        forward: Forward,
+        forward: Forward | Model,
         input: InputSpec,
         confidence_floor: float = 0.0,
         decided_at: float = 0.5,
         device: str | torch.device | None = None,
+        batch: int | None = None,
     ) -> None:
-        super().__init__(forward, input, device)
-        if not 0 <= confidence_floor < 1:
-            raise ValueError(f"confidence_floor must be at least 0 and below 1; got {confidence_floor}")
-        self.confidence_floor, self.decided_at = confidence_floor, decided_at
+        super().__init__(forward, input, device, batch)
+        self.confidence_floor = number("confidence_floor", confidence_floor, least=0, below=1)
+        self.decided_at = number("decided_at", decided_at, least=0, below=1)
         self.classes: int | None = None
+        self._looked = False  # at the number of classes, in this run
+
+    def ready(self) -> None:
+        super().ready()
+        self._looked = False
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if not isinstance(target, Box):
@@ -63,67 +71,41 @@ class Detector(Scorer):
         return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        with of_model():
-            answer = self.forward(self.input.into_model(batch))
-        boxes, confidences = self._predictions(answer, len(batch), batch.device)
-        labels, mode = targets[:, 5:].int(), targets[:, 4].int()
-        if self.classes is None:  # no row has shown yet how many there are: the confidence is 0, whatever the label
-            labels = torch.zeros_like(labels)
-        corners = targets[:, :4].contiguous()
-        return Outputs(match_boxes(boxes, confidences, corners, labels, mode, floor=self.confidence_floor))
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
+        labels = targets[:, 5:].int()
+        whole = self.model.batch is None
+        found = detections_of(self.model(batch), labels) if whole else self._in_pieces(batch, labels)
+        if found.classes is None:  # K is one for each of the target's own labels
+            labels = torch.arange(labels.shape[1], dtype=torch.int32, device=labels.device).expand_as(labels)
+        elif found.classes != self.classes or not self._looked:
+            self._look(found.classes)
+        corners, mode = targets[:, :4].contiguous(), targets[:, 4].int()
+        given = found.boxes, found.confidences, corners, labels.contiguous(), mode
+        return Outputs(match_boxes(*given, floor=self.confidence_floor, backend=wanted.backend))
+
+    def _in_pieces(self, batch: Tensor, labels: Tensor) -> Detections:
+        """What is found where each call has a set number of rows."""
+        found, first = [], 0
+        for answer, rows, kept in self.model.answers(batch):
+            own = labels[first : first + kept]
+            own = torch.cat((own, own[-1:].expand(rows - kept, -1)))
+            found += detections_of(answer, own).rows()[:kept]
+            first += kept
+        return padded(found, labels)
+
+    def _look(self, classes: int) -> None:
+        if self._looked:
+            raise ScorerError(f"the detector returned {classes} classes a box, after {self.classes} in batches before")
+        self.classes, self._looked = classes, True
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
-        return {
-            "score": values[:, 0],
-            "traced": values[:, :1],
-            "decided": decided.astype(np.float32),
-            "iou": values[:, 1],
-            "box_confidence": values[:, 2],
-            "box": values[:, 3:7],
-        }
+        if MODES[int(target[4])] == "cls":  # the match is the confidence of any box that overlaps by half
+            decided = values[:, 0] > self.decided_at
+        else:
+            decided = (values[:, 1] > 0.5) & (values[:, 2] > self.decided_at)
+        others = {"iou": values[:, 1], "box_confidence": values[:, 2], "box": values[:, 3:7]}
+        return Reading(values[:, 0], decided.astype(np.float32), others=others)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return {"xyxy": target[:4].tolist(), "labels": target[5:].astype(int).tolist(), "mode": MODES[int(target[4])]}
-
-    def _predictions(self, answer: Any, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The model's answer as boxes [B, Q, 4] in float32 and confidences [B, Q, K], ragged ones padded."""
-        if isinstance(answer, (tuple, list)) and len(answer) == 2 and all(_dims(each) == 3 for each in answer):
-            boxes, confidences = (_tensor(each, device) for each in answer)
-            self.classes = confidences.shape[2]
-        elif isinstance(answer, (tuple, list)) and all(isinstance(each, (tuple, list)) for each in answer):
-            pairs = [(_tensor(b, device), _tensor(c, device)) for b, c in answer]
-            shown = [confidences.shape[1] for _, confidences in pairs if confidences.dim() == 2]
-            self.classes = max((self.classes or 0, *shown)) or None
-            boxes, confidences = _padded(pairs, self.classes or 1, device)
-        else:
-            raise ScorerError(
-                "a detector must return (boxes [B, Q, 4], confidences [B, Q, K]), or a list with such a pair "
-                f"([q, 4], [q, K]) for each row; got {type(answer).__name__}"
-            )
-        if len(boxes) != rows or len(confidences) != rows:
-            raise ScorerError(f"the detector was given {rows} rows and returned {len(boxes)} and {len(confidences)}")
-        if boxes.shape[2] != 4 or confidences.shape[:2] != boxes.shape[:2]:
-            shapes = f"{list(boxes.shape)} and {list(confidences.shape)}"
-            raise ScorerError(f"boxes must be [B, Q, 4] and confidences [B, Q, K]; got {shapes}")
-        return boxes.float(), confidences
-
-
-def _dims(value: Any) -> int:
-    return value.ndim if isinstance(value, (Tensor, np.ndarray)) else 0
-
-
-def _tensor(value: Any, device: torch.device) -> Tensor:
-    found = torch.as_tensor(value, device=device)
-    return found if found.is_floating_point() and found.dtype != torch.float64 else found.float()
-
-
-def _padded(pairs: list[tuple[Tensor, Tensor]], classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ragged predictions as rectangles: the missing ones are boxes without area and confidence 0."""
-    most = max(1, *(len(boxes) for boxes, _ in pairs))
-    boxes = torch.zeros((len(pairs), most, 4), device=device)
-    confidences = torch.zeros((len(pairs), most, classes), device=device)
-    for row, (found, given) in enumerate(pairs):
-        if len(found):
-            boxes[row, : len(found)], confidences[row, : len(given), : given.shape[1]] = found, given.float()
-    return boxes, confidences

@@ -1,7 +1,8 @@
-"""Scorers of class probabilities: plain classifiers, encoders with class prototypes, and bare encoders."""
+"""Scorers of class probabilities, and that of plain classifiers."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,24 +11,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.errors import ScorerError
+from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import class_scores
-from pysmdl.models.inspect import refuse_training
-from pysmdl.scorers.base import Forward, Outputs, Scorer, Wanted
+from pysmdl.models.answers import EMBEDDED, Form
+from pysmdl.models.base import Forward, Model
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input
+ONE_CLASS = {
+    "logits": "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
+    "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)",
+    "probabilities": "the model must give a probability for each of two classes or more. For that of one, p, give "
+    "torch.cat((1 - p, p), 1)",
+}
+LOGITS, EVIDENCE, FEATURES = Form("the model", 2), Form("evidence", 2), Form("features", 2, EMBEDDED)
+
+log = logging.getLogger("pysmdl")
 
 
 class ClassScorer(Scorer):
     """Common to all: a target is a class index; a row's values are confidence, top class, probabilities."""
 
+    gives: str = "logits"
     classes: int | None = None  # known where the model's shape says so
+    _looked = False  # at the first answer of a run
+
+    def ready(self) -> None:
+        super().ready()
+        self._looked = False
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        named = [TOP if each is None or each == "predicted" else self._class(each) for each in (target, *trace)]
-        return np.array(named, np.int32)
+        return np.array([_class(each) for each in (target, *trace)], np.int32)
+
+    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
+        return values  # all targets of a call trace as many classes
 
     def check(self, targets: NDArray[Any]) -> None:
         if self.classes is not None and targets.max() >= self.classes:
@@ -42,35 +62,30 @@ class ClassScorer(Scorer):
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         top = values[:, 1]
         decided = (top == np.float32(target[0])).astype(np.float32)
-        return {
-            "confidence": values[:, 0],
-            "top": top,
-            "score": values[:, 2],
-            "traced": values[:, 2:],
-            "decided": decided,
-        }
+        return Reading(values[:, 2], decided, values[:, 2:], values[:, 0], top)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return int(target[0])
 
-    def _class(self, target: Any) -> int:
-        if isinstance(target, bool) or not isinstance(target, (int, np.integer)):
-            raise ValueError(f"target must be a class index or None for the model's own top class; got {target!r}")
-        if target < 0:
-            raise ValueError(f"target must be at least 0; got {target}")
-        if target >= 1 << 31:
-            raise ValueError(f"target must be below 2**31; got {target}")
-        return int(target)
-
-    def probabilities(self, logits: Tensor, targets: Tensor, entropy: bool) -> Tensor:
+    def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits to values [B, 2 + t]."""
-        self.classes = logits.shape[1]
-        if self.classes == 1:
-            raise ValueError(
-                "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
-                "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)"
-            )
-        return class_scores(logits, targets, entropy=entropy)
+        if not self._looked or logits.shape[1] != self.classes:
+            self.look(logits)
+        return class_scores(logits, targets, entropy=wanted.confidence == "entropy", backend=wanted.backend)
+
+    def look(self, answer: Tensor) -> None:
+        """At the first answer of a run, and at one with another number of classes.
+
+        Raises:
+            ScorerError: the number of classes changes.
+            ValueError: there is only one.
+        """
+        classes = answer.shape[1]
+        if self._looked:
+            raise ScorerError(f"the model returned {classes} classes a row, after {self.classes} in batches before")
+        if classes < 2:
+            raise ValueError(ONE_CLASS[self.gives])
+        self.classes, self._looked = classes, True
 
 
 class Classifier(ClassScorer):
@@ -78,105 +93,96 @@ class Classifier(ClassScorer):
 
     def __init__(
         self,
-        forward: Forward,
+        forward: Forward | Model,
         input: InputSpec,
-        features: Forward | None = None,
-        evidence: Forward | None = None,
+        features: Forward | Model | None = None,
+        evidence: Forward | Model | None = None,
         device: str | torch.device | None = None,
+        gives: str = "logits",
+        batch: int | None = None,
     ) -> None:
-        super().__init__(forward, input, device)
-        for function in (features, evidence):
-            if function is not None:
-                refuse_training(function)
-        self.features, self.evidence = features, evidence
+        super().__init__(forward, input, device, batch)
+        if gives not in ONE_CLASS:
+            raise one_of("gives", gives, ONE_CLASS)
+        self.gives = gives
+        self._features, self._evidence = self._beside("features", features), self._beside("evidence", evidence)
         self.has_features, self.has_evidence = features is not None, evidence is not None
+        self._examined = False
+
+    def _beside(self, name: str, function: Forward | Model | None) -> Model | None:
+        if function is None or isinstance(function, Model):
+            return function
+        if not callable(function):
+            raise TypeError(f"{name} must be callable; got {type(function).__name__}")
+        return Model(function, dtype=self.dtype, batch=self.model.batch)
+
+    @property
+    def features(self) -> Forward | None:
+        """The function of features, as given."""
+        return self._features and self._features.function
+
+    @property
+    def evidence(self) -> Forward | None:
+        """The function of an evidential head's outputs, as given."""
+        return self._evidence and self._evidence.function
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        before = _version(batch)
-        logits = self.call(self.forward, batch, 2, "the model")
-        if (self.has_features or self.has_evidence) and _version(batch) != before:
-            raise ScorerError(
-                "the model changes its input in place, and features= or evidence= would see that: let it work on a copy"
-            )
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
-        if wanted.confidence == "evidential" and self.evidence is not None:
-            z = self.call(self.evidence, batch, 2, "evidence")
-            values[:, 0] = evidential_confidence(z)
-        features = None
-        if wanted.features is not None and self.features is not None:
-            features = self.call(self.features, batch[wanted.features], 2, "features").float()
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
+        shown = again = features = None
+        if wanted.features is not None and self._features is not None:
+            shown = batch[wanted.features]  # a copy, as the model may write to its batch
+            shown = shown.clone() if isinstance(wanted.features, slice) else shown
+        if wanted.confidence == "evidential" and self._evidence is not None:
+            again = batch.clone()
+        answer = self.model.tensor(batch, LOGITS)
+        if self.gives == "logits":
+            values = self.probabilities(answer, targets, wanted)
+        else:
+            values = self._as_given(answer, targets, wanted.confidence == "entropy")
+        if again is not None and self._evidence is not None:
+            values[:, 0] = evidential_confidence(self._evidence.tensor(again, EVIDENCE))
+        if shown is not None and self._features is not None:
+            features = self._features.tensor(shown, FEATURES).to(torch.float32, copy=True)
         return Outputs(values, features)
 
+    def _as_given(self, answer: Tensor, targets: Tensor, entropy: bool) -> Tensor:
+        """[B, K] probabilities to values [B, 2 + t], as class_scores says, but for the softmax."""
+        if not self._looked or answer.shape[1] != self.classes:
+            self.look(answer)
+        p = answer.float()
+        top = p.argmax(1, keepdim=True)
+        classes = torch.where(targets < 0, top, targets.long()).clamp(max=p.shape[1] - 1)  # check() refuses the rest
+        confidence = torch.zeros_like(p[:, :1])
+        if entropy:
+            confidence = 1 + (p * (p + 1e-7).log()).sum(1, keepdim=True) / np.log(p.shape[1])
+        return torch.cat((confidence, top, p.gather(1, classes)), 1)
 
-class Encoder(ClassScorer):
-    """Features against class prototypes. See :func:`encoder`."""
-
-    has_features = True
-
-    def __init__(
-        self, forward: Forward, prototypes: Tensor, input: InputSpec, device: str | torch.device | None = None
-    ) -> None:
-        super().__init__(forward, input, device)
-        prototypes = torch.as_tensor(prototypes)
-        if prototypes.dim() != 2:
-            raise ValueError(f"prototypes must be [K, D], a row per class; got {list(prototypes.shape)}")
-        self.prototypes = prototypes.detach().to(self.device, torch.float32)
-        self.classes = prototypes.shape[0]
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        features = self.call(self.forward, batch, 2, "the encoder").float()
-        if features.shape[1] != self.prototypes.shape[1]:
-            raise ScorerError(
-                f"the encoder returned {features.shape[1]} features a row, prototypes have {self.prototypes.shape[1]}"
+    def look(self, answer: Tensor) -> None:
+        """Also, once for a scorer, whether logits look like probabilities, and probabilities are some."""
+        super().look(answer)
+        if self._examined or (answer.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return
+        within = bool(((answer >= -1e-3) & (answer <= 1 + 1e-3)).all())
+        if self.gives == "logits" and within and bool(((answer.float().sum(1) - 1).abs() < 1e-3).all()):
+            log.warning(
+                "the model's answers look like probabilities, all in 0..1 with rows that sum to 1, and are taken for "
+                'logits: what is explained is their softmax. Give gives="probabilities" to pysmdl.scorers.classifier'
             )
-        values = self.probabilities(features @ self.prototypes.T, targets, wanted.confidence == "entropy")
-        return Outputs(values, None if wanted.features is None else features[wanted.features])
+        elif self.gives == "probabilities" and not within and bool(answer.isfinite().all()):
+            low, high = float(answer.min()), float(answer.max())
+            raise ScorerError(
+                f'gives="probabilities" needs answers in 0..1; the model returned {low:.4g} to {high:.4g}: '
+                'these may be logits, gives="logits"'
+            )
+        self._examined = True
 
 
-class Similarity(Scorer):
-    """Cosine to a target's features, for encoders without classes. See :func:`encoder`."""
-
-    has_features = True
-    has_confidence = False
-
-    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        if trace:
-            raise ValueError("an encoder without prototypes has no classes to trace along")
-        if target is None:
-            return np.array([np.nan], np.float32)  # the input's own features, still to be seen
-        vector = np.asarray(target.detach().cpu() if isinstance(target, Tensor) else target, np.float32)
-        if vector.ndim != 1:
-            raise ValueError(f"target must be features [D] or None for the input's own; got shape {list(vector.shape)}")
-        return vector
-
-    def unresolved(self, target: NDArray[Any]) -> bool:
-        return bool(np.isnan(target[0]))
-
-    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
-        if features is None:
-            raise ScorerError("the encoder gave no features for the full input")
-        own: NDArray[Any] = features[0]
-        return own
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        features = self.call(self.forward, batch, 2, "the encoder").float()
-        own = targets[:, 0].isnan()  # the full input, whose features become the target
-        goal = torch.where(own[:, None], features, targets)
-        cosine = torch.where(own, 1, torch.nn.functional.cosine_similarity(features, goal, dim=1))
-        nothing = torch.zeros_like(cosine)
-        values = torch.stack((nothing, nothing, cosine), dim=1)
-        return Outputs(values, None if wanted.features is None else features[wanted.features])
-
-    def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        return {"score": values[:, 2], "traced": values[:, 2:], "decided": np.zeros(len(values), np.float32)}
-
-    def describe(self, target: NDArray[Any]) -> Any:
-        return target.tolist()
-
-
-def _version(batch: Tensor) -> int:
-    """Counts the writes into a tensor, where torch does."""
-    return 0 if batch.is_inference() else batch._version
+def _class(target: Any) -> int:
+    """A class as a number; TOP where the model's own answer is to say it."""
+    if target is None or (isinstance(target, str) and target == "predicted"):
+        return TOP
+    return (target if isinstance(target, Class) else Class(target)).index
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

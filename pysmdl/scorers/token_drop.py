@@ -1,101 +1,46 @@
-"""Token dropping: an absent region's patches are left out of a vision transformer instead of painted over.
-
-A removal of its own: what the model sees is a shorter sequence, with the positions of the patches that stay. Sequences
-of many subsets are packed end to end, so a subset and its complement together cost about one full input.
-"""
+"""A vision transformer as a scorer of classes that sees kept tokens only, its pooled features beside its logits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pysmdl.inputs.image import InputSpec
-from pysmdl.models.inspect import modules_of
-from pysmdl.models.towers import run_blocks, tower_of
-from pysmdl.scorers.base import Outputs, Wanted, of_model
-from pysmdl.scorers.classes import Classifier, ClassScorer, Encoder
-from pysmdl.session import KeptWith
-from pysmdl.types import Regions
-
-_FORMS: KeptWith[TokenDropScorer] = KeptWith()  # so that what is found for a form stays
+from pysmdl.models.towers import Packed, TowerModel
+from pysmdl.scorers.base import Outputs, Wanted, own_rows
+from pysmdl.scorers.classes import ClassScorer
+from pysmdl.scorers.encoders import prototype_rows
 
 
 class TokenDropScorer(ClassScorer):
-    """A vision transformer scored on kept tokens only. See :func:`pysmdl.scorers.token_drop`."""
+    """Logits of its head, or of its features against class prototypes. See :func:`pysmdl.scorers.token_drop`."""
 
     has_features = True
-    graph_safe = True  # the towers known here are
+    removal = "token-drop"
+    model: TowerModel
 
     def __init__(
         self,
         model: nn.Module,
         input: InputSpec,
-        prototypes: Tensor | None = None,
+        prototypes: Any = None,
         normalize: bool = False,
         device: str | torch.device | None = None,
     ) -> None:
-        super().__init__(model, input, device)
-        if input.mask_at != "model":
-            raise ValueError('token dropping works on the model\'s own patches; mask_at must be "model"')
-        self.tower = tower_of(model)
-        self.prototypes = None if prototypes is None else prototypes.detach().to(self.device, torch.float32)
+        super().__init__(TowerModel(model, device=device, dtype=input.dtype), input)
+        self.prototypes = None if prototypes is None else prototype_rows(prototypes).to(self.device)
         self.normalize = normalize
         self.classes = None if self.prototypes is None else self.prototypes.shape[0]
 
-    def tokens_of(self, x: Tensor) -> Tensor:
-        """The embedded input, positions included. [C, H, W] to [prefix + patches, D]."""
-        with torch.no_grad():
-            tokens: Tensor = self.tower.embed(x[None].to(self.device, self.dtype))[0]
-        return tokens
-
-    def labels_of(self, regions: Regions) -> Regions:
-        """Region of each token, from a label map that is constant within patches; the prefix is always shown."""
-        patch = self.tower.patch
-        of_patch = regions.labels[::patch, ::patch]
-        if not np.array_equal(np.repeat(np.repeat(of_patch, patch, 0), patch, 1), regions.labels):
-            raise ValueError(
-                f"regions must be constant within {patch}x{patch} patches; snap_to_patches() makes them so"
-            )
-        prefix = np.full(self.tower.prefix, -1, np.int32)
-        return Regions(np.concatenate((prefix, of_patch.ravel())), regions.n)
-
-    def score_tokens(self, tokens: Tensor, offsets: Tensor, longest: int, targets: Tensor, wanted: Wanted) -> Outputs:
-        """As :meth:`score`, on packed sequences: tokens [T, D], offsets [B + 1]."""
-        with of_model():
-            final = run_blocks(self.tower.blocks, tokens, offsets, longest)
-            features, logits = self.tower.finish(final, offsets)
+    def score(self, batch: Packed | Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+        features, logits = self.model.run(batch)
         if self.prototypes is not None:
             features = features.float()
             features = nn.functional.normalize(features, dim=1) if self.normalize else features
             logits = features @ self.prototypes.T
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
-        values = self.probabilities(logits, targets, wanted.confidence == "entropy")
-        return Outputs(values, None if wanted.features is None else features[wanted.features].float())
-
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        """Whole images [B, C, H, W], no token dropped."""
-        tokens = self.tower.embed(batch.to(self.dtype))
-        count, length = tokens.shape[:2]
-        offsets = torch.arange(count + 1, dtype=torch.int32, device=tokens.device) * length
-        return self.score_tokens(tokens.flatten(0, 1), offsets, length, targets, wanted)
-
-
-def token_drop_of(scorer: Any) -> TokenDropScorer:
-    """The token-dropping form of a classifier or encoder around a known vision transformer.
-
-    Raises:
-        ValueError: the scorer is of another kind, or hides its model from view.
-    """
-    if isinstance(scorer, TokenDropScorer):
-        return scorer
-    modules = modules_of(scorer.forward) if isinstance(scorer, (Classifier, Encoder)) else []
-    if len(modules) != 1 or scorer.forward is not modules[0] or isinstance(scorer, Encoder):
-        raise ValueError(
-            'removal="token-drop" needs a classifier around a vision transformer itself; for an encoder build the '
-            "scorer with pysmdl.scorers.token_drop(vision_model, prototypes)"
-        )
-    return _FORMS.get_or(scorer, lambda: TokenDropScorer(modules[0], scorer.input, device=scorer.device))
+        values = self.probabilities(logits, targets, wanted)
+        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))

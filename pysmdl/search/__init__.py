@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from pysmdl.errors import whole
-from pysmdl.search.choice import best_of, lowest_of
+import numpy as np
+
+from pysmdl.errors import number, whole
+from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
     bidirectional_rounds,
@@ -22,11 +24,12 @@ from pysmdl.search.greedy import (
 )
 from pysmdl.search.guided_search import guided_rounds
 from pysmdl.search.lazy_greedy import lazy_rounds
-from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Search, Task
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Search, Task
 
 __all__ = [
     "SEARCHES",
     "Ask",
+    "Claim",
     "Evaluation",
     "Ranking",
     "Rounds",
@@ -41,6 +44,7 @@ __all__ = [
     "guided",
     "lazy",
     "lowest_of",
+    "placing",
     "scoped",
     "stochastic",
 ]
@@ -60,15 +64,23 @@ def backward() -> Search:
     )
 
 
-def bidirectional(pending: int = 8) -> Search:
+def bidirectional(pending: int | float = 8) -> Search:
     """LiMA's search: a third fewer evaluations than exact greedy for a full order of 49 regions.
 
     Args:
-        pending: How many candidates are priced for the back; at least 2.
+        pending: How many candidates are priced for the back: a number of at least 2; or a share of the n regions
+            between 0 and 1, for ceil(pending * n) of them, 2 at least, as LiMA's code has it since July 2026.
     """
-    pending = whole("pending", pending, 2)
+    share = isinstance(pending, (float, np.floating))
+    if share and not 0 < pending < 1:
+        raise ValueError(f"pending must be a whole number of at least 2, or a share between 0 and 1; got {pending}")
+    pending = float(pending) if share else whole("pending", pending, 2)
+
+    def priced(n: int) -> int:
+        return max(2, math.ceil(pending * n)) if share else int(pending)
 
     def asks(n: int, k: int) -> int:
+        pending = priced(n)
         both = min(max(0, (n - pending + 1) // 2), k - 1)  # rounds that fill both ends
         left = n - 2 * both
         alone = min(left - 1, k - both)  # rounds that fill the front
@@ -76,7 +88,7 @@ def bidirectional(pending: int = 8) -> Search:
 
     return Search(
         "bidirectional",
-        lambda task: bidirectional_rounds(task.n, task.k, pending),
+        lambda task: bidirectional_rounds(task.n, task.k, priced(task.n)),
         asks,
         {"pending": pending},
         rechecks=True,
@@ -132,8 +144,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
         epsilon: The share of the guarantee given up; smaller samples more. Between 0 and 1.
         seed: None for the seed of explain().
     """
-    if not 0 < epsilon < 1:
-        raise ValueError(f"epsilon must be between 0 and 1; got {epsilon}")
+    epsilon = number("epsilon", epsilon, above=0, below=1)
     seed = None if seed is None else whole("seed", seed, 0)
 
     def asks(n: int, k: int) -> int:
@@ -197,8 +208,8 @@ def fixed(order: Sequence[int]) -> Search:
     Args:
         order: Distinct regions, most important first; those left out follow in ascending order.
     """
-    given = [int(region) for region in order]
-    if len(set(given)) < len(given) or min(given, default=0) < 0:
+    given = [whole("order's regions", region, 0) for region in order]
+    if len(set(given)) < len(given):
         raise ValueError(f"order must hold distinct regions from 0; got {given}")
 
     def start(task: Task) -> Rounds:

@@ -6,17 +6,21 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
-from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation
 from pysmdl.types import Floats
 
 
+def placing(front: Sequence[int], rest: Sequence[int], back: Sequence[int] = ()) -> Claim:
+    """The claim of an ask whose best candidate takes the next place, after the front or before the back."""
+    return Claim(front, rest, back, settles=True)
+
+
 def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Evaluation]]:
-    """The first maximum of an ask (with sign -1 the first minimum), and what was found. It settles a region's place.
+    """The first maximum of an ask (with sign -1 the first minimum), and what was found.
 
     Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
     until none is left that could change the choice.
     """
-    ask.settles = True
     found = yield ask
     while True:
         total = sign * found.total

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pysmdl.search.choice import best_of, by_score, lowest_of
+from pysmdl.search.choice import best_of, by_score, lowest_of, placing
 from pysmdl.search.vocabulary import Ask, Ranking, Rounds
 
 
@@ -24,7 +24,7 @@ def exact_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left and len(chosen) < k:
-        best, found = yield from best_of(Ask(chosen, left, front=chosen, rest=rest))  # F(S + a) for each a left
+        best, found = yield from best_of(Ask(chosen, left, claim=placing(chosen, rest)))  # F(S + a) for each a left
         rest = by_score(left, found.total, but=best)
         chosen.append(left.pop(best))
     return Ranking(chosen)
@@ -41,7 +41,7 @@ def bidirectional_rounds(n: int, k: int, pending: int) -> Rounds:
     back: list[int] = []
     left = list(range(n))
     while len(left) > 1 and len(front) < k:
-        ask = Ask(front, left, front=front, rest=left, back=back)
+        ask = Ask(front, left, claim=placing(front, left, back))
         best, found = yield from best_of(ask)
         rest = by_score(left, found.total, but=best)
         if len(left) > pending and len(front) + 1 < k:
@@ -49,7 +49,7 @@ def bidirectional_rounds(n: int, k: int, pending: int) -> Rounds:
             worst = yield from lowest_of(ask, found, with_back, pending)
             listed = sorted(left[i] for i in worst if i != best)
             front.append(left.pop(best))
-            ask = Ask(back, listed, front=front, rest=rest, back=back, ahead=Ask(front, left))
+            ask = Ask(back, listed, claim=placing(front, rest, back), ahead=Ask(front, left))
             lowest, _ = yield from best_of(ask, sign=-1)
             back.append(listed[lowest])
             left.remove(back[-1])
@@ -68,7 +68,7 @@ def backward_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left:
-        ask = Ask(back, left, complement=True, rest=rest, back=back)  # F(V - (back + a)) for each a left
+        ask = Ask(back, left, claim=placing((), rest, back), complement=True)  # F(V - (back + a)) for each a left
         best, found = yield from best_of(ask)
         rest = by_score(left, -found.total, but=best)  # what hurts most to lose comes first
         back.append(left.pop(best))
@@ -86,13 +86,13 @@ def forward_backward_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left and len(chosen) < k:
-        best, found = yield from best_of(Ask(chosen, left, front=chosen, rest=rest))
+        best, found = yield from best_of(Ask(chosen, left, claim=placing(chosen, rest)))
         if all(view is None or view[best] == 0 for view in (found.insertion, found.deletion)):
             break
         rest = by_score(left, found.total, but=best)
         chosen.append(left.pop(best))
     while left and len(chosen) < k:
-        best, _ = yield from best_of(Ask(back, left, complement=True, front=chosen, rest=left, back=back))
+        best, _ = yield from best_of(Ask(back, left, claim=placing(chosen, left, back), complement=True))
         back.append(left.pop(best))
     return Ranking([*chosen, *reversed(back)][:k])
 
@@ -110,7 +110,7 @@ def scoped_rounds(n: int, k: int, scope: int, update_step: int, pending: int) ->
     listed = list(range(n))
     while len(listed) > 1 and len(front) < k:
         in_full = len(front) % update_step == 0
-        ask = Ask(front, listed if in_full else listed[:scope], front=front, rest=listed, back=back)
+        ask = Ask(front, listed if in_full else listed[:scope], claim=placing(front, listed, back))
         best, found = yield from best_of(ask)
         if in_full:
             if found.exact is not None:  # every place in the list counts
@@ -123,7 +123,7 @@ def scoped_rounds(n: int, k: int, scope: int, update_step: int, pending: int) ->
             tail = listed[-pending:]
             window = scope + (len(listed) - pending < scope)  # one more where it may lose one to the back
             ahead = Ask(front, listed if len(front) % update_step == 0 else listed[:window])
-            ask = Ask(back, tail, complement=True, front=front, rest=listed, back=back, ahead=ahead)
+            ask = Ask(back, tail, claim=placing(front, listed, back), complement=True, ahead=ahead)
             best, _ = yield from best_of(ask)
             back.append(tail[best])
             listed.remove(back[-1])
@@ -141,7 +141,7 @@ def stochastic_rounds(n: int, k: int, epsilon: float, seed: int) -> Rounds:
     left = list(range(n))
     while left and len(chosen) < k:
         sample = np.sort(rng.choice(left, min(size, len(left)), replace=False)).tolist()
-        best, _ = yield from best_of(Ask(chosen, sample, front=chosen, rest=left))
+        best, _ = yield from best_of(Ask(chosen, sample, claim=placing(chosen, left)))
         chosen.append(sample[best])
         left.remove(chosen[-1])
     return Ranking(chosen)

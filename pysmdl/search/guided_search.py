@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pysmdl import bitrows
 from pysmdl.search.surrogate import Order, Surrogate, logistic
-from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds
 from pysmdl.types import Bools, Floats
 
 Measuring: TypeAlias = Generator[Ask, Evaluation, None]
@@ -35,7 +35,7 @@ PASSES, WITHIN = 2, 20  # moves of each region at a fit, and how far
 SWAPS = 12  # neighbours measured at a time
 
 
-class Known:
+class Measurements:
     """What has been measured: F of subsets, and how many rows that took."""
 
     def __init__(self, n: int) -> None:
@@ -46,15 +46,15 @@ class Known:
         self._rows: set[bytes] = set()
         self._scale: tuple[float, float] | None = None  # mean and spread of F in what was measured first
 
-    def measure(self, member: Bools, order: Order, settled: bool = False) -> Measuring:
+    def measure(self, member: Bools, order: Order, final: bool = False) -> Measuring:
         """Ask for F of those of the subsets [a, n] that are not known. `order` is the answer if this is not affordable.
 
-        With `settled` that order is what all this is for: no other will be returned unless it is known in full.
+        With `final` that order is what all this is for: no other will be returned unless it is known in full.
         """
         member = np.unique(member[~self.has(member)], axis=0)
         if not len(member):
             return
-        found = yield Ask(subsets=member, rest=order.tolist(), settled=settled)
+        found = yield Ask(subsets=member, claim=Claim(rest=order.tolist(), final=final))
         self.total |= dict(zip(bitrows.keys(member), found.total.tolist(), strict=True))
         if self._scale is None:
             self._weigh(found)
@@ -108,7 +108,7 @@ class Known:
 
 def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Rounds:
     """The order that a surrogate and `evaluations` rows find, the curves' rows included. See the module's docstring."""
-    known, rng = Known(n), np.random.default_rng(seed)
+    known, rng = Measurements(n), np.random.default_rng(seed)
     order = np.arange(n, dtype=np.int32)
     best: Order | None = None
     chain = _prefixes(order, k)
@@ -134,7 +134,7 @@ def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Ro
         if missing.sum() > batch and left >= curves + 2 * batch:
             yield from known.measure(chain[_least_sure(known.surrogate, chain, missing, batch)], order)
             continue
-        yield from known.measure(chain, order, settled=True)
+        yield from known.measure(chain, order, final=True)
         best = _better(known, order, best, k)
     found = order if best is None else best
     return Ranking(found[:k].tolist(), {"fits": fits, "subsets_measured": len(known.total)})
@@ -150,7 +150,7 @@ def _favourite(surrogate: Surrogate, last: Order, best: Order | None, k: int, af
     return max(improved, key=lambda found: found[1])[0]
 
 
-def _better(known: Known, order: Order, best: Order | None, k: int) -> Order | None:
+def _better(known: Measurements, order: Order, best: Order | None, k: int) -> Order | None:
     """The order if all of its prefixes are known and their sum of F is above the best one's; else the best one."""
     chain = _prefixes(order, k)
     if not known.has(chain).all():
@@ -172,7 +172,7 @@ def _least_sure(surrogate: Surrogate, chain: Bools, missing: Bools, count: int) 
     return np.sort(chosen)
 
 
-def _swap(known: Known, order: Order, k: int, left: int) -> Generator[Ask, Evaluation, Order | None]:
+def _swap(known: Measurements, order: Order, k: int, left: int) -> Generator[Ask, Evaluation, Order | None]:
     """Let neighbours in a measured order change places where that gains; None where nothing is left to try.
 
     Swapping places j - 1 and j changes the prefix of length j and no other.
@@ -187,7 +187,7 @@ def _swap(known: Known, order: Order, k: int, left: int) -> Generator[Ask, Evalu
         tried = new[np.argsort(-gain, kind="stable")[: min(SWAPS, left // known.views)]]
         if not len(tried):
             return None
-        yield from known.measure(other[tried], order, settled=True)
+        yield from known.measure(other[tried], order, final=True)
     gain = np.full(len(at), -np.inf)
     there = known.has(other)
     gain[there] = known.of(other[there]) - known.of(chain[at[there]])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pysmdl.search.vocabulary import Ask, Ranking, Rounds
+from pysmdl.search.choice import placing
+from pysmdl.search.vocabulary import Ask, Claim, Ranking, Rounds
 
 FLOAT_NOISE = 1e-6  # what float32 can add to a gain by itself, per unit of F
 UNKNOWN = 1e30  # growth that may be anything: every gain is refreshed
@@ -20,7 +21,7 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
     exact one too; the notes count exact rounds, refreshed gains and those that had grown.
     """
     alone = np.vstack((np.zeros((1, n), bool), np.eye(n, dtype=bool)))
-    found = yield Ask(subsets=alone, rest=range(n))
+    found = yield Ask(subsets=alone, claim=Claim(rest=range(n)))
     totals = found.total[1:].copy()  # F of what is chosen with each region added, as last measured
     gain, age = totals - found.total[0], np.zeros(n, int)
     growth, noise = UNKNOWN, FLOAT_NOISE * max(1.0, float(np.abs(found.total).max()))
@@ -38,7 +39,7 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
                 break
             top = sorted(stale[:width])
             rest = sorted(left, key=lambda a: (age[a] > 0, -bound[a]))  # first what was measured in this round
-            found = yield Ask(chosen, top, front=chosen, rest=rest, settles=True)
+            found = yield Ask(chosen, top, claim=placing(chosen, rest))
             rise = (found.total - value - gain[top]) / age[top]
             grown = max(grown, float(rise.max()) if rise.max() > noise else 0.0)
             notes["gains_refreshed"] += len(top)

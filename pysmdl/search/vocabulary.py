@@ -14,7 +14,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.types import Bools, Floats, Ints, Reading
+from pysmdl.errors import SearchError
+from pysmdl.types import Bools, Floats, Ints
+
+
+class Claim:
+    """What a search says of the order it is about to find, while it asks: a budget counts on it. Lists are copied.
+
+    Args:
+        front: What is settled at the start of the order.
+        rest: The others by promise; a search that leaves them out has no more than `front` to give if it must stop.
+        back: What is settled at its end, last region first.
+        settles: Once this ask is answered, one of its candidates has the next place after `front`, where that is the
+            base, or before `back` (or, until it has, the first of `rest` is one that was asked for on this base). A
+            budget need not set that place's curve points aside as well.
+        final: The order so far will be the answer, unless one of which every prefix has been asked for is better.
+    """
+
+    __slots__ = ("back", "final", "front", "rest", "settles")
+
+    def __init__(
+        self,
+        front: Sequence[int] = (),
+        rest: Sequence[int] = (),
+        back: Sequence[int] = (),
+        settles: bool = False,
+        final: bool = False,
+    ) -> None:
+        self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)  # the search goes on changing its own
+        self.settles, self.final = settles, final
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The best order known: the answer, if the search has to stop here."""
+        return (*self.front, *self.rest, *reversed(self.back))
+
+
+NO_CLAIM = Claim()
 
 
 class Ask:
@@ -25,69 +61,46 @@ class Ask:
     Args:
         base: Regions already chosen.
         candidates: One subset base ∪ {a} for each a, in this order.
+        claim: What is known of the order while this is asked.
         complement: Ask for everything *but* base ∪ {a} instead.
         subsets: Any subsets instead of base and candidates, as bool membership [a, n].
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
-        settled: The order so far will be the answer, unless one of which every prefix has been asked for is better.
-        settles: Once this is answered, one of its candidates has the next place after `front`, where that is the base,
-            or before `back` (or, until it has, the first of `rest` is one that was asked for on this base). A budget
-            need not set that place's curve points aside as well. :func:`pysmdl.search.best_of` says so of its ask.
-        recheck: Ask for the same again, with these subsets in full precision (:meth:`again`).
-        front, rest, back: The best order known while this is asked: what is settled from its start, the others by
-            promise, and what is settled at its end (last region first). It is the answer if the search has to stop; an
-            ask that leaves `rest` out has no more than `front` to give.
         ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
             otherwise wait for the search to decide, both may be scored at once.
+
+    Attributes:
+        recheck: Ask for the same again, with these subsets in full precision (:meth:`again`); None: a first ask.
     """
 
-    __slots__ = (
-        "ahead",
-        "back",
-        "base",
-        "candidates",
-        "complement",
-        "free",
-        "front",
-        "recheck",
-        "rest",
-        "score_only",
-        "settled",
-        "settles",
-        "subsets",
-    )
+    __slots__ = ("ahead", "base", "candidates", "claim", "complement", "free", "recheck", "score_only", "subsets")
 
     def __init__(
         self,
         base: Sequence[int] = (),
         candidates: Sequence[int] = (),
         *,
+        claim: Claim = NO_CLAIM,
         complement: bool = False,
         subsets: Bools | None = None,
         free: bool = False,
         score_only: bool = False,
-        settled: bool = False,
-        settles: bool = False,
-        front: Sequence[int] = (),
-        rest: Sequence[int] = (),
-        back: Sequence[int] = (),
         ahead: Ask | None = None,
     ) -> None:
         self.base = np.array(base, np.int32)
         self.candidates = np.array(candidates, np.int32)
-        self.complement = complement
+        self.claim, self.complement = claim, complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
-        self.free, self.score_only, self.settled, self.settles = free, score_only, settled, settles
+        self.free, self.score_only, self.ahead = free, score_only, ahead
         self.recheck: NDArray[np.int64] | None = None
-        self.front, self.rest, self.back = tuple(front), tuple(rest), tuple(back)
-        self.ahead = ahead
 
     def rows(self, n: int) -> Ints:
         """The subsets as bit rows. [a, W]."""
         if self.subsets is not None:
             return bitrows.pack(self.subsets)
-        rows = bitrows.of(self.base, n) | bitrows.singles(n)[self.candidates]
-        return bitrows.complement(rows, n) if self.complement else rows
+        single = bitrows.singles(n)
+        rows: Ints = np.bitwise_or.reduce(single[self.base], axis=0) | single[self.candidates]
+        return ~rows & bitrows.full(n) if self.complement else rows
 
     def again(self, subsets: NDArray[np.int64]) -> Ask:
         """The same ask, these of its subsets in full precision."""
@@ -95,10 +108,17 @@ class Ask:
         other.recheck = subsets
         return other
 
-    @property
-    def so_far(self) -> tuple[int, ...]:
-        """The best order known while this is asked."""
-        return (*self.front, *self.rest, *reversed(self.back))
+    def check(self, n: int) -> None:
+        """Raise SearchError where the ask is not of subsets of n regions."""
+        if self.subsets is not None:
+            if self.subsets.ndim != 2 or self.subsets.shape[1] != n:
+                raise SearchError(
+                    f"an ask's subsets must be bool [a, n] with n = {n} regions; got {list(self.subsets.shape)}"
+                )
+            return
+        for name, regions in (("base", self.base), ("candidates", self.candidates)):
+            if regions.ndim != 1 or (len(regions) and not 0 <= regions.min() <= regions.max() < n):
+                raise SearchError(f"an ask's {name} must be regions 0 to {n - 1}; got {regions.tolist()}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +135,7 @@ class Evaluation:
         exact: Which totals are in full precision. [a]; None: all.
     """
 
-    terms: Reading
+    terms: dict[str, Floats]
     weights: dict[str, float]
     insertion: Floats | None = None
     deletion: Floats | None = None
@@ -151,6 +171,15 @@ class Ranking:
     order: list[int]
     notes: dict[str, Any] = field(default_factory=dict)
     attribution: Floats | None = None
+
+    def check(self, n: int) -> None:
+        """Raise SearchError where the order is not of distinct regions of n."""
+        order = [region for region in self.order if isinstance(region, (int, np.integer))]
+        if len(order) < len(self.order) or len(set(order)) < len(order) or not all(0 <= each < n for each in order):
+            raise SearchError(f"a search must return distinct regions 0 to {n - 1}; got the order {self.order}")
+        if self.attribution is not None and np.shape(self.attribution) != (n,):
+            shape = list(np.shape(self.attribution))
+            raise SearchError(f"a method must return an attribution [n] with n = {n}; got shape {shape}")
 
 
 Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]

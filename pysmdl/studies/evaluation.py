@@ -126,7 +126,7 @@ def _with_regions(items: Iterable[tuple[int, Any]], explainer: Explainer, on_err
         with _tolerating(on_error, f"input {name!r} skipped"):
             named = {key: _own(value) for key, value in as_dict(item).items()}
             prepared = explainer.prepare(named)
-            shared[number] = {**named, "regions": prepared.shown or prepared.regions}
+            shared[number] = {**named, "regions": prepared.regions}
     return shared
 
 

@@ -4,56 +4,65 @@ in pinned memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pysmdl.engine.batch import Batch
+from pysmdl.engine.device.forward import Forward
+from pysmdl.engine.device.sizes import Sizes
 from pysmdl.engine.device.slots import Flight, Slot
 from pysmdl.engine.device.workspace import Workspace
-from pysmdl.engine.scheduler import Batch, wanted_features
 from pysmdl.profiling import stage
 from pysmdl.types import Floats
 
-if TYPE_CHECKING:
-    from pysmdl.engine.device.runner import Runner
+
+@dataclass
+class LastLanding:
+    """The CUDA event that ends the batch launched last, on whichever slot; all slots of a call share this."""
+
+    event: Any = None
 
 
 class CudaSlot(Slot):
     """Launches on a stream of its own and returns; the host decides on one slot while the device runs the other."""
 
-    def __init__(self, runner: Runner, workspace: Workspace) -> None:
-        super().__init__(runner, workspace)
-        self._stream = workspace.stream
-        self._stream.wait_stream(torch.cuda.current_stream(runner.device))  # the model's weights may still be arriving
+    def __init__(self, forward: Forward, sizes: Sizes, workspace: Workspace, last: LastLanding) -> None:
+        super().__init__(forward, sizes, workspace)
+        self._last, self._stream = last, workspace.stream
+        self._stream.wait_stream(torch.cuda.current_stream(forward.device))  # the model's weights may still be arriving
         self._fresh = True
 
     def _launch(self, batch: Batch) -> Flight:
-        runner, began = self._runner, None
-        timed = not runner.settled(batch.kind)
+        began = None
+        timed = not self._sizes.of(batch.kind).tuned
         with torch.cuda.stream(self._stream):
             landed = torch.cuda.Event(enable_timing=timed)
             # Batches that are timed do not overlap; nor does a slot's first, in which a model may make what it keeps.
-            if runner.landed is not None and (timed or self._fresh):
-                self._stream.wait_event(runner.landed)
+            if self._last.event is not None and (timed or self._fresh):
+                self._stream.wait_event(self._last.event)
             self._fresh = False
             if timed:
                 began = torch.cuda.Event(enable_timing=True)
                 began.record()
-            wanted, buffer = wanted_features(batch), self._buffer(batch)
-            values, features = self._workspace.graphs.forward(runner, batch, buffer, wanted)
+            buffer = self._buffer(batch)
+            rows = self._forward.rows_of(batch, len(buffer))
+            values, features = self._workspace.graphs.forward(self._forward, batch, buffer, rows)
             values = _to_host(values)
             features = None if features is None else _to_host(features.float())
             landed.record()
-        runner.landed = landed
-        return Flight(batch, values, features, wanted, began=began, landed=landed)
+        self._count(batch, len(buffer))
+        self._last.event = landed
+        return Flight(batch, values, features, began=began, landed=landed)
 
     def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
         with stage("idle"):
             flight.landed.synchronize()
         if flight.began is not None:
             flight.seconds = flight.began.elapsed_time(flight.landed) / 1000
-        return super()._arrive(flight)
+        return flight.values.numpy(), None if flight.features is None else flight.features.numpy()
 
 
 def _to_host(values: Tensor) -> Tensor:

@@ -12,10 +12,9 @@ from torch import Tensor
 from pysmdl.engine.device.buffers import empty
 from pysmdl.engine.device.graphs import GraphCache
 from pysmdl.engine.device.pool import Pool
-from pysmdl.engine.plan import Kind
-from pysmdl.session import KeptWith
+from pysmdl.engine.item import Kind
 
-VIEWS = 256  # kept of a workspace's memory
+ROOMS = 256  # kinds whose memory is at hand
 
 
 class Workspace:
@@ -24,35 +23,37 @@ class Workspace:
     Attributes:
         stream: Where the slot's batches run; None on the CPU.
         graphs: What was captured on that stream.
+        rooms: By kind, memory for composed rows [room, *row]; a batch is composed into the first of them.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.graphs = GraphCache()
+        self.rooms: dict[Kind, Tensor] = {}
         self._device = device
         self._memory = empty((0,), torch.uint8, device)
-        self._batches: dict[tuple[int, Kind], Tensor] = {}  # views of it, of the sizes that came last
 
-    def batch(self, rows: int, room: int, kind: Kind, channels_last: bool) -> Tensor:
-        """Memory for so many composed rows of a kind, [rows, *shape]; grows to `room` of them, and serves all kinds."""
-        found = self._batches.get((rows, kind))
-        if found is not None:
-            return found
-        row = prod(kind.shape) * kind.dtype.itemsize
+    def make_room(self, rows: int, kind: Kind, channels_last: bool) -> Tensor:
+        """Memory for at least so many composed rows of a kind, the same for all kinds. [room, *row]."""
+        if kind.row is None:  # its rows have memory of their own
+            self.rooms[kind] = torch.empty((rows, 0), device="cpu")
+            return self.rooms[kind]
+        if len(self.rooms) == ROOMS:
+            self.rooms.clear()
+        row = prod(kind.row) * kind.dtype.itemsize
         if self._memory.numel() < rows * row:
             self.clear()
             with torch.inference_mode(False):  # written to in later calls, in whatever mode these are
-                self._memory = empty((max(rows, room) * row,), torch.uint8, self._device)
-        flat = self._memory[: rows * row].view(kind.dtype)
-        if channels_last and len(kind.shape) == 3:
-            channels, *grid = kind.shape
-            batch = flat.view(rows, *grid, channels).permute(0, 3, 1, 2)
+                self._memory = empty((rows * row,), torch.uint8, self._device)
+        room = self._memory.numel() // row
+        flat = self._memory[: room * row].view(kind.dtype)
+        if channels_last and len(kind.row) == 3:
+            channels, *grid = kind.row
+            made = flat.view(room, *grid, channels).permute(0, 3, 1, 2)
         else:
-            batch = flat.view(rows, *kind.shape)
-        if len(self._batches) == VIEWS:
-            self._batches.clear()
-        self._batches[rows, kind] = batch
-        return batch
+            made = flat.view(room, *kind.row)
+        self.rooms[kind] = made
+        return made
 
     def wait(self) -> None:
         """Until nothing runs here."""
@@ -63,7 +64,7 @@ class Workspace:
         """Give the memory back, and with it the graphs that write there."""
         self.wait()
         self.graphs = GraphCache()
-        self._batches.clear()
+        self.rooms.clear()
         self._memory = empty((0,), torch.uint8, self._device)
         if self.stream is not None:
             torch.cuda.empty_cache()
@@ -82,7 +83,3 @@ class Resident:
     key: Any
     workspaces: list[Workspace]
     pools: dict[Kind, Pool] = field(default_factory=dict)
-
-
-RESIDENT: KeptWith[Resident] = KeptWith()
-"""While no call is using it."""

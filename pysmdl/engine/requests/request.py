@@ -9,52 +9,67 @@ from typing import Any
 import numpy as np
 
 from pysmdl import bitrows
-from pysmdl.engine.plan import Item, Plan
+from pysmdl.engine.item import Item
+from pysmdl.engine.plan import Plan
 from pysmdl.engine.requests.budget import Budget
 from pysmdl.engine.requests.features import NONE
-from pysmdl.engine.requests.gains import GainRecord
-from pysmdl.engine.requests.known import Known
-from pysmdl.engine.requests.memo import Memo
 from pysmdl.engine.requests.outcome import explanation_of
+from pysmdl.engine.requests.subset_values import SubsetValues
 from pysmdl.explanation import Explanation
 from pysmdl.profiling import count
-from pysmdl.search.vocabulary import Ask, Evaluation, Task
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Task
 from pysmdl.types import Bools, Floats, Ints, Reading
 
 
 class Request:
-    """A coroutine: it wants rows, waits until all of them are answered, and goes on."""
+    """A coroutine: it wants rows, waits until all of them are answered, and goes on.
+
+    Attributes:
+        values: What is known of its input's subsets, and what is still wanted.
+        result: An Explanation, once it is done.
+    """
 
     def __init__(self, item: Item, plan: Plan, index: int = 0) -> None:
         self.item, self.plan, self.index = item, plan, index
         self.n = item.regions.n
         self.k = min(plan.k or self.n, self.n)
-        self.known = Known(plan, item)
-        self._budget = Budget(plan, self.n, self.k, self.known)
+        self.values = SubsetValues(plan, self.n, item.target)
+        self._budget = Budget(plan, self.n, self.k, self.values)
         self.asked = self.ahead = 0  # rows asked for; rows that went along before they were
         self._along = range(0)  # numbers of those that went along last
-        self.result: Any = None  # an Explanation, once it is done
-        self._gains = GainRecord()
-        self._ask = Ask(rest=range(self.n))
-        self._began = time.perf_counter()
+        self.result: Any = None
+        self._asks: list[tuple[Ask, Floats]] = []  # along the front, in their order, with the totals found
+        self._claim = Claim(rest=range(self.n))
+        self._began = 0.0
         self._life = self._live()
-        self._advance()
 
     # The engine's side: give answers, look at what is settled.
 
-    def complete(self, memo: Memo, values: Floats, features: Floats | None) -> None:
-        """Take the answer to the rows of a memo handed out longest ago; go on once nothing is missing."""
-        first, last = memo.answer(self.plan.scorer.own(values, self.known.target))
+    def start(self) -> None:
+        """Begin, up to the first rows that are wanted."""
+        self._began = time.perf_counter()
+        self._advance()
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"input {self.item.id!r}" if self.item.id is not None else "the input"
+
+    def deliver(self, exact: bool, answer: Floats, features: Floats | None) -> None:
+        """Take the answer to the rows handed out longest ago in this precision; go on once nothing is missing."""
+        values = self.values
+        memo = values.exact if exact else values.memo
+        first, last = memo.answer(self.plan.scorer.own(answer, values.target))
         if features is not None and len(features):
-            self.known.features.keep(first, last, features)
-        if self.known.complete:
+            values.features.keep(first, last, features)
+        if values.answered:
             self._advance()
 
     @property
-    def settled(self) -> tuple[int, ...]:
+    def fixed(self) -> tuple[int, ...]:
         """Regions whose place at the start of the order is settled."""
-        front = self._ask.front[: self.k]
-        if self.plan.until is None or not front or not self.known.exact.answered:
+        front = self._claim.front[: self.k]
+        if self.plan.until is None or not front or not self.values.exact.answered:
             return front
         goes_on = self._decisions(front) == 0  # after any other the order may end
         return front[: int(np.append(goes_on, False).argmin())]
@@ -62,7 +77,7 @@ class Request:
     def view(self, regions: tuple[int, ...]) -> tuple[float, float]:
         """Target score with these regions kept, and with them removed; NaN where not measured."""
         row = bitrows.of(np.array(regions, np.int32), self.n)[None]
-        kept, removed = self.known.of(np.concatenate((row, bitrows.complement(row, self.n))))["score"]
+        kept, removed = self.values.of(np.concatenate((row, bitrows.complement(row, self.n))))["score"]
         return float(kept), float(removed)
 
     def partial(self, why: str) -> Explanation | None:
@@ -71,23 +86,23 @@ class Request:
         Where a search settles nothing from the start before it ends, the best order it knows. None where the model has
         answered nothing yet in full precision.
         """
-        if not self.known.exact.answered:
+        if not self.values.exact.answered:
             return None
-        promising = self._ask.back or self._ask.rest != tuple(range(self.n))
-        order = self.settled if self._ask.front or not promising else self._ask.so_far[: self.k]
+        claim = self._claim
+        promising = claim.back or claim.rest != tuple(range(self.n))
+        order = self.fixed if claim.front or not promising else claim.order[: self.k]
         return self._explain(np.array(order, np.int32), {"stopped": why})
 
     def _advance(self) -> None:
         try:
-            while self.known.complete:
-                next(self._life)
+            next(self._life)
         except StopIteration as done:
             self.result = done.value
 
-    # Its own life: resolve the target, search, measure the curves, explain.
+    # Its own life: resolve the target, search, measure the curves, explain. It yields where it has to wait for rows.
 
     def _live(self) -> Generator[None, None, Any]:
-        if self.plan.scorer.unresolved(self.known.target):
+        if self.plan.scorer.unresolved(self.values.target):
             yield from self._resolve_target()
         order, notes, attribution = yield from self._search()
         yield from self._measure_curves(order)
@@ -98,14 +113,14 @@ class Request:
         return explanation
 
     def _resolve_target(self) -> Generator[None, None, None]:
-        known = self.known
-        ids = known.exact.want(bitrows.full(self.n)[None])
-        known.features.want_one(ids)
+        values = self.values
+        ids = values.exact.want(bitrows.full(self.n)[None])
+        values.features.want_one(ids)
         self._count(1, 1)
         yield
-        full = known.read(known.exact.values(ids))
-        known.target = self.plan.scorer.resolve(known.target, full, known.features.found)
-        known.features.want_one(NONE)
+        full = values.read(values.exact.values(ids))
+        values.target = self.plan.scorer.resolve(values.target, full, values.features.found)
+        values.features.want_one(NONE)
 
     def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
         rounds = self.plan.search.start(Task(self.n, self.k, self._budget.of_search, self.plan.seed))
@@ -115,77 +130,91 @@ class Request:
                 ask = rounds.send(found)
             except StopIteration as done:
                 ranking = done.value
+                ranking.check(self.n)
                 return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
-            if self._decided(ask):
-                return np.array(ask.front[: self.k], np.int32), {"stopped": "decided"}, None
-            if not self._budget.affords(ask):
-                return np.array(ask.so_far[: self.k], np.int32), {"stopped": "budget"}, None
-            self._ask = ask
+            ask.check(self.n)
+            if self.plan.until is not None and self._decided(ask.claim):
+                return np.array(ask.claim.front[: self.k], np.int32), {"stopped": "decided"}, None
+            if self._budget.rows is not None and not self._budget.affords(ask):
+                return np.array(ask.claim.order[: self.k], np.int32), {"stopped": "budget"}, None
+            self._claim = ask.claim
             found = yield from self._evaluate(ask)
-            self._gains.add(ask, found)
+            if not (ask.free or ask.score_only or ask.complement):
+                self._asks.append((ask, found.total))
 
     def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
+        values = self.values
         if ask.score_only:
             self._want_features()
             score = (yield from self._answers(ask.rows(self.n)))["score"]
             return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
-        views = {} if ask.free else self.plan.views(ask.rows(self.n), self.n)
-        exact, memo = self.known.exact, self.known.memo
-        before = len(memo)
+        views = {} if ask.free else self._views(ask)
+        exact, memo = values.exact, values.memo
+        before = memo.wanted
         ids = {name: memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
-            self._count(sum(map(len, views.values())), len(memo) - before + self._came_along(ids))
-            self._want_ahead(ask)
+            along = self._came_along(ids) if self._along else 0
+            self._count(sum(map(len, views.values())), memo.wanted - before + along)
+            if self.plan.ahead and ask.ahead is not None:
+                self._want_ahead(ask.ahead)
         else:
             for view in views.values():
                 exact.want(view[ask.recheck])
         if not ask.free:
             self._want_features()  # no more rows where round 1 has just asked for them
-        if not self.known.complete:
+        if not values.answered:
             yield
-        return self.known.evaluation(ask, views, ids)
+        return values.evaluation(ask, views, ids)
+
+    def _views(self, ask: Ask) -> dict[str, Ints]:
+        """The rows of each view that a term needs."""
+        rows, needed = ask.rows(self.n), self.plan.objective.views
+        views = {"kept": rows} if "kept" in needed else {}
+        if "removed" in needed:
+            views["removed"] = ~rows & bitrows.full(self.n)
+        return views
 
     def _answers(self, rows: Ints) -> Generator[None, None, Reading]:
         """What the scorer says of these rows; waits for those that are new."""
-        exact = self.known.exact
-        before = len(exact)
+        exact = self.values.exact
+        before = exact.wanted
         ids = exact.want(rows)
-        self._count(len(rows), len(exact) - before)
-        if not exact.complete:
+        self._count(len(rows), exact.wanted - before)
+        if not self.values.answered:
             yield
-        return self.known.read(exact.values(ids))
+        return self.values.read(exact.values(ids))
 
     def _measure_curves(self, order: Ints) -> Generator[None, None, None]:
-        rows, exact = bitrows.prefixes(order, self.n), self.known.exact
-        before = len(exact)
+        rows, exact = bitrows.prefixes(order, self.n), self.values.exact
+        before = exact.wanted
         exact.want(rows)
         exact.want(bitrows.complement(rows, self.n))
-        added = len(exact) - before
+        added = exact.wanted - before
         self._count(added, added)
         self._want_features()
-        if not exact.complete:
+        if not self.values.answered:
             yield
 
     def _want_features(self) -> None:
         """With the first rows that are asked for: a row answered before has no features any more."""
-        if self.plan.objective.needs("regions"):
-            added = self.known.features.want_all(self.known.exact)
+        if self.plan.objective.pairwise:
+            added = self.values.features.want_all(self.values.exact)
             self._count(added, added)
 
-    def _want_ahead(self, ask: Ask) -> None:
+    def _want_ahead(self, ahead: Ask) -> None:
         """What is asked next goes along, unless there is a budget, in which each row counts."""
-        if self.plan.ahead and ask.ahead is not None and self._budget.of_search is None:
-            memo = self.known.memo
-            before = len(memo)
-            for view in self.plan.views(ask.ahead.rows(self.n), self.n).values():
+        if self._budget.rows is None:
+            memo = self.values.memo
+            before = memo.wanted
+            for view in self._views(ahead).values():
                 memo.want(view)
-            self._along = range(before, len(memo))
+            self._along = range(before, memo.wanted)
             self.ahead += len(self._along)
 
     def _came_along(self, ids: dict[str, Ints]) -> int:
         """How many of these rows went along with the ask before: it is now that they are asked for."""
         along, self._along = self._along, range(0)
-        return sum(int(np.count_nonzero((each >= along.start) & (each < along.stop))) for each in ids.values() if along)
+        return sum(int(np.count_nonzero((each >= along.start) & (each < along.stop))) for each in ids.values())
 
     def _count(self, asked: int, new: int) -> None:
         """Rows asked for, and how many of them the memo did not know."""
@@ -194,17 +223,17 @@ class Request:
 
     # Ends before all k regions are ordered where they give the decision.
 
-    def _decided(self, ask: Ask) -> bool:
+    def _decided(self, claim: Claim) -> bool:
         """Whether what is settled in front already gives the decision by itself, as far as that is known."""
-        if self.plan.until != "decided" or not ask.front:
+        if not claim.front:
             return False
-        exact = self.known.exact
-        ids = exact.find(bitrows.of(np.array(ask.front, np.int32), self.n)[None])
-        return bool(ids[0] >= 0 and self.known.read(exact.values(ids))["decided"][0])
+        exact = self.values.exact
+        ids = exact.find(bitrows.of(np.array(claim.front, np.int32), self.n)[None])
+        return bool(ids[0] >= 0 and _decided(self.values.read(exact.values(ids)))[0])
 
     def _decisions(self, order: Sequence[int] | Ints) -> Floats:
         """Whether its first 1, 2, ... regions give the decision; NaN where that was not measured."""
-        return self.known.of(bitrows.prefixes(np.asarray(order, np.int32), self.n)[1:])["decided"]
+        return _decided(self.values.of(bitrows.prefixes(np.asarray(order, np.int32), self.n)[1:]))
 
     def _until_decided(self, order: Ints) -> Ints:
         """The order up to the first prefix that gives the decision; all of it where none does."""
@@ -213,25 +242,30 @@ class Request:
 
     def _explain(self, order: Ints, notes: dict[str, Any]) -> Explanation:
         if self.plan.mixed:
-            notes = {**notes, "rechecked": self.known.exact.answered}
+            notes = {**notes, "rechecked": self.values.exact.answered}
         if self.plan.ahead:
             notes = {**notes, "ahead": self.ahead}
         seconds = time.perf_counter() - self._began
         return explanation_of(
-            order, self.known, self._gains, self.item, self.plan, notes,
+            order, self.values, self._asks, self.item, self.plan, notes,
             asked=self.asked, seconds=seconds, index=self.index,
         )  # fmt: skip
+
+
+def _decided(reading: Reading) -> Floats:
+    """Whether rows give the decision: never, where the scorer knows no such thing."""
+    return np.zeros(len(reading.score), np.float32) if reading.decided is None else reading.decided
 
 
 class Probe(Request):
     """The target score of given subsets of one input; its result is (scores [a], the target as resolved)."""
 
     def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
-        self._member = member
         super().__init__(item, plan, index)
+        self._member = member
 
     def _live(self) -> Generator[None, None, Any]:
-        if self.plan.scorer.unresolved(self.known.target):
+        if self.plan.scorer.unresolved(self.values.target):
             yield from self._resolve_target()
         reading = yield from self._answers(bitrows.pack(self._member))
-        return reading["score"], self.known.target
+        return reading["score"], self.values.target

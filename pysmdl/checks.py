@@ -1,0 +1,43 @@
+"""Arrays as people have them: tensors of any device, foreign byte orders, masks of 0 and 255."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def as_array(argument: str, given: Any, error: type[ValueError] = ValueError) -> NDArray[Any]:
+    """Real numbers of any library as a NumPy array in this machine's byte order. It may share memory with the given.
+
+    Raises:
+        ValueError: these are no real numbers, or not of one shape; the error may be another kind of it.
+    """
+    try:
+        array = np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+    except (TypeError, ValueError, RuntimeError) as reason:
+        raise error(f"{argument} must be an array of real numbers; got {type(given).__name__}: {reason}") from None
+    if np.ma.is_masked(given):
+        raise error(f"{argument} must have no masked entries: say what they are with .filled(value)")
+    if array.dtype.kind not in "biuf":
+        raise error(f"{argument} must be an array of real numbers; got {type(given).__name__} of {array.dtype}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def as_mask(argument: str, given: Any, error: type[ValueError] = ValueError) -> NDArray[np.bool_]:
+    """A mask: bool as it is, whole numbers where they are 0 and 1, or 0 and 255.
+
+    Raises:
+        ValueError: it is none; the error may be another kind of it.
+    """
+    array = as_array(argument, given, error)
+    if array.dtype != bool:
+        high = array.max(initial=0) if array.dtype.kind in "iu" else -1
+        if high not in (0, 1, 255) or not ((array == 0) | (array == high)).all():
+            raise error(
+                f"{argument} must be bool, or whole numbers of 0 and 1 or of 0 and 255; got {array.dtype} "
+                f"{list(array.shape)}"
+            )
+        array = array != 0
+    return array

@@ -1,0 +1,121 @@
+"""What the model has said of one input's subsets, and what F is by that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl import bitrows
+from pysmdl.engine.plan import Plan
+from pysmdl.engine.requests.features import RegionFeatures
+from pysmdl.engine.requests.memo import Memo
+from pysmdl.errors import ScorerError, SearchError
+from pysmdl.search.vocabulary import Ask, Evaluation
+from pysmdl.types import Floats, Ints, Reading
+
+MARGIN = 3.0  # times the largest difference seen between F in bfloat16 and F: two of them can part, and some to spare
+
+
+class SubsetValues:
+    """The memos of one input, and the features of its regions.
+
+    Attributes:
+        target: Row of Scorer.encode; resolved by the request where it is still to be read off the full input.
+        exact: Answers in the model's own precision.
+        memo: Answers that candidates are judged by: in mixed precision those in bfloat16, else the same memo.
+    """
+
+    def __init__(self, plan: Plan, n: int, target: NDArray[Any]) -> None:
+        self._plan, self._n = plan, n
+        self.target = target
+        self.exact = Memo(bitrows.words(n))
+        self.memo = Memo(bitrows.words(n)) if plan.mixed else self.exact
+        self.features = RegionFeatures(n, plan.objective, plan.backend)
+        self._margin = np.inf if plan.mixed else 0.0  # how far F in bfloat16 may be from F, twice over
+
+    @property
+    def answered(self) -> bool:
+        """Whether every row that was wanted has been answered."""
+        exact, memo = self.exact, self.memo
+        return exact.answered == exact.wanted and memo.answered == memo.wanted
+
+    @property
+    def evaluations(self) -> int:
+        """Rows answered so far."""
+        return self.exact.answered + (self.memo.answered if self._plan.mixed else 0)
+
+    @property
+    def wanted(self) -> int:
+        """Rows wanted so far."""
+        return self.exact.wanted + (self.memo.wanted if self._plan.mixed else 0)
+
+    def read(self, values: Floats) -> Reading:
+        """What the scorer's values [a, V] say of the target."""
+        found = self._plan.scorer.read(values, self.target)
+        if not isinstance(found, Reading):
+            raise TypeError(f"a scorer's read() must return a pysmdl.scorers.Reading; got {type(found).__name__}")
+        return found
+
+    def of(self, rows: Ints) -> Reading:
+        """Exact readings of these rows, NaN where a row was never answered."""
+        ids = self.exact.find(rows)
+        known = ids >= 0
+        if not self.exact.answered:
+            raise ScorerError("the model has not answered a single row of this input")
+        return self.read(self.exact.values(np.where(known, ids, 0))).where(known)
+
+    def evaluation(self, ask: Ask, views: dict[str, Ints], ids: dict[str, Ints]) -> Evaluation:
+        """F of an ask's subsets, all answered: the rows of each view and their numbers in the memo."""
+        regions = self.features.of_ask(ask) if self._plan.objective.pairwise else {}
+        if self._plan.mixed:
+            found = self._mixed(views, ids, regions)
+        else:
+            found = self._weigh({name: self.memo.values(each) for name, each in ids.items()}, regions)
+        if not np.isfinite(found.total).all():
+            self._refuse(found)
+        return found
+
+    def _mixed(self, views: dict[str, Ints], ids: dict[str, Ints], regions: dict[str, Floats]) -> Evaluation:
+        """In mixed precision exact values go first, and the rest has a margin."""
+        fast = {name: self.memo.values(each) for name, each in ids.items()}
+        best_known = {name: values.copy() for name, values in fast.items()}
+        sure: Any = True
+        for name, rows in views.items():
+            exact = self.exact.find(rows)
+            known = exact >= 0
+            if known.any():
+                best_known[name][known] = self.exact.values(exact[known])
+            sure = known & sure
+        found, rough = self._weigh(best_known, regions), self._weigh(fast, regions)
+        if np.any(sure) and len(found.total):
+            seen = float(np.abs(found.total - rough.total)[sure].max())
+            self._margin = max(MARGIN * seen, 0.0 if np.isinf(self._margin) else self._margin)
+        return replace(found, margin=self._margin, exact=np.broadcast_to(sure, found.total.shape))
+
+    def _refuse(self, found: Evaluation) -> None:
+        """A term of the caller's own gave what nobody can choose by."""
+        terms = [name for name, values in found.terms.items() if not np.isfinite(values).all()]
+        names = ", ".join(terms) or "the sum of its terms"
+        raise ScorerError(f"objective {self._plan.objective.name!r} gave NaN or infinity: {names}")
+
+    def _weigh(self, values: dict[str, Floats], regions: dict[str, Floats]) -> Evaluation:
+        kept, removed = values.get("kept"), values.get("removed")
+        found = self._plan.objective.evaluate(
+            None if kept is None else self.read(kept), None if removed is None else self.read(removed), regions
+        )
+        rows = len(next(iter(values.values()), found.total))
+        if len(found.total) != rows:
+            raise SearchError(f"objective {self._plan.objective.name!r} gave {len(found.total)} values for {rows} rows")
+        return found
+
+    def along(self, order: Ints) -> tuple[Evaluation, Reading, Reading]:
+        """F along an order, and both curves: readings with its first 0, 1, ... regions kept, and removed."""
+        rows = bitrows.prefixes(order, self._n)
+        kept, removed = self.of(rows), self.of(bitrows.complement(rows, self._n))
+        regions = {}
+        if self._plan.objective.pairwise and self.features.complete(self.exact):
+            regions = self.features.of_subsets(bitrows.unpack(rows, self._n))
+        return self._plan.objective.evaluate(kept, removed, regions), kept, removed

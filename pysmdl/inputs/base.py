@@ -1,0 +1,54 @@
+"""What an input is: its content as the model sees it, and as a person looks at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from pysmdl.inputs.image_files import Pixels
+
+if TYPE_CHECKING:
+    from pysmdl.inputs.image import InputSpec
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing that is explained.
+
+    Attributes:
+        x: In model space. [C, *grid].
+        content: On the grid where regions are masked: what regions are computed from, uint8 [H, W, 3]. None: nothing
+            to compute them from, so they are given as a label map.
+        picture: What a person looks at, at its own size, uint8 [H, W, 3], or None.
+        scale: Width and height of the model's input over the given one's: targets in its points are scaled by it.
+        doubt: What to warn of, if anything.
+    """
+
+    x: Tensor
+    content: Pixels | None
+    picture: Pixels | None
+    scale: tuple[float, float] = (1.0, 1.0)
+    doubt: str | None = None
+
+
+class Reader(Protocol):
+    """One modality: from what a caller gives to an :class:`Input`."""
+
+    def takes(self, given: Any) -> bool:
+        """Whether this is what it reads."""
+
+    def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
+        """The input, in memory of its own where it may be read later than now.
+
+        Args:
+            given: What `takes` said yes to.
+            spec: How the model wants it.
+            computed: Whether its regions are computed from its content.
+        """
+
+    def lend(self, given: Any) -> tuple[Any, bool]:
+        """What may be read later in its place, as the caller may fill its memory anew by then; and whether a thread may
+        read it.
+        """

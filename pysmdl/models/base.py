@@ -1,0 +1,155 @@
+"""What a model is: how a network is called. What is read off its answer is a scorer's (:mod:`pysmdl.scorers`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pysmdl.errors import ScorerError, whole
+from pysmdl.models.answers import FLOATS, Form, tensor_in
+from pysmdl.models.hugging_face import unmasked
+from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, refuse_training
+from pysmdl.models.references import modules_of
+from pysmdl.profiling import stage
+
+Forward = Callable[[Tensor], Any]
+
+
+class ModelError(ScorerError):
+    """A ValueError of the model's own, which says nothing about the caller's arguments."""
+
+
+@contextmanager
+def of_model() -> Iterator[None]:
+    """Around parts of a model that are run one by one: a stage of the profile, and errors known as the model's own."""
+    with stage("model"):
+        try:
+            yield
+        except ValueError as error:
+            raise ModelError(f"{type(error).__name__}: {error}") from error
+
+
+class Model:
+    """A network behind one call: a batch in, its answer out, whatever form that has.
+
+    Whoever adapts a kind of network (a library's, a file's, a server's) makes one of these, by a function of its own or
+    a subclass; every scorer takes it in a function's place.
+
+    Args:
+        function: Batch [B, C, *grid] to an answer. It may change the batch it is given: nobody else looks at it then.
+        device: Where the batch must be; None: where the parameters are, else the CPU.
+        dtype: Of the batch; None: that of the parameters that meet it first, else float32.
+        batch: Rows that each call must have; fewer are padded with the last and cut again. None: any number.
+
+    Attributes:
+        function: As given.
+        device, dtype: Of the batch, as :meth:`ready` found them.
+        channels_last: Whether the convolutions are laid out with channels last, so that inputs should be too.
+        graph_safe: Whether it may be captured in a CUDA graph: no host reads, no shapes that depend on data.
+        batch: Rows of each call, or None.
+
+    Raises:
+        TypeError: the function cannot be called.
+        ValueError: as :meth:`ready`; batch is not a whole number of at least 1.
+    """
+
+    graph_safe: bool = False
+
+    def __init__(
+        self,
+        function: Forward,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        batch: int | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"forward must be callable; got {type(function).__name__}")
+        if dtype is not None and dtype not in FLOATS:
+            raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
+        self.function, self._shown = function, function
+        self.batch = None if batch is None else whole("batch", batch, 1)
+        self._device, self._dtype = device, dtype
+        self.ready()
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The modules it runs, as far as they can be seen; that which meets the batch first comes first."""
+        return modules_of(self._shown)
+
+    def ready(self) -> None:
+        """Look at the network again, as it is now: called before each run.
+
+        Raises:
+            ValueError: it is in training mode, lies elsewhere than was said, or takes a type that is not served.
+        """
+        modules = self.modules
+        refuse_training(modules)
+        self.device = device_of(modules, self._device)
+        self.dtype = self._dtype or dtype_of(modules)
+        self.channels_last = likes_channels_last(modules)
+        if self.dtype not in FLOATS:
+            raise ValueError(
+                f"the model must take float32, float16 or bfloat16; its weights are {self.dtype}: call model.float(), "
+                "or give dtype=torch.float32 and convert in a function of your own"
+            )
+
+    def __call__(self, batch: Tensor) -> Any:
+        """One call of the function, its answer as it comes. With fewer rows than `batch` it has that many.
+
+        Raises:
+            ModelError: the function raised a ValueError.
+        """
+        given = batch.view_as(batch)  # so that a change of shape stays out of the engine's memory
+        if self.batch is not None and len(batch) < self.batch:
+            given = torch.cat((given, given[-1:].expand(self.batch - len(batch), *batch.shape[1:])))
+        with stage("model"):
+            try:
+                return self.function(given)
+            except ValueError as error:
+                raise ModelError(f"{type(error).__name__}: {error}") from error
+
+    def answers(self, batch: Tensor) -> Iterator[tuple[Any, int, int]]:
+        """Answers to the batch in its order, one or, where each call has a set number of rows, several.
+
+        Yields the answer, the rows that it has, and how many of them count. What is kept of one must be copied before
+        the next is asked for: both may lie in the same memory.
+        """
+        if self.batch is None:
+            yield self(batch), len(batch), len(batch)
+            return
+        for piece in batch.split(self.batch):
+            yield self(piece), self.batch, len(piece)
+
+    def tensor(self, batch: Tensor, form: Form) -> Tensor:
+        """The answer as one tensor of this form, a row per input: see :func:`pysmdl.models.answers.tensor_in`."""
+        if self.batch is not None:
+            found = (tensor_in(answer, rows, form, self.device)[:kept] for answer, rows, kept in self.answers(batch))
+            return torch.cat([each.clone() for each in found])
+        answer = self(batch)
+        if (
+            type(answer) is Tensor
+            and answer.dim() == form.dims
+            and answer.shape[0] == batch.shape[0]
+            and answer.dtype in FLOATS
+            and answer.device == self.device
+            and answer.layout is torch.strided
+            and not answer.requires_grad
+        ):
+            return answer
+        return tensor_in(answer, len(batch), form, self.device)
+
+    def capturing(self) -> AbstractContextManager[None]:
+        """Around the capture of a call in a CUDA graph."""
+        return unmasked()
+
+    def compiled(self) -> Model:
+        """The same with its function under torch.compile, which compiles when it sees the first batch."""
+        other = copy.copy(self)
+        other.function = torch.compile(self.function)
+        return other

@@ -1,0 +1,135 @@
+"""What a removal is: the only part that turns bit rows into what the model is given."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl.removal.baselines import baseline_of
+from pysmdl.types import Ints, Regions
+
+if TYPE_CHECKING:
+    from pysmdl.scorers.base import Scorer
+
+NOTHING: Ints = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True)
+class Resident:
+    """What stays on the device of one input while its search runs.
+
+    Attributes:
+        tensors: By name, each in the shape that all inputs of a kind share. A dimension expanded to its size (stride 0)
+            is stored once.
+        row: Shape of one composed row. None: :meth:`Removal.view` makes rows of its own size.
+        host: What :meth:`Removal.plan` reads of this input.
+    """
+
+    tensors: Mapping[str, Tensor]
+    row: tuple[int, ...] | None
+    host: Any = None
+
+
+@dataclass(frozen=True)
+class DeviceRows:
+    """Rows of a batch on their way to the model.
+
+    Attributes:
+        bits: Kept regions of each row: region j is bit j % 32 of word j // 32. [B, W], int32.
+        source: Place of its input in the pool; -1 for padding. [B], int32.
+        targets: Rows of Scorer.encode. [B, t], of four bytes each.
+        extra: What :meth:`Removal.plan` gave. int32.
+        room: Likewise.
+    """
+
+    bits: Any
+    source: Any
+    targets: Any
+    extra: Any = field(default_factory=lambda: NOTHING)
+    room: int = 0
+
+
+class Removal:
+    """What absence means. One object serves all inputs of a call. One of your own has a name and :meth:`compose`.
+
+    Attributes:
+        name: As the result's notes call it.
+        painted: Whether absent regions show a baseline, so that a baseline may be given.
+        fixed_rows: Whether all rows of an input have one shape.
+        plans: Whether :meth:`plan` is asked for each batch.
+        ops: Of :mod:`pysmdl.kernels`, those whose definitions read back from the device, which ends a CUDA graph.
+    """
+
+    name = "own"
+    painted = True
+    fixed_rows = True
+    plans = False
+    ops: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> Hashable:
+        """Equal for removals that compose alike, so that what is resident may serve them in turn. Itself by default."""
+        return self
+
+    def serves(self, scorer: Scorer) -> Scorer:
+        """The scorer for what :meth:`view` gives: the same one, where that is a batch [B, C, *grid].
+
+        Raises:
+            ValueError: its model cannot take that.
+        """
+        return scorer
+
+    def divide(self, regions: Regions, scorer: Scorer) -> Regions:
+        """Regions that were computed for this input, as this removal can hide them."""
+        return regions
+
+    def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
+        """What stays of an input on the device: by default x, baseline [C, *grid] and labels [*grid].
+
+        Args:
+            x: The input in model space, on the scorer's device. [C, *grid].
+            regions: How it is divided.
+            baseline: What an absent region looks like; see :func:`pysmdl.removal.baseline_of`.
+            scorer: Whose model takes it.
+        """
+        hidden = baseline_of(baseline, x, scorer.input.black())
+        labels = torch.from_numpy(regions.labels)
+        return Resident({"x": x, "baseline": hidden, "labels": labels}, tuple(x.shape))
+
+    def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
+        """On the host, what else travels with a batch, where `plans` says so: some whole numbers, and a size.
+
+        Args:
+            bits: Kept regions of the rows of each input. [r, W] each.
+            hosts: ``Resident.host`` of each.
+            size: Rows of the batch, padding included.
+            few: Whether a few different sizes are to serve all batches, as each makes a CUDA graph of its own.
+        """
+        raise TypeError(f"removal {self.name!r} has plans=True, so it must define plan()")
+
+    def compose(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
+        """Write the rows into `out`, in full, on its device.
+
+        Args:
+            pool: The resident tensors of all inputs in flight, [M, ...] each, by their names.
+            bits: Kept regions of each row: region j is bit j % 32 of word j // 32. [B, W], int32.
+            source: Which of the M inputs each row shows; -1 for padding. [B], int32.
+            out: [B, *row].
+        """
+        raise TypeError(f"removal {self.name!r} must define compose(), or view()")
+
+    def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
+        """What the scorer is given for these rows: `out`, composed.
+
+        Args:
+            pool, out: As in :meth:`compose`; out is [B, 0] where ``Resident.row`` is None.
+            rows: On the device.
+            backend: Of the ops (:class:`pysmdl.EngineConfig`).
+        """
+        self.compose(pool, rows.bits, rows.source, out)
+        return out
