@@ -37,11 +37,9 @@ def test_a_file_beside_the_images_takes_no_packages_place(flags, tmp_path):
 
 def test_a_model_may_import_what_lies_beside_it_at_once_or_later(tmp_path):
     (tmp_path / "mine.py").write_text("import layers\n\ndef net(batch):\n    return layers.of(batch)\n")
-    (tmp_path / "layers.py").write_text(
-        "def of(batch):\n    import deeper.still\n    return deeper.still.mean(batch)\n"
-    )
+    (tmp_path / "layers.py").write_text("def of(batch):\n    import deeper.still\n    return deeper.still.net(batch)\n")
     (tmp_path / "deeper").mkdir()
-    (tmp_path / "deeper" / "still.py").write_text("def mean(batch):\n    return batch.mean((2, 3))\n")
+    (tmp_path / "deeper" / "still.py").write_text(NET)
     done = explained(tmp_path, "mine:net")
     assert done.returncode == 0, done.stderr
 
@@ -66,9 +64,13 @@ def test_a_model_in_a_folder_of_the_working_folder(package, tmp_path):
 
 
 def test_the_model_that_was_asked_for_goes_before_an_installed_module(tmp_path):
-    (tmp_path / "colorsys.py").write_text(NET)
-    done = explained(tmp_path, "colorsys:net")
+    (tmp_path / "wave.py").write_text(NET)
+    done = explained(tmp_path, "wave:net")
     assert done.returncode == 0, done.stderr
+    (tmp_path / "random.py").write_text(NET)
+    done = explained(tmp_path, "random:net")
+    assert done.returncode == 2
+    assert "random.py has the name of a module that is in use: rename it" in done.stderr
 
 
 def test_a_folder_of_images_is_no_package(tmp_path):

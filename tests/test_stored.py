@@ -41,7 +41,8 @@ FORGED = {
     "meta is nested without end": lambda a: {"meta": np.array("[" * 100_000)},
     "meta is a number": lambda a: {"meta": np.array(3)},
     "an unknown name in meta": lambda a: meta(a, pixels=[1]),
-    "an unknown target": lambda a: meta(a, target="cat"),
+    "no target": lambda a: meta(a, target=None),
+    "features of text": lambda a: meta(a, target=["a"]),
     "a target below 0": lambda a: meta(a, target=-1),
     "a target of true": lambda a: meta(a, target=True),
     "a box of three corners": lambda a: meta(a, target={"xyxy": [1, 2, 3], "labels": [0], "mode": "object"}),
@@ -138,12 +139,13 @@ def test_arrays_of_other_forms_mean_the_same(kind, arrays, tmp_path):
     assert found.insertion.dtype.isnative
 
 
-@pytest.mark.parametrize("kind", ["box", "tokens", "vector"])
+@pytest.mark.parametrize("kind", ["box", "tokens", "features", "own"])
 def test_targets_of_every_kind_are_read(kind, tmp_path):
     target = {
         "box": {"xyxy": [1.5, 2, 3, 4], "labels": [0, 3], "mode": "iou"},
         "tokens": {"positions": [0, 2], "ids": None},
-        "vector": [0.5, -1.25],
+        "features": [0.5, -1.25],
+        "own": "how red it is",
     }[kind]
     made([0, 1], [1, 0], target=target).save(tmp_path / "x.npz")
     assert pysmdl.load(tmp_path / "x.npz").target == target
