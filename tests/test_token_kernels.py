@@ -119,12 +119,12 @@ def test_pack_tokens_never_writes_into_another_row(attention_backend):
 
 def test_pack_tokens_counts_what_it_was_told():
     (x, labels, rows, source, offsets), wanted = pack_inputs()
-    out = torch.zeros(wanted.shape)
+    out, last = torch.zeros(wanted.shape), len(wanted)
     fewer = offsets.clone()
     fewer[3:] -= 1
     with pytest.raises(ValueError, match=r"offsets give row 2 room for \d+ tokens, it keeps \d+"):
         pack_tokens(x, labels, rows, source, fewer, out=out, backend="cpu")
-    with pytest.raises(ValueError, match=rf"offsets must be 0 to 9, the rows of out, got 0 to {len(wanted)}"):
+    with pytest.raises(ValueError, match=rf"must begin with 0 and end within the 9 rows of out, got 0 to {last}"):
         pack_tokens(x, labels, rows, source, offsets, out=out[:9], backend="cpu")
     with pytest.raises(ValueError, match=r"offsets must ascend, got 0 after "):
         pack_tokens(x, labels, rows, source, offsets * (torch.arange(7) != 6), out=out, backend="cpu")

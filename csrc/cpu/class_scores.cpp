@@ -1,5 +1,7 @@
-// class_scores on the CPU: softmax, entropy and first maximum of each row in two passes over a buffer in cache.
+// class_scores on the CPU: first maximum, softmax and entropy of each row in a buffer in cache.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "../core/half.h"
@@ -12,11 +14,26 @@ namespace pysmdl::cpu {
 namespace {
 
 constexpr int kLanes = 16;  // partial sums kept apart: the loops vectorise, and the order of adding is the same everywhere
+constexpr float kLowest = -std::numeric_limits<float>::infinity();  // a logit that counts as no class
 
 float total(const float (&lanes)[kLanes]) {
   float sum = 0.0f;
   for (const float lane : lanes) sum += lane;
   return sum;
+}
+
+// The highest of row[i], NaN where one is. `n` is a multiple of kLanes.
+PYSMDL_SIMD float highest(const float* row, int64_t n) {
+  float lanes[kLanes], wrong[kLanes] = {};
+  std::fill(lanes, lanes + kLanes, kLowest);
+  for (int64_t i = 0; i < n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) {
+      const float each = row[i + j];
+      lanes[j] = each > lanes[j] ? each : lanes[j];
+      wrong[j] = each != each ? each : wrong[j];
+    }
+  const float nan = total(wrong);
+  return nan != nan ? nan : *std::max_element(lanes, lanes + kLanes);
 }
 
 // row[i] = e^(row[i] - shift); returns the sum. `n` is a multiple of kLanes.
@@ -55,15 +72,12 @@ void load(const ClassScoresParams& p, int64_t b, float* row) {
 
 void score_row(const ClassScoresParams& p, int64_t b, std::vector<float>& row) {
   load(p, b, row.data());
-  int64_t top = 0;
-  for (int64_t k = 1; k < p.classes; ++k)
-    if (row[k] > row[top]) top = k;  // strict: the first maximum
-  const float shift = row[top];
-  const int64_t padded = static_cast<int64_t>(row.size());
-  for (int64_t k = p.classes; k < padded; ++k) row[k] = shift - 100.0f;
-  const float extra = static_cast<float>(padded - p.classes) * exp_nonpositive(-100.0f);
-  const float sum = exponentiate(row.data(), padded, shift) - extra;
-  const float scale = 1.0f / sum;
+  std::fill(row.begin() + p.classes, row.end(), kLowest);
+  const auto padded = static_cast<int64_t>(row.size());
+  const float shift = highest(row.data(), padded);
+  const auto is_top = [shift](float each) { return each == shift || each != each; };
+  const int64_t top = std::find_if(row.begin(), row.end(), is_top) - row.begin();
+  const float scale = 1.0f / exponentiate(row.data(), padded, shift);
 
   float* out = p.out + b * (p.traced + 2);
   const bool useful = p.entropy && p.classes > 1;
