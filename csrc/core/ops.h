@@ -27,7 +27,7 @@ struct ComposeParams {
   int64_t out_row, out_channel, out_point;
   int element_size;  // 2 or 4
 
-  static constexpr int64_t kMostWords = (1 << 26) - 1;  // labels are numbers of 32 bits
+  static constexpr int64_t kMostWords = 1 << 26;  // labels are numbers of 31 bits
 };
 
 // Softmax of each row, read at a few places. out[b] = (confidence, top class, p_t for t in targets[b]).
@@ -90,15 +90,14 @@ PYSMDL_HOST_DEVICE inline float lower(float a, float b) { return a != a || a < b
 // Intersection over union of two xyxy boxes; 0 where they do not meet or either has no area, NaN where a number is NaN
 // or both areas are infinite.
 PYSMDL_HOST_DEVICE inline float box_iou(const float* a, const float* b) {
-  for (int i = 0; i < 4; ++i)
+  const bool real = a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1];
+  for (int i = 0; i < 4 && !real; ++i)
     if (a[i] != a[i] || b[i] != b[i]) return a[i] + b[i];
   const float width = (a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
   const float height = (a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
-  const float area_a = (a[2] - a[0]) * (a[3] - a[1]), area_b = (b[2] - b[0]) * (b[3] - b[1]);
-  const bool real = a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1];
   const float inside = width * height;
   if (!real || !(width > 0 && height > 0 && inside > 0)) return 0.0f;
-  return inside / (area_a + area_b - inside);
+  return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside);
 }
 
 // How well one prediction matches, by mode; NaN where what the mode reads is NaN.

@@ -22,18 +22,26 @@ float total(const float (&lanes)[kLanes]) {
   return sum;
 }
 
-// The highest of row[i], NaN where one is. `n` is a multiple of kLanes.
-PYSMDL_SIMD float highest(const float* row, int64_t n) {
-  float lanes[kLanes], wrong[kLanes] = {};
-  std::fill(lanes, lanes + kLanes, kLowest);
-  for (int64_t i = 0; i < n; i += kLanes)
-    for (int j = 0; j < kLanes; ++j) {
-      const float each = row[i + j];
-      lanes[j] = each > lanes[j] ? each : lanes[j];
-      wrong[j] = each != each ? each : wrong[j];
-    }
-  const float nan = total(wrong);
-  return nan != nan ? nan : *std::max_element(lanes, lanes + kLanes);
+// float32 as whole numbers in the same order, -0 with 0; NaN anywhere. A maximum of whole numbers vectorises.
+inline int32_t ranked(float value) {
+  const auto bits = static_cast<int32_t>(to_bits(value + 0.0f));
+  return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+// The first maximum of row[i]; NaN counts as one. `n` is a multiple of kLanes.
+PYSMDL_SIMD int64_t first_maximum(const float* row, int64_t n) {
+  int32_t highest = INT32_MIN, magnitude = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t rank = ranked(row[i]), bits = static_cast<int32_t>(to_bits(row[i])) & INT32_MAX;
+    highest = rank > highest ? rank : highest;
+    magnitude = bits > magnitude ? bits : magnitude;
+  }
+  if (magnitude > 0x7f800000) return std::find_if(row, row + n, [](float each) { return each != each; }) - row;
+  for (int64_t i = 0;; i += kLanes) {
+    int32_t found = 0;
+    for (int j = 0; j < kLanes; ++j) found |= ranked(row[i + j]) == highest;
+    if (found) return std::find_if(row + i, row + n, [&](float each) { return ranked(each) == highest; }) - row;
+  }
 }
 
 // row[i] = e^(row[i] - shift); returns the sum. `n` is a multiple of kLanes.
@@ -74,9 +82,8 @@ void score_row(const ClassScoresParams& p, int64_t b, std::vector<float>& row) {
   load(p, b, row.data());
   std::fill(row.begin() + p.classes, row.end(), kLowest);
   const auto padded = static_cast<int64_t>(row.size());
-  const float shift = highest(row.data(), padded);
-  const auto is_top = [shift](float each) { return each == shift || each != each; };
-  const int64_t top = std::find_if(row.begin(), row.end(), is_top) - row.begin();
+  const int64_t top = first_maximum(row.data(), padded);
+  const float shift = row[top];
   const float scale = 1.0f / exponentiate(row.data(), padded, shift);
 
   float* out = p.out + b * (p.traced + 2);

@@ -36,13 +36,20 @@ PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool co
   select_run(x, baseline, constant, shown, row, past_caches, out, n);
 }
 
-// Where a label's bits are: table[-1] is for those always shown, table[beyond] for those in no row.
-inline int32_t place_of(int32_t label, int32_t beyond) { return std::max(std::min(label, beyond), -1); }
+// The rows that show each label: bit r of of_label[label] for row r. All show what is negative, none what is beyond.
+struct Table {
+  const uint32_t* of_label;
+  uint32_t beyond;
 
-// shown[i] = table[label of point i].
-PYSMDL_SIMD void look_up(const uint32_t* __restrict table, int32_t beyond, const int32_t* __restrict labels,
-                         uint32_t* __restrict shown, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) shown[i] = table[place_of(labels[i], beyond)];
+  uint32_t operator[](int32_t label) const {
+    const auto region = static_cast<uint32_t>(label);
+    return region < beyond ? of_label[region] : label < 0 ? ~0u : 0u;
+  }
+};
+
+// shown[i]: the rows that show point i.
+void look_up(Table table, const int32_t* __restrict labels, uint32_t* __restrict shown, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) shown[i] = table[labels[i]];
 }
 
 struct alignas(64) Line {  // of the cache: what is read by whole lines should begin with one
@@ -63,18 +70,12 @@ std::vector<Group> groups_of(const ComposeParams& p) {
   return groups;
 }
 
-// The first label that no row has a bit for.
-int32_t beyond_rows(const ComposeParams& p) { return static_cast<int32_t>(32 * p.words); }
-
-// table[label]: bit r set where row first + r shows that label.
-void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* table) {
-  const int32_t beyond = beyond_rows(p);
-  std::fill(table, table + beyond + 1, 0u);
-  table[-1] = ~0u;
+// of_label[label]: bit r set where row first + r shows that label.
+void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* of_label) {
   for (int64_t r = 0; r < g.count; ++r) {
-    for (int64_t w = 0; w < beyond / 32; ++w) {
+    for (int64_t w = 0; w < p.words; ++w) {
       uint32_t word = static_cast<uint32_t>(p.rows[(g.first + r) * p.words + w]);
-      for (; word; word &= word - 1) table[32 * w + __builtin_ctz(word)] |= 1u << r;
+      for (; word; word &= word - 1) of_label[32 * w + __builtin_ctz(word)] |= 1u << r;
     }
   }
 }
@@ -97,7 +98,7 @@ class Tile {
         shown_(lines_.data()->words),
         past_caches_(past_caches) {}
 
-  void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+  void write(const Group& g, Table table, int64_t begin, int64_t n) {
     T* out = static_cast<T*>(p_.out) + g.first * p_.out_row + begin * p_.out_point;
     if (g.input < 0) {
       for (int64_t r = 0; r < g.count; ++r) clear(out + r * p_.out_row, n);
@@ -149,15 +150,13 @@ class Tile {
       for (int64_t i = 0; i < n; ++i) row[c * p_.out_channel + i * p_.out_point] = 0;
   }
 
-  void load_shown(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+  void load_shown(const Group& g, Table table, int64_t begin, int64_t n) {
     const int32_t* labels = p_.labels + g.input * p_.labels_input + begin * p_.labels_point;
-    const int32_t beyond = beyond_rows(p_);
     if (p_.labels_point == 1 && per_ == 1) {
-      look_up(table, beyond, labels, shown_, n);
+      look_up(table, labels, shown_, n);
       return;
     }
-    for (int64_t i = 0; i < n; ++i)
-      std::fill_n(&shown_[i * per_], per_, table[place_of(labels[i * p_.labels_point], beyond)]);
+    for (int64_t i = 0; i < n; ++i) std::fill_n(&shown_[i * per_], per_, table[labels[i * p_.labels_point]]);
   }
 
   const ComposeParams& p_;
@@ -183,10 +182,9 @@ void run(const ComposeParams& p, int threads) {
   const std::vector<Group> groups = groups_of(p);
   const int64_t tile = tile_points(p.points, static_cast<int64_t>(groups.size()), threads);
   const int64_t tiles = ceil_div(p.points, tile);
-  const int64_t slots = int64_t{beyond_rows(p)} + 2;
-  std::vector<uint32_t> memory(groups.size() * slots);
-  const auto table = [&](int64_t g) { return memory.data() + g * slots + 1; };
-  for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], table(g));
+  const int64_t labels = 32 * p.words;
+  std::vector<uint32_t> shown(groups.size() * labels);
+  for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], shown.data() + g * labels);
 
   const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
   const bool past_caches = bytes > kPastCaches && can_stream();
@@ -195,7 +193,8 @@ void run(const ComposeParams& p, int threads) {
                  Tile<T> writer(p, tile, past_caches);
                  for (int64_t unit = first; unit < last; ++unit) {
                    const int64_t g = unit / tiles, begin = unit % tiles * tile;
-                   writer.write(groups[g], table(g), begin, std::min(tile, p.points - begin));
+                   const Table table{shown.data() + g * labels, static_cast<uint32_t>(labels)};
+                   writer.write(groups[g], table, begin, std::min(tile, p.points - begin));
                  }
                  settle_streams();
                });
