@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pysmdl.kernels.checks import FLOATS
 from pysmdl.kernels.dispatch import BACKENDS, backends_for, launcher, serves
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = [
 MATCH_MODES = ("object", "cls", "iou")
 """What match_boxes maximises, by number: IoU x confidence, [IoU > 0.5] x confidence, IoU alone."""
 
-FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 MOST_CLASSES = 1 << 24  # float32 holds the top one's number
 
 
@@ -88,9 +88,6 @@ def compose(
         out = torch.empty(shape, dtype=x.dtype, device=x.device)
     elif out.shape != shape:
         raise ValueError(f"out must be [B, C, *grid] = {list(shape)}; got {list(out.shape)}")
-    _one_float(baseline=baseline, out=out, x=x)
-    _all_of(torch.int32, labels=labels, rows=rows, source=source)
-    _one_device(x=x, baseline=baseline, labels=labels, rows=rows, source=source, out=out)
     launcher("compose", backend, out.device.type)(x, baseline, labels, rows, source, out)
     return out
 
@@ -134,9 +131,6 @@ def class_scores(
         out = torch.empty(shape, dtype=torch.float32, device=logits.device)
     elif out.shape != shape or not out.is_contiguous():
         raise ValueError(f"out must be a contiguous [B, 2 + T] = {list(shape)}; got {list(out.shape)}")
-    _all_of(torch.float32, out=out)
-    _all_of(torch.int32, targets=targets)
-    _one_device(logits=logits, targets=targets, out=out)
     launcher("class_scores", backend, out.device.type)(logits, targets, entropy, out)
     return out
 
@@ -185,9 +179,6 @@ def distance_gains(
         out = torch.empty(candidates.shape, dtype=torch.float32, device=distances.device)
     elif out.shape != candidates.shape:
         raise ValueError(f"out must be [c] = {list(candidates.shape)}; got {list(out.shape)}")
-    _all_of(torch.float32, distances=distances, nearest=nearest, out=out)
-    _all_of(torch.int32, members=members, candidates=candidates)
-    _one_device(distances=distances, nearest=nearest, members=members, candidates=candidates, out=out)
     launcher("distance_gains", backend, out.device.type)(distances, nearest, members, candidates, out)
     return out
 
@@ -252,10 +243,6 @@ def match_boxes(
         out = torch.empty((rows, 7), dtype=torch.float32, device=boxes.device)
     elif out.shape != (rows, 7) or not out.is_contiguous():
         raise ValueError(f"out must be a contiguous [B, 7] = {[rows, 7]}; got {list(out.shape)}")
-    _one_float(confidences=confidences)
-    _all_of(torch.float32, boxes=boxes, target=target, out=out)
-    _all_of(torch.int32, labels=labels, mode=mode)
-    _one_device(boxes=boxes, confidences=confidences, target=target, labels=labels, mode=mode, out=out)
     launcher("match_boxes", backend, out.device.type)(boxes, confidences, target, labels, mode, floor, out)
     return out
 
@@ -303,9 +290,6 @@ def pack_tokens(
     for name, given in (("x", x), ("labels", labels), ("out", out)):
         if not given.is_contiguous():
             raise ValueError(f"{name} must be contiguous; got strides {list(given.stride())}")
-    _one_float(x=x, out=out)
-    _all_of(torch.int32, labels=labels, rows=rows, source=source, offsets=offsets)
-    _one_device(x=x, labels=labels, rows=rows, source=source, offsets=offsets, out=out)
     launcher("pack_tokens", backend, out.device.type)(x, labels, rows, source, offsets, out)
     return out
 
@@ -353,33 +337,8 @@ def varlen_attention(
         out = torch.empty_like(q, memory_format=torch.contiguous_format)
     elif out.shape != q.shape:
         raise ValueError(f"out must have the shape of q, {list(q.shape)}; got {list(out.shape)}")
-    _one_float(q=q, k=k, v=v, out=out)
-    _all_of(torch.int32, offsets=offsets)
-    _one_device(q=q, k=k, v=v, offsets=offsets, out=out)
     if longest is None:
         longest = int(offsets.diff().max()) if offsets.numel() > 1 else 0
     how = q.shape[2] ** -0.5 if scale is None else scale
     launcher("varlen_attention", backend, out.device.type)(q, k, v, offsets, longest, how, out)
     return out
-
-
-def _one_float(**tensors: Tensor) -> None:
-    """Raise ValueError unless these are of one dtype that the kernels read, the last one's."""
-    *_, (name, last) = tensors.items()
-    if last.dtype not in FLOATS:
-        raise ValueError(f"{name} must be float32, float16 or bfloat16; got {last.dtype}")
-    _all_of(last.dtype, **tensors)
-
-
-def _all_of(dtype: torch.dtype, **tensors: Tensor) -> None:
-    for tensor in tensors.values():
-        if tensor.dtype != dtype:
-            found = ", ".join(f"{name} {each.dtype}" for name, each in tensors.items())
-            raise ValueError(f"{', '.join(tensors)} must share one dtype, {dtype}; got {found}")
-
-
-def _one_device(**tensors: Tensor) -> None:
-    devices = [tensor.device for tensor in tensors.values()]
-    if devices.count(devices[0]) < len(devices):
-        found = ", ".join(f"{name} {device}" for name, device in zip(tensors, devices, strict=True))
-        raise ValueError(f"{', '.join(tensors)} must share one device; got {found}")

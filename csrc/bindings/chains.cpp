@@ -95,13 +95,13 @@ Array<int32_t> greedy(py::handle fitted_) {
   return order;
 }
 
-double improve(py::handle fitted_, Array<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
+double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
   const Fitted fitted(fitted_);
   const int64_t n = fitted.surrogate.n;
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == n, "order must be int32 [", n, "]");
   PYSMDL_CHECK(0 < k && k <= n, "k must be 1 to ", n, ", got ", k);
   PYSMDL_CHECK(least >= 0, "least must be at least 0, got ", least);
-  int32_t* data = order.mutable_data();
+  int32_t* data = writable(order, "order");
   std::vector<int32_t> moved(data, data + n);
   std::vector<bool> seen(n, false);
   for (const int32_t x : moved) {
@@ -114,12 +114,12 @@ double improve(py::handle fitted_, Array<int32_t>& order, int64_t k, int64_t pas
   return worth;
 }
 
-void extend(Array<double>& factor, int64_t known, int64_t count, double noise, int threads) {
+void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
   PYSMDL_CHECK(threads >= 1, "threads must be at least 1, got ", threads);
-  double* data = factor.mutable_data();
+  double* data = writable(factor, "factor");
   bool sound;
   {
     const py::gil_scoped_release release;
@@ -128,13 +128,13 @@ void extend(Array<double>& factor, int64_t known, int64_t count, double noise, i
   PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
 }
 
-void solve(const Array<double>& factor, Array<double>& x) {
+void solve(const Array<double>& factor, InPlace<double>& x) {
   PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1, "factor must be float64 [size, size] and x [count]");
   const int64_t rows = factor.shape(0), stride = factor.shape(1), count = x.shape(0);
   PYSMDL_CHECK(count <= rows && count <= stride, "x must be no longer than either side of factor, [", rows, ", ", stride,
                "], got [", count, "]");
   const double* from = factor.data();
-  double* to = x.mutable_data();
+  double* to = writable(x, "x");
   PYSMDL_CHECK(to + count <= from || from + rows * stride <= to, "x must not share memory with factor");
   const py::gil_scoped_release release;
   solve_cholesky(from, stride, count, to);

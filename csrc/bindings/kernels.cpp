@@ -62,7 +62,7 @@ void class_scores(py::handle logits_, py::handle targets_, py::handle out_, bool
   const int64_t classes = logits.shape[1];
   PYSMDL_CHECK(0 < classes && classes <= ClassScoresParams::kMostClasses, "logits must have 1 to ",
                ClassScoresParams::kMostClasses, " classes, got shape ", logits.shape_text());
-  PYSMDL_CHECK(classes == 1 || logits.strides[1] == 1, "logits must have unit stride along the classes");
+  PYSMDL_CHECK(classes == 1 || logits.size() == 0 || logits.strides[1] == 1, "logits must have unit stride along the classes");
   targets.expect_size(0, logits.shape[0], "the rows of logits"), out.expect_size(0, logits.shape[0], "the rows of logits");
   out.expect_size(1, targets.shape[1] + 2, "confidence, top class, targets");
   expect_output(out, {&logits, &targets});

@@ -10,8 +10,12 @@ namespace py = pybind11;
 namespace pysmdl {
 namespace {
 
-py::object to_capsule(py::handle object) {
+constexpr int kMostDims = 64;  // of a tensor whose grid is read as one
+
+py::object to_capsule(py::handle object, const char* name) {
   if (PyCapsule_CheckExact(object.ptr())) return py::reinterpret_borrow<py::object>(object);
+  if (!py::hasattr(object, "__dlpack__"))
+    throw py::type_error(message(name, " must be a DLPack capsule or have __dlpack__, got ", Py_TYPE(object.ptr())->tp_name));
   const py::object export_ = object.attr("__dlpack__");
   // The versioned protocol lets read-only arrays cross. Producers older than it do not know the argument.
   try {
@@ -52,9 +56,10 @@ int64_t times(int64_t a, int64_t b, const char* name) {
 
 // Shape and strides, dimensions from `grid` on as one.
 void read_layout(const dlpack::Tensor& tensor, int grid, TensorView& view) {
+  const int most = grid < TensorView::kMaxDims ? kMostDims : TensorView::kMaxDims;
+  PYSMDL_CHECK(0 <= tensor.ndim && tensor.ndim <= most, view.name, " has ", tensor.ndim, " dimensions, at most ", most,
+               " are read");
   view.ndim = std::min<int>(tensor.ndim, grid + 1);
-  PYSMDL_CHECK(0 <= tensor.ndim && view.ndim <= TensorView::kMaxDims, view.name, " has ", tensor.ndim,
-               " dimensions, at most ", TensorView::kMaxDims, " are read");
   PYSMDL_CHECK(tensor.ndim == 0 || tensor.shape, view.name, " crosses without a shape");
   view.shape.fill(1);
   int64_t step = 1, elements = 1, bytes = size_of(view.dtype);
@@ -82,7 +87,7 @@ void read_layout(const dlpack::Tensor& tensor, int grid, TensorView& view) {
 Borrowed borrow(py::handle object, const char* name, int grid) {
   Borrowed view;
   view.name = name;
-  view.capsule = to_capsule(object);
+  view.capsule = to_capsule(object, name);
   PyObject* capsule = view.capsule.ptr();
   const dlpack::Tensor* tensor = nullptr;
   if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
