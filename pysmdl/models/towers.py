@@ -164,9 +164,9 @@ class _Cut(TorchFunctionMode):
         self.calls += 1
         *packed, scale = _attention_arguments(*args, **kwargs)
         q, k, v = (each[0].transpose(0, 1) for each in packed)  # [T, H, d]
-        packed = self.packed
-        settings = {"scale": scale, "longest": packed.longest, "backend": packed.backend}
-        return varlen_attention(q, k, v, packed.offsets, **settings).transpose(0, 1)[None]
+        rows = self.packed
+        settings = {"scale": scale, "longest": rows.longest, "backend": rows.backend}
+        return varlen_attention(q, k, v, rows.offsets, **settings).transpose(0, 1)[None]
 
 
 def _attention_arguments(
