@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.surrogate import Fitted
+from pysmdl.search.surrogate import Fitted
 
 __version__: str
 

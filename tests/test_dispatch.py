@@ -40,7 +40,7 @@ def test_explicit_backend_never_falls_back():
 def test_environment_overrides_auto_only(environment):
     environment("reference")
     assert dispatch.resolved("compose", "cpu") == "reference"
-    assert dispatch.pick("compose", "cpu", torch.device("cpu")).__name__ == "compose_native"
+    assert dispatch.launcher("compose", "cpu", "cpu").__name__ == "compose_native"
     environment("fast")
     with pytest.raises(ValueError, match="PYSMDL_BACKEND must be one of"):
         dispatch.resolved("compose", "cpu")

@@ -229,9 +229,9 @@ def test_distance_gains(backend_device, n, members):
 BAD = {
     "baseline shape": (lambda a: a.update(baseline=a["baseline"][:1]), "baseline must have the shape of x"),
     "labels shape": (lambda a: a.update(labels=a["labels"][:, 1:]), "labels must be"),
-    "labels dtype": (lambda a: a.update(labels=a["labels"].long()), "must share one dtype"),
+    "labels dtype": (lambda a: a.update(labels=a["labels"].long()), "labels must be int32, got int64"),
     "source length": (lambda a: a.update(source=a["source"][1:]), "rows must be"),
-    "baseline dtype": (lambda a: a.update(baseline=a["baseline"].half()), "must share one dtype"),
+    "baseline dtype": (lambda a: a.update(baseline=a["baseline"].half()), "baseline must be float32, got float16"),
     "out shape": (lambda a: a.update(out=torch.empty(1, 3, 13, 17)), "out must be"),
 }
 

@@ -96,7 +96,7 @@ def test_pack_tokens_says_what_is_wrong():
         pack_tokens(x, labels, rows, source, offsets, out=out[:9, :8])
     with pytest.raises(ValueError, match=r"x must be contiguous; got strides \[1, 3, 231\]"):
         pack_tokens(x.permute(2, 1, 0).contiguous().permute(2, 1, 0), labels, rows, source, offsets, out=out)
-    with pytest.raises(ValueError, match=r"x, out must share one dtype"):
+    with pytest.raises(ValueError, match="out must be float16, got float32"):
         pack_tokens(x.half(), labels, rows, source, offsets, out=out)
     with pytest.raises(BackendError, match=r"pack_tokens has no such implementation"):
         pack_tokens(x, labels, rows, source, offsets, out=out, backend="cuda")
@@ -119,12 +119,12 @@ def test_pack_tokens_never_writes_into_another_row(attention_backend):
 
 def test_pack_tokens_counts_what_it_was_told():
     (x, labels, rows, source, offsets), wanted = pack_inputs()
-    out = torch.zeros(wanted.shape)
+    out, last = torch.zeros(wanted.shape), len(wanted)
     fewer = offsets.clone()
     fewer[3:] -= 1
     with pytest.raises(ValueError, match=r"offsets give row 2 room for \d+ tokens, it keeps \d+"):
         pack_tokens(x, labels, rows, source, fewer, out=out, backend="cpu")
-    with pytest.raises(ValueError, match=rf"offsets must be 0 to 9, the rows of out, got 0 to {len(wanted)}"):
+    with pytest.raises(ValueError, match=rf"must begin with 0 and end within the 9 rows of out, got 0 to {last}"):
         pack_tokens(x, labels, rows, source, offsets, out=out[:9], backend="cpu")
     with pytest.raises(ValueError, match=r"offsets must ascend, got 0 after "):
         pack_tokens(x, labels, rows, source, offsets * (torch.arange(7) != 6), out=out, backend="cpu")

@@ -87,7 +87,7 @@ class Scorer(ABC):
         batch: int | None = None,
     ) -> None:
         if isinstance(forward, Model):
-            if device is not None or batch is not None or input.dtype is not None:
+            if device is not None or batch is not None or input.dtype not in (None, forward.dtype):
                 raise ValueError("a pysmdl Model says itself what device, dtype and batch it has; leave these out")
             self.model = forward
         else:
