@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import number, one_of, whole
+from pysmdl.errors import number, one_of, whole_number
 from pysmdl.inputs import image_files
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image_files import Pixels
@@ -170,7 +170,7 @@ def _size(size: Any) -> tuple[int, int]:
         size = size, size
     if len(size) != 2:
         raise ValueError(f"size must be a number or (height, width); got {size!r}")
-    return whole("size", size[0], 1), whole("size", size[1], 1)
+    return whole_number("size", size[0], 1), whole_number("size", size[1], 1)
 
 
 class ImageReader:
