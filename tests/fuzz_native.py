@@ -27,8 +27,8 @@ from pysmdl.search.surrogate import GAIN, Fitted, Plain
 def alone(path: str) -> Any:
     """A module of pysmdl without its package, which would bring torch."""
     spec = spec_from_file_location(Path(path).stem, Path(pysmdl.__file__).parent / path)
-    assert spec is not None and spec.loader is not None
-    spec.loader.exec_module(module := module_from_spec(spec))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
