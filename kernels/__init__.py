@@ -1,5 +1,8 @@
 """The engine's ops. Each is one public function with ``backend="auto"``; reference.py defines what it computes.
 
+What has no right answer is refused, by every backend: shapes, dtypes and devices that disagree, memory that is written
+and read at once, and, where they lie on the CPU, numbers that are out of range. A GPU's are not read back for that.
+
 ``B`` rows, ``M`` resident inputs, ``n`` regions, ``W`` words a row, ``C`` channels, ``K`` classes, ``T`` targets,
 ``*grid`` the input's grid (height and width of an image).
 """
@@ -10,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pysmdl.kernels.dispatch import BACKENDS, backends_for, pick
+from pysmdl.kernels.checks import FLOATS
+from pysmdl.kernels.dispatch import BACKENDS, backends_for, launcher, serves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +28,14 @@ __all__ = [
     "distance_gains",
     "match_boxes",
     "pack_tokens",
+    "serves",
     "varlen_attention",
 ]
 
 MATCH_MODES = ("object", "cls", "iou")
 """What match_boxes maximises, by number: IoU x confidence, [IoU > 0.5] x confidence, IoU alone."""
+
+MOST_CLASSES = 1 << 24  # float32 holds the top one's number
 
 
 def compose(
@@ -53,19 +60,22 @@ def compose(
     Args:
         x: Resident inputs in model space. [M, C, *grid], float32, float16 or bfloat16.
         baseline: What an absent region looks like. Same shape, dtype and device as x; may be expanded (stride 0).
-        labels: Region of each grid point, -1 for "always shown". [M, *grid], int32.
+        labels: Region of each grid point; negative: always shown; beyond the rows: never. [M, *grid], int32.
         rows: Kept regions, 32 to a word: region j is bit j % 32 of word j // 32. [B, W], int32.
-        source: Which input each row shows; negative is padding and is filled with zeros. [B], int32.
-        out: Where to write. [B, C, *grid]; allocated when None. Written in full.
+        source: Which input each row shows, below M; negative is padding and is filled with zeros. [B], int32.
+        out: Where to write. [B, C, *grid]; allocated when None. Written in full; no two elements in one place.
         backend: "auto", "cpu", "cuda", "triton" or "reference".
 
     Returns:
         out.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree (the message gives both).
+        ValueError: shapes, dtypes or devices disagree (the message gives both), out overlaps itself or what is read,
+            or (on the CPU; elsewhere it is padding) a source is not below M.
         BackendError: the named backend cannot run here.
     """
+    if x.dim() < 3 or x.shape[0] == 0:
+        raise ValueError(f"x must be [M, C, *grid] with M at least 1; got {list(x.shape)}")
     grid = x.shape[2:]
     if baseline.shape != x.shape:
         raise ValueError(f"baseline must have the shape of x, {list(x.shape)}; got {list(baseline.shape)}")
@@ -78,11 +88,7 @@ def compose(
         out = torch.empty(shape, dtype=x.dtype, device=x.device)
     elif out.shape != shape:
         raise ValueError(f"out must be [B, C, *grid] = {list(shape)}; got {list(out.shape)}")
-    _same("dtype", baseline=baseline.dtype, out=out.dtype, x=x.dtype)
-    _same("dtype", labels=labels.dtype, rows=rows.dtype, source=source.dtype, index=torch.int32)
-    _same("device", x=x.device, baseline=baseline.device, labels=labels.device, rows=rows.device, source=source.device,
-          out=out.device)  # fmt: skip
-    pick("compose", backend, out.device)(x, baseline, labels, rows, source, out)
+    launcher("compose", backend, out.device.type)(x, baseline, labels, rows, source, out)
     return out
 
 
@@ -94,25 +100,30 @@ def class_scores(
         for b in all rows:
             p = softmax(logits[b])                              # in float32
             out[b, 0] = 1 + sum(p * log(p + 1e-7)) / log(K)     # confidence, SMDL's entropy form
-            out[b, 1] = argmax(logits[b])                       # first maximum
-            out[b, 2:] = p[targets[b]]                          # target -1: the row's own top class
+            out[b, 1] = argmax(logits[b])                       # first maximum; NaN before all, as in NumPy and torch
+            out[b, 2:] = p[targets[b]]                          # negative: the row's own top class
 
     Args:
-        logits: [B, K], float32, float16 or bfloat16.
+        logits: [B, K], K 1 to 2^24, float32, float16 or bfloat16; other real dtypes are taken as float32.
         targets: Classes to trace. [B, T], int32, each below K; negative: the top class.
         entropy: Whether the confidence is wanted; 0 is written otherwise (and where K is 1).
         out: [B, 2 + T], float32, contiguous; allocated when None.
         backend: "auto", "cpu", "cuda", "triton" or "reference".
 
     Returns:
-        out. NaN in a row of logits gives NaN in its probabilities.
+        out. Where a row of logits holds NaN or infinity, or nothing but minus infinity, its probabilities are NaN.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree, or (on the CPU) a target is not a class.
+        ValueError: shapes, dtypes or devices disagree, logits are complex, out shares memory with what is read, or (on
+            the CPU) a target is not a class.
         BackendError: the named backend cannot run here.
     """
-    if logits.dim() != 2 or logits.shape[1] == 0:
-        raise ValueError(f"logits must be [B, K] with K at least 1; got {list(logits.shape)}")
+    if logits.dim() != 2 or not 1 <= logits.shape[1] <= MOST_CLASSES:
+        raise ValueError(f"logits must be [B, K] with K 1 to {MOST_CLASSES}; got {list(logits.shape)}")
+    if logits.dtype not in FLOATS:
+        if logits.dtype.is_complex:
+            raise ValueError(f"logits must be real numbers; got {logits.dtype}")
+        logits = logits.float()
     if targets.dim() != 2 or targets.shape[0] != logits.shape[0]:
         raise ValueError(f"targets must be [B, T] with B = {logits.shape[0]}; got {list(targets.shape)}")
     shape = (logits.shape[0], 2 + targets.shape[1])
@@ -120,10 +131,7 @@ def class_scores(
         out = torch.empty(shape, dtype=torch.float32, device=logits.device)
     elif out.shape != shape or not out.is_contiguous():
         raise ValueError(f"out must be a contiguous [B, 2 + T] = {list(shape)}; got {list(out.shape)}")
-    _same("dtype", out=out.dtype, scores=torch.float32)
-    _same("dtype", targets=targets.dtype, index=torch.int32)
-    _same("device", logits=logits.device, targets=targets.device, out=out.device)
-    pick("class_scores", backend, out.device)(logits, targets, entropy, out)
+    launcher("class_scores", backend, out.device.type)(logits, targets, entropy, out)
     return out
 
 
@@ -142,10 +150,11 @@ def distance_gains(
             out[c] = sum(min(nearest[i], distances[members[i], a]) for i) + min(distances[members, a])
             # 0 where there are no members: one region has no neighbour
 
-    Sums are float64 in member order and rounded once, so every backend gives the same bits.
+    Sums are float64 in member order and rounded once, so every backend gives the same bits. NaN in what is added up
+    gives NaN.
 
     Args:
-        distances: Distance of every pair of regions. [n, n], float32, symmetric, contiguous.
+        distances: Distance of every pair of regions. [n, n], float32, n at least 1.
         nearest: Distance of each member to its nearest other member, infinity for a lone one. [m], float32.
         members: The regions of S. [m], int32.
         candidates: Regions to add, none of them a member. [c], int32.
@@ -156,22 +165,21 @@ def distance_gains(
         out.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree, or (on the CPU) a region is out of range.
+        ValueError: shapes, dtypes or devices disagree, out overlaps itself or what is read, or (on the CPU) a region
+            is out of range.
         BackendError: the named backend cannot run here.
     """
-    if distances.dim() != 2 or distances.shape[0] != distances.shape[1]:
-        raise ValueError(f"distances must be [n, n]; got {list(distances.shape)}")
+    if distances.dim() != 2 or distances.shape[0] != distances.shape[1] or distances.shape[0] == 0:
+        raise ValueError(f"distances must be [n, n] with n at least 1; got {list(distances.shape)}")
     if members.dim() != 1 or nearest.shape != members.shape:
         raise ValueError(f"nearest and members must be [m]; got {list(nearest.shape)} and {list(members.shape)}")
+    if candidates.dim() != 1:
+        raise ValueError(f"candidates must be [c]; got {list(candidates.shape)}")
     if out is None:
         out = torch.empty(candidates.shape, dtype=torch.float32, device=distances.device)
     elif out.shape != candidates.shape:
         raise ValueError(f"out must be [c] = {list(candidates.shape)}; got {list(out.shape)}")
-    _same("dtype", distances=distances.dtype, nearest=nearest.dtype, out=out.dtype, scores=torch.float32)
-    _same("dtype", members=members.dtype, candidates=candidates.dtype, index=torch.int32)
-    _same("device", distances=distances.device, nearest=nearest.device, members=members.device,
-          candidates=candidates.device, out=out.device)  # fmt: skip
-    pick("distance_gains", backend, out.device)(distances, nearest, members, candidates, out)
+    launcher("distance_gains", backend, out.device.type)(distances, nearest, members, candidates, out)
     return out
 
 
@@ -191,28 +199,32 @@ def match_boxes(
         for b, q in all rows, predictions:
             confidence[q] = max(confidences[b, q, c] for c in labels[b] if c >= 0), 0 where that is <= floor
             iou[q] = IoU(boxes[b, q], target[b])                # 0 for boxes without area
-            match[q] = (iou * confidence, (iou > 0.5) * confidence, iou)[mode[b]][q]
             rank[q] = (iou * confidence, iou * confidence, iou)[mode[b]][q]
-        best = argmax(rank)                                     # first maximum
+            match[q] = (rank[q], (iou[q] > 0.5) * confidence[q], rank[q])[mode[b]]      # NaN where rank[q] is
+        best = argmax(rank)                                     # first maximum; NaN before all, as in NumPy and torch
         out[b] = max(match), iou[best], confidence[best], *boxes[b, best]
 
     What is told of a row is its best by IoU x confidence in mode "cls" too, as VPS records it.
 
+    The arithmetic is float32's. So a box that is infinite, or whose area is, has IoU 0 with a finite target, and NaN
+    with one whose area is infinite too.
+
     Args:
         boxes: [B, Q, 4], float32, x0, y0, x1, y1; Q at least 1.
-        confidences: [B, Q, K], float32, float16 or bfloat16.
+        confidences: [B, Q, K], float32, float16 or bfloat16; K at least 1.
         target: [B, 4], float32.
-        labels: Classes of which the most confident counts. [B, L], int32; negative: padding.
+        labels: Classes of which the most confident counts, below K. [B, L], int32; negative: padding.
         mode: [B], int32, an index of MATCH_MODES.
-        floor: Confidences at or below it count as 0. At least 0.
+        floor: Confidences at or below it count as 0. At least 0, not NaN.
         out: [B, 7], float32, contiguous; allocated when None.
         backend: "auto", "cpu", "cuda", "triton" or "reference".
 
     Returns:
-        out. NaN in a row's boxes or confidences gives NaN.
+        out. NaN in a row's boxes, its target or, but for "iou", its confidences gives NaN.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree, floor is below 0, or (on the CPU) a label is not a class.
+        ValueError: shapes, dtypes or devices disagree, floor is below 0, out shares memory with what is read, or (on
+            the CPU) a label is not a class or a mode none of MATCH_MODES.
         BackendError: the named backend cannot run here.
     """
     if not floor >= 0:
@@ -220,8 +232,11 @@ def match_boxes(
     if boxes.dim() != 3 or boxes.shape[2] != 4 or boxes.shape[1] == 0:
         raise ValueError(f"boxes must be [B, Q, 4] with Q at least 1; got {list(boxes.shape)}")
     rows = boxes.shape[0]
-    if confidences.dim() != 3 or confidences.shape[:2] != boxes.shape[:2]:
-        raise ValueError(f"confidences must be [B, Q, K] with {list(boxes.shape[:2])}; got {list(confidences.shape)}")
+    if confidences.dim() != 3 or confidences.shape[:2] != boxes.shape[:2] or confidences.shape[2] == 0:
+        raise ValueError(
+            f"confidences must be [B, Q, K] with {list(boxes.shape[:2])} and K at least 1; got "
+            f"{list(confidences.shape)}"
+        )
     if target.shape != (rows, 4) or labels.dim() != 2 or labels.shape[0] != rows or mode.shape != (rows,):
         raise ValueError(
             f"target must be [B, 4], labels [B, L] and mode [B] with B = {rows}; "
@@ -231,11 +246,7 @@ def match_boxes(
         out = torch.empty((rows, 7), dtype=torch.float32, device=boxes.device)
     elif out.shape != (rows, 7) or not out.is_contiguous():
         raise ValueError(f"out must be a contiguous [B, 7] = {[rows, 7]}; got {list(out.shape)}")
-    _same("dtype", boxes=boxes.dtype, target=target.dtype, out=out.dtype, scores=torch.float32)
-    _same("dtype", labels=labels.dtype, mode=mode.dtype, index=torch.int32)
-    _same("device", boxes=boxes.device, confidences=confidences.device, target=target.device, labels=labels.device,
-          mode=mode.device, out=out.device)  # fmt: skip
-    pick("match_boxes", backend, out.device)(boxes, confidences, target, labels, mode, floor, out)
+    launcher("match_boxes", backend, out.device.type)(boxes, confidences, target, labels, mode, floor, out)
     return out
 
 
@@ -253,11 +264,11 @@ def pack_tokens(
     Bit-equal on every backend. Nothing is read back from the device, so `offsets` are the caller's to count.
 
     Args:
-        x: Resident inputs. [M, P, D], contiguous, float32, float16 or bfloat16.
-        labels: Region of each token, -1 for "always shown". [M, P], int32, contiguous.
+        x: Resident inputs. [M, P, D], contiguous, float32, float16 or bfloat16; M and P at least 1.
+        labels: Region of each token; negative: always shown. [M, P], int32, contiguous.
         rows: Kept regions, as in compose. [B, W], int32.
         source: Which input each row is of, 0..M-1. [B], int32.
-        offsets: Where the tokens of each row start, and where those of the last end. [B + 1], int32.
+        offsets: Where the tokens of each row start, from 0 on, and where those of the last end. [B + 1], int32.
         out: Where to write. [T, D], contiguous, T at least offsets[B]. Written in full.
         backend: "auto", "cpu", "triton" or "reference".
 
@@ -265,13 +276,14 @@ def pack_tokens(
         out.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree (the message gives both), or (by the C++) offsets that are not
-            those of the kept tokens.
+        ValueError: shapes, dtypes or devices disagree (the message gives both), out shares memory with what is read, or
+            (on the CPU) a source is not an input or offsets are not those of the kept tokens. (Triton's interpreter
+            does not count these; what is kept beyond a row's offsets is left out, as on a GPU.)
         BackendError: the named backend cannot run here.
     """
-    if x.dim() != 3 or labels.shape != x.shape[:2]:
+    if x.dim() != 3 or labels.shape != x.shape[:2] or labels.numel() == 0:
         raise ValueError(f"x must be [M, P, D] and labels [M, P]; got {list(x.shape)} and {list(labels.shape)}")
-    if rows.dim() != 2 or source.shape != rows.shape[:1] or offsets.shape != (len(rows) + 1,):
+    if rows.dim() != 2 or source.shape != rows.shape[:1] or offsets.shape != (rows.shape[0] + 1,):
         raise ValueError(
             f"rows must be [B, W], source [B] and offsets [B + 1]; got {list(rows.shape)}, {list(source.shape)} "
             f"and {list(offsets.shape)}"
@@ -281,12 +293,7 @@ def pack_tokens(
     for name, given in (("x", x), ("labels", labels), ("out", out)):
         if not given.is_contiguous():
             raise ValueError(f"{name} must be contiguous; got strides {list(given.stride())}")
-    _same("dtype", x=x.dtype, out=out.dtype)
-    _same("dtype", labels=labels.dtype, rows=rows.dtype, source=source.dtype, offsets=offsets.dtype, index=torch.int32)
-    _same("device", x=x.device, labels=labels.device, rows=rows.device, source=source.device, offsets=offsets.device,
-          out=out.device)  # fmt: skip
-    launch = pick("pack_tokens", backend, out.device)
-    launch(x, labels, rows.contiguous(), source.contiguous(), offsets.contiguous(), out)
+    launcher("pack_tokens", backend, out.device.type)(x, labels, rows, source, offsets, out)
     return out
 
 
@@ -308,37 +315,33 @@ def varlen_attention(
             out[i] = softmax(scale * q[i] @ k[i].T) @ v[i]       # for each head
 
     Args:
-        q, k, v: Tokens of all sequences. [T, H, d], float32, float16 or bfloat16.
+        q, k, v: Tokens of all sequences. [T, H, d], d at least 1, float32, float16 or bfloat16.
         offsets: Where each sequence starts, and the end of the last. [S + 1], int32, ascending, no empty sequence.
         scale: None: 1 / sqrt(d).
-        longest: Tokens of the longest sequence, where the caller knows it; saves a read from the device.
-        out: [T, H, d]; allocated when None.
+        longest: Tokens of the longest sequence or more, where the caller knows it; saves a read from the device.
+        out: [T, H, d]; allocated when None. Tokens of no sequence are left as they are.
         backend: "auto", "cpu", "triton" or "reference".
 
     Returns:
         out.
 
     Raises:
-        ValueError: shapes, dtypes or devices disagree.
+        ValueError: shapes, dtypes or devices disagree, out overlaps itself or what is read, or (on the CPU) offsets are
+            not those of sequences, or longest is too short.
         BackendError: the named backend cannot run here.
     """
-    if q.dim() != 3 or k.shape != q.shape or v.shape != q.shape:
+    if q.dim() != 3 or q.shape[2] == 0 or k.shape != q.shape or v.shape != q.shape:
         raise ValueError(
             f"q, k and v must share one shape [T, H, d]; got {list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
         )
+    if offsets.dim() != 1 or offsets.numel() == 0:
+        raise ValueError(f"offsets must be [S + 1]; got {list(offsets.shape)}")
     if out is None:
         out = torch.empty_like(q, memory_format=torch.contiguous_format)
-    _same("dtype", q=q.dtype, k=k.dtype, v=v.dtype, out=out.dtype)
-    _same("dtype", offsets=offsets.dtype, index=torch.int32)
-    _same("device", q=q.device, k=k.device, v=v.device, offsets=offsets.device, out=out.device)
+    elif out.shape != q.shape:
+        raise ValueError(f"out must have the shape of q, {list(q.shape)}; got {list(out.shape)}")
     if longest is None:
         longest = int(offsets.diff().max()) if offsets.numel() > 1 else 0
     how = q.shape[2] ** -0.5 if scale is None else scale
-    pick("varlen_attention", backend, out.device)(q, k, v, offsets, longest, how, out)
+    launcher("varlen_attention", backend, out.device.type)(q, k, v, offsets, longest, how, out)
     return out
-
-
-def _same(what: str, **values: object) -> None:
-    if len(set(values.values())) > 1:
-        found = ", ".join(f"{name} {value}" for name, value in values.items())
-        raise ValueError(f"{', '.join(values)} must share one {what}; got {found}")

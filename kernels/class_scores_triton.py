@@ -6,6 +6,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+LOWEST = tl.constexpr(-(2**31) + 1)  # below the rank of every number
+
+
+@triton.jit
+def ranked(value):
+    """float32 as whole numbers in the same order, NaN before all: a maximum need not know of it."""
+    bits = tl.where(value == 0, 0.0, value).to(tl.int32, bitcast=True)  # -0 is 0
+    return tl.where(value == value, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits), 0x7FFFFFFF)
+
 
 @triton.jit
 def _class_scores_kernel(logits, targets, out, classes, traced, logits_row, ENTROPY: tl.constexpr, TILE: tl.constexpr):
@@ -14,14 +23,16 @@ def _class_scores_kernel(logits, targets, out, classes, traced, logits_row, ENTR
     k = tl.arange(0, TILE)
     row = logits + b * logits_row
 
-    shift = tl.load(row).to(tl.float32)
+    highest = LOWEST
     top = 0
     for start in range(0, classes, TILE):
         z = tl.load(row + start + k, mask=start + k < classes, other=-float("inf")).to(tl.float32)
-        best = tl.max(z, 0)
-        at = start + tl.argmax(z, 0, tie_break_left=True)
-        top = tl.where(best > shift, at, top)
-        shift = tl.where(best > shift, best, shift)
+        rank = ranked(z)
+        best = tl.max(rank, 0)
+        at = start + tl.argmax(rank, 0, tie_break_left=True)
+        top = tl.where(best > highest, at, top)
+        highest = tl.maximum(best, highest)
+    shift = tl.load(row + top).to(tl.float32)
 
     total = 0.0
     for start in range(0, classes, TILE):

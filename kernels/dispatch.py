@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -14,8 +13,7 @@ import torch
 
 from pysmdl import _native
 from pysmdl.errors import BackendError, one_of
-
-Launcher = Callable[..., None]
+from pysmdl.kernels.checks import Launcher, checked
 
 BACKENDS = ("cpu", "cuda", "triton", "reference")
 # As measured: compose in CUDA C++ is up to 1.2 times as fast as Triton's, and nothing is compiled at its first call.
@@ -30,9 +28,9 @@ class Impl:
     module: str
     launcher: str
 
-    def load(self) -> Launcher:
+    def load(self, op: str) -> Launcher:
         loaded: Launcher = getattr(import_module(f"pysmdl.kernels.{self.module}"), self.launcher)
-        return loaded
+        return loaded if self.module == "native" else checked(op, loaded)
 
 
 def _op(name: str) -> dict[str, Impl]:
@@ -111,14 +109,31 @@ def resolved(op: str, device: str) -> str:
 
 @cache
 def serves(op: str, backend: str, device: str) -> str:
-    """The backend that an engine asked for `backend` uses for an op: that one where the op has it, else "auto"'s."""
-    if backend != "auto" and backend in OPS[op]:
+    """The backend of an op in an engine's run of `backend`, for tensors on a kind of device: what to give the op.
+
+    The named one where it has the op for such tensors, else what "auto" takes: CUDA C++ neither packs tokens nor
+    attends, and distances lie on the host, whatever the run is on. A run is named after its `compose`, which every
+    backend has: that one is given the name itself, and refuses where it cannot run.
+
+    Raises:
+        ValueError: no such backend.
+    """
+    if backend not in ("auto", *BACKENDS):
+        raise one_of("backend", backend, ("auto", *BACKENDS))
+    found = OPS[op].get(backend)
+    if found is not None and (device in found.devices or (backend == "triton" and interpreted())):
         return backend
     return resolved(op, device)
 
 
 @cache
-def _launcher(op: str, backend: str, device: str) -> Launcher:
+def launcher(op: str, backend: str, device: str) -> Launcher:
+    """The launcher of `op` for tensors on a kind of device. Cached, so that asking again costs no call in Python.
+
+    Raises:
+        ValueError: no such backend.
+        BackendError: it cannot run here; the message says why and what can.
+    """
     if backend == "auto":
         backend = resolved(op, device)
     if backend not in BACKENDS:
@@ -127,14 +142,4 @@ def _launcher(op: str, backend: str, device: str) -> Launcher:
     if reason is not None:
         here = [name for name, problem in backends_for(device).items() if problem is None and name in OPS[op]]
         raise BackendError(f"{op}: backend {backend!r} cannot run here: {reason}. Available: {', '.join(here)}.")
-    return OPS[op][backend].load()
-
-
-def pick(op: str, backend: str, device: torch.device) -> Launcher:
-    """The launcher of `op` for tensors on `device`.
-
-    Raises:
-        ValueError: no such backend.
-        BackendError: it cannot run here; the message says why and what can.
-    """
-    return _launcher(op, backend, device.type)
+    return OPS[op][backend].load(op)

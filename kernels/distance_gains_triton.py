@@ -8,17 +8,24 @@ from torch import Tensor
 
 
 @triton.jit
+def lower(a, b):
+    """The lower of two; NaN where one is."""
+    return tl.where(a == a, tl.where(a < b, a, b), a)
+
+
+@triton.jit
 def _distance_gains_kernel(distances, nearest, members, candidates, out, regions, count, priced, TILE: tl.constexpr):
     c = tl.program_id(0) * TILE + tl.arange(0, TILE)
     inside = c < priced
     candidate = tl.load(candidates + c, mask=inside, other=0)
+    candidate = tl.minimum(tl.maximum(candidate, 0), regions - 1)  # the caller checks; never read outside
     total = tl.zeros([TILE], tl.float64)
     own = tl.full([TILE], float("inf"), tl.float32)
     for i in range(count):
-        member = tl.load(members + i).to(tl.int64)
+        member = tl.minimum(tl.maximum(tl.load(members + i), 0), regions - 1).to(tl.int64)
         d = tl.load(distances + member * regions + candidate, mask=inside, other=0.0)
-        own = tl.minimum(own, d)
-        total += tl.minimum(tl.load(nearest + i), d).to(tl.float64)
+        own = lower(own, d)
+        total += lower(tl.load(nearest + i), d).to(tl.float64)
     tl.store(out + c, (total + own.to(tl.float64)).to(tl.float32), mask=inside)
 
 

@@ -6,16 +6,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pysmdl.kernels.class_scores_triton import LOWEST, ranked
+
 
 @triton.jit
 def _match_boxes_kernel(
     boxes, confidences, target, labels, mode, out, queries, classes, listed, floor, TILE: tl.constexpr
 ):
     b = tl.program_id(0).to(tl.int64)
-    tx0, ty0 = tl.load(target + 4 * b), tl.load(target + 4 * b + 1)
-    tx1, ty1 = tl.load(target + 4 * b + 2), tl.load(target + 4 * b + 3)
+    goal = target + 4 * b + tl.zeros([TILE], tl.int32)  # once a prediction: the interpreter has no logic of scalars
+    tx0, ty0, tx1, ty1 = tl.load(goal), tl.load(goal + 1), tl.load(goal + 2), tl.load(goal + 3)
+    real = (tx1 > tx0) & (ty1 > ty0)
+    target_sound = (tx0 == tx0) & (ty0 == ty0) & (tx1 == tx1) & (ty1 == ty1)
     how = tl.load(mode + b)
-    best, most, best_iou, best_confidence, wrong = -1.0, -1.0, 0.0, 0.0, 0
+    best, most, best_iou, best_confidence, wrong = LOWEST, -1.0, 0.0, 0.0, 0
     place = 0
     for start in range(0, queries, TILE):
         q = start + tl.arange(0, TILE)
@@ -27,11 +31,10 @@ def _match_boxes_kernel(
         height = tl.minimum(y1, ty1) - tl.maximum(y0, ty0)
         common = width * height
         union = (x1 - x0) * (y1 - y0) + (tx1 - tx0) * (ty1 - ty0) - common
-        target_width = tl.where(ty1 > ty0, tx1 - tx0, 0.0)  # 0 or less: a target without area matches nothing
-        overlap = (width > 0) & (height > 0) & (x1 > x0) & (y1 > y0) & (target_width + 0 * x0 > 0)
+        overlap = (width > 0) & (height > 0) & (common > 0) & (x1 > x0) & (y1 > y0) & real
         iou = tl.where(overlap, common / tl.where(overlap, union, 1.0), 0.0)
-        sound = x0 + y0 + x1 + y1
-        iou = tl.where(sound == sound, iou, sound)  # NaN stays
+        sound = (x0 == x0) & (y0 == y0) & (x1 == x1) & (y1 == y1) & target_sound
+        iou = tl.where(sound, iou, float("nan"))
 
         confidence = tl.zeros([TILE], tl.float32)
         seen = 0
@@ -50,8 +53,7 @@ def _match_boxes_kernel(
         value = tl.where(how == 2, iou, iou * confidence)  # by which one is the best, also where the class is scored
         match = tl.where(how == 1, by_class, value)
         most = tl.maximum(most, tl.max(tl.where(inside & (value == value), match, -1.0), 0))
-        rank = tl.where(value == value, value, float("inf"))  # NaN before all
-        rank = tl.where(inside, rank, -1.0)
+        rank = tl.where(inside, ranked(value), LOWEST)
         highest = tl.max(rank, 0)
         at = tl.argmax(rank, 0, tie_break_left=True)
         chosen = tl.arange(0, TILE) == at
@@ -61,7 +63,7 @@ def _match_boxes_kernel(
         nan = tl.sum(tl.where(chosen & (value != value), 1, 0), 0)
         wrong = tl.where(better, nan, wrong)
         place = tl.where(better, start + at, place)
-        best = tl.where(better, highest, best)
+        best = tl.maximum(best, highest)
     row = out + 7 * b
     tl.store(row, tl.where(wrong == 1, float("nan"), most))
     tl.store(row + 1, best_iou)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch._C import _to_dlpack as to_dlpack  # torch.utils.dlpack.to_dlpack under its typed name
 
 from pysmdl import _native
+from pysmdl.kernels.checks import expect_no_overlap
 
 
 def _stream(tensor: Tensor) -> int:
@@ -20,6 +21,9 @@ def _flat(tensor: Tensor, lead: int) -> object:
 
 def compose_native(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
     flat = out if out.is_contiguous() else out.flatten(2)
+    copied = flat.data_ptr() != out.data_ptr()  # a grid in pieces
+    if copied:
+        expect_no_overlap("out", out)
     _native.require().compose(
         _flat(x, 2),
         _flat(baseline, 2),
@@ -30,7 +34,7 @@ def compose_native(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, so
         _native.threads(),
         _stream(out),
     )
-    if flat.data_ptr() != out.data_ptr():  # a grid in pieces: flatten made a copy
+    if copied:
         out.copy_(flat.view(out.shape))
 
 
@@ -38,8 +42,6 @@ def class_scores_native(logits: Tensor, targets: Tensor, entropy: bool, out: Ten
     logits = logits.detach()
     if logits.stride(1) != 1:
         logits = logits.contiguous()
-    if logits.dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        logits = logits.float()
     _native.require().class_scores(
         to_dlpack(logits),
         to_dlpack(targets.contiguous()),
@@ -64,6 +66,8 @@ def match_boxes_native(
 
 def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, candidates: Tensor, out: Tensor) -> None:
     flat = out if out.is_contiguous() else torch.empty_like(out, memory_format=torch.contiguous_format)
+    if flat is not out:
+        expect_no_overlap("out", out)
     _native.require().distance_gains(
         *(to_dlpack(each.contiguous()) for each in (distances, nearest, members, candidates)),
         to_dlpack(flat),
@@ -74,5 +78,5 @@ def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, c
 
 
 def pack_tokens_native(x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, out: Tensor) -> None:
-    given = (to_dlpack(each) for each in (x, labels, rows, source, offsets, out))
+    given = (to_dlpack(each) for each in (x, labels, rows.contiguous(), source.contiguous(), offsets.contiguous(), out))
     _native.require().pack_tokens(*given, _native.threads())

@@ -1,4 +1,7 @@
-"""The ops in plain torch: the definition, the fallback and the oracle of every other backend."""
+"""The ops in plain torch: the definition, the fallback and the oracle of every other backend.
+
+On a GPU nothing is read back to be checked: numbers out of range are brought into it, as the kernels do.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from torch import Tensor
 
 
 def compose_reference(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
-    input = source.long().clamp(min=0)
-    keep = _kept(labels.flatten(1), rows, input).view(-1, 1, *x.shape[2:])  # [B, 1, *grid]
+    padding = (source < 0) | (source >= x.shape[0])
+    input = source.long().masked_fill(padding, 0)
+    keep = _kept(labels.flatten(1), rows, input).view(source.shape[0], 1, *x.shape[2:])  # [B, 1, *grid]
     out.copy_(torch.where(keep, x[input], baseline[input]))
-    out[source < 0] = 0
+    out[padding] = 0
 
 
 def _kept(labels: Tensor, rows: Tensor, input: Tensor) -> Tensor:
@@ -26,13 +30,11 @@ def _kept(labels: Tensor, rows: Tensor, input: Tensor) -> Tensor:
 
 
 def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
-    p = logits.float().softmax(1)
-    top = logits.argmax(1)  # the first maximum
-    index = torch.where(targets < 0, top[:, None].to(targets.dtype), targets).long()
-    if index.numel() and int(index.max()) >= logits.shape[1]:
-        raise ValueError(f"target {int(index.max())} is out of range for {logits.shape[1]} classes")
-    out[:, 2:] = p.gather(1, index)
     classes = logits.shape[1]
+    p = logits.float().softmax(1)
+    top = logits.argmax(1)  # the first maximum; NaN counts as one
+    index = torch.where(targets < 0, top[:, None], targets.clamp(max=classes - 1))
+    out[:, 2:] = p.gather(1, index)
     if entropy and classes > 1:
         out[:, 0] = 1 + (p * (p + 1e-7).log()).sum(1) / math.log(classes)
     else:
@@ -43,10 +45,9 @@ def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: 
 def match_boxes_reference(
     boxes: Tensor, confidences: Tensor, target: Tensor, labels: Tensor, mode: Tensor, floor: float, out: Tensor
 ) -> None:
-    if labels.numel() and int(labels.max()) >= confidences.shape[2]:
-        raise ValueError(f"label {int(labels.max())} is out of range for {confidences.shape[2]} classes")
-    wanted = labels.long().clamp(min=0)[:, None].expand(-1, boxes.shape[1], -1)  # [B, Q, L]
-    listed = confidences.float().gather(2, wanted).masked_fill((labels < 0)[:, None], 0)
+    labels = torch.nn.functional.pad(labels, (0, 1), value=-1)[:, None]  # one more: there may be none
+    wanted = labels.long().clamp(0, confidences.shape[2] - 1).expand(-1, boxes.shape[1], -1)  # [B, Q, L]
+    listed = confidences.float().gather(2, wanted).masked_fill(labels < 0, 0)
     confidence = listed.amax(2)  # [B, Q]
     confidence = torch.where(confidence <= floor, 0, confidence)
     iou = _iou(boxes, target[:, None])
@@ -60,26 +61,37 @@ def match_boxes_reference(
 
 
 def _iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of xyxy boxes; 0 where either has no area."""
-    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
-    inside = (high - low).clamp(min=0).prod(-1)
+    """Intersection over union of xyxy boxes; 0 where they do not meet or either has no area, NaN of NaN."""
+    common = torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])
     size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
-    real = (size_a > 0).all(-1) & (size_b > 0).all(-1)
-    iou = torch.where(real & (inside > 0), inside / (size_a.prod(-1) + size_b.prod(-1) - inside), 0)
-    return torch.where(inside.isnan(), inside, iou)
+    meet = (torch.cat((common, size_a, size_b.expand_as(size_a)), -1) > 0).all(-1)
+    inside = common.prod(-1)
+    iou = torch.where(meet & (inside > 0), inside / (size_a.prod(-1) + size_b.prod(-1) - inside), 0)
+    return iou.masked_fill((a.isnan() | b.isnan()).any(-1), torch.nan)
 
 
 def pack_tokens_reference(
     x: Tensor, labels: Tensor, rows: Tensor, source: Tensor, offsets: Tensor, out: Tensor
 ) -> None:
     """No shape depends on what is kept, so a CUDA graph can hold it."""
-    keep = _kept(labels, rows, source.long())  # [B, P]
+    input = source.long().clamp(0, len(x) - 1)
+    keep = _kept(labels, rows, input)  # [B, P]
+    if out.device.type == "cpu":
+        _expect_counted(keep.sum(1), offsets)
     place = torch.where(keep, offsets[:-1, None] + keep.cumsum(1) - 1, len(out))  # one more, for what is dropped
-    token = source[:, None] * labels.shape[1] + torch.arange(labels.shape[1], device=out.device)
+    place = place.clamp(0, len(out))
+    token = input[:, None] * labels.shape[1] + torch.arange(labels.shape[1], device=out.device)
     index = torch.zeros(len(out) + 1, dtype=torch.int64, device=out.device)
     index.scatter_(0, place.flatten(), token.flatten())
     torch.index_select(x.flatten(0, 1), 0, index[:-1], out=out)
     out.masked_fill_((torch.arange(len(out), device=out.device) >= offsets[-1])[:, None], 0)
+
+
+def _expect_counted(kept: Tensor, offsets: Tensor) -> None:
+    room = offsets.diff()
+    if not torch.equal(kept, room.long()):
+        b = int((kept != room).nonzero()[0])
+        raise ValueError(f"offsets give row {b} room for {int(room[b])} tokens, it keeps {int(kept[b])}")
 
 
 def varlen_attention_reference(
@@ -108,6 +120,7 @@ def distance_gains_reference(
     if members.numel() == 0:
         out.zero_()
         return
-    d = distances[members.long()][:, candidates.long()]  # [m, c]
+    last = distances.shape[0] - 1
+    d = distances[members.long().clamp(0, last)][:, candidates.long().clamp(0, last)]  # [m, c]
     nearer = torch.minimum(nearest[:, None], d)
     out.copy_((nearer.double().sum(0) + d.amin(0).double()).float())

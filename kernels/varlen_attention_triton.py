@@ -69,17 +69,21 @@ def _varlen_attention_kernel(
 def varlen_attention_triton(
     q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, longest: int, scale: float, out: Tensor
 ) -> None:
-    if q.shape[0] == 0:
+    if q.shape[0] == 0 or q.shape[1] == 0 or offsets.numel() < 2:
         return
     width, keys = q.shape[2], 32
     head = max(16, triton.next_power_of_2(width))
     row_bytes = head * q.element_size()
     queries, stages = (64, 3) if row_bytes <= 256 else (64, 2) if row_bytes <= 512 else (32, 1)  # within 99 KiB shared
     q, k, v = (each if each.stride(2) == 1 else each.contiguous() for each in (q, k, v))
+    written = out if out.stride(2) == 1 else out.contiguous()
     grid = (triton.cdiv(longest, queries), q.shape[1], offsets.numel() - 1)
     exact = q.element_size() == 4 or interpreted()  # the interpreter has no bfloat16 product
     _varlen_attention_kernel[grid](
-        q, k, v, out, offsets, scale * LOG2_E,
-        q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1), out.stride(0), out.stride(1),
+        q, k, v, written, offsets.contiguous(), scale * LOG2_E,
+        q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1),
+        written.stride(0), written.stride(1),
         WIDTH=width, HEAD=head, QUERIES=queries, KEYS=keys, EXACT=exact, num_stages=stages,
     )  # fmt: skip
+    if written is not out:
+        out.copy_(written)

@@ -19,6 +19,7 @@ def extension() -> ModuleType | None:
     return _C
 
 
+@cache
 def require() -> ModuleType:
     """``pysmdl._C``.
 
@@ -42,6 +43,6 @@ def threads() -> int:
         import torch
 
         return torch.get_num_threads()
-    if not asked.isdigit() or int(asked) < 1:
+    if not asked.isdecimal() or int(asked) < 1:
         raise ValueError(f"PYSMDL_NUM_THREADS must be a whole number of at least 1; got {asked!r}")
     return int(asked)

@@ -59,13 +59,21 @@ class Interrupted(KeyboardInterrupt):
         self.partial = partial
 
 
+def described(error: BaseException) -> str:
+    """An error as a log says it: pysmdl's own by their message, any other with its type, as its message may be none."""
+    text = str(error)
+    if isinstance(error, PysmdlError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def one_of(argument: str, value: object, known: object) -> ValueError:
     """The error for a name that does not exist: it lists the names that do."""
     names = ", ".join(repr(name) for name in sorted(map(str, known)))  # type: ignore[call-overload]
     return ValueError(f"{argument} must be one of {names}; got {value!r}")
 
 
-def whole(argument: str, value: Any, least: int) -> int:
+def whole_number(argument: str, value: Any, least: int) -> int:
     """A whole number, Python's or NumPy's, of at least so much.
 
     Raises:

@@ -16,8 +16,9 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeVar
+
+from pysmdl import disk
 
 STAGES = ("partition", "compose", "transfer", "model", "scores", "search", "idle")
 ON_DEVICE = {"compose", "model", "scores"}
@@ -259,7 +260,8 @@ class Profile:
             {"name": name, "ph": "X", "pid": 0, "tid": 0, "ts": (start - rows[0][1]) * 1e6, "dur": seconds * 1e6}
             for name, start, seconds in rows
         ]
-        Path(path).write_text(json.dumps({"traceEvents": traced, "displayTimeUnit": "ms"}))
+        text = json.dumps({"traceEvents": traced, "displayTimeUnit": "ms"}, allow_nan=False)
+        disk.write(path, text.encode())
 
     def _check_recorded(self) -> None:
         if self._thread is not None or not self.spans:

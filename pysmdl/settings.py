@@ -62,7 +62,8 @@ def spelt_out(like: Callable[..., Any], but: tuple[str, ...] = ()) -> Callable[[
             unknown = next((name for name in kwargs if name not in known), None)
             if unknown is not None:
                 near = difflib.get_close_matches(unknown, known, 3, 0.5) or known
-                raise TypeError(f"{function.__qualname__} has no setting {unknown!r}; there is {', '.join(near)}")
+                name = function.__qualname__.removesuffix(".__init__")
+                raise TypeError(f"{name} has no setting {unknown!r}; there is {', '.join(near)}")
             return function(*args, **kwargs)
 
         called.__signature__ = own.replace(parameters=[*named, *settings])  # type: ignore[attr-defined]

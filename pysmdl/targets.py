@@ -1,7 +1,7 @@
 """What is explained: a class, a box of a detector, tokens of an answer, features; and how results show it.
 
 Results and files hold a target in a plain form, what its ``describe()`` gives: an int, a dict, a list.
-:func:`described` reads that back; :func:`title`, :func:`outline` and :func:`kind` say what people see of it.
+:func:`described` reads that back; :func:`title`, :func:`outline` and :func:`kind` say what people see.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Class:
     def title(self, names: Sequence[str] | None = None) -> str:
         """In words, by its name where that is known."""
         known = names is not None and 0 <= self.index < len(names)
-        return names[self.index] if known and names is not None else f"class {self.index}"
+        return (names[self.index] if known and names is not None else "") or f"class {self.index}"
 
     def outline(self) -> None:
         """It is nowhere in particular."""

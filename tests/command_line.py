@@ -18,9 +18,9 @@ def call(*arguments) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def saved(path, seed: int = 0):
+def saved(path, seed: int = 0, size: int = 12):
     path.parent.mkdir(exist_ok=True)
-    Image.fromarray(image(seed)).save(path)
+    Image.fromarray(image(seed, size, size)).save(path)
     return path
 
 

@@ -15,10 +15,9 @@ from command_line import ANSWER, SCENES, call, module, saved
 from PIL import Image
 
 import pysmdl
-from pysmdl import builtin, cli
-from pysmdl.cli import demo
+from pysmdl import builtin
+from pysmdl.cli import console, demo, results
 from pysmdl.cli.arguments import load_model
-from pysmdl.cli.commands import _stems
 
 from toys import image
 
@@ -153,7 +152,7 @@ def test_an_image_is_never_written_over(tmp_path):
     found = {file.stem: pysmdl.load(file).id for file in tmp_path.glob("*.npz")}
     stems = ("photo-explained-2", "photo-explained-explained")
     assert found == dict(zip(stems, map(str, images), strict=True))
-    assert _stems([images[0]], tmp_path) == ["photo-explained"]
+    assert results.stems([images[0]], tmp_path) == ["photo-explained"]
 
 
 def test_a_model_of_your_own_by_name(tmp_path, monkeypatch):
@@ -257,9 +256,9 @@ def test_text_of_users_is_no_markup(tmp_path, monkeypatch):
 
 
 def test_what_is_no_terminal_gets_whole_lines(monkeypatch):
-    assert cli._console(stderr=False).width == cli.WIDE
+    assert console.console(stderr=False).width == console.WIDE
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert cli._console(stderr=False).width == 200  # COLUMNS of the tests
+    assert console.console(stderr=False).width == 200  # COLUMNS of the tests
 
 
 def test_env_prints_what_a_bug_report_needs():

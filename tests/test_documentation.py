@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -52,11 +53,13 @@ def test_modules_are_there_after_a_bare_import(name):
 
 @pytest.fixture
 def given(tmp_path, monkeypatch) -> dict[str, Any]:
-    """What the documents take for granted: a picture in the working folder, an image, a model, a scorer."""
+    """What the documents take for granted: imports, a picture in the working folder, an image, a model, a scorer."""
     shutil.copy(SCENE, tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     return {
+        "np": np,
         "pysmdl": pysmdl,
+        "torch": torch,
         "image": SCENE,
         "stream_of_images": [scene["path"] for scene in builtin.images()[:2]],
         "scorer": builtin.load("digits"),
@@ -114,7 +117,7 @@ def test_values_that_the_readme_names_are_taken():
 def test_what_the_readme_reads_off_an_explanation_and_sets_on_a_scorer_is_there():
     held = {"e": pysmdl.explain(SCENE, linear_model(size=64), 1, regions="grid:4", progress=False)}
     held["scorer"] = builtin.load("digits")
-    named = [span.split(" ")[0].split(".") for span in spans("README.md") if re.match(r"(e|scorer)\.\w+", span)]
+    named = [found.groups() for span in spans("README.md") if (found := re.match(r"(e|scorer)\.(\w+)", span))]
     assert len(named) >= 3
     for owner, name in named:
         assert hasattr(held[owner], name), name

@@ -21,6 +21,7 @@ from golden_models import (
     speak,
     speaker,
 )
+from oracle import Oracle
 
 CLASS_CASES = [case for case in cases() if case["objective"] == "class"]
 FORWARD = {"class": Remembering(encode), "detection": Remembering(detect), "tokens": Remembering(speak)}
@@ -102,6 +103,18 @@ def test_traced_case(case, backend):
     found = explain_case(case, scorer_of(case, model), backend)
     assert_agrees(found, case)
     assert model.rows == found.evaluations <= found.asked
+
+
+@pytest.mark.parametrize("number", [4, 16, 17])  # 16 and 17 have the features that are closest to parallel
+def test_effectiveness_of_a_traced_order_is_right_where_the_trace_is_not(number):
+    case = cases()[number]
+    image, labels = (inputs()[f"{case['data']}_{kind}"] for kind in ("image", "labels"))
+    oracle = Oracle(image, labels.astype(np.int64), case["target"], tuple(case["lambdas"]))
+    right = [oracle.effectiveness(frozenset(case["order"][: j + 1])) for j in range(len(case["order"]))]
+    found = explain_case(case)
+    np.testing.assert_allclose(found.terms["effectiveness"], right, rtol=0, atol=1e-6)
+    if number in (16, 17):
+        assert np.abs(found.terms["effectiveness"] - np.array(case["trace"]["effectiveness"])).max() > 1e-4
 
 
 @pytest.mark.parametrize("case", [cases()[i] for i in (1, 3, 8, 10, 13)], ids=name_of)  # each system and search

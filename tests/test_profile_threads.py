@@ -109,15 +109,30 @@ def test_a_profile_records_one_run_at_a_time():
     assert explain(linear_net(), profile=profile).notes["profile"]["evaluations"] > 0
 
 
+def states() -> tuple:
+    """Of the generators that everybody shares."""
+    return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()  # noqa: NPY002
+
+
 @pytest.mark.parametrize("profile", [False, True])
 @pytest.mark.parametrize("search", SEARCHES)
 def test_no_run_draws_from_the_callers_generators(search, profile):
-    def states():
-        return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()  # noqa: NPY002
-
     peak_flops.cache_clear()
     before = states()
     explain(linear_model(), search=search, regions="slico:9", profile=profile, seed=3)
+    assert states() == before
+
+
+def test_nothing_else_draws_from_them_either(tmp_path):
+    before = states()
+    scorer = pysmdl.builtin.load("digits")
+    found = pysmdl.explain(pysmdl.builtin.images()[0]["path"], scorer, regions="grid:9", progress=False)
+    found.save(tmp_path / "x.npz")
+    pysmdl.load(tmp_path / "x.npz")
+    found.plot().savefig(tmp_path / "x.png")
+    pysmdl.metrics.summary(found)
+    game = pysmdl.Game(image(), linear_model(), regions="grid:9")
+    pysmdl.metrics.mu_fidelity(game, np.arange(9.0), samples=20)
     assert states() == before
 
 

@@ -1,13 +1,14 @@
-// The guided search's surrogate over NumPy arrays: its factor, and chains under it. The GIL is released while they work.
-#include <pybind11/numpy.h>
-
+// The guided search's surrogate over NumPy arrays: its factor, and chains under it. The GIL is released while they
+// work, so what is used as an index is copied first: another thread may write to the arrays.
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
-#include <tuple>
 #include <vector>
 
 #include "../core/chain.h"
 #include "../core/check.h"
 #include "../core/cholesky.h"
+#include "arrays.h"
 #include "register.h"
 
 namespace py = pybind11;
@@ -15,68 +16,114 @@ namespace py = pybind11;
 namespace pysmdl {
 namespace {
 
-template <typename T>
-using Array = py::array_t<T, py::array::c_style>;
+constexpr int64_t kMostWeight = INT16_MAX;  // of all regions: differences are int16
+constexpr double kLeastReach = 0.05;        // neighbours are found by multiplying, which would leave float32 below
 
-// flip, alpha, linear, smooth, reach, offset, kept, removed: see Surrogate.
-using Fitted = std::tuple<Array<int8_t>, Array<double>, double, double, double, double, double, double>;
-
-Surrogate checked(const Fitted& fitted) {
-  const auto& [flip, alpha, linear, smooth, reach, offset, kept, removed] = fitted;
-  PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
-  PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1), "], one a subset");
-  std::vector<int64_t> all(flip.shape(1), 0);  // of every subset alike, or differences would leave 0 .. span
-  const int8_t* each = flip.data();
-  for (int64_t x = 0; x < flip.shape(0); ++x)
-    for (int64_t& sum : all) sum += std::abs(*each++);
-  const int64_t span = all.empty() ? 1 : all[0];
-  PYSMDL_CHECK(0 < span && span <= 32767, "flips of a subset must add up to 1 to 32767, got ", span);
-  for (const int64_t sum : all) PYSMDL_CHECK(sum == span, "flips of every subset must add up to ", span, ", got ", sum);
-  PYSMDL_CHECK(reach > 0, "reach must be above 0, got ", reach);
-  return {flip.data(), alpha.data(), linear, smooth, reach, offset, kept, removed, flip.shape(0), flip.shape(1), span};
+double number(py::handle fitted, const char* name) {
+  const double found = PyFloat_AsDouble(py::object(fitted.attr(name)).ptr());
+  if (PyErr_Occurred()) throw py::error_already_set();
+  PYSMDL_CHECK(std::isfinite(found), name, " must be finite, got ", found);
+  return found;
 }
+
+// A copy of surrogate.Fitted, checked.
+class Fitted {
+ public:
+  explicit Fitted(py::handle given) {
+    const Array<int8_t> flip(given.attr("flip"));
+    const Array<double> alpha(given.attr("alpha"));
+    PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
+    PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1),
+                 "], one a subset");
+    flip_.assign(flip.data(), flip.data() + flip.size());
+    alpha_.assign(alpha.data(), alpha.data() + alpha.size());
+    for (const double each : alpha_) PYSMDL_CHECK(std::isfinite(each), "alpha must be finite, got ", each);
+    const int64_t n = flip.shape(0), count = flip.shape(1), span = count ? weight_of_all(n, count) : 1;
+    const double reach = number(given, "reach");
+    PYSMDL_CHECK(reach >= kLeastReach, "reach must be at least ", kLeastReach, ", got ", reach);
+    surrogate.flip = flip_.data(), surrogate.alpha = alpha_.data();
+    surrogate.linear = number(given, "linear"), surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
+    surrogate.offset = number(given, "offset");
+    surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
+    surrogate.n = n, surrogate.count = count, surrogate.span = span;
+  }
+  Fitted(const Fitted&) = delete;
+  Fitted& operator=(const Fitted&) = delete;
+
+  Surrogate surrogate{};
+
+ private:
+  // A region weighs the same whichever subset has it, or differences would leave 0 .. span.
+  int64_t weight_of_all(int64_t n, int64_t count) const {
+    int64_t span = 0;
+    for (int64_t x = 0; x < n; ++x) {
+      const int8_t* row = flip_.data() + x * count;
+      for (int64_t t = 0; t < count; ++t)
+        PYSMDL_CHECK(std::abs(row[t]) == std::abs(row[0]), "flips of region ", x, " must be plus or minus ",
+                     std::abs(row[0]), ", got ", int{row[t]});
+      span += std::abs(row[0]);
+    }
+    PYSMDL_CHECK(0 < span && span <= kMostWeight, "flips of a subset must add up to 1 to ", kMostWeight, ", got ",
+                 span);
+    return span;
+  }
+
+  std::vector<int8_t> flip_;
+  std::vector<double> alpha_;
+};
 
 Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == flip.shape(0), "member must be bool [a, ", flip.shape(0), "]");
-  Array<int16_t> out({member.shape(0), flip.shape(1)});
-  const int8_t* from = flip.data();
-  const bool* subsets = member.data();
   const int64_t n = flip.shape(0), count = flip.shape(1), rows = member.shape(0);
+  const int8_t* from = flip.data();
+  std::vector<int64_t> weight(count, 0);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) weight[t] += std::abs(from[x * count + t]);
+  for (const int64_t each : weight)
+    PYSMDL_CHECK(each <= kMostWeight, "flips of a subset must add up to at most ", kMostWeight, ", got ", each);
+  Array<int16_t> out({rows, count});
+  const auto* subsets = reinterpret_cast<const uint8_t*>(member.data());
   int16_t* to = out.mutable_data();
   const py::gil_scoped_release release;
   differences(from, n, count, subsets, rows, to);
   return out;
 }
 
-Array<int32_t> greedy(const Fitted& fitted) {
-  const Surrogate surrogate = checked(fitted);
-  Array<int32_t> order(surrogate.n);
+Array<int32_t> greedy(py::handle fitted_) {
+  const Fitted fitted(fitted_);
+  Array<int32_t> order(fitted.surrogate.n);
   int32_t* data = order.mutable_data();
   const py::gil_scoped_release release;
-  greedy_chain(surrogate, data);
+  greedy_chain(fitted.surrogate, data);
   return order;
 }
 
-double improve(const Fitted& fitted, Array<int32_t>& order, int64_t k, int64_t passes, int64_t within) {
-  const Surrogate surrogate = checked(fitted);
-  PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == surrogate.n, "order must be int32 [", surrogate.n, "]");
-  PYSMDL_CHECK(0 < k && k <= surrogate.n, "k must be 1 to ", surrogate.n, ", got ", k);
-  int32_t* data = order.mutable_data();
-  std::vector<bool> seen(surrogate.n, false);
-  for (int64_t j = 0; j < surrogate.n; ++j) {
-    PYSMDL_CHECK(0 <= data[j] && data[j] < surrogate.n && !seen[data[j]], "order must hold each region once");
-    seen[data[j]] = true;
+double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
+  const Fitted fitted(fitted_);
+  const int64_t n = fitted.surrogate.n;
+  PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == n, "order must be int32 [", n, "]");
+  PYSMDL_CHECK(0 < k && k <= n, "k must be 1 to ", n, ", got ", k);
+  PYSMDL_CHECK(least >= 0, "least must be at least 0, got ", least);
+  int32_t* data = writable(order, "order");
+  std::vector<int32_t> moved(data, data + n);
+  std::vector<bool> seen(n, false);
+  for (const int32_t x : moved) {
+    PYSMDL_CHECK(0 <= x && x < n && !seen[x], "order must hold each region once");
+    seen[x] = true;
   }
   const py::gil_scoped_release release;
-  return improve_chain(surrogate, k, passes, within, data);
+  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, moved.data());
+  std::copy(moved.begin(), moved.end(), data);
+  return worth;
 }
 
-void extend(Array<double>& factor, int64_t known, int64_t count, double noise, int threads) {
+void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
-  double* data = factor.mutable_data();
+  PYSMDL_CHECK(threads >= 1, "threads must be at least 1, got ", threads);
+  double* data = writable(factor, "factor");
   bool sound;
   {
     const py::gil_scoped_release release;
@@ -85,11 +132,14 @@ void extend(Array<double>& factor, int64_t known, int64_t count, double noise, i
   PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
 }
 
-void solve(const Array<double>& factor, Array<double>& x) {
-  PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1 && x.shape(0) <= factor.shape(0), "x must be no longer than factor");
+void solve(const Array<double>& factor, InPlace<double>& x) {
+  PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1, "factor must be float64 [size, size] and x [count]");
+  const int64_t rows = factor.shape(0), stride = factor.shape(1), count = x.shape(0);
+  PYSMDL_CHECK(count <= rows && count <= stride, "x must be no longer than either side of factor, [", rows, ", ",
+               stride, "], got [", count, "]");
   const double* from = factor.data();
-  double* to = x.mutable_data();
-  const int64_t stride = factor.shape(1), count = x.shape(0);
+  double* to = writable(x, "x");
+  PYSMDL_CHECK(to + count <= from || from + rows * stride <= to, "x must not share memory with factor");
   const py::gil_scoped_release release;
   solve_cholesky(from, stride, count, to);
 }
@@ -100,7 +150,8 @@ void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
   m.def("greedy_chain", &greedy, arg("fitted"));
-  m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"));
+  m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
+        arg("least"));
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"),
         arg("threads"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());

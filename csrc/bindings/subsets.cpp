@@ -1,8 +1,7 @@
 // SubsetCache over NumPy int32 rows.
-#include <pybind11/numpy.h>
-
 #include "../core/check.h"
 #include "../core/subset_cache.h"
+#include "arrays.h"
 #include "register.h"
 
 namespace py = pybind11;
@@ -10,7 +9,7 @@ namespace py = pybind11;
 namespace pysmdl {
 namespace {
 
-using Rows = py::array_t<int32_t, py::array::c_style>;
+using Rows = Array<int32_t>;
 
 const uint32_t* checked(const SubsetCache& cache, const Rows& rows) {
   PYSMDL_CHECK(rows.ndim() == 2 && rows.shape(1) == cache.words(), "rows must be int32 [n, ", cache.words(), "]");

@@ -9,21 +9,24 @@
 namespace pysmdl {
 namespace {
 
-constexpr double kLeast = 1e-6;  // a move must gain more than rounding can make
-
 class Chain {
  public:
   Chain(const Surrogate& s, int64_t k, int32_t* order)
-      : n_(s.n), k_(k), order_(order), neighbours_(s), subsets_(s.n + 1, neighbours_.of_nothing()), value_(s.n + 1, 0.0) {
+      : n_(s.n),
+        k_(k),
+        order_(order),
+        neighbours_(s),
+        subsets_(s.n + 1, neighbours_.of_nothing()),
+        value_(s.n + 1, 0.0) {
     follow(0, n_);
   }
 
   double total() const { return std::accumulate(value_.begin() + 1, value_.begin() + k_ + 1, 0.0); }
 
-  // The best place for region x, at most `within` away; true where it moved.
-  bool place(int32_t x, int64_t within) {
+  // The best place for region x, at most `within` away, where that gains more than `least`; true where it moved.
+  bool place(int32_t x, int64_t within, double least) {
     const int64_t i = std::find(order_, order_ + n_, x) - order_;
-    double best = kLeast, gain = 0;
+    double best = least, gain = 0;
     int64_t to = i;
     for (int64_t j = i - 1; j >= std::max<int64_t>(0, i - within); --j) {  // subset j + 1 becomes subset j with x
       if (j + 1 <= k_) gain += neighbours_.worth(subsets_[j], x, 1) - value_[j + 1];
@@ -81,11 +84,12 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
   }
 }
 
-double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, int32_t* order) {
+double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, double least, int32_t* order) {
   Chain chain(s, k, order);
+  within = std::clamp<int64_t>(within, 0, s.n);
   for (bool moved = true; moved && passes > 0; --passes) {
     moved = false;
-    for (int32_t x = 0; x < s.n; ++x) moved |= chain.place(x, within);
+    for (int32_t x = 0; x < s.n; ++x) moved |= chain.place(x, within, least);
   }
   return chain.total();
 }

@@ -46,6 +46,6 @@ struct ManagedTensorVersioned {
   Tensor tensor;
 };
 
-constexpr uint64_t kReadOnly = 1;
+constexpr uint64_t kReadOnly = 1, kCopied = 2;  // of flags
 
 }  // namespace pysmdl::dlpack

@@ -57,7 +57,7 @@ double logistic(double z) { return 1 / (1 + std::exp(-z)); }
 
 }  // namespace
 
-void differences(const int8_t* flip, int64_t n, int64_t count, const bool* member, int64_t subsets, int16_t* out) {
+void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* member, int64_t subsets, int16_t* out) {
   const std::vector<int16_t> nothing = sizes(flip, n, count);
   for (int64_t s = 0; s < subsets; ++s, out += count) {
     std::copy(nothing.begin(), nothing.end(), out);
@@ -83,7 +83,8 @@ Neighbours::Neighbours(const Surrogate& s)
     const int8_t* flip = s.flip + x * s.count;
     std::copy(flip, flip + s.count, flips.begin());
     effect_[x] = dot(s.alpha, flips.data(), s.count);
-    std::transform(flip, flip + s.count, &lacks_[x * padded_], [](int8_t each) { return each > 0 ? 1.0f : 0.0f; });
+    std::transform(flip, flip + s.count, lacks_.data() + x * padded_,
+                   [](int8_t each) { return each > 0 ? 1.0f : 0.0f; });
     more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
     fewer_[x] = 1 / more_[x];
   }
@@ -112,7 +113,7 @@ double Neighbours::worth(const Subset& subset) const { return worth(subset.near_
 
 double Neighbours::worth(const Subset& subset, int32_t x, int sign) const {
   double near, far;
-  masked_sums(&lacks_[x * padded_], subset.near.data(), subset.far.data(), padded_, near, far);
+  masked_sums(lacks_.data() + x * padded_, subset.near.data(), subset.far.data(), padded_, near, far);
   const double lack = sign > 0 ? more_[x] : fewer_[x], have = sign > 0 ? fewer_[x] : more_[x];
   return worth(lack * near + have * (subset.near_sum - near), have * far + lack * (subset.far_sum - far),
                subset.mean + sign * effect_[x]);

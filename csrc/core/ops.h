@@ -12,13 +12,13 @@ namespace pysmdl {
 // A select of raw words: only the element's size matters, so float16 and bfloat16 share one path.
 struct ComposeParams {
   // inputs
-  const void* x;            // [inputs, channels, points]
-  const void* baseline;     // [inputs, channels, points]
-  const int32_t* labels;    // [inputs, points]
-  const int32_t* rows;      // [batch, words], contiguous
-  const int32_t* source;    // [batch], contiguous; negative: padding, filled with zeros
+  const void* x;          // [inputs, channels, points]
+  const void* baseline;   // [inputs, channels, points]
+  const int32_t* labels;  // [inputs, points]
+  const int32_t* rows;    // [batch, words], contiguous
+  const int32_t* source;  // [batch], contiguous; negative (on a GPU: none of the inputs): padding, filled with zeros
   // outputs
-  void* out;                // [batch, channels, points]
+  void* out;  // [batch, channels, points]
 
   int64_t inputs, batch, channels, points, words;
   int64_t x_input, x_channel, x_point;
@@ -26,16 +26,20 @@ struct ComposeParams {
   int64_t labels_input, labels_point;
   int64_t out_row, out_channel, out_point;
   int element_size;  // 2 or 4
+
+  static constexpr int64_t kMostWords = 1 << 26;  // labels are numbers of 31 bits
 };
 
 // Softmax of each row, read at a few places. out[b] = (confidence, top class, p_t for t in targets[b]).
 struct ClassScoresParams {
   const void* logits;      // [batch, classes], row stride below, unit class stride
-  const int32_t* targets;  // [batch, traced], contiguous; -1: the row's own top class
+  const int32_t* targets;  // [batch, traced], contiguous; negative: the row's own top class
   float* out;              // [batch, traced + 2], contiguous
   int64_t batch, classes, traced, logits_row;
   DType dtype;
   bool entropy;  // false: the confidence column is written as 0
+
+  static constexpr int64_t kMostClasses = 1 << 24;  // float32 holds the top one's number
 };
 
 // out[c] = effectiveness of S + candidates[c]: sum over its members of the distance to their nearest other member.
@@ -50,15 +54,15 @@ struct DistanceGainsParams {
 
 // The prediction of each row that matches a target box best. out[b] = (match, IoU, confidence, x0, y0, x1, y1).
 struct MatchBoxesParams {
-  const float* boxes;          // [batch, queries, 4], contiguous, xyxy
-  const void* confidences;     // [batch, queries, classes], contiguous
-  const float* target;         // [batch, 4]
-  const int32_t* labels;       // [batch, listed]; negative entries are skipped
-  const int32_t* mode;         // [batch]: a MatchMode
-  float* out;                  // [batch, 7]
+  const float* boxes;       // [batch, queries, 4], contiguous, xyxy
+  const void* confidences;  // [batch, queries, classes], contiguous
+  const float* target;      // [batch, 4]
+  const int32_t* labels;    // [batch, listed]; negative entries are skipped
+  const int32_t* mode;      // [batch]: a MatchMode
+  float* out;               // [batch, 7]
   int64_t batch, queries, classes, listed;
-  float floor;                 // confidences at or below it count as 0
-  DType dtype;                 // of the confidences
+  float floor;  // confidences at or below it count as 0
+  DType dtype;  // of the confidences
 };
 
 // The tokens that each row keeps of its input, end to end; out[offsets[batch]:] is filled with zeros.
@@ -80,17 +84,20 @@ enum MatchMode : int32_t { kObject = 0, kClass = 1, kIou = 2 };
 #define PYSMDL_HOST_DEVICE
 #endif
 
-// Intersection over union of two xyxy boxes; 0 where either has no area, NaN where the first holds one.
+// The lower of two; NaN where one is.
+PYSMDL_HOST_DEVICE inline float lower(float a, float b) { return a != a || a < b ? a : b; }
+
+// Intersection over union of two xyxy boxes; 0 where they do not meet or either has no area, NaN where a number is NaN
+// or both areas are infinite.
 PYSMDL_HOST_DEVICE inline float box_iou(const float* a, const float* b) {
-  const float sound = a[0] + a[1] + a[2] + a[3];
-  if (sound != sound) return sound;
+  const bool real = a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1];
+  for (int i = 0; i < 4 && !real; ++i)
+    if (a[i] != a[i] || b[i] != b[i]) return a[i] + b[i];
   const float width = (a[2] < b[2] ? a[2] : b[2]) - (a[0] > b[0] ? a[0] : b[0]);
   const float height = (a[3] < b[3] ? a[3] : b[3]) - (a[1] > b[1] ? a[1] : b[1]);
-  const float area_a = (a[2] - a[0]) * (a[3] - a[1]), area_b = (b[2] - b[0]) * (b[3] - b[1]);
-  const bool real = a[2] > a[0] && a[3] > a[1] && b[2] > b[0] && b[3] > b[1];
-  if (!real || width <= 0 || height <= 0) return 0.0f;
   const float inside = width * height;
-  return inside / (area_a + area_b - inside);
+  if (!real || !(width > 0 && height > 0 && inside > 0)) return 0.0f;
+  return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside);
 }
 
 // By what one prediction is the row's best: IoU x confidence, also where the class alone is scored.

@@ -29,7 +29,8 @@ std::size_t SubsetCache::slot_of(const uint32_t* row) const {
 }
 
 void SubsetCache::grow() {
-  slots_.assign(slots_.size() * 2, -1);
+  std::vector<int32_t> wider(slots_.size() * 2, -1);
+  slots_.swap(wider);
   for (int64_t id = 0; id < size(); ++id) slots_[slot_of(row(id))] = static_cast<int32_t>(id);
 }
 
@@ -38,14 +39,16 @@ void SubsetCache::intern(const uint32_t* rows, int64_t count, int32_t* ids) {
     const uint32_t* row = rows + i * words_;
     std::size_t slot = slot_of(row);
     if (slots_[slot] < 0) {
+      PYSMDL_CHECK(size() < INT32_MAX, "a cache numbers at most ", INT32_MAX, " subsets");
+      if (2 * static_cast<std::size_t>(size() + 1) > slots_.size()) {  // first: where memory ends, nothing has changed
+        grow();
+        slot = slot_of(row);
+      }
       const auto id = static_cast<int32_t>(size());
       rows_.insert(rows_.end(), row, row + words_);
       slots_[slot] = id;
-      ids[i] = id;
-      if (2 * static_cast<std::size_t>(id + 1) > slots_.size()) grow();
-    } else {
-      ids[i] = slots_[slot];
     }
+    ids[i] = slots_[slot];
   }
 }
 

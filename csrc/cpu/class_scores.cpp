@@ -1,22 +1,47 @@
-// class_scores on the CPU: softmax, entropy and first maximum of each row in two passes over a buffer in cache.
+// class_scores on the CPU: first maximum, softmax and entropy of each row in a buffer in cache.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "../core/half.h"
 #include "../core/ops.h"
 #include "../core/parallel.h"
-#include "fast_math.h"
 #include "../core/simd.h"
+#include "fast_math.h"
 
 namespace pysmdl::cpu {
 namespace {
 
-constexpr int kLanes = 16;  // partial sums kept apart: the loops vectorise, and the order of adding is the same everywhere
+constexpr int kLanes = 16;  // partial sums kept apart: loops vectorise, and the order of adding is the same everywhere
+constexpr float kLowest = -std::numeric_limits<float>::infinity();  // a logit that counts as no class
 
 float total(const float (&lanes)[kLanes]) {
   float sum = 0.0f;
   for (const float lane : lanes) sum += lane;
   return sum;
+}
+
+// float32 as whole numbers in the same order, -0 with 0; NaN anywhere. A maximum of whole numbers vectorises.
+inline int32_t ranked(float value) {
+  const auto bits = static_cast<int32_t>(to_bits(value + 0.0f));
+  return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+// The first maximum of row[i]; NaN counts as one. `n` is a multiple of kLanes.
+PYSMDL_SIMD int64_t first_maximum(const float* row, int64_t n) {
+  int32_t highest = INT32_MIN, magnitude = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t rank = ranked(row[i]), bits = static_cast<int32_t>(to_bits(row[i])) & INT32_MAX;
+    highest = rank > highest ? rank : highest;
+    magnitude = bits > magnitude ? bits : magnitude;
+  }
+  if (magnitude > 0x7f800000) return std::find_if(row, row + n, [](float each) { return each != each; }) - row;
+  for (int64_t i = 0;; i += kLanes) {
+    int32_t found = 0;
+    for (int j = 0; j < kLanes; ++j) found |= ranked(row[i + j]) == highest;
+    if (found) return std::find_if(row + i, row + n, [&](float each) { return ranked(each) == highest; }) - row;
+  }
 }
 
 // row[i] = e^(row[i] - shift); returns the sum. `n` is a multiple of kLanes.
@@ -55,15 +80,11 @@ void load(const ClassScoresParams& p, int64_t b, float* row) {
 
 void score_row(const ClassScoresParams& p, int64_t b, std::vector<float>& row) {
   load(p, b, row.data());
-  int64_t top = 0;
-  for (int64_t k = 1; k < p.classes; ++k)
-    if (row[k] > row[top]) top = k;  // strict: the first maximum
+  std::fill(row.begin() + p.classes, row.end(), kLowest);
+  const auto padded = static_cast<int64_t>(row.size());
+  const int64_t top = first_maximum(row.data(), padded);
   const float shift = row[top];
-  const int64_t padded = static_cast<int64_t>(row.size());
-  for (int64_t k = p.classes; k < padded; ++k) row[k] = shift - 100.0f;
-  const float extra = static_cast<float>(padded - p.classes) * exp_nonpositive(-100.0f);
-  const float sum = exponentiate(row.data(), padded, shift) - extra;
-  const float scale = 1.0f / sum;
+  const float scale = 1.0f / exponentiate(row.data(), padded, shift);
 
   float* out = p.out + b * (p.traced + 2);
   const bool useful = p.entropy && p.classes > 1;

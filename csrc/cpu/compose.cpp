@@ -16,8 +16,8 @@ namespace pysmdl::cpu {
 namespace {
 
 constexpr int64_t kTile = 2048, kSmallTile = 1024;  // points of one channel: input and bits fit the first cache
-constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
-constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which the last cache (32 MiB, shared) keeps too few
+constexpr int kGroup = 32;                          // rows that share a tile: the bits of one word
+constexpr int64_t kPastCaches = 16 << 20;   // bytes written beyond which the last cache (32 MiB, shared) keeps too few
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
 // One row's run, through the caches or past them.
@@ -36,13 +36,20 @@ PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool co
   select_run(x, baseline, constant, shown, row, past_caches, out, n);
 }
 
-// shown[i] = table[label of point i]; labels beyond the table are in no row, -1 is slot 0.
-PYSMDL_SIMD void look_up(const uint32_t* __restrict table, uint32_t slots, const int32_t* __restrict labels,
-                         uint32_t* __restrict shown, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    const auto slot = static_cast<uint32_t>(labels[i] + 1);
-    shown[i] = table[slot < slots ? slot : slots];
+// The rows that show each label: bit r of of_label[label] for row r. All show what is negative, none what is beyond.
+struct Table {
+  const uint32_t* of_label;
+  uint32_t beyond;
+
+  uint32_t operator[](int32_t label) const {
+    const auto region = static_cast<uint32_t>(label);
+    return region < beyond ? of_label[region] : label < 0 ? ~0u : 0u;
   }
+};
+
+// shown[i]: the rows that show point i.
+void look_up(Table table, const int32_t* __restrict labels, uint32_t* __restrict shown, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) shown[i] = table[labels[i]];
 }
 
 struct alignas(64) Line {  // of the cache: what is read by whole lines should begin with one
@@ -63,17 +70,12 @@ std::vector<Group> groups_of(const ComposeParams& p) {
   return groups;
 }
 
-// Slot 0 is label -1, always shown; the last one is for labels beyond the rows, never shown.
-int64_t table_size(const ComposeParams& p) { return 32 * p.words + 2; }
-
-// shown[label + 1]: bit r set where row first + r shows that label.
-void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* shown) {
-  std::fill(shown, shown + table_size(p), 0u);
-  shown[0] = ~0u;
+// of_label[label]: bit r set where row first + r shows that label.
+void transpose_bits(const ComposeParams& p, const Group& g, uint32_t* of_label) {
   for (int64_t r = 0; r < g.count; ++r) {
     for (int64_t w = 0; w < p.words; ++w) {
       uint32_t word = static_cast<uint32_t>(p.rows[(g.first + r) * p.words + w]);
-      for (; word; word &= word - 1) shown[32 * w + __builtin_ctz(word) + 1] |= 1u << r;
+      for (; word; word &= word - 1) of_label[32 * w + __builtin_ctz(word)] |= 1u << r;
     }
   }
 }
@@ -90,13 +92,13 @@ class Tile {
         interleaved_(p.channels > 1 && p.out_channel == 1 && p.out_point == p.channels),
         runs_(interleaved_ ? 1 : p.channels),
         per_(interleaved_ ? p.channels : 1),
-        x_(p.x_channel, p.x_point, *this),
-        baseline_(p.baseline_channel, p.baseline_point, *this),
+        x_(p.x_channel, p.x_point, false, *this),
+        baseline_(p.baseline_channel, p.baseline_point, p.baseline_point == 0, *this),
         lines_(points * per_ / 16 + 1),
         shown_(lines_.data()->words),
         past_caches_(past_caches) {}
 
-  void write(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+  void write(const Group& g, Table table, int64_t begin, int64_t n) {
     T* out = static_cast<T*>(p_.out) + g.first * p_.out_row + begin * p_.out_point;
     if (g.input < 0) {
       for (int64_t r = 0; r < g.count; ++r) clear(out + r * p_.out_row, n);
@@ -109,8 +111,7 @@ class Tile {
       for (int64_t r = 0; r < g.count; ++r) {
         T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
         if (interleaved_ || p_.out_point == 1) {
-          select_row(x, baseline, baseline_.constant, shown_, static_cast<int>(r), past_caches_, row,
-                     n * per_);
+          select_row(x, baseline, baseline_.constant, shown_, static_cast<int>(r), past_caches_, row, n * per_);
         } else {
           for (int64_t i = 0; i < n; ++i)
             row[i * p_.out_point] = (shown_[i] >> r & 1) ? x[i] : baseline[baseline_.constant ? 0 : i];
@@ -120,14 +121,14 @@ class Tile {
   }
 
  private:
-  // x or baseline as runs of unit stride.
+  // x or baseline as runs of unit stride, or (the baseline) of one value.
   struct Operand {
-    Operand(int64_t channel_step, int64_t point_step, const Tile& tile)
+    Operand(int64_t channel_step, int64_t point_step, bool one_value, const Tile& tile)
         : channel(channel_step),
           point(point_step),
           per(tile.per_),
-          constant(!tile.interleaved_ && point_step == 0),
-          in_place(tile.interleaved_ ? channel_step == 1 && point_step == tile.per_ : point_step <= 1),
+          constant(!tile.interleaved_ && one_value),
+          in_place(tile.interleaved_ ? channel_step == 1 && point_step == tile.per_ : constant || point_step == 1),
           buffer(in_place ? 0 : tile.points_ * tile.per_) {}
 
     const T* run(const T* input, int64_t c, int64_t begin, int64_t n) {
@@ -148,17 +149,13 @@ class Tile {
       for (int64_t i = 0; i < n; ++i) row[c * p_.out_channel + i * p_.out_point] = 0;
   }
 
-  void load_shown(const Group& g, const uint32_t* table, int64_t begin, int64_t n) {
+  void load_shown(const Group& g, Table table, int64_t begin, int64_t n) {
     const int32_t* labels = p_.labels + g.input * p_.labels_input + begin * p_.labels_point;
-    const auto slots = static_cast<uint32_t>(32 * p_.words + 1);
     if (p_.labels_point == 1 && per_ == 1) {
-      look_up(table, slots, labels, shown_, n);
+      look_up(table, labels, shown_, n);
       return;
     }
-    for (int64_t i = 0; i < n; ++i) {
-      const auto slot = static_cast<uint32_t>(labels[i * p_.labels_point] + 1);
-      std::fill_n(&shown_[i * per_], per_, table[std::min(slot, slots)]);
-    }
+    for (int64_t i = 0; i < n; ++i) std::fill_n(&shown_[i * per_], per_, table[labels[i * p_.labels_point]]);
   }
 
   const ComposeParams& p_;
@@ -175,7 +172,7 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Points of a tile: all alike, and enough tiles for the threads.
 int64_t tile_points(int64_t points, int64_t groups, int threads) {
-  const int64_t shared_out = std::min(ceil_div(points, kSmallTile), ceil_div(2 * threads, groups));
+  const int64_t shared_out = std::min(ceil_div(points, kSmallTile), ceil_div(2 * int64_t{threads}, groups));
   return 16 * ceil_div(ceil_div(points, std::max({int64_t{1}, ceil_div(points, kTile), shared_out})), 16);
 }
 
@@ -184,9 +181,9 @@ void run(const ComposeParams& p, int threads) {
   const std::vector<Group> groups = groups_of(p);
   const int64_t tile = tile_points(p.points, static_cast<int64_t>(groups.size()), threads);
   const int64_t tiles = ceil_div(p.points, tile);
-  const int64_t slots = table_size(p);
-  std::vector<uint32_t> tables(groups.size() * slots);
-  for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], &tables[g * slots]);
+  const int64_t labels = 32 * p.words;
+  std::vector<uint32_t> shown(groups.size() * labels);
+  for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], shown.data() + g * labels);
 
   const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
   const bool past_caches = bytes > kPastCaches && can_stream();
@@ -195,7 +192,8 @@ void run(const ComposeParams& p, int threads) {
                  Tile<T> writer(p, tile, past_caches);
                  for (int64_t unit = first; unit < last; ++unit) {
                    const int64_t g = unit / tiles, begin = unit % tiles * tile;
-                   writer.write(groups[g], &tables[g * slots], begin, std::min(tile, p.points - begin));
+                   const Table table{shown.data() + g * labels, static_cast<uint32_t>(labels)};
+                   writer.write(groups[g], table, begin, std::min(tile, p.points - begin));
                  }
                  settle_streams();
                });

@@ -19,9 +19,10 @@ inline uint32_t to_bits(float value) {
   return bits;
 }
 
-// e^x for x <= 0. Below -87 it stays at e^-87 = 1.6e-38, which no softmax can tell from 0. NaN stays NaN.
+// e^x for x <= 0; 0 below -87, where it is below 1.6e-38. NaN stays NaN.
 inline float exp_nonpositive(float x) {
-  x = x < -87.0f ? -87.0f : x;
+  const bool vanishes = x < -87.0f;
+  x = vanishes ? -87.0f : x;
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest whole number
   const float rounded = x * 1.44269504f + magic, n = rounded - magic;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -32,7 +33,8 @@ inline float exp_nonpositive(float x) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  return y * from_bits((to_bits(rounded) - to_bits(magic) + 127) << 23);  // y * 2^n: n is in the lowest bits too
+  y *= from_bits((to_bits(rounded) - to_bits(magic) + 127) << 23);  // 2^n: n is in the lowest bits too
+  return vanishes ? 0.0f : y;
 }
 
 // Natural logarithm of a normal positive float.

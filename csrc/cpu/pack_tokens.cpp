@@ -18,9 +18,11 @@ bool keeps(const PackTokensParams& p, int64_t b, int32_t label) {
 int64_t pack_row(const PackTokensParams& p, int64_t b) {
   const int64_t first = p.source[b] * p.tokens;
   int64_t place = p.offsets[b];
+  const volatile int32_t* labels = p.labels;  // read once each: another thread may be writing to them
   for (int64_t t = first; t < first + p.tokens; ++t) {
-    if (!keeps(p, b, p.labels[t])) continue;
-    if (place < p.offsets[b + 1]) std::memcpy(p.out + place * p.token_bytes, p.x + t * p.token_bytes, p.token_bytes);
+    if (!keeps(p, b, labels[t])) continue;
+    if (place < p.offsets[b + 1] && p.token_bytes > 0)
+      std::memcpy(p.out + place * p.token_bytes, p.x + t * p.token_bytes, p.token_bytes);
     ++place;
   }
   return place - p.offsets[b];
@@ -38,7 +40,7 @@ void pack_tokens(const PackTokensParams& p, int threads) {
   const int64_t b = miscounted;
   PYSMDL_CHECK(b < 0, "offsets give row ", b, " room for ", p.offsets[b + 1] - p.offsets[b], " tokens, it keeps ",
                pack_row(p, b));
-  std::memset(p.out + used * p.token_bytes, 0, (p.room - used) * p.token_bytes);
+  if (used < p.room && p.token_bytes > 0) std::memset(p.out + used * p.token_bytes, 0, (p.room - used) * p.token_bytes);
 }
 
 }  // namespace pysmdl::cpu

@@ -1,18 +1,12 @@
 // class_scores on a GPU: one block a row; maximum, sum and entropy by fixed trees, so the same bits every time.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
 #include "../core/ops.h"
 #include "launch.h"
+#include "values.h"
 
 namespace pysmdl::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-
-__device__ float as_float(float value) { return value; }
-__device__ float as_float(__half value) { return __half2float(value); }
-__device__ float as_float(__nv_bfloat16 value) { return __bfloat162float(value); }
 
 // Sum of one value per thread, in a tree of fixed shape; every thread gets it.
 __device__ float block_sum(float value, float* scratch) {
@@ -37,15 +31,15 @@ __global__ void __launch_bounds__(kThreads) class_scores_kernel(ClassScoresParam
 
   int top = min(static_cast<int>(threadIdx.x), classes - 1);
   for (int k = threadIdx.x; k < classes; k += kThreads)
-    if (as_float(logits[k]) > as_float(logits[top])) top = k;
+    if (beats(as_float(logits[k]), k, as_float(logits[top]), top)) top = k;
   scratch[threadIdx.x] = as_float(logits[top]);
   index[threadIdx.x] = top;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
     if (threadIdx.x < half) {
-      const float other = scratch[threadIdx.x + half], mine = scratch[threadIdx.x];
+      const float other = scratch[threadIdx.x + half];
       const int at = index[threadIdx.x + half];
-      if (other > mine || (other == mine && at < index[threadIdx.x])) {  // the first maximum
+      if (beats(other, at, scratch[threadIdx.x], index[threadIdx.x])) {  // the first maximum
         scratch[threadIdx.x] = other;
         index[threadIdx.x] = at;
       }

@@ -10,13 +10,16 @@ constexpr int kThreads = 64;
 __global__ void distance_gains_kernel(DistanceGainsParams p) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (c >= p.candidate_count) return;
-  const float* distance = p.distances + p.candidates[c];
+  const auto region = [&](int32_t number) {  // the caller checks; never read outside
+    return min(max(static_cast<int64_t>(number), int64_t{0}), p.regions - 1);
+  };
+  const float* distance = p.distances + region(p.candidates[c]);
   double sum = 0.0;
   float own = INFINITY;
   for (int64_t i = 0; i < p.member_count; ++i) {
-    const float d = distance[p.members[i] * p.regions];  // neighbouring threads read neighbouring columns
-    own = fminf(own, d);
-    sum += fminf(p.nearest[i], d);
+    const float d = distance[region(p.members[i]) * p.regions];  // neighbouring threads read neighbouring columns
+    own = lower(own, d);
+    sum += lower(p.nearest[i], d);
   }
   p.out[c] = p.member_count ? static_cast<float>(sum + own) : 0.0f;
 }

@@ -1,18 +1,12 @@
 // match_boxes on a GPU: one block a row, the first maximum by a fixed tree.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
 #include "../core/ops.h"
 #include "launch.h"
+#include "values.h"
 
 namespace pysmdl::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-
-__device__ float as_float(float value) { return value; }
-__device__ float as_float(__half value) { return __half2float(value); }
-__device__ float as_float(__nv_bfloat16 value) { return __bfloat162float(value); }
 
 template <typename T>
 __device__ float confidence_of(const MatchBoxesParams& p, int64_t b, int64_t query) {
@@ -29,13 +23,6 @@ __device__ float confidence_of(const MatchBoxesParams& p, int64_t b, int64_t que
     if (highest != highest) break;
   }
   return highest <= p.floor ? 0.0f : highest;
-}
-
-// Whether (rank, at) beats (best, where): NaN before all, then the larger, then the earlier.
-__device__ bool beats(float rank, int at, float best, int where) {
-  const bool new_nan = rank != rank, old_nan = best != best;
-  if (new_nan || old_nan) return new_nan && (!old_nan || at < where);
-  return rank > best || (rank == best && at < where);
 }
 
 template <typename T>

@@ -48,8 +48,9 @@ def digits(device: str | torch.device | None = None) -> Scorer:
     """The trained net as a scorer; images of any size are squashed to 64 x 64 first."""
     from safetensors.torch import load_file
 
-    net = DigitNet()
-    net.load_state_dict(load_file(str(files(__package__) / "digits.safetensors")))
+    with torch.device("meta"):  # weights to begin with would be drawn from the caller's generator
+        net = DigitNet()
+    net.load_state_dict(load_file(str(files(__package__) / "digits.safetensors")), assign=True)
     net.to(device or "cpu").eval().requires_grad_(False)
     return classifier(net, features=net.features, mean=MEAN, std=STD, size=SIZE, device=device)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
+import codecs
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pysmdl import disk
+from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer, classifier
 from pysmdl.targets import Box
+
+LONGEST = 1 << 26  # bytes of a file of class names
 
 
 def load_model(
@@ -78,14 +81,36 @@ def target(class_: int | None, box: str | None, labels: list[int] | None) -> int
 
 
 def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
-    """Names from a file, a line each; those of a built-in model; else None."""
+    """Names from a file, a line each; those of a built-in model; else None. A class with an empty line has none.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not text in UTF-8, or UTF-16 with a byte order mark.
+    """
     if file is not None:
-        return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+        return _lines(file)
     if spec == "builtin:digits":
         from pysmdl import builtin
 
         return builtin.CLASS_NAMES
     return None
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    with disk.opened(path) as file:
+        content = file.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ValueError(f"names must be text of {LONGEST >> 20} MiB at most; got {path}")
+    utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"names must be text in UTF-8; line {line} of {path} is not: {error.reason}") from error
+    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(lines)
 
 
 def _check_device(device: str) -> None:
@@ -102,12 +127,10 @@ def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
         raise ValueError(f"model must be builtin:NAME, package.module:attribute or a file that exists; got {spec!r}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a model beside the images, as `python -m` would find it
     try:
-        found: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"model {spec!r}: cannot import {module_name}: {error}") from error
+        found: Any = import_beside(module_name)
+    except ValueError as error:
+        raise ValueError(f"model {spec!r}: {error}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise ValueError(f"model {spec!r}: {module_name} has no {attribute}")
@@ -119,13 +142,16 @@ def _attribute(spec: str) -> Any:
 
 def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{name} must be numbers separated by commas; got {text!r}") from None
+        found = ()
+    if not found or not all(map(math.isfinite, found)):
+        raise ValueError(f"{name} must be numbers separated by commas; got {text!r}")
+    return found
 
 
 def _size(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ValueError(f"size must be a number or HEIGHTxWIDTH; got {text!r}")
     return int(parts[0]), int(parts[-1])

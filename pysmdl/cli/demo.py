@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pysmdl import builtin
+from pysmdl import builtin, disk
 from pysmdl.api import explain, explain_many
 from pysmdl.builtin.haar import portrait
-from pysmdl.explanation import Explanation
+from pysmdl.cli.console import printable
+from pysmdl.cli.results import picture
+from pysmdl.explanation import Explanation, files
 from pysmdl.explanation.plotting import NEARLY
 from pysmdl.objective.presets import lima, smdl
 from pysmdl.targets import Box
@@ -28,7 +31,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 
 def run(folder: Path, out: Console) -> None:
     """Explain every shipped scene towards the digit that is written there; save pictures, print what was found."""
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.ready(folder)
     columns = ("scene", "written", "read as", "system", "enough", "insertion", "deletion", "rows")
     table = Table(*columns, title="which regions decide?")
     began = time.perf_counter()
@@ -43,7 +46,7 @@ def run(folder: Path, out: Console) -> None:
     out.print('"enough": regions that alone bring the target\'s score within 0.02 of the highest it reaches\n')
     for story in stories:
         out.print(story)
-    out.print(f"\n{table.row_count} explanations in {seconds:.1f} s; pictures and arrays are in {folder}/")
+    out.print(f"\n{table.row_count} explanations in {seconds:.1f} s; pictures and arrays are in {printable(folder)}/")
 
 
 def _scenes(folder: Path, table: Table) -> list[str]:
@@ -54,8 +57,7 @@ def _scenes(folder: Path, table: Table) -> list[str]:
         items = [{"image": scene["path"], "target": scene["truth"], "id": scene["file"]} for scene in scenes]
         for found in explain_many(items, model, trace=["predicted"], ordered=True, **settings):
             stem = Path(found.id or "").stem
-            found.plot(names=builtin.CLASS_NAMES).savefig(folder / f"{stem}-{system.lower()}.png", dpi=130)
-            found.save(folder / f"{stem}-{system.lower()}.npz")
+            _save(found, folder, f"{stem}-{system.lower()}", builtin.CLASS_NAMES)
             said, best = _said(found), found.best_step(NEARLY)
             table.add_row(
                 stem, str(found.target), str(said), system, f"{best} of {found.n}", f"{found.insertion_auc:.3f}",
@@ -88,9 +90,14 @@ def explain_face(folder: Path) -> Explanation:
     found = explain(
         picture, model, box, regions="slico:36", baseline="mean", search="forward_backward", evaluations=1500
     )
-    found.plot().savefig(folder / "portrait-vps.png", dpi=130)
-    found.save(folder / "portrait-vps.npz")
+    _save(found, folder, "portrait-vps")
     return found
+
+
+def _save(found: Explanation, folder: Path, stem: str, names: Sequence[str] | None = None) -> None:
+    """Picture and arrays."""
+    drawn = {f"{stem}.png": picture(found, names, dpi=130), f"{stem}.npz": files.packed(found)}
+    disk.write_together(folder, drawn)
 
 
 def _said(found: Explanation) -> int:

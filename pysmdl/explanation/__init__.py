@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pysmdl.errors import StoreError
 from pysmdl.explanation import authors, files
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.stored import LIMIT, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +21,16 @@ __all__ = ["Explanation", "load"]
 class Explanation(ExplanationData):
     __doc__ = ExplanationData.__doc__
 
-    def plot(self, pixels: NDArray[np.uint8] | None = None, names: Sequence[str] | None = None) -> Figure:
-        """Heat map, best subset, insertion and deletion curves, as one matplotlib figure.
+    def plot(self, pixels: Any = None, names: Sequence[str] | None = None) -> Figure:
+        """Heat map, best subset, insertion and deletion curves, as one matplotlib figure. The curves alone where the
+        regions divide no image.
 
         Args:
-            pixels: The image [H, W, 3]; needed for explanations that were loaded from disk.
-            names: Class names, for the titles.
+            pixels: The image, as :func:`pysmdl.explain` takes it; needed for explanations that were loaded from disk.
+            names: Class names, for the titles. A class of which it has none, or empty text, keeps its number.
+
+        Raises:
+            ValueError: there is no image, of a loaded explanation or of an input that was given as a tensor.
         """
         from pysmdl.explanation.plotting import figure
 
@@ -51,18 +52,21 @@ class Explanation(ExplanationData):
         return authors.to_authors_json(self)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out."""
+        """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out. Where that fails, the file
+        that stood there stays.
+        """
         files.write(self, path)
 
 
-def load(path: str | PathLike[str]) -> Explanation:
+def load(path: str | PathLike[str], limit_bytes: int = LIMIT) -> Explanation:
     """Read what :meth:`Explanation.save` wrote.
 
+    Args:
+        path: The file.
+        limit_bytes: Most that may be unpacked: a forged file of 1 MB unpacks to 1 GB.
+
     Raises:
-        StoreError: not such a file, damaged, or of a newer schema.
+        FileNotFoundError: there is no such file.
+        StoreError: not such a file, damaged, of a newer schema, or larger than the limit.
     """
-    fields = files.read(path)
-    try:
-        return Explanation(**fields)
-    except TypeError as error:
-        raise StoreError(f"{path} is not a whole explanation: {error}") from error
+    return Explanation(**read(path, limit_bytes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.files import _plain
+from pysmdl.explanation.files import plain
 
 KEPT, REMOVED = 0, 1  # the two views of a reading
 
@@ -35,7 +35,7 @@ def to_authors_json(explanation: ExplanationData) -> dict[str, Any]:
         found |= _of_box(explanation)
     if "tokens" in explanation.reading:
         found |= _of_tokens(explanation)
-    return {name: _plain(values) for name, values in found.items()}
+    return {name: plain(values) for name, values in found.items()}
 
 
 def _of_box(explanation: ExplanationData) -> dict[str, Any]:

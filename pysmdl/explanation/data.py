@@ -108,7 +108,14 @@ class ExplanationData:
         return values[self.labels]
 
     def overlay(self, size: tuple[int, int] | None = None) -> Floats:
-        """Saliency at the image's own size (or any other), nearest point. [H, W]."""
+        """Saliency at the image's own size, or any other (height, width); nearest point. [H, W].
+
+        Raises:
+            ValueError: the regions divide no image, but a grid of another number of axes.
+        """
+        if self.labels.ndim != 2:
+            shape = list(self.labels.shape)
+            raise ValueError(f"overlay() is of images; these regions divide a grid {shape}: use saliency()")
         height, width = size or (self.pixels.shape[:2] if self.pixels is not None else self.labels.shape)
         rows = np.arange(height) * self.labels.shape[0] // height
         columns = np.arange(width) * self.labels.shape[1] // width

@@ -3,75 +3,45 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
+from io import BytesIO
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import StoreError
+from pysmdl import disk
 from pysmdl.explanation.data import ExplanationData
-
-SCHEMA = 1
+from pysmdl.explanation.stored import SCHEMA
 
 
 def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     """Everything but the label map and the pixels, as plain values. NaN becomes None."""
-    plain: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
-    for name, array in _arrays(explanation).items():
-        if name != "labels":
-            plain[name] = _plain(array)
-    areas = {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
-    return plain | {name: _plain(value) for name, value in areas.items()}
+    found: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
+    found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
+    found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
+    return {name: plain(value) for name, value in found.items()}
 
 
 def to_json(explanation: ExplanationData, indent: int | None = None) -> str:
     """:func:`to_dict` as JSON."""
-    return json.dumps(to_dict(explanation), indent=indent, default=_number)
+    return json.dumps(to_dict(explanation), indent=indent, allow_nan=False)
 
 
 def write(explanation: ExplanationData, path: str | PathLike[str]) -> None:
-    """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out."""
-    meta = json.dumps({"schema": SCHEMA, **_meta(explanation)}, default=_number)
-    with Path(path).open("wb") as file:
-        arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
-        np.savez_compressed(file, **arrays)
+    """Write a compressed .npz, whole or not at all: arrays and one JSON text, no pickle. Pixels are left out."""
+    disk.write(path, packed(explanation))
 
 
-def read(path: str | PathLike[str]) -> dict[str, Any]:
-    """The fields of an explanation that :func:`write` wrote.
-
-    Raises:
-        StoreError: not such a file, damaged, or of a newer schema.
-    """
-    try:
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-            meta = json.loads(str(arrays.pop("meta")))
-        schema = meta.pop("schema")
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise StoreError(f"{path} is not a saved explanation: {error}") from error
-    if schema > SCHEMA:
-        raise StoreError(f"{path} was written by a newer pysmdl: this one reads schema {SCHEMA} at most")
-    try:
-        return _fields(arrays, meta)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path} is not a whole explanation: {error}") from error
-
-
-def _fields(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"terms": {}, "traced": {}, "reading": {}, **meta}
-    for name, array in arrays.items():
-        group, dot, key = name.partition(".")
-        if dot:
-            found[group][int(key) if group == "traced" else key] = array
-        else:
-            found[name] = array
-    found["labels"] = found["labels"].astype(np.int32)
-    return found
+def packed(explanation: ExplanationData) -> bytes:
+    """What :func:`write` writes."""
+    meta = json.dumps(plain({"schema": SCHEMA, **_meta(explanation)}), allow_nan=False)
+    arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def _meta(explanation: ExplanationData) -> dict[str, Any]:
@@ -91,17 +61,24 @@ def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _number(value: Any) -> Any:
-    """A NumPy number as Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dicts, lists, text and numbers; None for NaN and infinity.
+
+    Raises:
+        TypeError: it holds anything else.
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {_key(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
     raise TypeError(f"notes must hold plain values; got {type(value).__name__}")
 
 
-def _plain(value: Any) -> Any:
-    """Arrays and floats as JSON has them: lists, and None for NaN."""
-    if isinstance(value, np.ndarray):
-        return [_plain(each) for each in value.tolist()]
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(plain(key))

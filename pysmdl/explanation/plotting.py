@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.image_files import Pixels, load
 from pysmdl.targets import outline, title
 
 if TYPE_CHECKING:
@@ -20,34 +20,45 @@ NEARLY = 0.02  # the subset marked is the smallest that comes this close to the 
 KEPT, GONE, MARK = "#1b6ca8", "#c8553d", "#444444"  # insertion, deletion, the best subset
 
 
-def figure(explanation: ExplanationData, pixels: Pixels | None = None, names: Sequence[str] | None = None) -> Figure:
-    """One row: image, heat map, best subset (the smallest that nearly reaches the highest score), curves.
+def figure(explanation: ExplanationData, pixels: Any = None, names: Sequence[str] | None = None) -> Figure:
+    """One row: image, heat map, best subset (the smallest that nearly reaches the highest score), curves. The curves
+    alone where regions divide no image.
 
     Raises:
         ValueError: no image to draw on (a loaded explanation has none; hand it in).
+        ImageError: what was handed in is no image.
     """
     from matplotlib.figure import Figure
 
-    image = pixels if pixels is not None else explanation.pixels
-    if image is None or image.ndim != 3:
-        raise ValueError("there is no image to draw on: an explanation loaded from disk needs plot(pixels=...)")
+    best = explanation.best_step(NEARLY)
+    if explanation.labels.ndim != 2:
+        alone = Figure(figsize=(5, 3.4), layout="tight")
+        axes = alone.subplots()
+        curves(axes, explanation, best)
+        axes.set_title(_title(explanation, names), fontsize=9, pad=32, parse_math=False)  # above the legend
+        return alone
+    image = explanation.pixels if pixels is None else load(pixels)
+    if image is None:
+        raise ValueError(
+            "there is no image to draw on: an explanation loaded from disk, or of a tensor that is no picture, needs "
+            "plot(pixels=...)"
+        )
     fig = Figure(figsize=(13, 3.4))
-    axes = fig.subplots(
+    panels = fig.subplots(
         1,
         4,
         width_ratios=(1, 1, 1, 1.3),
         gridspec_kw={"left": 0.01, "right": 0.985, "top": 0.85, "bottom": 0.14, "wspace": 0.3},
     )
-    size = (image.shape[0], image.shape[1])
-    best = explanation.best_step(NEARLY)
-
-    _picture(axes[0], image, _title(explanation, names))
-    _outline(axes[0], explanation)
-    _picture(axes[1], image, "importance")
-    axes[1].imshow(explanation.overlay(size), cmap="turbo", alpha=0.55, vmin=0, vmax=1)
+    _picture(panels[0], image, _title(explanation, names))
+    _outline(panels[0], explanation)
+    _picture(panels[1], image, "importance")
+    heat = explanation.overlay((image.shape[0], image.shape[1]))
+    panels[1].imshow(heat, cmap="turbo", alpha=0.55, vmin=0, vmax=1)
     share = 100 * float(explanation.area[best])
-    _picture(axes[2], masked(explanation, image, best), f"{best} of {explanation.n} regions, {share:.0f} % of the area")
-    curves(axes[3], explanation, best)
+    shown = f"{best} of {explanation.n} regions, {share:.0f} % of the area"
+    _picture(panels[2], masked(explanation, image, best), shown)
+    curves(panels[3], explanation, best)
     return fig
 
 
@@ -102,7 +113,7 @@ def _limits(explanation: ExplanationData) -> tuple[float, float]:
 
 def _picture(axes: Any, image: NDArray[np.uint8], title: str) -> None:
     axes.imshow(image)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=9, parse_math=False)  # names of classes may hold any character
     axes.set_axis_off()
 
 

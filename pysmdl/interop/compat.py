@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.api import explain_many
+from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.scorers import classifier
+from pysmdl.settings import spelt_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
 
 
 class SubsetAttribution:
@@ -25,7 +32,8 @@ class SubsetAttribution:
             :func:`pysmdl.explain`.
     """
 
-    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Any) -> None:
+    @spelt_out(Explainer)
+    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Unpack[Settings]) -> None:
         self.forward_func = forward_func
         self._settings = settings
 
@@ -82,12 +90,15 @@ class SubsetAttribution:
             }
             for i in range(count)
         ]
-        settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
+        settings: Settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
         scorer = classifier(self.forward_func, device=inputs.device)
         return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
 
 
-def quantus_explain(model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Any) -> NDArray[np.float32]:
+@spelt_out(Explainer)
+def quantus_explain(
+    model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Unpack[Settings]
+) -> NDArray[np.float32]:
     """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.compat.quantus_explain)``.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,13 @@ from torch import Tensor
 from pysmdl import bitrows
 from pysmdl.engine.item import Item, stored_shape
 from pysmdl.explainer import Explainer
+from pysmdl.settings import spelt_out
 from pysmdl.types import Bools
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
 
 
 def _own(item: Item) -> Item:
@@ -44,7 +50,10 @@ class Game:
         evaluations: Distinct rows the model has seen.
     """
 
-    def __init__(self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Any) -> None:
+    @spelt_out(Explainer)
+    def __init__(
+        self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Unpack[Settings]
+    ) -> None:
         self._explainer = Explainer(model, **settings)
         self._item = _own(self._explainer.prepare({"image": image, "target": target}))
         self.labels, self.n_players = self._item.regions.labels.copy(), self._item.regions.n

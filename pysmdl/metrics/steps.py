@@ -1,4 +1,4 @@
-"""Any pixel-level saliency map as regions: equal pixel steps. :mod:`pysmdl.studies.saliency` measures their curves."""
+"""Any pixel-level saliency map as regions: equal pixel steps. Their curves: :func:`pysmdl.metrics.saliency_curves`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,8 @@
 """Models: how a network is called, whatever form it comes in."""
+
+from __future__ import annotations
+
+from pysmdl.models.base import Model
+from pysmdl.models.towers import Tower
+
+__all__ = ["Model", "Tower"]

@@ -37,7 +37,7 @@ EMBEDDED = ("image_embeds", "pooler_output", "last_hidden_state", "logits")  # a
 def tensor_in(answer: Any, rows: int, form: Form, device: torch.device) -> Tensor:
     """The tensor of an answer to so many rows: float32, float16 or bfloat16, on the device.
 
-    An answer may be the array itself (:func:`pysmdl.inputs.arrays.tensor_of`), a list of one for each row, or a tuple,
+    An answer may be the array itself (:func:`tensor_of`), a list of one for each row, or a tuple,
     list, mapping or object with parts. Of parts, the one known by its name counts, else the only one that fits, else
     the first of a tuple whose others have its shape, as (logits, auxiliary logits) have. Dimensions of size 1 beyond
     those of the form are dropped.

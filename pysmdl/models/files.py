@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,36 +10,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pysmdl.errors import described
+from pysmdl.models.programs import load_program, module_of
+
 
 def load_file(path: Path, device: str | None = None) -> Callable[[Tensor], Any]:
     """The model in a file: TorchScript, or a program of torch.export (.pt2).
 
     Raises:
-        ValueError: it holds neither, or is damaged.
+        ValueError: it holds neither, is damaged, or a program holds what would run code.
     """
     where = torch.device(device or "cpu")
     if path.suffix == ".pt2":
-        return _Exported(_program(path), where)
+        program = load_program(path)
+        try:
+            return _Exported(program, where)
+        except Exception as error:
+            raise ValueError(f"{path} is a program that takes no batch of images: {described(error)}") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
             scripted = torch.jit.load(str(path), map_location=where)
-    except RuntimeError as error:
+    except Exception as error:  # of many types, as the file is damaged
         raise ValueError(
             f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2): {error}"
         ) from error
     return scripted.eval()  # type: ignore[no-any-return]
-
-
-def _program(path: Path) -> torch.export.ExportedProgram:
-    log = logging.getLogger("torch.export")
-    log.disabled = True  # it logs a traceback of what it raises
-    try:
-        return torch.export.load(path)
-    except Exception as error:  # of many types, as the file is damaged
-        raise ValueError(f"{path} is no program of torch.export, or is damaged: {error}") from error
-    finally:
-        log.disabled = False
 
 
 class _Exported:
@@ -51,7 +46,7 @@ class _Exported:
     """
 
     def __init__(self, program: torch.export.ExportedProgram, device: torch.device) -> None:
-        self._module = program.module().to(device)
+        self._module = module_of(program).to(device)
         first = next(node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         taken = first.meta["val"]
         size = taken.shape[0]

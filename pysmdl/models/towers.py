@@ -52,11 +52,13 @@ class Packed:
         tokens: [T, D].
         offsets: Where those of each row start, and where the last end. [B + 1], int32.
         longest: No row has more.
+        backend: Of attention.
     """
 
     tokens: Tensor
     offsets: Tensor
     longest: int
+    backend: str = "auto"
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -97,7 +99,7 @@ class TowerModel(Model):
                 rows, length = tokens.shape[:2]
                 offsets = torch.arange(rows + 1, dtype=torch.int32, device=tokens.device) * length
                 view = Packed(tokens.flatten(0, 1), offsets, length)
-            final = run_blocks(self.tower.blocks, view.tokens, view.offsets, view.longest)
+            final = run_blocks(self.tower.blocks, view)
             return self.tower.finish(final, view.offsets)
 
     def __call__(self, batch: Any) -> Any:
@@ -124,8 +126,8 @@ def tower_of(model: nn.Module) -> Tower:
     )
 
 
-def run_blocks(blocks: Sequence[nn.Module], tokens: Tensor, offsets: Tensor, longest: int) -> Tensor:
-    """The blocks on packed sequences. [T, D] and [S + 1] to [T, D].
+def run_blocks(blocks: Sequence[nn.Module], packed: Packed) -> Tensor:
+    """The blocks on packed sequences. [T, D].
 
     Everything in a block but attention works token by token, so it sees one long sequence; attention is cut into
     blocks where torch is asked for it.
@@ -133,8 +135,8 @@ def run_blocks(blocks: Sequence[nn.Module], tokens: Tensor, offsets: Tensor, lon
     Raises:
         ScorerError: a block's attention does not go through torch's scaled_dot_product_attention.
     """
-    x = tokens[None]
-    with _Cut(offsets, longest) as cut:
+    x = packed.tokens[None]
+    with _Cut(packed) as cut:
         for block in blocks:
             answer = block(x, **_missing(type(block).forward))
             x = answer[0] if isinstance(answer, tuple) else answer
@@ -149,9 +151,9 @@ def run_blocks(blocks: Sequence[nn.Module], tokens: Tensor, offsets: Tensor, lon
 class _Cut(TorchFunctionMode):
     """While active, scaled_dot_product_attention on [1, H, T, d] stays within each packed sequence."""
 
-    def __init__(self, offsets: Tensor, longest: int) -> None:
+    def __init__(self, packed: Packed) -> None:
         super().__init__()
-        self.offsets, self.longest, self.calls = offsets, longest, 0
+        self.packed, self.calls = packed, 0
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -162,7 +164,9 @@ class _Cut(TorchFunctionMode):
         self.calls += 1
         *packed, scale = _attention_arguments(*args, **kwargs)
         q, k, v = (each[0].transpose(0, 1) for each in packed)  # [T, H, d]
-        return varlen_attention(q, k, v, self.offsets, scale=scale, longest=self.longest).transpose(0, 1)[None]
+        rows = self.packed
+        settings = {"scale": scale, "longest": rows.longest, "backend": rows.backend}
+        return varlen_attention(q, k, v, rows.offsets, **settings).transpose(0, 1)[None]
 
 
 def _attention_arguments(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pysmdl.kernels import distance_gains
+from pysmdl.kernels.dispatch import serves
 from pysmdl.search.vocabulary import Ask
 from pysmdl.types import Bools, Floats, Ints
 
@@ -50,7 +51,7 @@ class Effectiveness:
     def __init__(self, features: Floats, backend: str = "auto") -> None:
         self.distances = pairwise_distances(features)
         self._tensor = torch.from_numpy(self.distances)
-        self._backend = backend if backend in ("cpu", "reference") else "auto"  # the matrix lives on the host
+        self._backend = serves("distance_gains", backend, "cpu")  # the matrix lives on the host
         self._bases: list[tuple[Ints, Floats]] = []  # recent bases and their members' nearest distances
 
     def of(self, ask: Ask, n: int) -> Floats:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pysmdl import bitrows
 from pysmdl.kernels import pack_tokens
+from pysmdl.kernels.dispatch import serves
 from pysmdl.models.towers import Packed, TowerModel
 from pysmdl.regions.label_maps import snap_to_patches
 from pysmdl.removal.base import DeviceRows, Removal, Resident
@@ -71,8 +72,9 @@ class TokenDrop(Removal):
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
         x = pool["x"]
         tokens = x.new_empty((rows.room, x.shape[2]))
-        pack_tokens(x, pool["labels"], rows.bits, rows.source, rows.extra, out=tokens, backend=backend)
-        return Packed(tokens, rows.extra, x.shape[1])
+        packing, attending = (serves(op, backend, x.device.type) for op in ("pack_tokens", "varlen_attention"))
+        pack_tokens(x, pool["labels"], rows.bits, rows.source, rows.extra, out=tokens, backend=packing)
+        return Packed(tokens, rows.extra, x.shape[1], attending)
 
 
 def _form_of(scorer: Scorer) -> Scorer:

@@ -48,7 +48,7 @@ def detections_of(answer: Any, labels: Tensor) -> Detections:
         answer: A pair (boxes [B, Q, 4], confidences [B, Q, K]), or a list with a pair ([q, 4], [q, K]) for each row.
             A pair may be a mapping with "boxes" and "scores" or "confidences" instead; where it also has "labels", as
             torchvision's have, there is one score a box, of the class that its label names. Arrays as in
-            :func:`pysmdl.inputs.arrays.tensor_of`.
+            :func:`tensor_of`.
         labels: The target's, for each of the rows. [B, L], on the device where the boxes are wanted.
 
     Raises:

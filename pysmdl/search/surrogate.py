@@ -34,7 +34,7 @@ GAIN = 1e-6  # a move must gain more than rounding can make
 
 
 class Fitted(NamedTuple):
-    """A fitted surrogate, as the native code takes it. `flip` [n, count]: what adding a region does to differences."""
+    """A fitted surrogate; native code reads it by name. `flip` [n, count]: what adding a region does to differences."""
 
     flip: NDArray[np.int8]
     alpha: Numbers
@@ -123,7 +123,7 @@ class Surrogate:
     def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
         """The chain after moves of single regions that make its first k subsets worth more, and what they are worth."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within)
+        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN)
         return moved, float(worth)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
@@ -194,8 +194,11 @@ class Plain:
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(fitted: Fitted, order: Order, k: int, passes: int, within: int) -> float:
-        """Move each region in turn to the best place at most `within` away, in place; what k subsets are worth."""
+    def improve_chain(fitted: Fitted, order: Order, k: int, passes: int, within: int, least: float) -> float:
+        """Move each region in turn to the best place at most `within` away, in place; what k subsets are worth.
+
+        A move must gain more than `least`.
+        """
         flip, table = fitted.flip, fitted.table()
         n, empty = len(flip), of_nothing(flip)
         for _ in range(passes):
@@ -211,7 +214,7 @@ class Plain:
                 down = worth(differing[later + 1] - flip[x], fitted, table) - value[later]
                 gains = np.r_[0.0, (counts[earlier + 1] * up).cumsum(), (counts[later] * down).cumsum()]
                 best = int(gains.argmax())
-                if gains[best] > GAIN:
+                if gains[best] > least:
                     to = np.concatenate(([i], earlier, later))[best]
                     order[:] = np.insert(np.delete(order, i), to, x)
             if np.array_equal(before, order):

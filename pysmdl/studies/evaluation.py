@@ -1,101 +1,32 @@
-"""Methods against each other on the same images, regions and model: every metric, with evaluations and seconds."""
+"""Methods against each other: on the same images, regions and model."""
 
 from __future__ import annotations
 
-import csv
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from pysmdl.errors import need, one_of, whole
+from pysmdl.errors import described, one_of, whole_number
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
+from pysmdl.inputs.image_files import load
 from pysmdl.interop.game import Game
-from pysmdl.metrics import mu_fidelity, region_values, summary
+from pysmdl.metrics import mu_fidelity, region_values
 from pysmdl.preparation import as_dict
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report
+from pysmdl.studies.comparison import Comparison, Run
+
+__all__ = ["Comparison", "Run", "compare", "method_by_method", "methods_named"]
 
 log = logging.getLogger("pysmdl")
 
-
-@dataclass(frozen=True)
-class Run:
-    """What one method cost on the images that it explained.
-
-    Attributes:
-        evaluations: Rows the model saw.
-        seconds: Wall time of the searches.
-        model_seconds: Of these, inside the model.
-    """
-
-    evaluations: int
-    seconds: float
-    model_seconds: float
-
-    @property
-    def beyond_model(self) -> float:
-        """Time beyond the model's own, as a share of the model's own."""
-        return self.seconds / self.model_seconds - 1 if self.model_seconds > 0 else float("inf")
-
-
-@dataclass
-class Comparison:
-    """Methods x images.
-
-    Attributes:
-        rows: One for each explanation: method, image, evaluations, and each metric by name.
-        runs: One for each method.
-        explanations: By method, in the order of the images.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    runs: dict[str, Run] = field(default_factory=dict)
-    explanations: dict[str, list[Explanation]] = field(default_factory=dict)
-
-    def metrics(self) -> list[str]:
-        """Names of the metrics, in the order of the rows."""
-        named = dict.fromkeys(name for row in self.rows for name in row)
-        return [name for name in named if name not in ("method", "image", "target")]
-
-    def means(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """Mean and standard deviation over images, by method and metric."""
-        found: dict[str, dict[str, tuple[float, float]]] = {}
-        for method in self.runs:
-            rows = [row for row in self.rows if row["method"] == method]
-            columns = {name: np.array([row.get(name, np.nan) for row in rows], float) for name in self.metrics()}
-            found[method] = {
-                name: (float(np.nanmean(c)), float(np.nanstd(c))) for name, c in columns.items() if np.isfinite(c).any()
-            }
-        return found
-
-    def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the rows as CSV."""
-        with Path(path).open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["method", "image", "target", *self.metrics()], restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-    def to_parquet(self, path: str | PathLike[str]) -> None:
-        """Write the rows as Parquet.
-
-        Raises:
-            MissingPackageError: pyarrow is not installed.
-        """
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise need("pyarrow", "a Parquet file", "pysmdl[report]") from None
-        names = ["method", "image", "target", *self.metrics()]
-        columns = {name: [row.get(name) for row in self.rows] for name in names}
-        pyarrow.parquet.write_table(pyarrow.table(columns), path)
+AT_ONCE = 256  # images that are kept, with their label maps, until all methods are through with them
 
 
 def compare(items: Iterable[Any], model: Any, methods: Mapping[str, Mapping[str, Any]], **settings: Any) -> Comparison:
@@ -119,10 +50,11 @@ def method_by_method(
     on_error: str = "raise",
     **settings: Any,
 ) -> Iterator[Comparison]:
-    """:func:`compare`, one method at a time. The arguments are checked before anything runs.
+    """:func:`compare`, as it comes: one method after the other. The arguments are checked before anything runs.
 
     Args:
-        items: As for :func:`pysmdl.explain_many`. Regions are computed once an image and shared by the methods.
+        items: As for :func:`pysmdl.explain_many`. Read once, 256 at a time: all methods explain these before more are
+            read. Arrays and tensors are copied. Regions are computed once an image and shared by the methods.
         model: As for :func:`pysmdl.explain`.
         methods: Name to what distinguishes it: search, objective, evaluations ... of :func:`pysmdl.explain`.
         mufidelity: Random subsets for MuFidelity, evaluated on top of the methods' own; 0 leaves it out.
@@ -131,7 +63,7 @@ def method_by_method(
         **settings: Common to all methods.
 
     Yields:
-        The comparison, after each method: one object, that grows.
+        The comparison whenever it has grown, by an explanation or its MuFidelity: one object.
 
     Raises:
         ValueError: no methods; else as :func:`pysmdl.explain`.
@@ -139,28 +71,34 @@ def method_by_method(
     if not methods:
         raise ValueError("methods must name at least one")
     if mufidelity != 0:
-        mufidelity = whole("mufidelity, where it is not 0,", mufidelity, 2)
+        mufidelity = whole_number("mufidelity, where it is not 0,", mufidelity, 2)
     if on_error not in ("raise", "skip"):
         raise one_of("on_error", on_error, ("raise", "skip"))
     common = Explainer(model, **settings)
-    explainers = {name: Explainer(model, **{**settings, **own}) for name, own in methods.items()}
+    runs = {name: _Method(Explainer(model, **{**settings, **own})) for name, own in methods.items()}
 
     def measure(explanation: Explanation, item: Mapping[str, Any]) -> float:
         game = Game(item["image"], model, item.get("target"), regions=item["regions"], **_of_game(settings))
         return mu_fidelity(game, region_values(explanation), samples=mufidelity)
 
     def run() -> Iterator[Comparison]:
-        found = Comparison()
-        shared = _with_regions(items, common, on_error)
-        for name, explainer in explainers.items():
-            explanations, cost = _run(explainer, shared, progress, on_error)
-            rows = [_row(name, each) for each in explanations]
-            for row, explanation in zip(rows, explanations if mufidelity else (), strict=False):
-                with _tolerating(on_error, f"MuFidelity of {row['image']} by {name} left out"):
-                    row["mu_fidelity"] = measure(explanation, shared[explanation.index])
-            found.rows += rows
-            found.runs[name], found.explanations[name] = cost, explanations
-            yield found
+        found = Comparison(explanations={name: [] for name in runs})
+        numbered = enumerate(items)
+        for first in numbered:
+            some = itertools.chain([first], itertools.islice(numbered, AT_ONCE - 1))
+            shared = _with_regions(some, common, on_error)
+            pixels: dict[int, Any] = {}
+            for name, method in runs.items():
+                added = []
+                for explanation in method.explain(shared, progress, on_error):
+                    explanation.pixels = pixels.setdefault(explanation.index, explanation.pixels)  # kept once
+                    added.append((found.add(name, explanation), explanation))
+                    yield found
+                found.runs[name] = method.cost(found.explanations[name])
+                for row, explanation in added if mufidelity else ():
+                    with _tolerating(on_error, f"MuFidelity of {row['image']} by {name} left out"):
+                        row["mu_fidelity"] = measure(explanation, shared[explanation.index])
+                    yield found
 
     return run()
 
@@ -174,46 +112,56 @@ def methods_named(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for name in names:
         search, colon, count = name.partition(":")
-        if colon and not (count.isdigit() and int(count) > 0):
+        if colon and not (count.isdecimal() and int(count) > 0):
             raise ValueError(f"a method must be NAME or NAME:EVALUATIONS with a whole number; got {name!r}")
         found[name] = {"search": search, **({"evaluations": int(count)} if colon else {})}
     return found
 
 
-def _with_regions(items: Iterable[Any], explainer: Explainer, on_error: str) -> dict[int, dict[str, Any]]:
+def _with_regions(items: Iterable[tuple[int, Any]], explainer: Explainer, on_error: str) -> dict[int, dict[str, Any]]:
     """The items by number, with their label maps, so that every method divides them alike."""
     shared = {}
-    for number, item in enumerate(items):
+    for number, item in items:
         name = item.get("id", number) if isinstance(item, Mapping) else number
         with _tolerating(on_error, f"input {name!r} skipped"):
-            named = as_dict(item)
+            named = {key: _own(value) for key, value in as_dict(item).items()}
             prepared = explainer.prepare(named)
             shared[number] = {**named, "regions": prepared.regions}
     return shared
 
 
-def _run(
-    explainer: Explainer, shared: Mapping[int, Any], progress: bool | Report, on_error: str
-) -> tuple[list[Explanation], Run]:
-    """One method on all images: those of its explanations that came about, in the order of the images."""
-    with Profile() as profile:
-        found = sorted(explainer.run(shared.values(), progress, on_error), key=lambda each: each.index)
-    numbers = list(shared)
-    for each in found:
-        each.index = numbers[each.index]  # among all items, those left out included
-    total = sum(each.evaluations for each in found)
-    return found, Run(total, profile.seconds, profile.stages()["model"])
+def _own(value: Any) -> Any:
+    """A copy of what its owner may fill anew before the last method is through with it."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return load(value) if hasattr(value, "getexif") else value  # Pillow's: its file may be closed
 
 
-def _row(method: str, explanation: Explanation) -> dict[str, Any]:
-    return {
-        "method": method,
-        "image": explanation.id or str(explanation.index),
-        "target": str(explanation.target),
-        "evaluations": explanation.evaluations,
-        **summary(explanation),
-        "insertion_minus_deletion": explanation.insertion_auc - explanation.deletion_auc,
-    }
+class _Method:
+    """One method on all images.
+
+    Args:
+        explainer: What it is.
+    """
+
+    def __init__(self, explainer: Explainer) -> None:
+        self._explainer, self._profile = explainer, Profile()
+
+    def explain(self, shared: Mapping[int, Any], progress: bool | Report, on_error: str) -> Iterator[Explanation]:
+        """The explanations of some images as each is done; what Ctrl-C cuts short is none to compare."""
+        numbers = list(shared)
+        for found in self._explainer.run(shared.values(), progress, on_error, self._profile):
+            if found.notes.get("stopped") == "interrupted":
+                continue
+            found.index = numbers[found.index]  # among all items, those left out included
+            yield found
+
+    def cost(self, explanations: Sequence[Explanation]) -> Run:
+        """What these cost, which are all so far."""
+        evaluations = sum(each.evaluations for each in explanations)
+        return Run(evaluations, self._profile.seconds, self._profile.stages()["model"])
 
 
 @contextmanager
@@ -224,7 +172,7 @@ def _tolerating(on_error: str, what: str) -> Iterator[None]:
     except Exception as error:
         if on_error == "raise":
             raise
-        log.error("%s: %s", what, error)
+        log.error("%s: %s", what, described(error))
 
 
 def _of_game(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class CudaSlot(Slot):
             values = _to_host(values)
             features = None if features is None else _to_host(features.float())
             landed.record()
+        self._count(batch, len(buffer))
         self._last.event = landed
         return Flight(batch, values, features, began=began, landed=landed)
 

@@ -112,6 +112,7 @@ class Slot:
         values, features = self._forward.forward(batch, buffer, rows)
         table = values.numpy().copy()  # a model may answer in the same memory each time
         kept = None if features is None else features.float().numpy().copy()
+        self._count(batch, len(buffer))
         self._ended = time.perf_counter()  # a batch costs what the host does between two of them as well
         return Flight(batch, table, kept, self._ended - began)
 
@@ -122,8 +123,12 @@ class Slot:
         memory = self._workspace.rooms.get(batch.kind)
         if memory is None or len(memory) < rows:
             memory = self._workspace.make_room(max(rows, room), batch.kind, self._forward.channels_last)
-        count(batches=1, rows=batch.rows, padded=rows - batch.rows, room=room)
         return memory[:rows]
+
+    def _count(self, batch: Batch, size: int) -> None:
+        """Tell an active profile of a batch that went through the model, with so many rows."""
+        room = self._sizes.room(batch.kind)
+        count(batches=1, rows=batch.rows, padded=size - batch.rows, room=room)
 
     def _arrive(self, flight: Flight) -> tuple[Floats, Floats | None]:
         return flight.values, flight.features

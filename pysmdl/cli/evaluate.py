@@ -1,0 +1,132 @@
+"""`pysmdl eval`: methods against each other; the table is on the disk while it grows."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pysmdl import disk
+from pysmdl.cli.console import printable
+from pysmdl.cli.stopping import held
+from pysmdl.progress import reporting
+from pysmdl.scorers import Scorer
+from pysmdl.studies.comparison import Comparison
+from pysmdl.studies.evaluation import method_by_method
+
+log = logging.getLogger("pysmdl")
+
+SHOWN = (
+    "insertion_auc",
+    "deletion_auc",
+    "insertion_minus_deletion",
+    "highest_confidence_25",
+    "minimal_correction",
+    "highest_iou_100",
+    "mu_fidelity",
+)
+
+
+def evaluate(
+    items: Sequence[Mapping[str, Any]],
+    scorer: Scorer,
+    methods: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    out: Console,
+    mufidelity: int,
+    settings: Mapping[str, Any],
+) -> int:
+    """Compare methods; write a CSV, of what is finished, and Parquet in the end; print means over the images.
+
+    Returns how many explanations of an image by a method, or their MuFidelity, failed.
+    """
+    with reporting(True) as report:
+        steps = method_by_method(
+            items, scorer, methods, mufidelity=mufidelity, progress=report or False, on_error="skip", **settings
+        )
+        tables = Tables(folder)
+        try:
+            for found in steps:
+                tables.grow(found)
+            tables.finish()
+        finally:
+            tables.save()
+            if tables.found.rows:
+                out.print(_means(tables.found))
+                out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
+    rows = tables.found.rows
+    return len(items) * len(methods) - sum(not mufidelity or "mu_fidelity" in row for row in rows)
+
+
+class Tables:
+    """The tables in a folder. While they grow there is a CSV, under a name of its own where an older one stands.
+
+    Attributes:
+        found: What there is so far.
+        csv: Where it is.
+
+    Raises:
+        OSError: one of the tables cannot be written there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._whole, self._parquet = folder / "evaluation.csv", folder / "evaluation.parquet"
+        disk.ready(folder)
+        for path in (self._whole, self._parquet):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        self.csv = folder / "evaluation-unfinished.csv" if self._whole.exists() else self._whole
+        self.found = Comparison()
+        self._saved, self._took = 0.0, 0.0
+
+    def grow(self, found: Comparison) -> None:
+        """Take what is found in, and write it where that takes at most a tenth of the time."""
+        self.found = found
+        if time.perf_counter() - self._saved > 10 * self._took:
+            self.save()
+
+    def save(self) -> None:
+        """Write the rows that there are."""
+        if not self.found.rows:
+            return
+        began = time.perf_counter()
+        with held():
+            self.found.to_csv(self.csv)
+        self._saved = time.perf_counter()
+        self._took = self._saved - began
+
+    def finish(self) -> None:
+        """The rows are all there: they take the place of older ones, and there is a Parquet file as well."""
+        if not self.found.rows:
+            return
+        with held():
+            self.found.to_csv(self._whole)
+            if self.csv != self._whole:
+                self.csv.unlink(missing_ok=True)
+                self.csv = self._whole
+            if importlib.util.find_spec("pyarrow") is None:
+                log.warning("no Parquet file is written, which needs pyarrow: pip install 'pysmdl[report]'")
+            else:
+                self.found.to_parquet(self._parquet)
+
+
+def _means(found: Comparison) -> Table:
+    """Mean and spread of each metric over the images, by method."""
+    means = found.means()
+    shown = [name for name in SHOWN if any(name in columns for columns in means.values())]
+    table = Table("method", *(name.replace("_", " ") for name in shown), "images", "rows", "seconds", "beyond model")
+    for method, run in found.runs.items():
+        cells = ["{:.3f} ± {:.3f}".format(*means[method][name]) if name in means[method] else "-" for name in shown]
+        images = len(found.explanations[method])
+        table.add_row(
+            method, *cells, str(images), str(run.evaluations), f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"
+        )
+    return table

@@ -1,0 +1,103 @@
+"""The options of the commands, each written once. A group of them is a dataclass, which a command takes whole."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+import typer
+
+from pysmdl.cli.ending import ending
+
+NAMED = inspect.Parameter.KEYWORD_ONLY
+Images: TypeAlias = Annotated[list[Path], typer.Argument(help="Images.", show_default=False)]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Model"""
+
+    model: Annotated[
+        str, typer.Option(help="builtin:NAME, package.module:attribute, or a TorchScript or .pt2 file.")
+    ] = "builtin:digits"
+    mean: Annotated[str | None, typer.Option(help="Normalisation, comma-separated; not for builtin models.")] = None
+    std: Annotated[str | None, typer.Option(help="Likewise.")] = None
+    size: Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")] = None
+    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
+    mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What is explained"""
+
+    target: Annotated[int | None, typer.Option(help="Class; the model's own top class if not given.")] = None
+    box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in the image's pixels, for detectors.")] = None
+    label: Annotated[list[int] | None, typer.Option(help="Class of the box; several may be given.")] = None
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """The set function, and how it is evaluated"""
+
+    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT sets the count.")] = "slico"
+    baseline: Annotated[
+        str | None, typer.Option(help="black, zero, mean or blur; black if not given and absence is painted.")
+    ] = None
+    objective: Annotated[str | None, typer.Option(help="smdl, lima, vps, eagle; the scorer's own if not given.")] = None
+    k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")] = None
+    seed: Annotated[int, typer.Option(help="Of the searches that draw samples.")] = 0
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Search"""
+
+    search: Annotated[
+        str, typer.Option(help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
+    ] = "bidirectional"
+    removal: Annotated[
+        str | None, typer.Option(help="baseline, or token-drop for vision transformers; the model's own if not given.")
+    ] = None
+    evaluations: Annotated[int | None, typer.Option(help="Budget of model evaluations an image.")] = None
+
+
+def command(work: Callable[..., None]) -> Callable[..., None]:
+    """A function as a command: where a parameter is a group, the command line has the group's options, under its
+    docstring; how it ends becomes an exit code.
+    """
+    parameters = inspect.signature(work, eval_str=True).parameters
+    groups: dict[str, Any] = {
+        name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)
+    }
+    shown: list[inspect.Parameter] = []
+    for name, parameter in parameters.items():
+        shown += _options_of(groups[name]) if name in groups else [parameter.replace(kind=NAMED)]
+
+    @wraps(work)
+    def run(**given: Any) -> None:
+        made = {
+            name: group(**{each.name: given.pop(each.name) for each in fields(group)}) for name, group in groups.items()
+        }
+        with ending():
+            work(**given, **made)
+
+    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return run
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    """A group's fields as parameters."""
+    hints = get_type_hints(group, include_extras=True)
+    for hint in hints.values():
+        hint.__metadata__[0].rich_help_panel = inspect.getdoc(group)
+    return [
+        inspect.Parameter(each.name, NAMED, default=each.default, annotation=hints[each.name]) for each in fields(group)
+    ]

@@ -1,0 +1,138 @@
+"""What `pysmdl explain` leaves in its folder: picture, arrays and JSON of each image, all of them or none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import chain, count
+from pathlib import Path
+
+from rich.table import Table
+
+from pysmdl import disk
+from pysmdl.cli.console import printable
+from pysmdl.cli.stopping import held
+from pysmdl.errors import StoreError, described
+from pysmdl.explanation import Explanation, files, load
+from pysmdl.explanation.plotting import NEARLY, figure
+from pysmdl.targets import kind
+
+log = logging.getLogger("pysmdl")
+
+CUT_SHORT = ("interrupted", "the model failed")  # what an explanation's notes say of one that is not whole
+
+
+class Results:
+    """The files of a run, written as each image is done, and the table of them.
+
+    Args:
+        images: Those that are explained.
+        names: Class names.
+        folder: Where the files go.
+
+    Attributes:
+        table: A row for each explanation, whole or not.
+        whole: How many are whole and written.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+
+    def __init__(self, images: Sequence[Path], names: Sequence[str] | None, folder: Path) -> None:
+        disk.ready(folder)
+        self._stems, self._names, self._folder = stems(images, folder), names, folder
+        columns = ("image", "target", "says", "insertion", "deletion", "highest", "best", "rows")
+        self.table = Table(*columns, title="explanations")
+        self.whole = 0
+        self._draws = 2  # times that drawing may be interrupted: then there are no more pictures
+
+    def keep(self, found: Explanation) -> None:
+        """Write an explanation's files, and its row. One that was cut short takes no whole one's place.
+
+        Raises:
+            KeyboardInterrupt: it came meanwhile; the files are written.
+        """
+        stopped = None
+        with held():
+            stem, cut_short = self._stems[found.index], found.notes.get("stopped") in CUT_SHORT
+            if cut_short and _is_whole(self._folder / f"{stem}.npz"):
+                log.warning("%s.npz is a whole explanation, and stays; this one was cut short", self._folder / stem)
+                return
+            picture, stopped = self._picture(found)
+            if self._written(found, stem, picture):
+                self.table.add_row(*_row(found, self._names))
+                self.whole += not cut_short
+        if stopped is not None:
+            raise stopped
+
+    def _picture(self, found: Explanation) -> tuple[bytes | None, KeyboardInterrupt | None]:
+        """A PNG; none where it cannot be drawn, or drawing was interrupted twice. Nothing else is lost with it."""
+        stopped = None
+        while self._draws > 0:
+            try:
+                return picture(found, self._names), stopped
+            except KeyboardInterrupt as error:
+                stopped = error
+                self._draws -= 1
+            except Exception as error:
+                log.error("input %r has no picture: %s", found.id, described(error))
+                break
+        return None, stopped
+
+    def _written(self, found: Explanation, stem: str, picture: bytes | None) -> bool:
+        """Whether the files could be written."""
+        text = found.to_json(indent=1).encode() + b"\n"
+        contents = {".png": picture, ".json": text, ".npz": files.packed(found)}
+        drawn = {f"{stem}{suffix}": content for suffix, content in contents.items() if content is not None}
+        try:
+            disk.write_together(self._folder, drawn)
+            if picture is None:
+                (self._folder / f"{stem}.png").unlink(missing_ok=True)  # of another explanation
+        except OSError as error:
+            log.error("input %r is explained, but not written: %s", found.id, described(error))
+            return False
+        return True
+
+
+def picture(found: Explanation, names: Sequence[str] | None = None, dpi: int = 150) -> bytes:
+    """An explanation's plot as PNG."""
+    buffer = BytesIO()
+    figure(found, names=names).savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def stems(images: Sequence[Path], folder: Path) -> list[str]:
+    """A name for the files of each image: its own, numbered where another has it, and never that of an image given."""
+    given = {image.resolve() for image in images}
+
+    def overwrites(stem: str) -> bool:
+        return any((folder / f"{stem}{suffix}").resolve() in given for suffix in (".png", ".npz", ".json"))
+
+    own = [f"{image.stem}-explained" if overwrites(image.stem) else image.stem for image in images]
+    found: dict[str, None] = {}  # in their order
+    for stem in own:
+        numbered = (each for each in (f"{stem}-{number}" for number in count(2)) if each not in own)
+        found[next(each for each in chain([stem], numbered) if each not in found and not overwrites(each))] = None
+    return list(found)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file holds an explanation that was not cut short."""
+    try:
+        return load(path).notes.get("stopped") not in CUT_SHORT
+    except (StoreError, OSError):
+        return False
+
+
+def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
+    def name(index: int) -> str:
+        return printable(names[index] if names and 0 <= index < len(names) else "") or str(index)
+
+    target = name(found.target) if kind(found.target) == "class" else kind(found.target)
+    said = int(found.predicted[1, 0]) if found.predicted is not None else -1
+    return [
+        printable(Path(found.id or "").name), target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",
+        f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", f"{found.best_step(NEARLY)} of {found.n}",
+        str(found.evaluations),
+    ]  # fmt: skip
