@@ -64,13 +64,13 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
 def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write files of one folder, by name: all of them or none, and where one stood there before, that.
 
-    No system call moves several files at once, so a process of its own moves them: whatever ends this one, by SIGKILL
-    or at a breakpoint of it, does not come between two of them.
+    No system call moves several files at once, so a process of its own moves them: whatever ends this one does not come
+    between two of them.
 
     Raises:
         OSError: one of them cannot be written.
     """
-    with _stage(folder) as (stage, lock):
+    with _named(folder), _stage(folder) as (stage, lock):
         for name, content in contents.items():
             if (folder / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))

@@ -7,9 +7,11 @@ import json
 import os
 import pickle
 import zipfile
+from typing import NamedTuple
 
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from pysmdl.models.files import load_file
 
@@ -98,6 +100,10 @@ def size_in_text(found, code):
     size(found, f"S({code!r})")
 
 
+def size_in_bytes(found, code):
+    size(found, f"S({code.encode()!r})")
+
+
 def operator(found, code):
     nodes = found["graph_module"]["graph"]["nodes"]
     argument = {"name": "", "arg": {"as_string": code}, "kind": 1}
@@ -137,6 +143,7 @@ ATTACKS = {
     "an object elsewhere": (payload("constant", "opaque_obj_/../x", pickle.dumps), "pickled objects"),
     "a size": (program(size), "a size that is no arithmetic"),
     "a size in text": (program(size_in_text), "a size that is no arithmetic"),
+    "a size in bytes": (program(size_in_bytes), "a size that is no arithmetic"),
     "an operator": (program(operator), "a call of 'torch.os.system', which is no operator of torch here"),
     "the name of an argument": (program(argument_name), "a name of other characters than those of names"),
     "the name of a node": (program(node_name), "a name of other characters than those of names"),
@@ -193,6 +200,23 @@ def test_what_a_model_may_need_is_allowed(tmp_path):
     shapes = ({0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=8, max=64)},)
     torch.export.save(torch.export.export(net, (x,), dynamic_shapes=shapes), tmp_path / "x.pt2")
     torch.testing.assert_close(load_file(tmp_path / "x.pt2")(x), net(x))
+
+
+class Answer(NamedTuple):
+    logits: torch.Tensor
+    pooled: torch.Tensor
+
+
+class Named(torch.nn.Module):
+    def forward(self, x):
+        return Answer(x.mean((2, 3)), x.amax((2, 3)))
+
+
+def test_an_answer_with_names_is_read(tmp_path):
+    x = torch.rand(3, 3, 12, 12)
+    pytree._register_namedtuple(Answer, serialized_type_name="test_programs.Answer")
+    torch.export.save(torch.export.export(Named(), (x,)), tmp_path / "x.pt2")
+    torch.testing.assert_close(load_file(tmp_path / "x.pt2")(x), x.mean((2, 3)))
 
 
 class Nothing(torch.nn.Module):

@@ -12,15 +12,13 @@ import typer
 
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
-from pysmdl.cli.options import Images, ModelOptions, SearchOptions, SetOptions, TargetOptions, command
+from pysmdl.cli.options import Debug, Images, ModelOptions, SearchOptions, SetOptions, TargetOptions, command
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
-def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, for bug reports.")] = False,
-) -> None:
+def common(debug: Debug = False) -> None:
     """Which input regions made the model decide."""
     ending.debug = debug
     logger = logging.getLogger("pysmdl")

@@ -18,7 +18,7 @@ from pysmdl.cli.console import err, printable, say
 from pysmdl.cli.stopping import stoppable
 from pysmdl.errors import PysmdlError, described
 
-BUG = "this is a bug of pysmdl: please report it, with the traceback that `pysmdl --debug COMMAND ...` shows"
+BUG = "this is a bug of pysmdl: please report it, with the traceback that --debug shows"
 
 
 class Ending:
@@ -33,12 +33,13 @@ class Ending:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Around a command."""
+        came: list[int] = []
         try:
-            with stoppable():
+            with stoppable() as came:
                 yield
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt:
             err.print("stopped")
-            raise typer.Exit(128 + getattr(error, "signal", signal.SIGINT)) from None
+            raise typer.Exit(128 + (came or [signal.SIGINT])[0]) from None
         except typer.Exit:
             raise
         except Exception as error:

@@ -15,6 +15,7 @@ from pysmdl.cli.ending import ending
 
 NAMED = inspect.Parameter.KEYWORD_ONLY
 Images: TypeAlias = Annotated[list[Path], typer.Argument(help="Images.", show_default=False)]
+Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, for bug reports.")]
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class SearchOptions:
 
 def command(work: Callable[..., None]) -> Callable[..., None]:
     """A function as a command: where a parameter is a group, the command line has the group's options, under its
-    docstring; how it ends becomes an exit code.
+    docstring. Every command has --debug, and how it ends becomes an exit code.
     """
     parameters = inspect.signature(work, eval_str=True).parameters
     groups: dict[str, Any] = {
@@ -79,9 +80,11 @@ def command(work: Callable[..., None]) -> Callable[..., None]:
     shown: list[inspect.Parameter] = []
     for name, parameter in parameters.items():
         shown += _options_of(groups[name]) if name in groups else [parameter.replace(kind=NAMED)]
+    shown.append(inspect.Parameter("debug", NAMED, default=False, annotation=Debug))
 
     @wraps(work)
     def run(**given: Any) -> None:
+        ending.debug |= given.pop("debug")
         made = {
             name: group(**{each.name: given.pop(each.name) for each in fields(group)}) for name, group in groups.items()
         }

@@ -14,18 +14,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME = 1.0  # seconds: a signal that comes so soon after another means no more than that
 
 
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C by a signal.
-
-    Attributes:
-        signal: Its number.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.signal = number
-
-
 class _Once:
     """Whether a signal is the first, or comes long enough after the first to be meant anew."""
 
@@ -40,18 +28,21 @@ class _Once:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """What runs inside is stopped by SIGTERM and SIGHUP as by Ctrl-C, unless they are ignored or handled already."""
-    new = _Once()
+def stoppable() -> Iterator[list[int]]:
+    """What runs inside is stopped by SIGTERM and SIGHUP as by Ctrl-C, unless they are ignored or handled already. The
+    list gets the signals that came.
+    """
+    new, came = _Once(), list[int]()
 
     def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         if new():
-            raise Stopped(number)
+            raise KeyboardInterrupt
 
     own = (signal.SIG_DFL, signal.default_int_handler)
     before = _handle({each: stop for each in SIGNALS if signal.getsignal(each) in own})
     try:
-        yield
+        yield came
     finally:
         _handle(before)
 
@@ -66,7 +57,7 @@ def held() -> Iterator[None]:
         insists = new() and came
         came.append(number)
         if insists:
-            raise Stopped(number)
+            raise KeyboardInterrupt
 
     before = _handle({each: hold for each in SIGNALS if callable(signal.getsignal(each))})
     try:

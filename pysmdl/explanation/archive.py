@@ -23,7 +23,7 @@ class Header(NamedTuple):
         return math.prod(self.shape)
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """Of its values, unpacked."""
         return self.size * self.dtype.itemsize
 

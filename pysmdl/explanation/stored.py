@@ -58,13 +58,11 @@ def _demand(holds: object, must: str) -> None:
 
 
 def _check_size(headers: Mapping[str, Header], limit_bytes: int) -> None:
-    unpacked = sum(header.bytes for header in headers.values())
+    unpacked = sum(header.nbytes for header in headers.values())
     unpacked += 4 * headers["labels"].size if "labels" in headers else 0  # as int32
     if "meta" in headers:
-        unpacked = max(unpacked, 16 * headers["meta"].bytes)  # text becomes objects, which are larger
-    _demand(
-        unpacked <= limit_bytes, f"it unpacks to {unpacked} bytes; if you trust it, raise limit_bytes={limit_bytes}"
-    )
+        unpacked = max(unpacked, 16 * headers["meta"].nbytes)  # text becomes objects, which are larger
+    _demand(unpacked <= limit_bytes, f"it unpacks to {unpacked} bytes; if you trust it, raise limit_bytes")
 
 
 def _check_meta(path: str | PathLike[str], meta: Any) -> None:
@@ -107,20 +105,19 @@ def _check_headers(headers: Mapping[str, Header]) -> None:
     order, labels = headers["order"].shape, headers["labels"]
     _demand(len(order) == 1 and labels.size >= max(1, order[0]), f"an order of {list(order)} regions on {labels.shape}")
     k = order[0]
-    shapes = {"predicted": (2, k + 1), "traced": (2, k + 1), "terms": (k,), "score": (k,), "order": (k,)}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("order", "score", "terms"), (k,))
+    shapes |= dict.fromkeys(("predicted", "traced", "reading"), (2, k + 1))
     for name, header in headers.items():
         group, dot, key = name.partition(".")
         _demand(group in (GROUPS if dot else PLAIN) and bool(key) == bool(dot), f"it must not hold {name!r}")
         _demand(header.dtype.kind in KINDS.get(group, NUMBERS), f"{name} must hold numbers; got {header.dtype}")
         if group == "traced":
             _demand(key.isascii() and key.isdecimal() and len(key) < 11, f"traced must name classes; got {key!r}")
-        if group not in (
-            "labels",
-            "attribution",
-        ):  # of the first any shape is right, of the other the number of regions
-            shape = header.shape[:2] if group == "reading" else header.shape
-            right = shapes.get(group, (2, k + 1) if group == "reading" else (k + 1,))
-            _demand(shape == right, f"{name} must be {list(right)}; got {list(header.shape)}")
+        if group in ("labels", "attribution"):
+            continue  # of any shape; of a number a region: see _fields
+        shape = header.shape[:2] if group == "reading" else header.shape
+        right = shapes.get(group, (k + 1,))
+        _demand(shape == right, f"{name} must be {list(right)}; got {list(header.shape)}")
 
 
 def _fields(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

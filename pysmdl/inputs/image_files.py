@@ -20,8 +20,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """[H, W, 3], RGB."""
 
 AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
-
-
 # What Pillow may read a file as. Not EPS, for which it starts Ghostscript, nor what it only recognises.
 FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "PCX", "PNG", "PPM", "PSD",

@@ -29,7 +29,7 @@ NAME = re.compile(r"[\w.+\-:# ]*")  # neither quotes nor brackets, without which
 OPERATOR = re.compile(r"math\.[a-z]+|torch\._?sym_[a-z]+|_operator\.\w+")
 CALLS = {f"_operator.{name}" for name in ("attrgetter", "call", "itemgetter", "methodcaller")}
 FREE = {"metadata", "as_string", "as_strings", "guards_code"}  # text that stays text: see module_of
-NESTED = {"in_spec", "out_spec", "context"}  # JSON in JSON
+NESTED = {"in_spec", "out_spec", "context"}  # JSON in JSON, or a name
 IMPORTS = {"default_factory_module", "__enum__"}  # of a nested one: a module to import
 SIZES = (
     ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.UnaryOp, ast.BinOp, ast.BoolOp,
@@ -119,7 +119,7 @@ def _check_text(text: str, key: str) -> None:
         _check_size(text)
     elif key == "target":
         _check_operator(text)
-    elif key in NESTED:
+    elif key in NESTED and text[:1] in '[{"':
         _check(json.loads(text))
     else:
         _check_name(text)
@@ -150,6 +150,11 @@ def _check_size(text: str) -> None:
         unsafe = not isinstance(node, SIZES)
         unsafe |= called is not None and not (isinstance(called, ast.Name) and called.id[:1].isupper())
         unsafe |= isinstance(node, ast.Name) and node.id.startswith("_")
-        unsafe |= isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.isidentifier()
+        unsafe |= isinstance(node, ast.Constant) and not _is_plain(node.value)
         if unsafe:
             raise _Unsafe(f"a size that is no arithmetic: {text[:80]!r}")
+
+
+def _is_plain(value: Any) -> bool:
+    """A number, or the name of a symbol: S('...') would evaluate any other text."""
+    return isinstance(value, (int, float)) or (isinstance(value, str) and value.isidentifier())

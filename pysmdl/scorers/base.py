@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl.errors import ScorerError
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
 from pysmdl.types import Floats, Reading
 
-__all__ = ["Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
+__all__ = ["BatchRewritten", "Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Outputs:
 
     values: Tensor
     features: Tensor | None = None
+
+
+class BatchRewritten(ScorerError):
+    """A batch that is of no more use, as the model wrote to it: composed anew, the scorer will take it."""
 
 
 class Scorer(ABC):

@@ -16,7 +16,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import class_scores
 from pysmdl.models.answers import EMBEDDED, Form
 from pysmdl.models.base import Forward, Model
-from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.base import BatchRewritten, Outputs, Scorer, Wanted
 from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
 
@@ -111,6 +111,7 @@ class Classifier(ClassScorer):
         self._features, self._evidence = self._beside("features", features), self._beside("evidence", evidence)
         self.has_features, self.has_evidence = features is not None, evidence is not None
         self._examined = False
+        self._writes: bool | None = None  # whether the model was seen to write to its batch
 
     def _beside(self, name: str, function: Forward | Model | None) -> Model | None:
         if function is None or isinstance(function, Model):
@@ -132,18 +133,31 @@ class Classifier(ClassScorer):
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         if self.input.mask_at == "image":
             batch = self.input.into_model(batch)
-        shown = again = features = None
-        if wanted.features is not None and self._features is not None:
-            shown = batch[wanted.features]  # a copy, as the model may write to its batch
-            shown = shown.clone() if isinstance(wanted.features, slice) else shown
-        if wanted.confidence == "evidential" and self._evidence is not None:
-            again = batch.clone()
+        features = self._features if wanted.features is not None else None
+        evidence = self._evidence if wanted.confidence == "evidential" else None
+        others = features is not None or evidence is not None
+        kept = batch.clone() if others and self._writes is not False else batch
+        before = _version(batch)
         values = self.probabilities(self.model.tensor(batch, LOGITS), targets, wanted)
-        if again is not None and self._evidence is not None:
-            values[:, 0] = evidential_confidence(self._evidence.tensor(again, EVIDENCE))
-        if shown is not None and self._features is not None:
-            features = self._features.tensor(shown, FEATURES).to(torch.float32, copy=True)
-        return Outputs(values, features)
+        if evidence is not None:
+            self._look_at(batch, kept, before)
+            values[:, 0] = evidential_confidence(evidence.tensor(kept.clone(), EVIDENCE))
+        if features is None:
+            return Outputs(values)
+        self._look_at(batch, kept, before)
+        return Outputs(values, features.tensor(kept[wanted.features], FEATURES).to(torch.float32, copy=True))
+
+    def _look_at(self, batch: Tensor, kept: Tensor, before: int) -> None:
+        """Whether the model writes to its batch, which others are to see: then they have copies, as at the first time.
+
+        Raises:
+            BatchRewritten: it does, though it did not at first.
+        """
+        if kept is not batch:
+            self._writes = self._writes or not torch.equal(kept, batch)  # also what was written past torch's eyes
+        elif _version(batch) != before:
+            self._writes = True
+            raise BatchRewritten("the model changes its input in place, which features= and evidence= see")
 
     def look(self, answer: Tensor) -> None:
         """Also, once for a scorer, whether logits look like probabilities, and probabilities are some."""
@@ -174,6 +188,11 @@ def _as_given(p: Tensor, targets: Tensor, entropy: bool) -> Tensor:
     if entropy:
         confidence = 1 + (p * (p + 1e-7).log()).sum(1, keepdim=True) / np.log(p.shape[1])
     return torch.cat((confidence, top, p.gather(1, classes)), 1)
+
+
+def _version(batch: Tensor) -> int:
+    """Counts the writes into a tensor, where torch does."""
+    return 0 if batch.is_inference() else batch._version
 
 
 def _class(target: Any) -> int:

@@ -17,6 +17,7 @@ from pysmdl.engine.device.sizes import Sizes
 from pysmdl.engine.device.trouble import named, out_of_memory, unsound
 from pysmdl.engine.device.workspace import Workspace
 from pysmdl.profiling import count
+from pysmdl.scorers.base import BatchRewritten
 from pysmdl.types import Floats
 
 log = logging.getLogger("pysmdl")
@@ -73,7 +74,9 @@ class Slot:
                     left.append((piece, another))
                 continue
             failed, why = left.popleft()
-            if out_of_memory(why) and (failed.rows > 1 or failed.parts[0].owner not in once):
+            if isinstance(why, BatchRewritten):
+                todo.appendleft(failed)
+            elif out_of_memory(why) and (failed.rows > 1 or failed.parts[0].owner not in once):
                 self._make_room(failed, once)
                 todo.appendleft(failed)
             elif len(failed.parts) > 1:
