@@ -5,7 +5,7 @@ BIN := .venv/bin
 SITE := import sysconfig; here = sysconfig.get_path('purelib')
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test quick compat oldest lint bench gpu clean
+.PHONY: demo test quick compat oldest lint sanitize bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
@@ -36,6 +36,22 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --upgrade --target build/typed .
 	cd build/typed && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pysmdl
+
+# The extension's tests and a fuzz of its border under the sanitizers of addresses and undefined behaviour: a build of
+# its own, in an environment that finds .venv's packages and not its pysmdl.
+NATIVE_TESTS := test_native.py test_kernels.py test_token_kernels.py
+SANITIZED := $(CURDIR)/build/sanitize/bin/python
+PRELOADED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+sanitize: .venv/ready
+	$(BIN)/python -m venv --without-pip build/sanitize
+	$(BIN)/python -c "import sys; print(*filter(None, sys.path), sep='\n')" \
+		> "$$($(SANITIZED) -c "$(SITE); print(here)")/below.pth"
+	$(SANITIZED) -m pip install --quiet --no-build-isolation --no-deps --force-reinstall . \
+		--config-settings=build-dir=build/sanitized --config-settings=cmake.define.PYSMDL_SANITIZE=ON \
+		--config-settings=cmake.define.PYSMDL_CUDA=OFF --config-settings=install.strip=false
+	cd build && $(PRELOADED) $(SANITIZED) -m pytest -k "test_native or cpu-cpu" $(addprefix ../tests/,$(NATIVE_TESTS))
+	cd build && echo 0 1 | $(PRELOADED) xargs -n 1 -P 2 $(SANITIZED) ../tests/fuzz_native.py --calls 100000 --seed
 
 bench: .venv/ready
 	$(BIN)/pytest benchmarks --record --benchmark-columns=median,iqr,rounds

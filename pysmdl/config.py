@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pysmdl.errors import one_of, whole
+from pysmdl.errors import one_of, whole_number
 
 BACKENDS = ("auto", "cpu", "cuda", "triton", "reference")
 
@@ -63,4 +63,4 @@ class EngineConfig:
         for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, whole(name, value, 0 if name == "loaders" else 1))
+                object.__setattr__(self, name, whole_number(name, value, 0 if name == "loaders" else 1))

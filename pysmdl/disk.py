@@ -122,11 +122,12 @@ def _stage(folder: Path) -> Iterator[tuple[Path, int]]:
 @contextmanager
 def _staged(stage: Path, place: Path) -> Iterator[BinaryIO]:
     """What shall stand at `place`, on the disk when the block is left; with the permissions of what stands there."""
-    staged = stage / place.name
-    with staged.open("xb") as file:
+    part, staged = stage / "part", stage / place.name  # what bears a file's name is whole, wherever it is found
+    with part.open("wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
+    part.rename(staged)
     with suppress(FileNotFoundError):
         shutil.copymode(place, staged)
 

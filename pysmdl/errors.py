@@ -73,7 +73,7 @@ def one_of(argument: str, value: object, known: object) -> ValueError:
     return ValueError(f"{argument} must be one of {names}; got {value!r}")
 
 
-def whole(argument: str, value: Any, least: int) -> int:
+def whole_number(argument: str, value: Any, least: int) -> int:
     """A whole number, Python's or NumPy's, of at least so much.
 
     Raises:

@@ -13,7 +13,7 @@ import torch
 
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
-from pysmdl.errors import whole
+from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.objective import Objective
@@ -78,9 +78,9 @@ class Explainer:
         until: str | None = None,
         config: EngineConfig | None = None,
     ) -> None:
-        k = None if k is None else whole("k", k, 1)
-        evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
-        seed = whole("seed", seed, 0)
+        k = None if k is None else whole_number("k", k, 1)
+        evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
+        seed = whole_number("seed", seed, 0)
         if until not in (None, "decided"):
             raise ValueError(f"until must be 'decided' or None; got {until!r}")
         if config is not None and not isinstance(config, EngineConfig):

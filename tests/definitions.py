@@ -70,12 +70,12 @@ def match_boxes(boxes: Array, confidences: Array, target: Array, labels: Array, 
             confidence = counted.max(1) if counted.shape[1] else np.zeros(len(counted), np.float32)
             confidence = np.where(confidence <= np.float32(floor), np.float32(0), confidence)
             iou = np.array([box_iou(each, target[b]) for each in boxes[b]], np.float32)
-            by_class = np.where(np.isnan(iou), iou, (iou > 0.5) * confidence)
             if mode[b] < 0:
                 raise IndexError("a negative mode")
-            match = (iou * confidence, by_class, iou)[mode[b]]
-            best = int(match.argmax())
-            out[b] = match[best], iou[best], confidence[best], *boxes[b, best]
+            rank = (iou * confidence, iou * confidence, iou)[mode[b]]
+            by_class = np.where(np.isnan(rank), rank, np.where(iou > 0.5, confidence, 0))
+            best = int(rank.argmax())
+            out[b] = (rank, by_class, rank)[mode[b]].max(), iou[best], confidence[best], *boxes[b, best]
     return out
 
 

@@ -11,15 +11,28 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import definitions
 import numpy as np
 from forging import Rng, alive, floats, laid_out, spoilt, whole
 
+import pysmdl
 from pysmdl import _C
-from pysmdl.subsets import DictCache
-from pysmdl.surrogate import GAIN, Fitted, Plain
+from pysmdl.search.surrogate import GAIN, Fitted, Plain
+
+
+def alone(path: str) -> Any:
+    """A module of pysmdl without its package, which would bring torch."""
+    spec = spec_from_file_location(Path(path).stem, Path(pysmdl.__file__).parent / path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+DictCache = alone("engine/requests/subsets.py").DictCache
 
 REFUSALS = (ValueError, TypeError, BufferError, MemoryError)
 CHECKED = 0.3  # of the answers
@@ -161,7 +174,7 @@ def a_cache(rng: Rng) -> Case:
     return lambda: native.find(rows), lambda: twin.find(rows)
 
 
-def in_range(cache: DictCache, start: int, stop: int) -> Any:
+def in_range(cache: Any, start: int, stop: int) -> Any:
     if not 0 <= start <= stop <= len(cache):
         raise IndexError("rows that are not there")
     return cache.rows(start, stop)

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from test_kernels import compose_inputs
 
+import pysmdl.kernels
 from pysmdl.errors import BackendError
-from pysmdl.kernels import compose, dispatch
+from pysmdl.kernels import BACKENDS, class_scores, compose, dispatch, serves
 
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets PYSMDL_BACKEND, which is otherwise looked at once."""
+    """Sets variables of the environment, which are otherwise looked at once."""
 
-    def set_to(name):
-        monkeypatch.setenv("PYSMDL_BACKEND", name)
+    def forget():
         dispatch.resolved.cache_clear()
+        dispatch.serves.cache_clear()
 
-    dispatch.resolved.cache_clear()
+    def set_to(name, variable="PYSMDL_BACKEND"):
+        monkeypatch.setenv(variable, name)
+        forget()
+
+    forget()
     yield set_to
     monkeypatch.undo()
-    dispatch.resolved.cache_clear()
+    forget()
 
 
 def test_unknown_backend_lists_those_there_are():
@@ -80,3 +87,67 @@ def test_auto_takes_the_first_that_the_op_has(environment, monkeypatch):
     assert dispatch.resolved("compose", "xpu") == "reference"
     environment("cuda")
     assert dispatch.resolved("varlen_attention", "cuda") == "triton"
+
+
+def test_every_op_takes_every_backend():
+    """A run of a backend has one for each of its ops; none is left to chance."""
+    for op in dispatch.OPS:
+        assert "backend" in getattr(pysmdl.kernels, op).__kwdefaults__
+        for backend in ("auto", *BACKENDS):
+            for device in ("cpu", "cuda"):
+                found = serves(op, backend, device)
+                assert found in BACKENDS
+                assert found in dispatch.OPS[op]
+
+
+@pytest.mark.parametrize(
+    ("op", "backend", "device", "wanted"),
+    [
+        ("compose", "triton", "cuda", "triton"),
+        ("class_scores", "reference", "cpu", "reference"),
+        ("pack_tokens", "triton", "cuda", "triton"),
+        ("pack_tokens", "cpu", "cpu", "cpu"),
+        ("distance_gains", "cuda", "cpu", "cpu"),  # on the host, whatever the run is on
+        ("distance_gains", "cuda", "cuda", "cuda"),
+        ("varlen_attention", "reference", "cuda", "reference"),
+    ],
+)
+def test_what_serves_an_op_is_what_the_run_is_of(op, backend, device, wanted):
+    assert serves(op, backend, device) == wanted
+
+
+def test_an_op_that_a_backend_lacks_is_left_to_auto(environment, monkeypatch):
+    monkeypatch.setattr(dispatch, "why_not", lambda backend, device: None)
+    assert serves("pack_tokens", "cuda", "cuda") == "triton"
+    assert serves("varlen_attention", "cuda", "cuda") == "triton"
+    assert serves("compose", "auto", "cuda") == "cuda"
+    environment("0", "TRITON_INTERPRET")
+    assert serves("distance_gains", "triton", "cpu") == "cpu"
+    environment("1", "TRITON_INTERPRET")
+    assert serves("distance_gains", "triton", "cpu") == "triton"
+    environment("reference")
+    assert serves("pack_tokens", "cuda", "cuda") == "reference"
+    assert serves("compose", "cuda", "cuda") == "cuda"
+    with pytest.raises(ValueError, match=r"backend must be one of 'auto', .* got 'gpu'"):
+        serves("compose", "gpu", "cpu")
+
+
+def test_the_way_of_an_op_is_short():
+    """An op's call is on the way of each batch: it enters two files of Python, however often it is asked for."""
+    given = compose_inputs()
+    logits, targets = torch.zeros(2, 5), torch.zeros(2, 1, dtype=torch.int32)
+
+    def calls():
+        compose(*given, backend="cpu")
+        class_scores(logits, targets, backend="cpu")
+
+    calls()
+    entered, before = [], sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: entered.append(frame.f_code) if event == "call" else None)
+    try:
+        calls()
+    finally:
+        sys.setprofile(before)
+    files = {Path(code.co_filename).name for code in entered if code is not calls.__code__}
+    assert files == {"__init__.py", "native.py"}
+    assert len(entered) <= 13

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import importlib.util
+import os
 
+import numpy as np
 import pytest
 import torch
 from command_line import ANSWER, SCENES, call, module, saved
+from PIL import Image
 
 import pysmdl
+from pysmdl.studies import evaluation
 from pysmdl.studies.evaluation import compare
 
-from toys import image, linear_model
+from toys import image, linear_model, same
 
 
 def test_eval_compares_methods(tmp_path):
@@ -112,3 +118,137 @@ def test_compare_matches_explanations_to_images_by_their_index(caplog):
         compare(items, model, {"exact": {"search": "exact"}}, **settings)
     with pytest.raises(ValueError, match="on_error must be one of 'raise', 'skip'; got 'stop'"):
         compare(items, model, {"exact": {}}, on_error="stop")
+
+
+def frames(copied: bool, kind: str):
+    """A reader that fills one buffer anew for each image."""
+    buffer = torch.empty(3, 12, 12) if kind == "tensors" else np.empty((12, 12, 3), np.uint8)
+    baseline, labels = np.empty(3, np.float32), np.empty((12, 12), np.int64)
+    for seed in range(3):
+        pixels = image(seed)
+        buffer[:] = torch.from_numpy(pixels).permute(2, 0, 1) / 255 if kind == "tensors" else pixels
+        baseline[:] = seed / 3
+        labels[:] = np.arange(144).reshape(12, 12) // 36 if seed else np.arange(144).reshape(12, 12) // 72
+        given = {"image": buffer, "target": torch.tensor(1), "baseline": baseline, "regions": labels}
+        yield {name: copy.deepcopy(value) for name, value in given.items()} if copied else given
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tensors"])
+def test_compare_reads_its_items_once_and_keeps_copies(kind):
+    methods = {"exact": {"search": "exact"}, "backward": {"search": "backward"}}
+    right, found = (compare(frames(copied, kind), linear_model(), methods, mufidelity=8) for copied in (True, False))
+    for row, other in zip(right.rows, found.rows, strict=True):
+        assert row == other
+    assert [each.n for each in found.explanations["backward"]] == [2, 4, 4]
+    for name in methods:
+        for first, second in zip(right.explanations[name], found.explanations[name], strict=True):
+            assert same(first, second)
+            np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert found.explanations["exact"][0].pixels is found.explanations["backward"][0].pixels
+
+
+def test_compare_takes_pillows_images_whose_file_is_closed_meanwhile(tmp_path):
+    saved(tmp_path / "x.png")
+
+    def opened():
+        with Image.open(tmp_path / "x.png") as each:
+            yield {"image": each, "target": 1}
+
+    found = compare(opened(), linear_model(), {"exact": {}, "backward": {}}, regions="grid:4")
+    assert len(found.rows) == 2
+
+
+def test_compare_explains_images_by_the_batch_and_keeps_their_order(monkeypatch):
+    """Of some images all methods, then of the next: what is kept of a stream is bounded."""
+    monkeypatch.setattr(evaluation, "AT_ONCE", 2)
+    read, seen = [], []
+
+    def stream():
+        for seed in range(5):
+            read.append(seed)
+            yield {"image": image(seed), "target": 1, "id": str(seed)}
+
+    steps = evaluation.method_by_method(stream(), linear_model(), {"exact": {}, "backward": {}}, regions="grid:4")
+    for found in steps:
+        seen.append((len(read), len(found.rows)))
+    assert seen == [(2, 1), (2, 2), (2, 3), (2, 4), (4, 5), (4, 6), (4, 7), (4, 8), (5, 9), (5, 10)]
+    assert [(row["method"], row["image"]) for row in found.rows] == [
+        (method, str(seed)) for method in ("exact", "backward") for seed in range(5)
+    ]
+    assert [each.index for each in found.explanations["backward"]] == [0, 1, 2, 3, 4]
+    assert found.runs["exact"].evaluations == sum(row["evaluations"] for row in found.rows[:5])
+
+
+def test_eval_tries_its_folder_before_it_computes(tmp_path, monkeypatch):
+    model = module(tmp_path, monkeypatch, "    raise SystemExit(99)\n")
+    (tmp_path / "out" / "evaluation.csv").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    options = ["--model", model, "--target", "0", "--regions", "grid:4", "--out"]
+    for out in ("out", "file"):
+        code, output = call("eval", saved(tmp_path / "x.png"), *options, tmp_path / out)
+        assert code == 2
+        assert str(tmp_path / out) in output
+
+
+def test_an_unfinished_table_takes_no_whole_ones_place(tmp_path, monkeypatch):
+    photo, out = saved(tmp_path / "x.png"), tmp_path / "out"
+    call("eval", photo, "--methods", "exact,backward", "--regions", "grid:4", "--out", out)
+    whole = (out / "evaluation.csv").read_text()
+    body = f"    seen.append(1)\n    if len(seen) > 7:\n        raise KeyboardInterrupt\n{ANSWER}"
+    model = module(tmp_path, monkeypatch, body)
+    options = ["--regions", "grid:4", "--batch-size", "4", "--out", out]
+    code, output = call("eval", photo, "--methods", "exact,backward", "--model", model, "--target", "0", *options)
+    assert code == 130
+    assert (out / "evaluation.csv").read_text() == whole
+    rows = list(csv.DictReader((out / "evaluation-unfinished.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["exact"]
+    assert "evaluation-unfinished.csv" in output
+    call("eval", photo, "--methods", "exact", "--regions", "grid:4", "--out", out)
+    assert len((out / "evaluation.csv").read_text().splitlines()) == 2
+    assert {path.name for path in out.iterdir()} == {"evaluation.csv", "evaluation.parquet"}
+
+
+def test_names_that_are_not_utf_8_are_in_every_table(tmp_path):
+    import pyarrow.parquet
+
+    photo = saved(tmp_path / os.fsdecode(b"b\xff.png"))
+    code, output = call("eval", photo, "--methods", "exact", "--regions", "grid:4", "--out", tmp_path / "out")
+    assert code == 0, output
+    (row,) = csv.DictReader((tmp_path / "out" / "evaluation.csv").read_text(encoding="utf-8").splitlines())
+    assert row["image"] == rf"{tmp_path}/b\xff.png"
+    table = pyarrow.parquet.read_table(tmp_path / "out" / "evaluation.parquet")
+    assert table["image"].to_pylist() == [row["image"]]
+    found = compare([{"image": image(), "target": 1, "id": "b\udcff"}], linear_model(), {"exact": {}}, regions="grid:4")
+    found.to_csv(tmp_path / "x.csv")
+    found.to_parquet(tmp_path / "x.parquet")
+    assert r"b\udcff" in (tmp_path / "x.csv").read_text(encoding="utf-8")
+
+
+def test_without_pyarrow_there_is_the_csv_and_a_word(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "pyarrow" else find(name))
+    options = ["--methods", "exact", "--regions", "grid:4", "--out", tmp_path / "out"]
+    code, output = call("eval", saved(tmp_path / "x.png"), *options)
+    assert code == 0
+    assert "no Parquet file is written, which needs pyarrow: pip install 'pysmdl[report]'" in output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["evaluation.csv"]
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    found = compare([(image(), 1)], linear_model(), {"exact": {}}, regions="grid:4")
+    for write, name in ((found.to_csv, "x.csv"), (found.to_parquet, "x.parquet")):
+        (tmp_path / name).write_bytes(b"old")
+        found.rows[0]["insertion_auc"] = Torn()
+        with pytest.raises(Exception, match=r"torn|Torn"):
+            write(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"x.csv", "x.parquet"}
+
+
+class Torn:
+    """A value that no table takes."""
+
+    def __str__(self):
+        raise RuntimeError("torn")
+
+    __repr__ = __float__ = __str__

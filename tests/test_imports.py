@@ -19,7 +19,7 @@ KERNELS = Path(__file__).parents[1] / "kernels"
 # floor of the house; docs/architecture.md shows the same table.
 FLOORS = (
     "errors disk",
-    "checks types bitrows profiling progress session settings",
+    "checks types bitrows profiling progress session",
     "_native config",
     "kernels search inputs targets",
     "models testing",
@@ -28,6 +28,7 @@ FLOORS = (
     "engine",
     "preparation",
     "explainer",
+    "settings",
     "api",
     "interop",
     "studies",
@@ -49,18 +50,10 @@ def modules() -> dict[str, Path]:
     return {".".join(part for part in parts if part != "__init__"): path for parts, path in (*own, *kernels)}
 
 
-def imported(path: Path, typing_too: bool = False) -> set[str]:
-    """What a file imports of pysmdl, by dotted name; names for type checkers alone only where asked for."""
+def imported(path: Path) -> set[str]:
+    """What a file imports of pysmdl, by dotted name, names for type checkers alone included."""
     tree, found = ast.parse(path.read_text()), set()
-    only_typing = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if not typing_too and id(node) in only_typing:
-            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pysmdl":
             below = node.module.removeprefix("pysmdl").removeprefix(".")
             for alias in node.names:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 
+import definitions
 import numpy as np
 import pytest
 import torch
+from conftest import RUNNABLE
 from torch import Tensor
 
 from pysmdl import bitrows
@@ -147,6 +149,49 @@ def test_labels_beyond_the_rows_are_never_shown(backend_device):
     assert torch.equal(out, baseline[source.long()])
 
 
+def test_labels_below_zero_are_always_shown(backend_device):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(device=device, n=64)
+    for label in (-1, -2, -33, -(2**31)):
+        out = compose(x, baseline, torch.full_like(labels, label), rows, source, backend=backend)
+        assert torch.equal(out, x[source.long()])
+    out = compose(x, baseline, torch.full_like(labels, 2**31 - 1), rows, source, backend=backend)
+    assert torch.equal(out, baseline[source.long()])
+
+
+@pytest.mark.parametrize("grid", [(64, 64), (40, 130), (7,)])
+@pytest.mark.parametrize("expanded", ["points", "channels", "rows", "inputs"])
+def test_compose_of_what_repeats(backend_device, expanded, grid):
+    """Inputs, baseline and labels that are one number many times over, as expand() makes them."""
+    backend, device = backend_device
+    one = {"points": (2, 3, *[1] * len(grid)), "channels": (2, 1, *grid), "inputs": (1, 3, *grid)}
+    shape = one.get(expanded, (2, 3, *grid[:-1], 1))
+    x, baseline = (torch.randn(shape, device=device).expand(2, 3, *grid) for _ in range(2))
+    of_labels = (shape[0], *shape[2:])
+    labels = torch.randint(-1, 5, of_labels, dtype=torch.int32, device=device).expand(2, *grid)
+    rows, source = torch.tensor([[9], [22], [0]], dtype=torch.int32), torch.tensor([0, 1, 1], dtype=torch.int32)
+    given = (x, baseline, labels, rows.to(device), source.to(device))
+    assert torch.equal(
+        compose(*given, backend=backend), compose(*(each.clone() for each in given), backend="reference")
+    )
+
+
+def test_an_output_that_overlaps_is_refused(backend_device):
+    backend, device = backend_device
+    x, baseline, labels, rows, source = compose_inputs(device=device, rows=2)
+    flat = torch.zeros(4 * x.numel(), device=device)
+    overlapping = [flat[:1].view(1, 1, 1, 1).expand(x.shape), flat.as_strided(x.shape, (13 * 17, 13 * 17, 17, 1))]
+    for out in [*overlapping, flat.as_strided(x.shape, (900, 300, 13, 1))]:
+        with pytest.raises(ValueError, match=r"out must not overlap itself"):
+            compose(x, baseline, labels, rows, source, out=out, backend=backend)
+    for shared in (x, baseline):
+        with pytest.raises(ValueError, match="out must not share memory with"):
+            compose(x, baseline, labels, rows, source, out=shared, backend=backend)
+    distances, index = torch.rand(3, 3, device=device), torch.zeros(1, dtype=torch.int32, device=device)
+    with pytest.raises(ValueError, match="out must not share memory with"):
+        distance_gains(distances, distances[1, :1], index, index, out=distances[0, :1], backend=backend)
+
+
 # class_scores
 
 
@@ -182,6 +227,53 @@ def test_class_scores_in_extremes(backend_device):
     out = class_scores(logits.float(), torch.zeros((5, 1), dtype=torch.int32, device=device), backend=backend).cpu()
     np.testing.assert_allclose(out[:3, 2], [1, 0, 1], atol=1e-6)
     assert out[3:, 2].isnan().all()
+
+
+NUMBERS = (0.0, -0.0, 1.0, -2.0, 88.0, -104.0, 2.0**31, 3e9, -3e38, 3.4e38, np.inf, -np.inf, np.nan)
+
+
+@np.errstate(all="ignore")  # Triton's interpreter is NumPy
+@pytest.mark.parametrize("classes", [1, 2, 3, 17, 40])
+def test_class_scores_of_any_numbers(backend_device, classes, rng):
+    """No padding counts as a class, however large the logits are; NaN is the top class where it is first."""
+    backend, device = backend_device
+    rows = [np.roll(NUMBERS * 4, shift)[:classes] for shift in range(2 * len(NUMBERS))]
+    rows += [rng.choice(NUMBERS[: -1 - each % 4], classes) for each in range(40)]
+    logits = np.array(rows, np.float32)
+    targets = rng.integers(-2, classes, (len(rows), 4)).astype(np.int32)
+    given = (torch.from_numpy(each).to(device) for each in (logits, targets))
+    out = class_scores(*given, out=poisoned((len(rows), 6), device=device), backend=backend).cpu()
+    wanted = definitions.class_scores(logits, targets, entropy=True)
+    np.testing.assert_allclose(out, wanted, atol=SCORE_TOLERANCE)
+
+
+def test_a_class_that_is_ruled_out_has_no_probability(backend_device):
+    backend, device = backend_device
+    logits = torch.tensor([[-np.inf, 2.0, -np.inf], [-1e9, 5.0, 5.0]], device=device)
+    targets = torch.tensor([[0], [0]], dtype=torch.int32, device=device)
+    assert class_scores(logits, targets, backend=backend)[:, 2].tolist() == [0, 0]
+
+
+def test_logits_of_other_dtypes_are_taken_as_float32(backend_device):
+    backend, device = backend_device
+    targets = torch.tensor([[0], [-1]], dtype=torch.int32, device=device)
+    for dtype in (torch.float64, torch.int64, torch.uint8, torch.bool):
+        logits = torch.tensor([[2, 0, 1], [0, 1, 1]], device=device).to(dtype)
+        assert torch.equal(
+            class_scores(logits, targets, backend=backend), class_scores(logits.float(), targets, backend=backend)
+        )
+    near = torch.tensor([[1.0, 1.0 + 1e-12]], dtype=torch.float64, device=device)
+    assert class_scores(near, targets[:1], backend=backend)[0, 1] == 0  # the same in float32
+    with pytest.raises(ValueError, match=r"logits must be real numbers; got torch\.complex64"):
+        class_scores(near.to(torch.complex64), targets[:1], backend=backend)
+
+
+def test_class_scores_without_rows_or_targets(backend_device):
+    backend, device = backend_device
+    for rows, traced in ((0, 2), (3, 0), (0, 0)):
+        targets = torch.zeros(rows, traced, dtype=torch.int32, device=device)
+        out = class_scores(torch.zeros(rows, 5, device=device), targets, backend=backend)
+        assert out.shape == (rows, 2 + traced)
 
 
 def test_class_scores_strides_and_options(backend_device):
@@ -224,6 +316,32 @@ def test_distance_gains(backend_device, n, members):
     np.testing.assert_allclose(out.cpu(), [effectiveness_by_hand(d, [*chosen, a]) for a in left], rtol=1e-6)
 
 
+def test_distance_gains_reads_the_columns_of_its_candidates(backend_device, rng):
+    """The definition needs no symmetry."""
+    backend, device = backend_device
+    for n, members, candidates in ((5, 2, 3), (40, 17, 23), (9, 0, 4), (9, 3, 0)):
+        d, nearest = rng.random((n, n)).astype(np.float32), rng.random(members).astype(np.float32)
+        index = [rng.integers(0, n, count).astype(np.int32) for count in (members, candidates)]
+        wanted = definitions.distance_gains(d, nearest, *index)
+        given = (torch.from_numpy(each).to(device) for each in (d, nearest, *index))
+        assert np.array_equal(distance_gains(*given, backend=backend).cpu(), wanted)
+
+
+@np.errstate(all="ignore")
+def test_distance_gains_keeps_nan(backend_device):
+    backend, device = backend_device
+    members, candidates = (torch.tensor(each, dtype=torch.int32, device=device) for each in ([0, 1], [2, 3, 4]))
+    for place in ((0, 3), (1, 3)):
+        d = torch.ones(5, 5, device=device)
+        d[place] = torch.nan
+        for nearest in ([0.5, 0.5], [2.0, 2.0]):
+            out = distance_gains(d, torch.tensor(nearest, device=device), members, candidates, backend=backend)
+            assert out.isnan().tolist() == [False, True, False]
+    nearest = torch.tensor([0.5, torch.nan], device=device)
+    out = distance_gains(torch.ones(5, 5, device=device), nearest, members, candidates, backend=backend)
+    assert out.isnan().all()
+
+
 # bad arguments
 
 
@@ -233,6 +351,10 @@ BAD = {
     "labels dtype": (lambda a: a.update(labels=a["labels"].long()), "labels must be int32, got int64"),
     "source length": (lambda a: a.update(source=a["source"][1:]), "rows must be"),
     "baseline dtype": (lambda a: a.update(baseline=a["baseline"].half()), "baseline must be float32, got float16"),
+    "rows dtype": (lambda a: a.update(rows=a["rows"].long()), "rows must be int32, got int64"),
+    "x dtype": (lambda a: a.update(x=a["x"].int(), baseline=a["baseline"].int()), "x must be float32, float16 or"),
+    "no grid": (lambda a: a.update(x=a["x"][:, :, 0, 0]), r"x must be \[M, C, \*grid\] with M at least 1"),
+    "no input": (lambda a: a.update(x=a["x"][:0]), r"x must be \[M, C, \*grid\] with M at least 1"),
     "out shape": (lambda a: a.update(out=torch.empty(1, 3, 13, 17)), "out must be"),
 }
 
@@ -246,17 +368,37 @@ def test_compose_refuses(backend_device, case):
         compose(**arguments, backend=backend)
 
 
-def test_compose_refuses_a_source_out_of_range():
+ON_THE_CPU = pytest.mark.parametrize("backend", [backend for backend, device in RUNNABLE if device == "cpu"])
+
+
+@ON_THE_CPU
+def test_compose_refuses_a_source_out_of_range(backend):
     x, baseline, labels, rows, source = compose_inputs()
-    source[1] = 2
-    with pytest.raises(ValueError, match=r"source\[1\] is 2, x holds 2 inputs"):
-        compose(x, baseline, labels, rows, source, backend="cpu")
+    for wrong in (2, 2**31 - 1):
+        source[1] = wrong
+        with pytest.raises(ValueError, match=rf"source\[1\] is {wrong}, x holds 2 inputs"):
+            compose(x, baseline, labels, rows, source, backend=backend)
 
 
-def test_class_scores_refuses_a_target_out_of_range():
-    for backend in ("cpu", "reference"):
-        with pytest.raises(ValueError, match="target 3 is out of range for 3 classes"):
-            class_scores(torch.zeros(1, 3), torch.tensor([[3]], dtype=torch.int32), backend=backend)
+@ON_THE_CPU
+def test_class_scores_refuses_a_target_out_of_range(backend):
+    for wrong in (3, 2**31 - 1):
+        with pytest.raises(ValueError, match=f"target {wrong} is out of range for 3 classes"):
+            class_scores(torch.zeros(1, 3), torch.tensor([[wrong]], dtype=torch.int32), backend=backend)
+
+
+@ON_THE_CPU
+def test_distance_gains_refuses_regions_out_of_range(backend):
+    d, nearest = torch.ones(4, 4), torch.ones(2)
+    right = torch.tensor([1, 2], dtype=torch.int32)
+    for wrong in (4, -1, 2**31 - 1, -(2**31)):
+        index = torch.tensor([1, wrong], dtype=torch.int32)
+        with pytest.raises(ValueError, match=rf"members\[1\] is {wrong}, there are 4 regions"):
+            distance_gains(d, nearest, index, right, backend=backend)
+        with pytest.raises(ValueError, match=rf"candidates\[1\] is {wrong}, there are 4 regions"):
+            distance_gains(d, nearest, right, index, backend=backend)
+    with pytest.raises(ValueError, match=r"candidates must be \[c\]; got \[1, 2\]"):
+        distance_gains(d, nearest, right, right[None], backend=backend)
 
 
 # match_boxes
@@ -333,6 +475,53 @@ def test_match_boxes_in_extremes(backend_device):
     assert out[4:, 0].isfinite().all()
 
 
+BOXES = [
+    [0, 0, 10, 10], [0, 0, 10, 5], [-np.inf, -np.inf, np.inf, np.inf], [0, 0, np.inf, 10], [np.inf, 0, np.inf, 10],
+    [0, 0, 1e30, 1e30], [0, 0, 1e-30, 1e-30], [5, 5, 5, 9], [10, 10, 0, 0], [20, 20, 30, 30], [np.nan, 0, 10, 10],
+    [0, np.nan, 10, 10], [0, 0, np.nan, 10], [0, 0, 10, np.nan], [20, 20, 30, np.nan],
+]  # fmt: skip
+
+
+@np.errstate(all="ignore")  # Triton's interpreter is NumPy
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_match_boxes_of_any_numbers(backend_device, mode):
+    """Every pair of boxes, infinite, tiny and NaN ones too, with confidences that are so."""
+    backend, device = backend_device
+    pairs = np.array(list(itertools.product(BOXES, BOXES)), np.float32)
+    boxes, target = pairs[:, :1], pairs[:, 1]
+    for confidence in (0.7, 0.0, np.inf, np.nan):
+        confidences = np.full((len(boxes), 1, 2), confidence, np.float32)
+        labels, modes = np.zeros((len(boxes), 1), np.int32), np.full(len(boxes), mode, np.int32)
+        given = (boxes, confidences, target, labels, modes)
+        out = match_boxes(*(torch.from_numpy(each).to(device) for each in given), backend=backend).cpu()
+        np.testing.assert_allclose(out, definitions.match_boxes(*given, floor=0.0), atol=1e-6)
+    nan = torch.from_numpy(np.isnan(pairs).any((1, 2)))
+    assert out[nan, 0].isnan().all()
+
+
+@np.errstate(all="ignore")
+def test_the_first_nan_is_before_an_infinite_match(backend_device):
+    backend, device = backend_device
+    boxes = torch.tensor([[0.0, 0, 10, 10]], device=device).expand(1, 4, 4)
+    confidences = torch.tensor([0.5, torch.inf, torch.nan, torch.nan], device=device).view(1, 4, 1)
+    target, index = boxes[:, 0], torch.zeros(1, dtype=torch.int32, device=device)
+    for mode in (0, 1):
+        out = match_boxes(boxes, confidences, target, index[:, None], index + mode, backend=backend)
+        assert out[0, 0].isnan()
+        assert out[0, 2].isnan()
+
+
+def test_match_boxes_without_labels(backend_device):
+    """No label, or nothing but padding, whatever the negative number: only the IoU counts."""
+    backend, device = backend_device
+    boxes, confidences, target, _, mode = box_inputs(device=device)
+    for labels in (np.zeros((6, 0)), np.full((6, 2), -1), np.full((6, 1), -(2**31))):
+        padding = torch.from_numpy(labels.astype(np.int32)).to(device)
+        out = match_boxes(boxes, confidences, target, padding, mode, backend=backend).cpu()
+        assert not out[:, 2].any()
+        assert (out[:, 0] > 0).tolist() == [False, False, True] * 2
+
+
 @pytest.mark.parametrize("high", [2.0, 5.0])
 def test_match_boxes_tells_high_confidences_from_nan(backend_device, high):
     """Nothing says that a detector's confidences end at 1."""
@@ -350,12 +539,21 @@ def test_match_boxes_tells_high_confidences_from_nan(backend_device, high):
 def test_match_boxes_refuses(backend_device):
     backend, device = backend_device
     boxes, confidences, target, labels, mode = box_inputs(device=device)
-    with pytest.raises(ValueError, match=r"floor must be at least 0; got -2\.0"):
-        match_boxes(boxes, confidences, target, labels, mode, floor=-2.0, backend=backend)
+    for floor in (-2.0, float("nan")):
+        with pytest.raises(ValueError, match=rf"floor must be at least 0; got {floor}"):
+            match_boxes(boxes, confidences, target, labels, mode, floor=floor, backend=backend)
     with pytest.raises(ValueError, match=r"boxes must be \[B, Q, 4\] with Q at least 1"):
         match_boxes(boxes[:, :0], confidences[:, :0], target, labels, mode, backend=backend)
     with pytest.raises(ValueError, match="confidences must be"):
         match_boxes(boxes, confidences[:, 1:], target, labels, mode, backend=backend)
-    if device == "cpu" and backend != "triton":
+    with pytest.raises(ValueError, match=r"confidences must be \[B, Q, K\] with .* K at least 1"):
+        match_boxes(boxes, confidences[:, :, :0], target, labels, mode, backend=backend)
+    with pytest.raises(ValueError, match="confidences must be float32, float16 or bfloat16"):
+        match_boxes(boxes, confidences.long(), target, labels, mode, backend=backend)
+    if device == "cpu":
         with pytest.raises(ValueError, match="label 9 is out of range for 7 classes"):
             match_boxes(boxes, confidences, target, torch.full_like(labels, 9), mode, backend=backend)
+        for wrong in (-1, 3, 2**31 - 1):
+            mode[2] = wrong
+            with pytest.raises(ValueError, match=rf"mode\[2\] is {wrong}, modes are 0 to 2"):
+                match_boxes(boxes, confidences, target, labels, mode, backend=backend)

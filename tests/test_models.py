@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from vision_towers import SIDE, hugging_face, patch_labels
 
 import pysmdl
 from pysmdl.models.base import Model
+from pysmdl.models.towers import tower_of
 from pysmdl.scorers import classifier, encoder
+from pysmdl.scorers.cost import flops_per_row
 
 from toys import explain, image, linear_model, same
 
@@ -612,3 +615,39 @@ def test_graphs_may_be_said_of_the_scorer():
     assert not scorer.graph_safe
     scorer.graph_safe = True
     assert scorer.model.graph_safe
+
+
+def test_a_set_number_of_rows_costs_a_row_what_it_costs_alone():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(400, 4)).eval()
+    x = torch.rand(3, 12, 12)
+    assert flops_per_row(classifier(network, batch=8), x) == flops_per_row(classifier(network), x) > 0
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float32])
+def test_a_transformer_on_kept_tokens_gives_what_it_is_said_to_give(dtype):
+    network = hugging_face("vit")
+    settings = {"regions": patch_labels(0), "removal": "token-drop", "progress": False}
+    x = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    logits = pysmdl.explain(x, classifier(network, dtype=dtype), 3, **settings)
+    alone = pysmdl.explain(x, pysmdl.scorers.token_drop(network, dtype=dtype), 3, **settings)
+    assert same(logits, alone)
+    given = pysmdl.explain(x, classifier(Softmax(network), gives="probabilities", dtype=dtype), 3, **settings)
+    np.testing.assert_allclose(given.insertion, logits.insertion, atol=1e-6)
+
+
+class Softmax(nn.Module):
+    """A transformer that answers with probabilities, and says its parts itself."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        parts = tower_of(network)
+
+        def finish(tokens, offsets):
+            features, logits = parts.finish(tokens, offsets)
+            return features, logits.softmax(1)
+
+        self.tower = replace(parts, finish=finish)
+
+    def forward(self, x):
+        return self.network(x).logits.softmax(1)

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from importlib.metadata import version
+from types import SimpleNamespace
 
+import definitions
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ import torch
 from pysmdl import _C, _native, bitrows
 from pysmdl.engine.requests.subsets import DictCache, subset_cache
 from pysmdl.kernels import compose
+from pysmdl.search.surrogate import Fitted
 
 
 def test_binary_is_of_this_version():
@@ -42,10 +45,33 @@ def test_subset_cache_is_a_dict(n, rng):
 
 def test_subset_cache_refuses():
     cache = _C.SubsetCache(2)
-    with pytest.raises(ValueError, match=r"rows must be int32 \[n, 2\]"):
-        cache.intern(np.zeros((3, 1), np.int32))
-    with pytest.raises(ValueError, match="rows 0 to 1 of 0"):
-        cache.rows(0, 1)
+    for wrong in (np.zeros((3, 1), np.int32), np.zeros(2, np.int32), np.zeros((2, 2, 1), np.int32)):
+        with pytest.raises(ValueError, match=r"rows must be int32 \[n, 2\]"):
+            cache.intern(wrong)
+    for dtype in (np.int64, np.float32, np.uint32):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            cache.find(np.zeros((3, 2), dtype))
+    for start, stop in ((0, 1), (-1, 0), (1, 0), (0, 2**62)):
+        with pytest.raises(ValueError, match=f"rows {start} to {stop} of 0"):
+            cache.rows(start, stop)
+    for words in (0, -1, -(2**62)):
+        with pytest.raises(ValueError, match=f"words must be at least 1, got {words}"):
+            _C.SubsetCache(words)
+
+
+def test_subset_cache_reads_rows_in_any_memory():
+    rows = np.arange(24, dtype=np.int32).reshape(6, 4)
+    cache = _C.SubsetCache(2)
+    cache.intern(np.ascontiguousarray(rows[::-1, ::-2]))
+    unaligned = np.frombuffer(b"." + rows[:, 1::2].tobytes(), np.int32, 12, 1).reshape(6, 2)
+    for same, ids in (
+        (rows[::-1, ::-2], range(6)),
+        (rows[::2, 1::2][:, ::-1], (5, 3, 1)),
+        (rows[::-1, ::-2].astype(">i4"), range(6)),
+        (unaligned[:, ::-1], range(5, -1, -1)),
+        (np.broadcast_to(rows[5:, ::-2], (3, 2)), (0, 0, 0)),
+    ):
+        assert cache.find(same).tolist() == list(ids)
 
 
 def tiny():
@@ -90,9 +116,46 @@ def test_memory_is_returned_to_its_owner():
     assert sys.getrefcount(x) == before
 
 
+BACKWARDS = np.arange(12, dtype=np.float32).reshape(1, 1, 12)[:, :, ::-3]
+TWO_ROWS = {"rows": np.ones((2, 1), np.int32), "source": np.zeros(2, np.int32)}
+MISALIGNED = np.frombuffer(b"." + bytes(16), np.float32, 4, 1).reshape(1, 1, 4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": BACKWARDS},
+        {"baseline": BACKWARDS, "rows": np.zeros((1, 1), np.int32)},
+        {"x": np.broadcast_to(np.float32(3), (1, 1, 4))},
+        {"labels": np.array([[-1, 5, 0, 7]], np.int32)[:, ::-1], "rows": np.array([[33]], np.int32)},
+        {"labels": np.broadcast_to(np.int32(-7), (1, 4)), "rows": np.zeros((1, 1), np.int32)},
+        {"labels": np.full((1, 4), 2**31 - 1, np.int32)},
+        {"out": np.empty((1, 1, 8), np.float32)[:, :, ::-2]},
+        {"out": np.empty((1, 4, 1), np.float32).transpose(0, 2, 1)[:, ::-1]},
+    ],
+)
+def test_strides_of_zero_and_below_are_followed(change):
+    names = ("x", "baseline", "labels", "rows", "source")
+    arguments = {name: each.numpy() for name, each in zip(names, tiny(), strict=True)}
+    arguments |= {"out": np.empty((1, 1, 4), np.float32), **change}
+    out = arguments["out"]
+    _C.compose(**arguments, threads=1)
+    wanted = definitions.compose(*(arguments[name] for name in names))
+    np.testing.assert_array_equal(out, wanted)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"out": np.broadcast_to(np.float32(0), (1, 1, 4))}, "out is read-only"),
+        ({"out": torch.zeros(1, 1, 1).expand(1, 1, 4)}, r"out must not overlap itself, got shape \[1, 1, 4\] with str"),
+        ({"out": torch.zeros(9).as_strided((2, 1, 4), (3, 1, 1)), **TWO_ROWS}, "out must not overlap itself"),
+        ({"x": MISALIGNED}, "x must be aligned to its elements of 4 bytes"),
+        ({"x": torch.zeros(1).expand(1 << 30, 1 << 30, 2)}, "x is larger than any memory"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"x": np.float32(1)}, r"x must (have 3 dimensions, got shape \[\]|be a DLPack capsule)"),
+        ({"x": torch.zeros(1, 1, 4, dtype=torch.complex64)}, "x must be float32, .* DLPack type code 5 with 64 bits"),
+        ({"source": np.array([1], np.int32)}, r"source\[0\] is 1, x holds 1 inputs"),
         ({"out": np.empty((1, 4), np.float32)}, r"out must have 3 dimensions, got shape \[1, 4\]"),
         ({"out": np.empty((2, 1, 4), np.float32)}, r"out has shape \[2, 1, 4\]: dimension 0 must be 1"),
         ({"labels": np.zeros((1, 4), np.int64)}, "labels must be int32, got int64"),
@@ -106,6 +169,94 @@ def test_bad_tensors_are_named(change, message):
     arguments |= {"out": np.empty((1, 1, 4), np.float32), "threads": 1, **change}
     with pytest.raises((ValueError, TypeError), match=message):
         _C.compose(**arguments)
+
+
+def test_an_output_is_not_what_is_read():
+    x, baseline, labels, rows, source = (each.numpy() for each in tiny())
+    memory = np.ones((3, 1, 4), np.float32)
+    for first, second in ((0, 0), (1, 1)):
+        with pytest.raises(ValueError, match="out must not share memory with x"):
+            _C.compose(memory[first : first + 1], baseline, labels, rows, source, memory[second : second + 1], 1)
+    with pytest.raises(ValueError, match="out must not share memory with baseline"):
+        _C.compose(x, memory[2:], labels, rows, source, memory[2:], 1)
+    _C.compose(memory[:1], memory[2:], labels, rows, source, memory[1:2], 1)
+
+
+def test_a_capsule_is_read_until_it_is_consumed():
+    x, *rest = (each.numpy() for each in tiny())
+    out = np.full((1, 1, 4), np.nan, np.float32)
+    capsule = x.__dlpack__()
+    for _ in range(2):
+        _C.compose(capsule, *rest, out, 1)
+    np.testing.assert_array_equal(out, x)
+    consumed = torch.zeros(1, 1, 4).__dlpack__()
+    torch.from_dlpack(consumed)
+    with pytest.raises(ValueError, match="x must be a fresh DLPack capsule or have __dlpack__"):
+        _C.compose(consumed, *rest, out, 1)
+
+
+def test_a_copy_is_no_output():
+    class Copied:
+        def __dlpack__(self, **asked):
+            return np.zeros((1, 1, 4), np.float32).__dlpack__(max_version=(1, 0), copy=True)
+
+    with pytest.raises(ValueError, match="out is read-only"):
+        _C.compose(*(each.numpy() for each in tiny()), Copied(), 1)
+
+
+def test_what_solves_checks_both_dimensions():
+    for shape, count in (((40, 1), 40), ((1, 40), 2), ((3, 4), 4), ((0, 0), 1)):
+        with pytest.raises(ValueError, match="x must be no longer than either side of factor"):
+            _C.solve_cholesky(np.ones(shape), np.ones(count))
+    factor = np.eye(3)
+    with pytest.raises(ValueError, match="x must not share memory with factor"):
+        _C.solve_cholesky(factor, factor[1])
+    with pytest.raises(ValueError, match="x must be aligned"):
+        _C.solve_cholesky(factor, np.frombuffer(bytearray(25), np.float64, 3, 1))
+    for wrong in (np.ones(3, np.float32), np.ones(3, ">f8"), np.ones(6)[::2]):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _C.solve_cholesky(factor, wrong)  # never a copy, which nobody would see
+    with pytest.raises(ValueError, match=r"factor must be float64 \[size, size\]"):
+        _C.extend_cholesky(np.ones((3, 2)), 0, 2, 0.1, 1)
+    for known, count in ((-1, 2), (2, 1), (0, 4)):
+        with pytest.raises(ValueError, match="known and count must be 0 <= known <= count <= 3"):
+            _C.extend_cholesky(factor, known, count, 0.1, 1)
+
+
+FITTED = Fitted(np.array([[3, -3], [-5, 5]], np.int8), np.array([0.5, -1.0]), 4.0, 4.0, 0.3, 0.1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"flip": np.array([[3, -3], [-5, 4]], np.int8)}, r"flips of region 1 must be plus or minus 5, got 4"),
+        ({"flip": np.zeros((2, 2), np.int8)}, "flips of a subset must add up to 1 to 32767, got 0"),
+        ({"flip": np.full((300, 2), 127, np.int8)}, "flips of a subset must add up to 1 to 32767, got 38100"),
+        ({"flip": np.zeros((0, 2), np.int8)}, r"flip must be int8 \[n, count\] with n at least 1"),
+        ({"flip": np.ones((2, 2))}, "Cannot cast array data"),
+        ({"alpha": np.ones(3)}, r"alpha must be \[2\], one a subset"),
+        ({"alpha": np.array([1, np.nan])}, "alpha must be finite, got nan"),
+        ({"reach": 0.0}, r"reach must be at least 0\.05, got 0"),
+        ({"offset": float("inf")}, "offset must be finite, got inf"),
+        ({"kept": "1"}, "must be real number, not str"),
+    ],
+)
+def test_a_fitted_surrogate_is_read_by_name_and_checked(change, message):
+    order = np.arange(2, dtype=np.int32)
+    assert sorted(_C.greedy_chain(SimpleNamespace(**FITTED._asdict()))) == [0, 1]
+    with pytest.raises((ValueError, TypeError), match=message):
+        _C.greedy_chain(FITTED._replace(**change))
+    with pytest.raises((ValueError, TypeError), match=message):
+        _C.improve_chain(FITTED._replace(**change), order, 1, 1, 1, 1e-6)
+
+
+def test_a_move_gains_more_than_it_must():
+    order = np.array([0, 1], np.int32)
+    worth = _C.improve_chain(FITTED, order, 2, 3, 2, 1e9)
+    assert order.tolist() == [0, 1]
+    better = _C.improve_chain(FITTED, order, 2, 3, 2, 1e-6)
+    assert order.tolist() == [1, 0]
+    assert better > worth
 
 
 def test_callers_from_many_threads_do_not_mix():

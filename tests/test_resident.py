@@ -138,16 +138,17 @@ def test_a_default_device_is_the_callers_business():
 def test_what_a_captured_graph_depends_on():
     model = net()
     seen = [
-        pysmdl.scorers.classifier(given).addresses() for given in (model, lambda x: model(x), functools.partial(model))
+        pysmdl.scorers.classifier(given).graph_fingerprint()
+        for given in (model, lambda x: model(x), functools.partial(model))
     ]
-    assert seen[0] == seen[1] == seen[2] != pysmdl.scorers.classifier(net()).addresses()
+    assert seen[0] == seen[1] == seen[2] != pysmdl.scorers.classifier(net()).graph_fingerprint()
     made = pysmdl.scorers.encoder(torch.nn.Flatten().eval(), torch.ones(4, 432))
-    before = made.addresses()
-    assert made.addresses() == before
+    before = made.graph_fingerprint()
+    assert made.graph_fingerprint() == before
     made.prototypes = made.prototypes.clone()
-    assert made.addresses() != before
+    assert made.graph_fingerprint() != before
     hidden = pysmdl.scorers.classifier(linear_model())
-    assert hidden.addresses() != hidden.addresses()  # nobody can tell what it reads
+    assert hidden.graph_fingerprint() != hidden.graph_fingerprint()  # nobody can tell what it reads
 
 
 def test_it_goes_with_the_scorer():

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pysmdl
 from pysmdl.engine.requests.gains import violations
@@ -200,3 +204,73 @@ def test_a_file_that_lacks_something_is_named(tmp_path):
         np.savez(tmp_path / "part.npz", **{key: value for key, value in arrays.items() if key != name})
         with pytest.raises(StoreError, match=r"part\.npz is not a"):
             pysmdl.load(tmp_path / "part.npz")
+
+
+def refused(text: str):
+    raise AssertionError(f"no JSON: {text}")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, np.float32("nan")])
+def test_what_is_not_finite_is_null_wherever_it_is(odd, full, tmp_path):
+    notes = {"plain": odd, "list": [1, (odd, {"deep": odd})], "array": np.array([odd, 1.0]), 3: np.int64(3), "n": None}
+    expected = {"plain": None, "list": [1, [None, {"deep": None}]], "array": [None, 1.0], "3": 3, "n": None}
+    found = replace(full, notes=notes, target=[float(odd), 0.5])
+    for text in (found.to_json(), found.to_json(indent=2)):
+        read = json.loads(text, parse_constant=refused)
+        assert (read["notes"], read["target"]) == (expected, [None, 0.5])
+    assert found.to_dict()["notes"] == expected
+    json.dumps(found.to_authors_json(), allow_nan=False)
+    found.save(tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as file:
+        assert json.loads(str(file["meta"]), parse_constant=refused)["notes"] == expected
+
+
+def test_notes_that_are_no_plain_values_are_refused_and_cost_no_file(full, tmp_path):
+    full.save(tmp_path / "x.npz")
+    before = (tmp_path / "x.npz").read_bytes()
+    found = replace(full, notes={"mine": object()})
+    for write in (found.to_json, lambda: found.save(tmp_path / "x.npz")):
+        with pytest.raises(TypeError, match="notes must hold plain values; got object"):
+            write()
+    assert (tmp_path / "x.npz").read_bytes() == before
+
+
+def test_a_save_that_fails_leaves_what_was_saved_before(full, tmp_path):
+    """As on a full disk: no file of this process may grow beyond 1500 bytes."""
+    full.save(tmp_path / "x.npz")
+    code = (
+        "import resource, signal, sys, pysmdl\n"
+        "found = pysmdl.load(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))\n"
+        "try:\n    found.save(sys.argv[1])\nexcept OSError as error:\n    print(error.filename)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "x.npz"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path / "x.npz")
+    assert same(pysmdl.load(tmp_path / "x.npz"), full)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 1)])
+def test_what_is_no_image_has_curves_but_no_overlay(shape, tmp_path):
+    found = made([0.1, 0.5, 0.9], [0.9, 0.5, 0.1], labels=np.array([0, 1, 0, -1]).reshape(shape))
+    assert found.saliency().shape == shape
+    with pytest.raises(ValueError, match=r"overlay\(\) is of images; these regions divide a grid \[\d.*use saliency"):
+        found.overlay()
+    for names in (None, ["$cat"]):
+        figure = found.plot(names=names)
+        figure.savefig(tmp_path / "x.png")
+        (axes,) = figure.axes
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), found.insertion)
+        assert axes.get_title().startswith("why $cat?" if names else "why class 0?")
+
+
+def test_an_image_to_draw_on_may_be_given_in_any_form(full, tmp_path):
+    pixels = full.pixels
+    bare = replace(full, pixels=None)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    for given in (pixels, Image.fromarray(pixels), tmp_path / "x.png", pixels[:, :, 0]):
+        assert len(bare.plot(pixels=given).axes) == 4
+    for odd in (pixels.astype(float), pixels[0, 0], tmp_path / "none.png", 3):
+        with pytest.raises(pysmdl.errors.ImageError):
+            bare.plot(pixels=odd)

@@ -7,12 +7,15 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from conftest import RUNNABLE
 
 from pysmdl import bitrows
 from pysmdl.errors import BackendError
 from pysmdl.kernels import pack_tokens, varlen_attention
 
 from toys import DTYPES, poisoned
+
+ON_THE_CPU = pytest.mark.parametrize("backend", [backend for backend, device in RUNNABLE if device == "cpu"])
 
 # varlen_attention
 
@@ -36,6 +39,41 @@ def test_varlen_attention(attention_backend, lengths, heads, width, dtype):
         wanted[first:last] = torch.nn.functional.scaled_dot_product_attention(*one).transpose(0, 1)
     worst = (out.cpu().double() - wanted).abs().max().item()
     assert worst <= ATTENTION_TOLERANCE[dtype], worst
+
+
+def test_varlen_attention_writes_into_any_memory_and_leaves_other_tokens(attention_backend):
+    backend, device = attention_backend
+    q, k, v = torch.randn(3, 9, 2, 16, generator=torch.Generator().manual_seed(0)).to(device).unbind(0)
+    offsets = torch.tensor([1, 4, 8], dtype=torch.int32, device=device)
+    wanted = varlen_attention(q, k, v, offsets, out=torch.zeros_like(q), backend="reference")
+    for out in (torch.zeros(16, 2, 9, device=device).permute(2, 1, 0), torch.zeros(9, 2, 32, device=device)[..., ::2]):
+        assert varlen_attention(q, k, v, offsets, out=out, backend=backend) is out
+        torch.testing.assert_close(out, wanted, atol=2e-6, rtol=0)
+    assert not wanted[[0, 8]].any()
+    none = varlen_attention(q, k, v, offsets[:1], out=torch.ones_like(q), backend=backend)
+    assert (none == 1).all()
+
+
+@ON_THE_CPU
+def test_varlen_attention_says_what_is_wrong(backend):
+    q = torch.zeros(4, 1, 16)
+    for offsets, message in {
+        (0, 2, 9): "offsets must be 0 to 4, the tokens of q; got 0 to 9",
+        (-1, 2, 4): "offsets must be 0 to 4, the tokens of q; got -1 to 4",
+        (0, 3, 2, 4): "offsets must ascend, got 2 after 3",
+        (0, 2, 2, 4): "offsets must ascend, got 2 after 2",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            varlen_attention(q, q, q, torch.tensor(offsets, dtype=torch.int32), out=q.clone(), backend=backend)
+    offsets = torch.tensor([0, 3, 4], dtype=torch.int32)
+    with pytest.raises(ValueError, match="longest must be at least 3, the tokens of the longest sequence; got 2"):
+        varlen_attention(q, q, q, offsets, longest=2, backend=backend)
+    with pytest.raises(ValueError, match=r"out must have the shape of q, \[4, 1, 16\]; got \[3, 1, 16\]"):
+        varlen_attention(q, q, q, offsets, out=torch.zeros(3, 1, 16), backend=backend)
+    with pytest.raises(ValueError, match=r"offsets must be \[S \+ 1\]; got \[0\]"):
+        varlen_attention(q, q, q, offsets[:0], backend=backend)
+    with pytest.raises(ValueError, match="out must not share memory with what is read"):
+        varlen_attention(q, q, q, offsets, out=q, backend=backend)
 
 
 def test_varlen_attention_has_no_cuda_twin():
@@ -85,6 +123,26 @@ def test_pack_tokens_of_regions_beyond_the_rows(attention_backend):
     assert torch.equal(out, x[0, [0, 2]])
 
 
+def test_pack_tokens_shows_whatever_label_is_below_zero(attention_backend):
+    backend, device = attention_backend
+    x = torch.arange(8.0, device=device).view(1, 4, 2)
+    labels = torch.tensor([[-2, 0, -(2**31), 2**31 - 1]], dtype=torch.int32, device=device)
+    rows, source = (torch.zeros(shape, dtype=torch.int32, device=device) for shape in ((1, 1), 1))
+    offsets = torch.tensor([0, 2], dtype=torch.int32, device=device)
+    out = pack_tokens(x, labels, rows, source, offsets, out=poisoned((2, 2), device=device), backend=backend)
+    assert torch.equal(out, x[0, [0, 2]])
+
+
+def test_pack_tokens_without_rows_or_width(attention_backend):
+    backend, device = attention_backend
+    labels, offsets = (torch.zeros(shape, dtype=torch.int32, device=device) for shape in ((1, 3), 1))
+    x, none = torch.ones(1, 3, 2, device=device), labels[0, :0]
+    out = pack_tokens(x, labels, labels[:0], none, offsets, out=poisoned((2, 2), device=device), backend=backend)
+    assert not out.any()
+    narrow = poisoned((2, 0), device=device)
+    assert pack_tokens(x[:, :, :0], labels, labels[:0], none, offsets, out=narrow, backend=backend) is narrow
+
+
 def test_pack_tokens_says_what_is_wrong():
     (x, labels, rows, source, offsets), wanted = pack_inputs()
     out = torch.empty(wanted.shape)
@@ -117,16 +175,22 @@ def test_pack_tokens_never_writes_into_another_row(attention_backend):
         assert torch.equal(out[row], wanted[row])
 
 
-def test_pack_tokens_counts_what_it_was_told():
+@ON_THE_CPU
+def test_pack_tokens_counts_what_it_was_told(backend):
     (x, labels, rows, source, offsets), wanted = pack_inputs()
     out, last = torch.zeros(wanted.shape), len(wanted)
     fewer = offsets.clone()
     fewer[3:] -= 1
-    with pytest.raises(ValueError, match=r"offsets give row 2 room for \d+ tokens, it keeps \d+"):
-        pack_tokens(x, labels, rows, source, fewer, out=out, backend="cpu")
+    if backend != "triton":
+        with pytest.raises(ValueError, match=r"offsets give row 2 room for \d+ tokens, it keeps \d+"):
+            pack_tokens(x, labels, rows, source, fewer, out=out, backend=backend)
+    with pytest.raises(ValueError, match=r"offsets must begin with 0 and end within the \d+ rows of out, got 1 to"):
+        pack_tokens(x, labels, rows, source, offsets + 1, out=torch.zeros(last + 1, 24), backend=backend)
     with pytest.raises(ValueError, match=rf"must begin with 0 and end within the 9 rows of out, got 0 to {last}"):
-        pack_tokens(x, labels, rows, source, offsets, out=out[:9], backend="cpu")
+        pack_tokens(x, labels, rows, source, offsets, out=out[:9], backend=backend)
     with pytest.raises(ValueError, match=r"offsets must ascend, got 0 after "):
-        pack_tokens(x, labels, rows, source, offsets * (torch.arange(7) != 6), out=out, backend="cpu")
-    with pytest.raises(ValueError, match=r"source\[0\] is 7, x holds 3 inputs"):
-        pack_tokens(x, labels, rows, source + 7 - source[0], offsets, out=out, backend="cpu")
+        pack_tokens(x, labels, rows, source, offsets * (torch.arange(7) != 6), out=out, backend=backend)
+    for wrong in (7, -1, 2**31 - 1):
+        source[0] = wrong
+        with pytest.raises(ValueError, match=rf"source\[0\] is {wrong}, x holds 3 inputs"):
+            pack_tokens(x, labels, rows, source, offsets, out=out, backend=backend)

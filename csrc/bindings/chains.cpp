@@ -1,5 +1,5 @@
-// The guided search's surrogate over NumPy arrays: its factor, and chains under it. The GIL is released while they work,
-// so what is used as an index is copied first: another thread may write to the arrays.
+// The guided search's surrogate over NumPy arrays: its factor, and chains under it. The GIL is released while they
+// work, so what is used as an index is copied first: another thread may write to the arrays.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -17,7 +17,7 @@ namespace pysmdl {
 namespace {
 
 constexpr int64_t kMostWeight = INT16_MAX;  // of all regions: differences are int16
-constexpr double kLeastReach = 0.05;  // neighbours are found by multiplying, which would leave float32 below
+constexpr double kLeastReach = 0.05;        // neighbours are found by multiplying, which would leave float32 below
 
 double number(py::handle fitted, const char* name) {
   const double found = PyFloat_AsDouble(py::object(fitted.attr(name)).ptr());
@@ -41,13 +41,16 @@ class Fitted {
     const int64_t n = flip.shape(0), count = flip.shape(1), span = count ? weight_of_all(n, count) : 1;
     const double reach = number(given, "reach");
     PYSMDL_CHECK(reach >= kLeastReach, "reach must be at least ", kLeastReach, ", got ", reach);
-    surrogate = {flip_.data(), alpha_.data(), number(given, "linear"), number(given, "smooth"), reach,
-                 number(given, "offset"), number(given, "kept"), number(given, "removed"), n, count, span};
+    surrogate.flip = flip_.data(), surrogate.alpha = alpha_.data();
+    surrogate.linear = number(given, "linear"), surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
+    surrogate.offset = number(given, "offset");
+    surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
+    surrogate.n = n, surrogate.count = count, surrogate.span = span;
   }
   Fitted(const Fitted&) = delete;
   Fitted& operator=(const Fitted&) = delete;
 
-  Surrogate surrogate;
+  Surrogate surrogate{};
 
  private:
   // A region weighs the same whichever subset has it, or differences would leave 0 .. span.
@@ -60,7 +63,8 @@ class Fitted {
                      std::abs(row[0]), ", got ", int{row[t]});
       span += std::abs(row[0]);
     }
-    PYSMDL_CHECK(0 < span && span <= kMostWeight, "flips of a subset must add up to 1 to ", kMostWeight, ", got ", span);
+    PYSMDL_CHECK(0 < span && span <= kMostWeight, "flips of a subset must add up to 1 to ", kMostWeight, ", got ",
+                 span);
     return span;
   }
 
@@ -131,8 +135,8 @@ void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise,
 void solve(const Array<double>& factor, InPlace<double>& x) {
   PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1, "factor must be float64 [size, size] and x [count]");
   const int64_t rows = factor.shape(0), stride = factor.shape(1), count = x.shape(0);
-  PYSMDL_CHECK(count <= rows && count <= stride, "x must be no longer than either side of factor, [", rows, ", ", stride,
-               "], got [", count, "]");
+  PYSMDL_CHECK(count <= rows && count <= stride, "x must be no longer than either side of factor, [", rows, ", ",
+               stride, "], got [", count, "]");
   const double* from = factor.data();
   double* to = writable(x, "x");
   PYSMDL_CHECK(to + count <= from || from + rows * stride <= to, "x must not share memory with factor");

@@ -1,5 +1,5 @@
-// The ops: check the borrowed tensors, fill the parameter struct, release the GIL, call cpu:: or cuda::. `stream` is a raw
-// cudaStream_t; CPU tensors ignore it.
+// The ops: check the borrowed tensors, fill the parameter struct, release the GIL, call cpu:: or cuda::. `stream` is a
+// raw cudaStream_t; CPU tensors ignore it.
 #include <cstdint>
 
 #include "../core/ops.h"
@@ -41,16 +41,18 @@ void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle
   p.inputs = x.shape[0], p.channels = x.shape[1], p.points = x.shape[2];
   p.batch = rows.shape[0], p.words = rows.shape[1];
   p.x_input = x.strides[0], p.x_channel = x.strides[1], p.x_point = x.strides[2];
-  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1], p.baseline_point = baseline.strides[2];
+  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1];
+  p.baseline_point = baseline.strides[2];
   p.labels_input = labels.strides[0], p.labels_point = labels.strides[1];
   p.out_row = out.strides[0], p.out_channel = out.strides[1], p.out_point = out.strides[2];
   p.element_size = size_of(x.dtype);
-  launch(out, [&] { cpu::compose(p, threads); },
-         [&] {
+  launch(
+      out, [&] { cpu::compose(p, threads); },
+      [&] {
 #ifdef PYSMDL_WITH_CUDA
-           cuda::compose(p, out.device_id, reinterpret_cast<void*>(stream));
+        cuda::compose(p, out.device_id, reinterpret_cast<void*>(stream));
 #endif
-         });
+      });
 }
 
 void class_scores(py::handle logits_, py::handle targets_, py::handle out_, bool entropy, int threads,
@@ -62,8 +64,9 @@ void class_scores(py::handle logits_, py::handle targets_, py::handle out_, bool
   const int64_t classes = logits.shape[1];
   PYSMDL_CHECK(0 < classes && classes <= ClassScoresParams::kMostClasses, "logits must have 1 to ",
                ClassScoresParams::kMostClasses, " classes, got shape ", logits.shape_text());
-  PYSMDL_CHECK(classes == 1 || logits.size() == 0 || logits.strides[1] == 1, "logits must have unit stride along the classes");
-  targets.expect_size(0, logits.shape[0], "the rows of logits"), out.expect_size(0, logits.shape[0], "the rows of logits");
+  PYSMDL_CHECK(classes == 1 || logits.size() == 0 || logits.strides[1] == 1,
+               "logits must have unit stride along the classes");
+  for (const Borrowed* tensor : {&targets, &out}) tensor->expect_size(0, logits.shape[0], "the rows of logits");
   out.expect_size(1, targets.shape[1] + 2, "confidence, top class, targets");
   expect_output(out, {&logits, &targets});
   const Index traced(targets);
@@ -75,12 +78,13 @@ void class_scores(py::handle logits_, py::handle targets_, py::handle out_, bool
   p.logits = logits.data, p.targets = traced.data(), p.out = out.as<float>();
   p.batch = logits.shape[0], p.classes = classes, p.traced = targets.shape[1], p.logits_row = logits.strides[0];
   p.dtype = logits.dtype, p.entropy = entropy;
-  launch(out, [&] { cpu::class_scores(p, threads); },
-         [&] {
+  launch(
+      out, [&] { cpu::class_scores(p, threads); },
+      [&] {
 #ifdef PYSMDL_WITH_CUDA
-           cuda::class_scores(p, out.device_id, reinterpret_cast<void*>(stream));
+        cuda::class_scores(p, out.device_id, reinterpret_cast<void*>(stream));
 #endif
-         });
+      });
 }
 
 void distance_gains(py::handle distances_, py::handle nearest_, py::handle members_, py::handle candidates_,
@@ -88,7 +92,8 @@ void distance_gains(py::handle distances_, py::handle nearest_, py::handle membe
   const Borrowed distances = borrow(distances_, "distances"), nearest = borrow(nearest_, "nearest");
   const Borrowed members = borrow(members_, "members"), candidates = borrow(candidates_, "candidates");
   const Borrowed out = borrow(out_, "out");
-  distances.expect_dims(2), nearest.expect_dims(1), members.expect_dims(1), candidates.expect_dims(1), out.expect_dims(1);
+  distances.expect_dims(2);
+  for (const Borrowed* tensor : {&nearest, &members, &candidates, &out}) tensor->expect_dims(1);
   distances.expect_dtype(DType::f32), nearest.expect_dtype(DType::f32), out.expect_dtype(DType::f32);
   members.expect_dtype(DType::i32), candidates.expect_dtype(DType::i32);
   for (const Borrowed* tensor : {&distances, &nearest, &members, &candidates, &out}) tensor->expect_contiguous();
@@ -109,12 +114,13 @@ void distance_gains(py::handle distances_, py::handle nearest_, py::handle membe
   p.distances = distances.as<float>(), p.nearest = nearest.as<float>(), p.out = out.as<float>();
   p.members = in.data(), p.candidates = added.data();
   p.regions = regions, p.member_count = members.shape[0], p.candidate_count = candidates.shape[0];
-  launch(out, [&] { cpu::distance_gains(p); },
-         [&] {
+  launch(
+      out, [&] { cpu::distance_gains(p); },
+      [&] {
 #ifdef PYSMDL_WITH_CUDA
-           cuda::distance_gains(p, out.device_id, reinterpret_cast<void*>(stream));
+        cuda::distance_gains(p, out.device_id, reinterpret_cast<void*>(stream));
 #endif
-         });
+      });
 }
 
 void match_boxes(py::handle boxes_, py::handle confidences_, py::handle target_, py::handle labels_, py::handle mode_,
@@ -131,9 +137,9 @@ void match_boxes(py::handle boxes_, py::handle confidences_, py::handle target_,
   PYSMDL_CHECK(boxes.shape[1] > 0, "boxes must hold at least one prediction a row, got shape ", boxes.shape_text());
   PYSMDL_CHECK(classes > 0, "confidences must be of at least one class, got shape ", confidences.shape_text());
   boxes.expect_size(2, 4, "x0, y0, x1, y1"), target.expect_size(1, 4, "x0, y0, x1, y1");
-  confidences.expect_size(0, batch, "the rows of boxes"), confidences.expect_size(1, boxes.shape[1], "the predictions of boxes");
-  target.expect_size(0, batch, "the rows of boxes"), labels.expect_size(0, batch, "the rows of boxes");
-  mode.expect_size(0, batch, "the rows of boxes"), out.expect_size(0, batch, "the rows of boxes");
+  for (const Borrowed* tensor : {&confidences, &target, &labels, &mode, &out})
+    tensor->expect_size(0, batch, "the rows of boxes");
+  confidences.expect_size(1, boxes.shape[1], "the predictions of boxes");
   out.expect_size(1, 7, "match, IoU, confidence, box");
   PYSMDL_CHECK(floor >= 0, "floor must be at least 0, got ", floor);
   expect_threads(threads);
@@ -151,12 +157,13 @@ void match_boxes(py::handle boxes_, py::handle confidences_, py::handle target_,
   p.labels = counted.data(), p.mode = modes.data();
   p.batch = batch, p.queries = boxes.shape[1], p.classes = classes, p.listed = labels.shape[1];
   p.floor = floor, p.dtype = confidences.dtype;
-  launch(out, [&] { cpu::match_boxes(p, threads); },
-         [&] {
+  launch(
+      out, [&] { cpu::match_boxes(p, threads); },
+      [&] {
 #ifdef PYSMDL_WITH_CUDA
-           cuda::match_boxes(p, out.device_id, reinterpret_cast<void*>(stream));
+        cuda::match_boxes(p, out.device_id, reinterpret_cast<void*>(stream));
 #endif
-         });
+      });
 }
 
 void pack_tokens(py::handle x_, py::handle labels_, py::handle rows_, py::handle source_, py::handle offsets_,

@@ -1,4 +1,4 @@
-// What every op's binding does between the checks of its own: memory that is safe without the GIL, and the way out of it.
+// What every op's binding does after checks of its own: memory that is safe to use without the GIL, and the call.
 #pragma once
 
 #include <initializer_list>
@@ -34,8 +34,7 @@ class Index {
   // Throws what refuse(place, number) says of the first number outside [least, end).
   template <typename Refuse>
   void expect_within(int64_t least, int64_t end, const Refuse& refuse) const {
-    for (size_t i = 0; i < copy_.size(); ++i)
-      PYSMDL_CHECK(least <= copy_[i] && copy_[i] < end, refuse(i, copy_[i]));
+    for (size_t i = 0; i < copy_.size(); ++i) PYSMDL_CHECK(least <= copy_[i] && copy_[i] < end, refuse(i, copy_[i]));
   }
 
  private:

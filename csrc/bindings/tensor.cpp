@@ -15,7 +15,8 @@ constexpr int kMostDims = 64;  // of a tensor whose grid is read as one
 py::object to_capsule(py::handle object, const char* name) {
   if (PyCapsule_CheckExact(object.ptr())) return py::reinterpret_borrow<py::object>(object);
   if (!py::hasattr(object, "__dlpack__"))
-    throw py::type_error(message(name, " must be a DLPack capsule or have __dlpack__, got ", Py_TYPE(object.ptr())->tp_name));
+    throw py::type_error(
+        message(name, " must be a DLPack capsule or have __dlpack__, got ", Py_TYPE(object.ptr())->tp_name));
   const py::object export_ = object.attr("__dlpack__");
   // The versioned protocol lets read-only arrays cross. Producers older than it do not know the argument.
   try {
@@ -34,7 +35,8 @@ DType dtype_of(const dlpack::DataType& type, const char* name) {
     if (type.code == dlpack::kInt && type.bits == 32) return DType::i32;
     if (type.code == dlpack::kInt && type.bits == 64) return DType::i64;
   }
-  throw std::invalid_argument(message(name, " must be float32, float16, bfloat16, int32 or int64, got DLPack type code ",
+  throw std::invalid_argument(message(name,
+                                      " must be float32, float16, bfloat16, int32 or int64, got DLPack type code ",
                                       int{type.code}, " with ", int{type.bits}, " bits in ", type.lanes, " lanes"));
 }
 

@@ -12,7 +12,12 @@ namespace {
 class Chain {
  public:
   Chain(const Surrogate& s, int64_t k, int32_t* order)
-      : n_(s.n), k_(k), order_(order), neighbours_(s), subsets_(s.n + 1, neighbours_.of_nothing()), value_(s.n + 1, 0.0) {
+      : n_(s.n),
+        k_(k),
+        order_(order),
+        neighbours_(s),
+        subsets_(s.n + 1, neighbours_.of_nothing()),
+        value_(s.n + 1, 0.0) {
     follow(0, n_);
   }
 

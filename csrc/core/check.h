@@ -23,7 +23,7 @@ struct BackendFailure : std::runtime_error {
 }  // namespace pysmdl
 
 // std::invalid_argument becomes ValueError on the Python side.
-#define PYSMDL_CHECK(condition, ...) \
-  do {                               \
+#define PYSMDL_CHECK(condition, ...)                                               \
+  do {                                                                             \
     if (!(condition)) throw std::invalid_argument(::pysmdl::message(__VA_ARGS__)); \
   } while (false)

@@ -10,7 +10,7 @@
 namespace pysmdl {
 namespace {
 
-constexpr int64_t kBlock = 32;                // columns done for all rows at a time: their rows stay in cache
+constexpr int64_t kBlock = 32;              // columns done for all rows at a time: their rows stay in cache
 constexpr int64_t kWorthThreads = 1 << 17;  // products of a block below which waking a thread costs more than it saves
 
 // y -= scale * x

@@ -16,8 +16,8 @@ struct Subset {
   double mean = 0;  // sum of alpha * d
 };
 
-// A region more or less multiplies each exponential by one of two numbers, whichever T has or lacks: so a neighbour costs
-// one sum over those T that lack the region. That sum is in float32, good to about 1e-6: memory sets its speed.
+// A region more or less multiplies each exponential by one of two numbers, whichever T has or lacks: so a neighbour
+// costs one sum over those T that lack the region. That sum is in float32, good to about 1e-6: memory sets its speed.
 class Neighbours {
  public:
   explicit Neighbours(const Surrogate& surrogate);
@@ -34,11 +34,12 @@ class Neighbours {
   double worth(double near, double far, double mean) const;
 
   const Surrogate& s_;
-  double alphas_ = 0;                  // their sum
-  int64_t padded_;                     // count, rounded up to whole lanes
-  std::vector<float> lacks_;           // [n, padded]: 1 where T lacks x, else 0
-  std::vector<double> effect_;         // [n]: what adding x does to the sum of alpha * d
-  std::vector<double> fewer_, more_;   // [n]: what an exponential is multiplied by when d falls, and grows, by x's weight
+  double alphas_ = 0;           // their sum
+  int64_t padded_;              // count, rounded up to whole lanes
+  std::vector<float> lacks_;    // [n, padded]: 1 where T lacks x, else 0
+  std::vector<double> effect_;  // [n]: what adding x does to the sum of alpha * d
+  // [n]: what an exponential is multiplied by when d falls, and grows, by x's weight
+  std::vector<double> fewer_, more_;
   std::vector<double> exponential_, mirrored_;  // by differences, and by span less differences. [span + 1]
 };
 

@@ -12,13 +12,13 @@ namespace pysmdl {
 // A select of raw words: only the element's size matters, so float16 and bfloat16 share one path.
 struct ComposeParams {
   // inputs
-  const void* x;            // [inputs, channels, points]
-  const void* baseline;     // [inputs, channels, points]
-  const int32_t* labels;    // [inputs, points]
-  const int32_t* rows;      // [batch, words], contiguous
-  const int32_t* source;    // [batch], contiguous; negative (on a GPU: none of the inputs): padding, filled with zeros
+  const void* x;          // [inputs, channels, points]
+  const void* baseline;   // [inputs, channels, points]
+  const int32_t* labels;  // [inputs, points]
+  const int32_t* rows;    // [batch, words], contiguous
+  const int32_t* source;  // [batch], contiguous; negative (on a GPU: none of the inputs): padding, filled with zeros
   // outputs
-  void* out;                // [batch, channels, points]
+  void* out;  // [batch, channels, points]
 
   int64_t inputs, batch, channels, points, words;
   int64_t x_input, x_channel, x_point;
@@ -54,15 +54,15 @@ struct DistanceGainsParams {
 
 // The prediction of each row that matches a target box best. out[b] = (match, IoU, confidence, x0, y0, x1, y1).
 struct MatchBoxesParams {
-  const float* boxes;          // [batch, queries, 4], contiguous, xyxy
-  const void* confidences;     // [batch, queries, classes], contiguous
-  const float* target;         // [batch, 4]
-  const int32_t* labels;       // [batch, listed]; negative entries are skipped
-  const int32_t* mode;         // [batch]: a MatchMode
-  float* out;                  // [batch, 7]
+  const float* boxes;       // [batch, queries, 4], contiguous, xyxy
+  const void* confidences;  // [batch, queries, classes], contiguous
+  const float* target;      // [batch, 4]
+  const int32_t* labels;    // [batch, listed]; negative entries are skipped
+  const int32_t* mode;      // [batch]: a MatchMode
+  float* out;               // [batch, 7]
   int64_t batch, queries, classes, listed;
-  float floor;                 // confidences at or below it count as 0
-  DType dtype;                 // of the confidences
+  float floor;  // confidences at or below it count as 0
+  DType dtype;  // of the confidences
 };
 
 // The tokens that each row keeps of its input, end to end; out[offsets[batch]:] is filled with zeros.

@@ -61,8 +61,8 @@ void join_in(void* it) {
 }
 
 // The OpenMP that torch brought, by what GCC's compiled code calls; its workers spin for a while after each of the
-// model's own loops, so threads of ours would have to wait for a core. Nothing links to it: a second one would be worse.
-// In a forked child its workers are gone.
+// model's own loops, so threads of ours would have to wait for a core. Nothing links to it: a second one would be
+// worse. In a forked child its workers are gone.
 struct Torchs {
   void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
   int (*thread)();

@@ -1,4 +1,4 @@
-// One build runs at full width on every x86-64: the marked functions are compiled per instruction set and picked at load.
+// One build runs at full width on every x86-64: marked functions are compiled per instruction set and picked at load.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

@@ -27,8 +27,8 @@ class SubsetCache {
   void grow();
 
   int64_t words_;
-  std::vector<uint32_t> rows_;   // [size, words], in id order
-  std::vector<int32_t> slots_;   // open addressing, a power of two, at most half full; -1 is free
+  std::vector<uint32_t> rows_;  // [size, words], in id order
+  std::vector<int32_t> slots_;  // open addressing, a power of two, at most half full; -1 is free
 };
 
 }  // namespace pysmdl

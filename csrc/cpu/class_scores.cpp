@@ -7,13 +7,13 @@
 #include "../core/half.h"
 #include "../core/ops.h"
 #include "../core/parallel.h"
-#include "fast_math.h"
 #include "../core/simd.h"
+#include "fast_math.h"
 
 namespace pysmdl::cpu {
 namespace {
 
-constexpr int kLanes = 16;  // partial sums kept apart: the loops vectorise, and the order of adding is the same everywhere
+constexpr int kLanes = 16;  // partial sums kept apart: loops vectorise, and the order of adding is the same everywhere
 constexpr float kLowest = -std::numeric_limits<float>::infinity();  // a logit that counts as no class
 
 float total(const float (&lanes)[kLanes]) {

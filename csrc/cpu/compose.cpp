@@ -16,8 +16,8 @@ namespace pysmdl::cpu {
 namespace {
 
 constexpr int64_t kTile = 2048, kSmallTile = 1024;  // points of one channel: input and bits fit the first cache
-constexpr int kGroup = 32;              // rows that share a tile: the bits of one word
-constexpr int64_t kPastCaches = 16 << 20;  // bytes written beyond which the last cache (32 MiB, shared) keeps too few
+constexpr int kGroup = 32;                          // rows that share a tile: the bits of one word
+constexpr int64_t kPastCaches = 16 << 20;   // bytes written beyond which the last cache (32 MiB, shared) keeps too few
 constexpr int64_t kWorthThreads = 1 << 18;  // bytes written below which waking a thread costs more than it saves
 
 // One row's run, through the caches or past them.
@@ -111,8 +111,7 @@ class Tile {
       for (int64_t r = 0; r < g.count; ++r) {
         T* row = out + r * p_.out_row + (interleaved_ ? 0 : c * p_.out_channel);
         if (interleaved_ || p_.out_point == 1) {
-          select_row(x, baseline, baseline_.constant, shown_, static_cast<int>(r), past_caches_, row,
-                     n * per_);
+          select_row(x, baseline, baseline_.constant, shown_, static_cast<int>(r), past_caches_, row, n * per_);
         } else {
           for (int64_t i = 0; i < n; ++i)
             row[i * p_.out_point] = (shown_[i] >> r & 1) ? x[i] : baseline[baseline_.constant ? 0 : i];

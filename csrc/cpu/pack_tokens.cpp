@@ -40,8 +40,7 @@ void pack_tokens(const PackTokensParams& p, int threads) {
   const int64_t b = miscounted;
   PYSMDL_CHECK(b < 0, "offsets give row ", b, " room for ", p.offsets[b + 1] - p.offsets[b], " tokens, it keeps ",
                pack_row(p, b));
-  if (used < p.room && p.token_bytes > 0)
-    std::memset(p.out + used * p.token_bytes, 0, (p.room - used) * p.token_bytes);
+  if (used < p.room && p.token_bytes > 0) std::memset(p.out + used * p.token_bytes, 0, (p.room - used) * p.token_bytes);
 }
 
 }  // namespace pysmdl::cpu

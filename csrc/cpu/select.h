@@ -36,7 +36,9 @@ inline void select(const T* __restrict x, const T* __restrict baseline, bool con
 PYSMDL_AVX2 inline __m256i lanes_with(const uint32_t* shown, __m256i bit) {
   return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(shown)), bit), bit);
 }
-PYSMDL_AVX2 inline __m256i mask_for(const uint32_t*, const uint32_t* shown, __m256i bit) { return lanes_with(shown, bit); }
+PYSMDL_AVX2 inline __m256i mask_for(const uint32_t*, const uint32_t* shown, __m256i bit) {
+  return lanes_with(shown, bit);
+}
 PYSMDL_AVX2 inline __m256i mask_for(const uint16_t*, const uint32_t* shown, __m256i bit) {  // of 16, in half the width
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(lanes_with(shown, bit), lanes_with(shown + 8, bit)), 0xD8);
 }

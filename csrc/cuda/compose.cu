@@ -45,7 +45,7 @@ __device__ void write(T* at, int64_t row_step, int count, const Packed<T, V>& x,
 
 template <typename T, int V, bool Skewed>
 __global__ void __launch_bounds__(kThreads) compose_kernel(ComposeParams p, Layout layout) {
-  constexpr int kStep = Skewed ? V : 1;  // rows of a block are this far apart
+  constexpr int kStep = Skewed ? V : 1;      // rows of a block are this far apart
   constexpr int kLead = Skewed ? V - 1 : 0;  // the largest skew
   const auto unskewed = static_cast<int32_t>((blockIdx.x * kThreads + threadIdx.x) * V);
   const int64_t begin = static_cast<int64_t>(blockIdx.y / kStep) * (kStep * kRows) + blockIdx.y % kStep;

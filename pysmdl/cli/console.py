@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 WIDE = 10_000  # columns of what is no terminal: nothing is cut or wrapped there
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Stream:
@@ -73,11 +73,16 @@ out, err = console(stderr=False), console(stderr=True)
 
 
 def printable(text: object) -> str:
-    """Text that any stream, table or file takes: bytes of a name that are not UTF-8, and control characters, as escapes
-    (``caf\\xe9.png``).
+    """Text that any stream, table or file takes: bytes of a name that are not UTF-8, and control characters, become
+    escapes (``caf\\xe9.png``).
     """
-    encoded = os.fsencode(text) if isinstance(text, os.PathLike) else str(text).encode("utf-8", "surrogateescape")
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", encoded.decode("utf-8", "backslashreplace"))
+    return ODD.sub(_escape, str(text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code  # as Python holds bytes that are not UTF-8
+    return f"\\x{byte:02x}" if byte < 256 else f"\\u{byte:04x}"
 
 
 def say(level: str, text: str) -> None:

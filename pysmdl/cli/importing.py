@@ -25,9 +25,13 @@ def import_beside(name: str) -> ModuleType:
         ValueError: there is none of that name, or importing it failed.
     """
     top, folder = name.partition(".")[0], os.getcwd()
+    beside, loaded = _Named(top, folder), sys.modules.get(top)
+    found = None if loaded is None else beside.find_spec(top, None)
+    if found is not None and found.origin != getattr(loaded, "__file__", None):
+        raise ValueError(f"{found.origin} has the name of a module that is in use: rename it")
     sys.meta_path.append(_OfFolder(top, folder))  # behind all others, and for good: functions may import, too
     try:
-        with _first(_Named(top, folder)):
+        with _first(beside):
             return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # whatever a module does that was made to be a script
         raise ValueError(f"cannot import {name}: {described(error)}") from error

@@ -115,9 +115,7 @@ class ExplanationData:
         """
         if self.labels.ndim != 2:
             shape = list(self.labels.shape)
-            raise ValueError(
-                f"overlay() is of images; these regions divide a grid {shape}: saliency() gives its values"
-            )
+            raise ValueError(f"overlay() is of images; these regions divide a grid {shape}: use saliency()")
         height, width = size or (self.pixels.shape[:2] if self.pixels is not None else self.labels.shape)
         rows = np.arange(height) * self.labels.shape[0] // height
         columns = np.arange(width) * self.labels.shape[1] // width

@@ -82,15 +82,15 @@ def _check_meta(path: str | PathLike[str], meta: Any) -> None:
     _demand(_number(seconds) and seconds >= 0, f"seconds must be a number of at least 0; got {seconds!r}")
     _demand(isinstance(notes, dict), f"notes must be a dict; got {type(notes).__name__}")
     _demand(id is None or isinstance(id, str), f"id must be text or null; got {type(id).__name__}")
-    _demand(_is_target(meta["target"]), f"target must be a class, a box, tokens or a vector; got {meta['target']!r}")
+    _demand(_is_target(meta["target"]), f"target must be a class, a box, tokens or features; got {meta['target']!r}")
 
 
 def _is_target(target: Any) -> bool:
-    """A class; what Box and Tokens say of themselves, or another target's own description; the vector of a goal."""
+    """A class, what Box, Tokens and Features say of themselves, or what a scorer of somebody's own says of its own."""
     if isinstance(target, list):
         return all(each is None or _number(each) for each in target)
     if not isinstance(target, dict):
-        return _whole(target)
+        return isinstance(target, (str, float)) or _whole(target)
     lists = {name: target.get(name) for name in ("xyxy", "labels", "positions", "ids")}
     if any(each is not None and not isinstance(each, list) for each in lists.values()):
         return False

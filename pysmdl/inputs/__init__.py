@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from pysmdl.inputs.base import Input, Reader
-from pysmdl.inputs.image import ImageReader, InputSpec, input_spec
+from pysmdl.inputs.image import InputSpec, input_spec
+from pysmdl.inputs.pictures import ImageReader
 from pysmdl.inputs.tensors import TensorReader
 
 __all__ = ["READERS", "Input", "InputSpec", "Reader", "input_spec", "reader_of"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
-
-if TYPE_CHECKING:
-    from pysmdl.inputs.image import InputSpec
 
 
 @dataclass(frozen=True)

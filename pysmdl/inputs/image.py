@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -11,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import number, one_of, whole
+from pysmdl.errors import number, one_of, whole_number
 from pysmdl.inputs import image_files
-from pysmdl.inputs.base import Input
 from pysmdl.inputs.image_files import Pixels
 
 if TYPE_CHECKING:
@@ -170,23 +168,4 @@ def _size(size: Any) -> tuple[int, int]:
         size = size, size
     if len(size) != 2:
         raise ValueError(f"size must be a number or (height, width); got {size!r}")
-    return whole("size", size[0], 1), whole("size", size[1], 1)
-
-
-class ImageReader:
-    """Paths, Pillow's images and uint8 arrays."""
-
-    def takes(self, given: Any) -> bool:
-        return True
-
-    def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        picture = image_files.load(given)
-        content = spec.grid(picture)
-        return Input(spec.normalise(content), content, picture, spec.scale(picture.shape[:2]))
-
-    def lend(self, given: Any) -> tuple[Any, bool]:
-        if isinstance(given, (str, os.PathLike)):
-            return given, True
-        if isinstance(given, np.ndarray):
-            return given.copy(), True
-        return image_files.load(given), True  # Pillow's file may be closed by then
+    return whole_number("size", size[0], 1), whole_number("size", size[1], 1)

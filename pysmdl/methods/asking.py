@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import whole
+from pysmdl.errors import whole_number
 from pysmdl.search.vocabulary import Ask, Claim, Ranking, Rounds, Search, Task
 from pysmdl.types import Bools, Floats
 
@@ -48,8 +48,8 @@ def asker(
     Raises:
         ValueError: evaluations is not a whole number of at least 1; when started, it is below `least`.
     """
-    evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
-    seed = None if seed is None else whole("seed", seed, 0)
+    evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
+    seed = None if seed is None else whole_number("seed", seed, 0)
 
     def start(task: Task) -> Rounds:
         rows = spends(task.n, _granted(name, task, least(task.n), usual(task.n), evaluations))

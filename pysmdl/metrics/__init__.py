@@ -22,7 +22,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.answers import has_answers
@@ -48,9 +48,6 @@ from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
 from pysmdl.metrics.steps import pixel_steps
-
-if TYPE_CHECKING:
-    from pysmdl.studies.saliency import saliency_curves
 
 __all__ = [
     "AREAS",
@@ -83,7 +80,6 @@ __all__ = [
     "random_subsets",
     "region_gains",
     "region_values",
-    "saliency_curves",
     "summary",
 ]
 
@@ -107,7 +103,7 @@ def summary(explanation: Explanation) -> dict[str, float]:
 
 
 def __getattr__(name: str) -> Any:
-    """Metrics explain nothing; what has its name here and does is a study, loaded where it is asked for."""
+    """Metrics explain nothing: saliency_curves does, and is a study, found here all the same."""
     if name == "saliency_curves":
         return import_module("pysmdl.studies.saliency").saliency_curves
     raise AttributeError(f"module 'pysmdl.metrics' has no attribute {name!r}")

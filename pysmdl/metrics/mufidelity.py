@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
-from pysmdl.errors import whole
+from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools, Floats
 
@@ -52,7 +52,7 @@ def mu_fidelity(
         raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
     if not 0 < share < 1:
         raise ValueError(f"share must be between 0 and 1; got {share}")
-    samples = whole("samples", samples, 2)
+    samples = whole_number("samples", samples, 2)
     n = len(weights)
     removed = random_subsets(n, min(max(round(share * n), 1), n - 1), samples, seed)
     values = _values(evaluate, np.vstack((np.ones((1, n), bool), ~removed)))
@@ -80,10 +80,10 @@ def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:
     Raises:
         ValueError: n, size or samples is no whole number of at least 1, or size above n; seed below 0.
     """
-    n, size, samples = whole("n", n, 1), whole("size", size, 1), whole("samples", samples, 1)
+    n, size, samples = whole_number("n", n, 1), whole_number("size", size, 1), whole_number("samples", samples, 1)
     if size > n:
         raise ValueError(f"size must be at most n = {n}, the regions; got {size}")
-    seed = whole("seed", seed, 0)
+    seed = whole_number("seed", seed, 0)
     if math.comb(n, size) <= samples:
         chosen = np.array(list(combinations(range(n), size)))
     else:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
-from pysmdl.errors import whole
+from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.types import Ints
 
@@ -38,7 +38,7 @@ class CellGrid:
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns", "height", "width", "split"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         if self.split > min(self.height, self.width):
             raise ValueError(
                 f"split must be at most a cell's shorter side, {min(self.height, self.width)}; got {self.split}"

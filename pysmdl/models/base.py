@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import ScorerError, whole
+from pysmdl.errors import ScorerError, whole_number
 from pysmdl.models.answers import FLOATS, Form, tensor_in
 from pysmdl.models.hugging_face import unmasked
 from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, refuse_training
@@ -73,7 +73,7 @@ class Model:
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
         self.function, self._shown = function, function
-        self.batch = None if batch is None else whole("batch", batch, 1)
+        self.batch = None if batch is None else whole_number("batch", batch, 1)
         self._device, self._dtype = device, dtype
         self.ready()
 

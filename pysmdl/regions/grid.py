@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pysmdl.errors import whole
+from pysmdl.errors import whole_number
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Regions
 
@@ -21,7 +21,7 @@ def grid(pixels: Pixels, n: int = 49) -> Regions:
     Raises:
         ValueError: n is no whole number of at least 1.
     """
-    n = whole("n", n, 1)
+    n = whole_number("n", n, 1)
     height, width = pixels.shape[:2]
     rows = min(height, max(1, round(math.sqrt(n * height / width))))
     columns = min(width, max(1, round(n / rows)))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
-from pysmdl.errors import RegionError, whole
+from pysmdl.errors import RegionError, whole_number
 from pysmdl.types import Ints, Regions
 
 
@@ -94,7 +94,7 @@ def merge_small(regions: Regions, smallest: int) -> Regions:
         ValueError: smallest is no whole number of at least 1.
     """
     regions = _of_image(regions)
-    merged = _compiled()["merge_small"](regions.labels, regions.n, whole("smallest", smallest, 1))
+    merged = _compiled()["merge_small"](regions.labels, regions.n, whole_number("smallest", smallest, 1))
     _, dense = np.unique(merged[merged >= 0], return_inverse=True)
     labels = np.full_like(merged, -1)
     labels[merged >= 0] = dense

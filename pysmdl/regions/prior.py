@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pysmdl.checks import as_array
-from pysmdl.errors import RegionError, whole
+from pysmdl.errors import RegionError, whole_number
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.grid import rectangles
 from pysmdl.types import Regions
@@ -32,7 +32,7 @@ def prior(saliency: Any, n: int = 50, patches: int = 28) -> Callable[[Pixels], R
         ValueError: n or patches is no whole number of at least 1.
         RegionError: the prior is not a finite [h, w], or there are fewer patches than regions.
     """
-    n, patches = whole("n", n, 1), whole("patches", patches, 1)
+    n, patches = whole_number("n", n, 1), whole_number("patches", patches, 1)
     saliency = np.array(as_array("the prior", saliency, RegionError), np.float64)  # a copy: the caller may refill it
     if saliency.ndim != 2 or saliency.size == 0 or not np.isfinite(saliency).all():
         raise RegionError(f"the prior must be a finite array [h, w]; got shape {list(saliency.shape)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import RegionError, need, whole
+from pysmdl.errors import RegionError, need, whole_number
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.types import Regions
@@ -24,7 +24,7 @@ def slico(pixels: Pixels, n: int = 50) -> Regions:
     """
     from skimage.segmentation import slic
 
-    return _dense(slic(pixels, n_segments=whole("n", n, 1), slic_zero=True, start_label=0, channel_axis=2))
+    return _dense(slic(pixels, n_segments=whole_number("n", n, 1), slic_zero=True, start_label=0, channel_axis=2))
 
 
 def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None, ruler: float = 20.0) -> Regions:
@@ -45,7 +45,7 @@ def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None,
     """
     ximgproc = _ximgproc("regions='slico-opencv'")
     height, width = pixels.shape[:2]
-    n = whole("n", n, 1)
+    n = whole_number("n", n, 1)
     if not 0 <= ruler < math.inf:
         raise ValueError(f"ruler must be a finite number of at least 0; got {ruler}")
     size = max(1, int(math.sqrt(height * width / n))) if region_size is None else region_size
@@ -69,7 +69,7 @@ def seeds(pixels: Pixels, n: int = 50) -> Regions:
     """
     ximgproc = _ximgproc("regions='seeds'")
     height, width = pixels.shape[:2]
-    n = whole("n", n, 1)
+    n = whole_number("n", n, 1)
     if not _seeds_fit(height, width, n):
         others = [count for count in range(10, 501) if _seeds_fit(height, width, count)]
         nearest = f"n={min(others, key=lambda count: abs(count - n))}" if others else "a larger image"

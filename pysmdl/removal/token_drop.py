@@ -90,9 +90,11 @@ def _form_of(scorer: Scorer) -> Scorer:
             "one; for an encoder with prototypes there is pysmdl.scorers.token_drop(vision_model, prototypes)"
         )
     if isinstance(scorer, Classifier):
-        return TokenDropScorer(network, scorer.input, device=scorer.device)
+        classes = TokenDropScorer(network, scorer.input)
+        classes.gives = scorer.gives
+        return classes
     form = copy.copy(scorer)
-    form.model = TowerModel(network, device=scorer.device, dtype=scorer.dtype)
+    form.model = TowerModel(network, dtype=scorer.input.dtype)
     form.removal = TokenDrop.name
     return form
 

@@ -87,7 +87,7 @@ class Scorer(ABC):
         batch: int | None = None,
     ) -> None:
         if isinstance(forward, Model):
-            if device is not None or batch is not None or input.dtype is not None:
+            if device is not None or batch is not None or input.dtype not in (None, forward.dtype):
                 raise ValueError("a pysmdl Model says itself what device, dtype and batch it has; leave these out")
             self.model = forward
         else:
@@ -196,7 +196,7 @@ class Scorer(ABC):
         """With what the engine keeps what it has from one call to the next: the scorer itself, or its bare model."""
         return self if self.made_from is None else self.made_from
 
-    def addresses(self) -> Any:
+    def graph_fingerprint(self) -> Any:
         """What differs when a captured graph would be wrong: where the model's weights and this scorer's tensors lie,
         and its numbers. Where a function shows no module it differs each time.
         """

@@ -68,10 +68,13 @@ class ClassScorer(Scorer):
         return int(target[0])
 
     def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
-        """[B, K] logits to values [B, 2 + t]."""
+        """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
             self.look(logits)
-        return class_scores(logits, targets, entropy=wanted.confidence == "entropy", backend=wanted.backend)
+        entropy = wanted.confidence == "entropy"
+        if self.gives == "probabilities":
+            return _as_given(logits, targets, entropy)
+        return class_scores(logits, targets, entropy=entropy, backend=wanted.backend)
 
     def look(self, answer: Tensor) -> None:
         """At the first answer of a run, and at one with another number of classes.
@@ -135,28 +138,12 @@ class Classifier(ClassScorer):
             shown = shown.clone() if isinstance(wanted.features, slice) else shown
         if wanted.confidence == "evidential" and self._evidence is not None:
             again = batch.clone()
-        answer = self.model.tensor(batch, LOGITS)
-        if self.gives == "logits":
-            values = self.probabilities(answer, targets, wanted)
-        else:
-            values = self._as_given(answer, targets, wanted.confidence == "entropy")
+        values = self.probabilities(self.model.tensor(batch, LOGITS), targets, wanted)
         if again is not None and self._evidence is not None:
             values[:, 0] = evidential_confidence(self._evidence.tensor(again, EVIDENCE))
         if shown is not None and self._features is not None:
             features = self._features.tensor(shown, FEATURES).to(torch.float32, copy=True)
         return Outputs(values, features)
-
-    def _as_given(self, answer: Tensor, targets: Tensor, entropy: bool) -> Tensor:
-        """[B, K] probabilities to values [B, 2 + t], as class_scores says, but for the softmax."""
-        if not self._looked or answer.shape[1] != self.classes:
-            self.look(answer)
-        p = answer.float()
-        top = p.argmax(1, keepdim=True)
-        classes = torch.where(targets < 0, top, targets.long()).clamp(max=p.shape[1] - 1)  # check() refuses the rest
-        confidence = torch.zeros_like(p[:, :1])
-        if entropy:
-            confidence = 1 + (p * (p + 1e-7).log()).sum(1, keepdim=True) / np.log(p.shape[1])
-        return torch.cat((confidence, top, p.gather(1, classes)), 1)
 
     def look(self, answer: Tensor) -> None:
         """Also, once for a scorer, whether logits look like probabilities, and probabilities are some."""
@@ -176,6 +163,17 @@ class Classifier(ClassScorer):
                 'these may be logits, gives="logits"'
             )
         self._examined = True
+
+
+def _as_given(p: Tensor, targets: Tensor, entropy: bool) -> Tensor:
+    """[B, K] probabilities to values [B, 2 + t], as class_scores says, but for the softmax."""
+    p = p.float()
+    top = p.argmax(1, keepdim=True)
+    classes = torch.where(targets < 0, top, targets.long()).clamp(max=p.shape[1] - 1)  # check() refuses the rest
+    confidence = torch.zeros_like(p[:, :1])
+    if entropy:
+        confidence = 1 + (p * (p + 1e-7).log()).sum(1, keepdim=True) / np.log(p.shape[1])
+    return torch.cat((confidence, top, p.gather(1, classes)), 1)
 
 
 def _class(target: Any) -> int:

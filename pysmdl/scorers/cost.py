@@ -52,11 +52,11 @@ def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
         counter = FlopCounterMode(display=False)
         counter.mod_tracker = Untracked()
         with torch.no_grad(), counter:
-            scorer.forward(scorer.input.into_model(row))
+            scorer.model(scorer.input.into_model(row))
     except Exception as error:  # the run is done and its result must not be lost
         log.warning("FLOPs not counted: %s: %s", type(error).__name__, error)
         return None
-    return float(counter.get_total_flops()) or None
+    return float(counter.get_total_flops()) / (scorer.model.batch or 1) or None
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pysmdl.errors import number, whole
+from pysmdl.errors import number, whole_number
 from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
@@ -74,7 +74,7 @@ def bidirectional(pending: int | float = 8) -> Search:
     share = isinstance(pending, (float, np.floating))
     if share and not 0 < pending < 1:
         raise ValueError(f"pending must be a whole number of at least 2, or a share between 0 and 1; got {pending}")
-    pending = float(pending) if share else whole("pending", pending, 2)
+    pending = float(pending) if share else whole_number("pending", pending, 2)
 
     def priced(n: int) -> int:
         return max(2, math.ceil(pending * n)) if share else int(pending)
@@ -113,9 +113,9 @@ def scoped(scope: int = 10, update_step: int = 5, pending: int = 8) -> Search:
         update_step: Every so many rounds all are scored and sorted.
         pending: Candidates priced for the back.
     """
-    scope = whole("scope", scope, 1)
-    update_step = whole("update_step", update_step, 1)
-    pending = whole("pending", pending, 1)
+    scope = whole_number("scope", scope, 1)
+    update_step = whole_number("update_step", update_step, 1)
+    pending = whole_number("pending", pending, 1)
 
     def asks(n: int, k: int) -> int:
         total, front, listed = 0, 0, n
@@ -145,7 +145,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
         seed: None for the seed of explain().
     """
     epsilon = number("epsilon", epsilon, above=0, below=1)
-    seed = None if seed is None else whole("seed", seed, 0)
+    seed = None if seed is None else whole_number("seed", seed, 0)
 
     def asks(n: int, k: int) -> int:
         size = max(1, math.ceil(n / k * math.log(1 / epsilon)))
@@ -166,7 +166,7 @@ def lazy(width: int = 8) -> Search:
     Args:
         width: Candidates refreshed at a time.
     """
-    width = whole("width", width, 1)
+    width = whole_number("width", width, 1)
     return Search(
         "lazy",
         lambda task: lazy_rounds(task.n, task.k, width),
@@ -186,9 +186,9 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
         pairs: Random halves to begin with, with their complements; None for 40 + n / 2.
         seed: None for the seed of explain().
     """
-    evaluations = None if evaluations is None else whole("evaluations", evaluations, 1)
-    pairs = None if pairs is None else whole("pairs", pairs, 1)
-    seed = None if seed is None else whole("seed", seed, 0)
+    evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
+    pairs = None if pairs is None else whole_number("pairs", pairs, 1)
+    seed = None if seed is None else whole_number("seed", seed, 0)
 
     def budget(n: int) -> int:
         return 10 * n + 140 if evaluations is None else evaluations
@@ -208,7 +208,7 @@ def fixed(order: Sequence[int]) -> Search:
     Args:
         order: Distinct regions, most important first; those left out follow in ascending order.
     """
-    given = [whole("order's regions", region, 0) for region in order]
+    given = [whole_number("order's regions", region, 0) for region in order]
     if len(set(given)) < len(given):
         raise ValueError(f"order must hold distinct regions from 0; got {given}")
 

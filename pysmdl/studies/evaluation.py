@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pysmdl.errors import described, one_of, whole
+from pysmdl.errors import described, one_of, whole_number
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.image_files import load
@@ -71,7 +71,7 @@ def method_by_method(
     if not methods:
         raise ValueError("methods must name at least one")
     if mufidelity != 0:
-        mufidelity = whole("mufidelity, where it is not 0,", mufidelity, 2)
+        mufidelity = whole_number("mufidelity, where it is not 0,", mufidelity, 2)
     if on_error not in ("raise", "skip"):
         raise one_of("on_error", on_error, ("raise", "skip"))
     common = Explainer(model, **settings)
