@@ -25,9 +25,10 @@ RUNNABLE = [
 
 
 def params(pairs: list[tuple[str, str]]) -> list[Any]:
-    """Pairs of backend and device as parameters; those on a GPU are marked so."""
-    marks = {"cpu": (), "cuda": pytest.mark.gpu}
-    return [pytest.param(pair, id="-".join(pair), marks=marks[pair[1]]) for pair in pairs]
+    """Pairs of backend and device as parameters; those on a GPU, or under Triton's interpreter, are marked so."""
+    marks = {("triton", "cpu"): pytest.mark.slow}
+    on_gpu = {"cpu": (), "cuda": pytest.mark.gpu}
+    return [pytest.param(pair, id="-".join(pair), marks=marks.get(pair, on_gpu[pair[1]])) for pair in pairs]
 
 
 @pytest.fixture(params=params(RUNNABLE))

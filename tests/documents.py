@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,7 @@ def calls(page: str) -> list[ast.Call]:
     return found
 
 
+@cache
 def functions_of(path: Path) -> set[str]:
     """The names of the functions that a file defines."""
     return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
-from transformers.models.clip.modeling_clip import CLIPOutput
 
 import pysmdl
 from pysmdl.errors import ScorerError
@@ -47,6 +46,13 @@ class Shared:
 
     def __dlpack_device__(self):
         return self.tensor.__dlpack_device__()
+
+
+def clips(**parts):
+    """CLIP's own answer; its module takes seconds to load."""
+    from transformers.models.clip.modeling_clip import CLIPOutput
+
+    return CLIPOutput(**parts)
 
 
 def backwards(array):
@@ -104,7 +110,7 @@ AMONG = {
     "dict of lists": lambda z: {"logits": z.tolist(), "labels": ["cat"]},
     "Hugging Face's": lambda z: ImageClassifierOutput(logits=z),
     "Hugging Face's with a loss": lambda z: ImageClassifierOutput(loss=torch.tensor(1.0), logits=z, hidden_states=(z,)),
-    "CLIP's": lambda z: CLIPOutput(logits_per_image=z, logits_per_text=z.T, image_embeds=torch.zeros(len(z), 4)),
+    "CLIP's": lambda z: clips(logits_per_image=z, logits_per_text=z.T, image_embeds=torch.zeros(len(z), 4)),
     "data class": lambda z: Result(z),
     "object": lambda z: SimpleNamespace(prediction=z, name="net"),
     "object with logits": lambda z: SimpleNamespace(logits=z, features=torch.zeros(len(z), 4)),
@@ -141,7 +147,7 @@ def test_features_and_evidence_may_come_in_any_form(name):
     [
         lambda z: BaseModelOutputWithPooling(last_hidden_state=torch.zeros(len(z), 3, 4), pooler_output=z),
         lambda z: BaseModelOutputWithPooling(pooler_output=z[..., None, None]),
-        lambda z: CLIPOutput(image_embeds=z, text_embeds=torch.zeros(len(z), 4)),
+        lambda z: clips(image_embeds=z, text_embeds=torch.zeros(len(z), 4)),
         lambda z: SimpleNamespace(last_hidden_state=z),
         lambda z: (z, None),
         lambda z: foreign(z.numpy()),

@@ -23,6 +23,7 @@ ONE_VIEW = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaborati
 BOTH = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [ONE_VIEW, BOTH], ids=["one view", "both"])
 @pytest.mark.parametrize("regions", ["grid:2", "grid:9"])
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
@@ -43,6 +44,7 @@ def test_what_a_search_takes_is_enough_for_it(search, regions, objective):
     assert "stopped" not in exactly.notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 3, 8, 9])
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 def test_of_a_few_regions_too(search, k):

@@ -30,6 +30,7 @@ def test_some_scenes_are_read_right_and_some_wrong():
     assert 5 <= sum(right) < len(right) <= 12
 
 
+@pytest.mark.slow
 def test_accuracy_on_held_out_scenes(monkeypatch):
     """The 2000 scenes that the training script measures."""
     pytest.importorskip("sklearn")
@@ -39,6 +40,7 @@ def test_accuracy_on_held_out_scenes(monkeypatch):
     assert accuracy(builtin.load("digits").forward, "test", 2000) >= 0.97
 
 
+@pytest.mark.slow
 def test_regions_of_the_digit_come_first():
     hits = []
     for scene in builtin.images():

@@ -180,6 +180,7 @@ class Net(torch.nn.Module):
         return self.layer(x.flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("kind", ["torchscript", "exported", "exported for one batch size"])
 def test_models_in_files(kind, tmp_path):
@@ -261,6 +262,7 @@ def test_what_is_no_terminal_gets_whole_lines(monkeypatch):
     assert console.console(stderr=False).width == 200  # COLUMNS of the tests
 
 
+@pytest.mark.slow
 def test_env_prints_what_a_bug_report_needs():
     done = subprocess.run([sys.executable, "-m", "pysmdl", "env"], capture_output=True, text=True, check=True)
     for word in (
@@ -275,6 +277,7 @@ def test_env_prints_what_a_bug_report_needs():
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_demo_tells_right_from_wrong(tmp_path):
     code, output = call("demo", "--out", tmp_path)
     assert code == 0, output

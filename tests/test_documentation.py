@@ -45,6 +45,7 @@ def test_every_name_is_there_after_a_bare_import():
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metrics", "compat", "methods", "testing", "errors", "kernels", "interop", "_C"])
 def test_modules_are_there_after_a_bare_import(name):
     ran = subprocess.run([sys.executable, "-c", f"import pysmdl; print(pysmdl.{name}.__name__)"], capture_output=True)
@@ -72,6 +73,7 @@ def given(tmp_path, monkeypatch) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_what_is_shown_runs(page, given, tmp_path):
     for code in blocks(page, "python"):

@@ -39,7 +39,7 @@ def test_company_and_batches_change_no_bit(alone, settings):
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
 
 
-@pytest.mark.parametrize("backend", ["reference", "triton"])
+@pytest.mark.parametrize("backend", ["reference", pytest.param("triton", marks=pytest.mark.slow)])
 def test_every_op_runs_on_the_backend_that_was_named(alone, backend, monkeypatch):
     if backend == "triton" and torch.cuda.is_available():
         pytest.skip("on GPU tensors")

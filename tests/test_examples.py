@@ -26,6 +26,7 @@ def test_every_example_is_run():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SHOWN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWN)
 def test_an_example_shows_what_it_says(name, tmp_path, monkeypatch, capsys):
     elsewhere, given = tmp_path / "elsewhere", tmp_path / "given"

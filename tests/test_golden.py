@@ -23,6 +23,7 @@ from golden_models import (
 )
 from oracle import Oracle
 
+FEW = (1, 3, 8, 10, 13)  # each system and search once
 CLASS_CASES = [case for case in cases() if case["objective"] == "class"]
 FORWARD = {"class": Remembering(encode), "detection": Remembering(detect), "tokens": Remembering(speak)}
 
@@ -91,13 +92,17 @@ def name_of(case: dict) -> str:
     return f"{case['system']}-{case['search']}-{case['data']}-{cases().index(case)}"
 
 
+def all_cases() -> list:
+    return [case if i in FEW else pytest.param(case, marks=pytest.mark.slow) for i, case in enumerate(cases())]
+
+
 def test_there_are_72_cases_of_four_systems():
     assert len(cases()) == 72
     assert {case["system"] for case in cases()} == {"SMDL", "LiMA", "VPS", "EAGLE"}
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
-@pytest.mark.parametrize("case", cases(), ids=name_of)
+@pytest.mark.parametrize("case", all_cases(), ids=name_of)
 def test_traced_case(case, backend):
     model = Counting(FORWARD[case["objective"]])
     found = explain_case(case, scorer_of(case, model), backend)
@@ -105,6 +110,7 @@ def test_traced_case(case, backend):
     assert model.rows == found.evaluations <= found.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [4, 16, 17])  # 16 and 17 have the features that are closest to parallel
 def test_effectiveness_of_a_traced_order_is_right_where_the_trace_is_not(number):
     case = cases()[number]
@@ -117,11 +123,13 @@ def test_effectiveness_of_a_traced_order_is_right_where_the_trace_is_not(number)
         assert np.abs(found.terms["effectiveness"] - np.array(case["trace"]["effectiveness"])).max() > 1e-4
 
 
-@pytest.mark.parametrize("case", [cases()[i] for i in (1, 3, 8, 10, 13)], ids=name_of)  # each system and search
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [cases()[i] for i in FEW], ids=name_of)
 def test_traced_case_on_triton(case):
     assert_agrees(explain_case(case, backend="triton"), case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_batch_size_changes_no_order(batch_size):
     for case in CLASS_CASES[:4]:

@@ -199,6 +199,7 @@ def test_k_regions_are_the_best_found_for_k():
     assert found.score.sum() >= whole.score[:6].sum() - 1e-3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_order_whatever_the_batches_and_backend():
     items = [
         {"image": inputs()[f"one{i}_r10_image"], "target": i, "regions": inputs()[f"one{i}_r10_labels"]}
@@ -219,6 +220,7 @@ def test_the_same_seed_gives_the_same_order_whatever_the_batches_and_backend():
     assert same(again, alone[0])
 
 
+@pytest.mark.slow
 def test_it_loses_little_where_exact_greedy_is_at_its_best():
     """The golden cases' own images, where backward finds nothing better: a hundredth, at 38 % of the rows."""
     better, rows = [], []

@@ -16,6 +16,7 @@ from pysmdl.regions import grid, slico
 from golden_models import Counting, encode, encoder
 from oracle import Oracle, prove_bidirectional, prove_exact
 
+pytestmark = pytest.mark.slow  # a minute for each set of weights
 WEIGHTS = (
     (0.0, 0.05, 20.0, 1.0),
     (1.0, 1.0, 1.0, 1.0),

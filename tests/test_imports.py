@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names.s
 GROUND = {name for names in FLOORS[:3] for name in names.split()}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every file by its dotted name below pysmdl; a package's __init__ by the package's."""
     own = [

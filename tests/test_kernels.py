@@ -66,6 +66,7 @@ def test_compose_shapes(backend_device, rows, channels, grid):
     assert torch.equal(out, compose(*given, backend="reference"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels_last"])
 def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):

@@ -21,6 +21,7 @@ from PIL import Image
 
 import pysmdl
 
+pytestmark = pytest.mark.slow  # processes that are killed and run again
 KILLS = int(os.environ.get("PYSMDL_KILLS", "2"))
 SUFFIXES = (".json", ".npz", ".png")
 

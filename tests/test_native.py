@@ -291,6 +291,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["numpy", "torch"])
 def test_a_forked_child_has_threads_of_its_own(first):
     """torch's threads, which ops run on where torch is loaded, do not survive a fork."""

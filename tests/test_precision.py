@@ -42,6 +42,7 @@ def run(made, net, seed=0, **settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", RECHECKING, ids=lambda s: s.name)
 def test_mixed_precision_keeps_the_order(made):
     rough = 0
@@ -69,6 +70,7 @@ def test_rechecks_are_counted_and_few():
     assert net.rows[torch.bfloat16] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "k"), [(0, 4), (8, 4), (12, 4)])
 def test_golden_orders_in_mixed_precision(number, k):
     """bfloat16 convolutions take a CPU seconds, so the exact searches stop early."""

@@ -42,6 +42,7 @@ def test_the_table_says_it_all():
     assert "FLOPs not counted" in rendered(profiled(numpy_model)[0].notes["profile"])
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes(tmp_path):
     scenes = [scene["path"] for scene in builtin.images()[:2]]
     arguments = ["profile", *scenes, "--regions", "grid:9", "--repeat", "3", "--out", str(tmp_path / "new")]

@@ -109,6 +109,7 @@ def test_seeds_names_a_count_that_works():
         seeds(small[:1])
 
 
+@pytest.mark.slow
 def test_seeds_takes_every_reasonable_image_and_count():
     """In a process of its own: a mistake here ends it."""
     code = """

@@ -216,6 +216,7 @@ def test_a_compiled_form_is_kept_with_its_scorer(monkeypatch):
     assert len(made) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Guards may run slower")  # of torch on Python 3.13.0
 def test_compiled_models_give_the_same_explanation():
     """Batches of several sizes, features on few of their rows: torch.compile sees them all."""

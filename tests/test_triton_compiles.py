@@ -37,6 +37,7 @@ for kernel, of_model, whole, single, number, constants in CASES:
 """
 
 
+@pytest.mark.slow
 def test_every_kernel_compiles(tmp_path):
     pytest.importorskip("triton")
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}

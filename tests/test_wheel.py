@@ -35,6 +35,7 @@ def linked(extension) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_it_installs_one_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"pysmdl", f"pysmdl-{version('pysmdl')}.dist-info"}
@@ -44,6 +45,7 @@ def test_it_installs_one_package(wheel):
     assert not any("test" in Path(name).parts[-1] and name != "pysmdl/testing.py" for name in names)
 
 
+@pytest.mark.slow
 def test_it_links_to_neither_torch_nor_cuda(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     (extension,) = (tmp_path / "pysmdl").glob("_C*.so")
@@ -56,6 +58,7 @@ def test_the_installed_extension_links_to_neither():
     assert not any(name.startswith(("libtorch", "libc10", "libcuda")) for name in linked(_C.__file__))
 
 
+@pytest.mark.slow
 def test_it_works_from_elsewhere(wheel, tmp_path):
     """The wheel's own files explain, without a global `kernels` and without the source tree on the path."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
