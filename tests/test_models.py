@@ -50,6 +50,7 @@ def test_weights_that_were_never_loaded_are_named():
     "said",
     [
         {"_hf_hook": SimpleNamespace(execution_device="cpu")},
+        {"_hf_hook": SimpleNamespace(hooks=(SimpleNamespace(), SimpleNamespace(execution_device="cpu")))},
         {"_hf_hook": SimpleNamespace(execution_device=torch.device("cpu"))},
         {"hf_device_map": {"layer": "disk", "drop": "cpu"}},
     ],

@@ -133,10 +133,11 @@ def device_of(modules: Sequence[nn.Module], device: str | torch.device | None) -
     Raises:
         ValueError: `device` was given and the model lives elsewhere, or its weights were never loaded.
     """
-    own = next((each for each in map(_execution_device, modules) if each is not None), None)
-    if own is None and (first := next(_tensors(modules), None)) is not None:
-        own = next((each.device for each in _tensors(modules) if not each.is_meta), first.device)
-        if own.type == "meta":
+    first = next(_tensors(modules), None)
+    own = None if first is None else first.device
+    if first is not None and (first.is_meta or any("hf_device_map" in vars(module) for module in modules)):
+        own = _offloaded(modules) or next((each.device for each in _tensors(modules) if not each.is_meta), None)
+        if own is None:
             raise ValueError("the model's weights are on the meta device, so it has none: load them first")
     if device is None:
         return own or torch.device("cpu")
@@ -148,16 +149,20 @@ def device_of(modules: Sequence[nn.Module], device: str | torch.device | None) -
     return wanted
 
 
-def _execution_device(module: nn.Module) -> torch.device | None:
-    """Where accelerate runs a module whose weights it moves about; None for all others."""
-    hook = getattr(module, "_hf_hook", None)
-    said: Any = getattr(hook, "execution_device", None)
-    placed = [place for place in (getattr(module, "hf_device_map", None) or {}).values() if place != "disk"]
-    if said is None and placed:
-        said = next((place for place in placed if place != "cpu"), "cpu")
-    if said is None:
-        return None
-    return torch.device("cuda", said) if isinstance(said, int) else torch.device(said)
+def _offloaded(modules: Sequence[nn.Module]) -> torch.device | None:
+    """Where accelerate runs what meets the batch first, of modules whose weights it moves about; None for all others."""
+    parts = [part for module in modules for part in _parts(module)]
+    hooks = [vars(part)["_hf_hook"] for part in parts if "_hf_hook" in vars(part)]
+    said: list[Any] = [getattr(each, "execution_device", None) for hook in hooks for each in _each(hook)]
+    placed = [place for module in modules for place in vars(module).get("hf_device_map", {}).values()]
+    said += [place for place in placed if place not in ("disk", "cpu")] + ["cpu"] * bool(placed)
+    found = next((each for each in said if each is not None), None)
+    return torch.device("cuda", found) if isinstance(found, int) else found and torch.device(found)
+
+
+def _each(hook: Any) -> Sequence[Any]:
+    """A hook of accelerate's, or those that one runs in turn."""
+    return getattr(hook, "hooks", (hook,))
 
 
 def likes_channels_last(modules: Sequence[nn.Module]) -> bool:
