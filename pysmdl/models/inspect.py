@@ -150,7 +150,7 @@ def device_of(modules: Sequence[nn.Module], device: str | torch.device | None) -
 
 
 def _offloaded(modules: Sequence[nn.Module]) -> torch.device | None:
-    """Where accelerate runs what meets the batch first, of modules whose weights it moves about; None for all others."""
+    """Where accelerate runs what meets the batch first, of modules it moves about; None for all others."""
     parts = [part for module in modules for part in _parts(module)]
     hooks = [vars(part)["_hf_hook"] for part in parts if "_hf_hook" in vars(part)]
     said: list[Any] = [getattr(each, "execution_device", None) for hook in hooks for each in _each(hook)]
