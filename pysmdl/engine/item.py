@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from weakref import WeakValueDictionary
@@ -50,6 +50,7 @@ class Item:
         id: The caller's name of it.
         pixels: The picture to draw on.
         described: The target as the result shows it, where the caller's own form says more than the row.
+        provenance: Where it comes from, and how it was divided.
     """
 
     x: Tensor
@@ -60,6 +61,7 @@ class Item:
     id: str | None = None
     pixels: NDArray[np.uint8] | None = None
     described: Any = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def kind(self) -> Kind:
