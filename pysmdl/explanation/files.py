@@ -17,7 +17,6 @@ from pysmdl.explanation import thumbnails
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored_meta import SCHEMA
 
-
 META = (
     "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
     "provenance",
