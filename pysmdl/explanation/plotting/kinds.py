@@ -51,7 +51,7 @@ def map_panel(
     shown = named.numbered if numbers is None else numbers
     title = _lines(word, named.why, words) if shown or word else words
     draw = partial(_map, on, named.explanation.values(), unit, shown, most)
-    return Panel(_wide(on, high), title, draw, after=0.72)
+    return Panel(_wide(on, high), title, draw, after=0.8)
 
 
 def enough_panel(named: Named, on: Canvas) -> Panel:
@@ -115,7 +115,7 @@ def mistake(named: Named, on: Canvas) -> list[Strip]:
         panels.dressed(axes, e, np.concatenate((e.insertion, e.deletion, *e.traced[other])))
         axes.set_ylabel("score", fontsize=panels.SMALL)
 
-    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.72)
+    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.8)
     return [
         Strip([order_panel(named, on), shown, Panel(1.5 * HIGH, "", curves, 0.6, 0.08, below=0.42, above=0.4)]),
     ]

@@ -73,7 +73,9 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
     tint = map_(norm(spread(known, on.labels, density=False)))[:, :, :3]
     picture(axes, np.clip(on.grey * tint, 0, 1), title)
     _marks(axes, on)
-    bar = axes.inset_axes((1.025, 0.0, 0.04, 1.0))
+    place, inch = axes.get_position(original=True), 1 / axes.figure.get_size_inches()[0]
+    beside = (place.x1 + 0.08 * inch, place.y0, 0.12 * inch, place.height)
+    bar = axes.inset_axes(beside, transform=axes.figure.transFigure)
     axes.figure.colorbar(ScalarMappable(norm, map_), cax=bar)
     bar.tick_params(labelsize=7.5, length=2)
     bar.set_ylabel(unit, fontsize=8, parse_math=False)
