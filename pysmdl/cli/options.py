@@ -30,6 +30,7 @@ class ModelOptions:
     size: Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")] = None
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
+    crop: Annotated[float | None, typer.Option(help="The middle square over the shorter side, as 0.875.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 

@@ -75,6 +75,7 @@ class Scorer(ABC):
         has_evidence: Whether it can give evidential confidence.
         has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
         removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
+        names: What its classes are called, in their order, where that is known.
     """
 
     target: str = "class"
@@ -82,6 +83,7 @@ class Scorer(ABC):
     has_evidence: bool = False
     has_confidence: bool = True
     removal: str | None = None
+    names: Sequence[str] | None = None
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(
