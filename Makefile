@@ -1,4 +1,4 @@
-# make demo: set up .venv and explain the images that ship with pysmdl.   make test: the same set-up, then every test.
+# make demo: set up .venv and explain photographs and what ships with pysmdl.   make test: set up, then every test.
 # make quick: the tests that take a moment, for the inner loop.
 PYTHON ?= python3
 BIN := .venv/bin

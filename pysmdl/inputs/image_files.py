@@ -171,7 +171,9 @@ def resize(
     """Squash to (height, width) with Pillow's antialiased filter of that name, or OpenCV's bilinear one.
 
     Args:
-        pixels, size, interpolation: As said.
+        pixels: [H, W, 3].
+        size: (height, width).
+        interpolation: "bilinear", "bicubic" or "nearest", or "cv2-bilinear".
         frame: The part that is squashed, at whole pixels for OpenCV's; None: all.
 
     Raises:
@@ -179,8 +181,6 @@ def resize(
     """
     from PIL import Image
 
-    if frame == (0, 0, pixels.shape[1], pixels.shape[0]):
-        frame = None
     if frame is not None and interpolation == "cv2-bilinear":
         x0, y0, x1, y1 = map(int, frame)
         pixels, frame = pixels[y0:y1, x0:x1], None

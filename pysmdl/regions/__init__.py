@@ -79,7 +79,7 @@ def partition(
     if made.labels.shape == tuple(shape):
         return made
     if picture is not None and made.labels.shape == tuple(picture) and len(shape) == 2:
-        return resized(made, *shape, frame)
+        return resized(made, shape[0], shape[1], frame)
     or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"
     raise RegionError(f"regions must cover the input's grid {list(shape)}{or_picture}; got {list(made.labels.shape)}")
 
