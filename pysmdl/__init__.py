@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
     from pysmdl.objective import Objective, Term
-    from pysmdl.objective.presets import eagle, lima, smdl, vps
+    from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
     from pysmdl.targets import Box, Tokens
@@ -66,6 +66,7 @@ __all__ = [
     "methods",
     "metrics",
     "objective",
+    "pair",
     "progress",
     "regions",
     "removal",
@@ -95,6 +96,7 @@ _HOMES = {
     "explain_steps": "api",
     "Step": "api",
     "lima": "objective.presets",
+    "pair": "objective.presets",
     "load": "explanation",
     "smdl": "objective.presets",
     "vps": "objective.presets",

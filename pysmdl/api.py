@@ -37,8 +37,8 @@ def explain(
         image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
         model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K]; images go
             into a bare callable as pixel / 255 at their own size.
-        target: A class index, or None for the model's own top class; a :class:`pysmdl.Box` for a detector,
-            :class:`pysmdl.Tokens` for a token scorer.
+        target: A class, by its index or its name, or None for the model's own top class; a :class:`pysmdl.Box` for a
+            detector, :class:`pysmdl.Tokens` for a token scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
         profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
             through the model afterwards, to count its FLOPs.
@@ -49,9 +49,14 @@ def explain(
         removal: What absence means: "baseline", painting over; "token-drop", leaving an absent region's patches out of
             a vision transformer (there is no baseline then); or a :class:`pysmdl.removal.Removal` of your own. None:
             what the scorer is made for, "baseline" if nothing.
-        objective: None for the scorer's own: :func:`pysmdl.lima` (without effectiveness where there are no features;
-            the notes say so), :func:`pysmdl.vps` or :func:`pysmdl.eagle`; a name, or a set function.
-        search: A name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
+        preset: A paper's objective and search in one word: "smdl", "lima", "vps", "vps-grounding", "eagle" or
+            "eagle-scoped". A term that needs features is left out where there are none; the notes say so.
+        objective: None: :func:`pysmdl.pair`, equal weights of the view kept and the view removed; a name ("pair",
+            "smdl", "lima", "vps", "eagle": with the paper's weights for CLIP where the scorer has prototypes, else with
+            those for a single network), or a set function.
+        search: None: :func:`pysmdl.search.guided`, the best measured; a name or a search of :mod:`pysmdl.search`, or a
+            method of :mod:`pysmdl.methods`.
+        names: Names of the classes: a sequence, {class: name}, or torchvision's weights; None: what the model carries.
         trace: Another class whose curves are wanted too, or several; "predicted" is the model's own top class.
         k: Stop after this many regions.
         evaluations: Budget of model evaluations, curves included.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +17,9 @@ from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
+from pysmdl.models.class_names import names_in, names_of
 from pysmdl.objective import Objective
-from pysmdl.objective.presets import DEFAULTS
+from pysmdl.objective.presets import preset_of
 from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.preparation import Loaded, Preparation
 from pysmdl.profiling import Profile
@@ -27,9 +29,14 @@ from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_scorer
 from pysmdl.scorers.cost import model_cost
+from pysmdl.scorers.provenance import provenance_of
 from pysmdl.search import SEARCHES, Search
 from pysmdl.session import SESSIONS
 from pysmdl.types import Bools, Floats
+
+DEFAULT = "guided"  # by measurement: docs/searches.md
+
+log = logging.getLogger("pysmdl")
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,10 @@ class Explainer:
         regions: Any = "slico",
         baseline: Any = None,
         removal: str | Removal | None = None,
+        preset: str | None = None,
         objective: str | Objective | None = None,
-        search: str | Search = "bidirectional",
+        search: str | Search | None = None,
+        names: Any = None,
         trace: Any = (),
         k: int | None = None,
         evaluations: int | None = None,
@@ -91,10 +100,13 @@ class Explainer:
         given = resolve_scorer(model, device)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
         self.scorer = self.removal.serves(given)
-        self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace)
+        self.names = names_of(names) or names_of(self.scorer.names) or names_in(self.scorer.model.modules)
+        self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace, self.names)
         shown = self.inputs.baseline
-        chosen, left_out = _objective_for(objective, self.scorer)
-        found = resolve_search(search)
+        if preset is not None:
+            objective, search = _of_preset(preset, objective, search)
+        chosen, left_out = _objective_for("pair" if objective is None else objective, self.scorer, preset)
+        found = resolve_search(DEFAULT if search is None else search)
         notes = {
             "objective": chosen.name,
             "weights": chosen.weights,
@@ -117,6 +129,8 @@ class Explainer:
             mixed=self._mixed(found),
             backend=self.config.backend,
             notes=notes,
+            names=self.names,
+            provenance=provenance_of(self.scorer),
         )
 
     def _mixed(self, search: Search) -> bool:
@@ -226,23 +240,31 @@ def _single(given: Any) -> ValueError:
     )
 
 
-def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[Objective, list[str]]:
-    """The set function, and the terms left out of the default because the scorer cannot serve them.
+def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str]:
+    for name, given in (("objective", objective), ("search", search)):
+        if given is not None:
+            raise ValueError(f"preset={preset!r} says what {name} is; leave one of them out")
+    return preset_of(preset)
+
+
+def _objective_for(
+    objective: str | Objective, scorer: Scorer, preset: str | None = None
+) -> tuple[Objective, list[str]]:
+    """The set function, and the terms of a preset that are left out because the scorer cannot serve them.
 
     Raises:
-        ValueError: the objective was asked for and needs what the scorer does not have.
+        ValueError: the objective needs what the scorer does not have.
     """
-    if objective is None:
-        chosen = DEFAULTS[scorer.target]()
-        left_out = [] if scorer.has_features else [term.name for term in chosen.pairwise]
-        for name in left_out:
-            chosen = chosen.without(name)
-        return chosen, left_out
-    chosen = resolve_objective(objective)
-    if chosen.target != scorer.target:
+    chosen, left_out = resolve_objective(objective, scorer.has_prototypes), []
+    if chosen.target not in ("any", scorer.target):
         raise ValueError(
             f"objective {chosen.name!r} reads {chosen.target} scores; this scorer gives {scorer.target} scores"
         )
+    if preset is not None and not scorer.has_features:
+        left_out = [term.name for term in chosen.pairwise]
+        for name in left_out:
+            chosen = chosen.without(name)
+            log.warning("preset %r without its %s term: the scorer gives no features", preset, name)
     for term in chosen.pairwise:
         if not scorer.has_features:
             raise ValueError(
@@ -257,4 +279,4 @@ def _objective_for(objective: str | Objective | None, scorer: Scorer) -> tuple[O
         )
     if uses_confidence and chosen.confidence_form == "evidential" and not scorer.has_evidence:
         raise ValueError('confidence_form="evidential" needs an evidential head: give the scorer evidence=')
-    return chosen, []
+    return chosen, left_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from pysmdl.engine import Item
 from pysmdl.errors import one_of
 from pysmdl.inputs import Input, reader_of
 from pysmdl.inputs.image_files import Frame
+from pysmdl.models.class_names import Names
 from pysmdl.regions import partition
 from pysmdl.removal import BASELINES, Removal
 from pysmdl.scorers import Scorer
@@ -41,11 +43,14 @@ class Preparation:
         ValueError: no such baseline, or one where nothing is painted over.
     """
 
-    def __init__(self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any) -> None:
-        self.scorer, self.removal, self.regions = scorer, removal, regions
+    def __init__(
+        self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any, names: Names | None = None
+    ) -> None:
+        self.scorer, self.removal, self.regions, self.names = scorer, removal, regions, names
         self.baseline = "black" if baseline is None and removal.painted else baseline
         self._doubted = False
-        self.trace = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
+        traced = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
+        self.trace = tuple(scorer.named(each, names) for each in traced)
         if isinstance(baseline, str) and baseline not in BASELINES:
             raise one_of("baseline", baseline, BASELINES)
         if not removal.painted and baseline is not None:
@@ -74,7 +79,7 @@ class Preparation:
         baseline = item.get("baseline")
         if baseline is not None and not self.removal.painted:
             raise ValueError(f'an item has no baseline under removal="{self.removal.name}", which paints nothing over')
-        target = item.get("target")
+        target = scorer.named(item.get("target"), self.names)
         return Item(
             x=x,
             resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
@@ -85,7 +90,13 @@ class Preparation:
             id=None if item.get("id") is None else str(item["id"]),
             pixels=loaded.read.picture,
             frame=loaded.read.frame,
+            provenance=self._provenance(item),
         )
+
+    def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        how, image = item.get("regions", self.regions), item["image"]
+        found = {"regions": how if isinstance(how, str) else "given"}
+        return {**found, "source": os.fsdecode(image)} if isinstance(image, (str, os.PathLike)) else found
 
     def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
         """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may

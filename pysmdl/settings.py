@@ -25,8 +25,10 @@ class Settings(TypedDict, total=False):
     regions: Any
     baseline: Any
     removal: str | Removal | None
+    preset: str | None
     objective: str | Objective | None
-    search: str | Search
+    search: str | Search | None
+    names: Any
     trace: Any
     k: int | None
     evaluations: int | None

@@ -19,7 +19,6 @@ from pysmdl.cli.console import printable
 from pysmdl.cli.results import picture
 from pysmdl.explanation import Explanation, files
 from pysmdl.explanation.plotting import NEARLY
-from pysmdl.objective.presets import lima, smdl
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 
@@ -29,8 +28,8 @@ FACE = (39, 31, 90, 82)  # where the cascade finds the face on the portrait at 1
 PHOTOGRAPHS = {"coffee": "espresso", "camera": "tripod", "rocket": "missile", "chelsea": "tabby", "astronaut": None}
 
 SYSTEMS: dict[str, dict[str, Any]] = {  # what explains the scenes that are read wrong, beside the default
-    "SMDL": {"objective": smdl(), "search": "exact"},
-    "LiMA": {"objective": lima(), "search": "bidirectional"},
+    "SMDL": {"preset": "smdl"},
+    "LiMA": {"preset": "lima"},
 }
 COLUMNS = ("image", "shows", "read as", "system", "enough", "insertion", "deletion", "rows")
 
@@ -87,10 +86,8 @@ def _photographs(findings: Findings) -> None:
     import skimage.data
 
     model = builtin.load("imagenet")
-    names = model.names or ()
     items = [
-        {"image": getattr(skimage.data, stem)(), "target": None if shows is None else names.index(shows), "id": stem}
-        for stem, shows in PHOTOGRAPHS.items()
+        {"image": getattr(skimage.data, stem)(), "target": shows, "id": stem} for stem, shows in PHOTOGRAPHS.items()
     ]
     shown = {stem: shows or "no class of ImageNet" for stem, shows in PHOTOGRAPHS.items()}
     _classes(findings, model, items, shown, "default", {})

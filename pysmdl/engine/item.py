@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from weakref import WeakValueDictionary
@@ -51,6 +51,7 @@ class Item:
         pixels: The picture to draw on.
         described: The target as the result shows it, where the caller's own form says more than the row.
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
+        provenance: Where it comes from, and how it was divided.
     """
 
     x: Tensor
@@ -62,6 +63,7 @@ class Item:
     pixels: NDArray[np.uint8] | None = None
     described: Any = None
     frame: tuple[float, float, float, float] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def kind(self) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ class Plan:
     mixed: bool = False
     backend: str = "auto"
     notes: dict[str, Any] = field(default_factory=dict)
+    names: Mapping[int, str] | None = None  # of the classes
+    provenance: dict[str, Any] = field(default_factory=dict)  # what made the results, as far as it is the same for all
     ahead: bool = False  # send what is asked next along with what is asked now, where a search knows it
 
     def rows(self, n: int) -> int:

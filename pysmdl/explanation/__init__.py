@@ -37,7 +37,9 @@ class Explanation(ExplanationData):
         return figure(self, pixels, names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the label map and the pixels, as plain values. NaN becomes None."""
+        """Everything but the pixels, as plain values. NaN becomes None. The label map is given as its shape and runs:
+        label, points, label, points ... in the order of its rows.
+        """
         return files.to_dict(self)
 
     def to_json(self, indent: int | None = None) -> str:
@@ -51,11 +53,15 @@ class Explanation(ExplanationData):
         """
         return authors.to_authors_json(self)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a compressed .npz: arrays and one JSON text, no pickle. Pixels are left out. Where that fails, the file
-        that stood there stays.
+    def save(self, path: str | PathLike[str], picture: bool = True) -> None:
+        """Write a compressed .npz: arrays and one JSON text, no pickle. Where that fails, the file that stood there
+        stays.
+
+        Args:
+            path: The file.
+            picture: Keep a small picture of the image too, 30 kB at most, so that what is loaded can draw itself.
         """
-        files.write(self, path)
+        files.write(self, path, picture)
 
 
 def load(path: str | PathLike[str], limit_bytes: int = LIMIT) -> Explanation:

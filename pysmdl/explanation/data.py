@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import one_of
+from pysmdl.explanation.values import Frame, Values, gains, labels_at, ranks, spread
 from pysmdl.types import Floats, Ints
+
+FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
+KINDS = ("auto", "gain", "attribution")
 
 
 @dataclass(eq=False)
@@ -36,7 +41,12 @@ class ExplanationData:
         notes: What else the run has to say (its search, objective, seed, whether it was stopped ...).
         id: The caller's name of the input.
         index: Its number among the inputs of the call.
-        pixels: The image as given, uint8 [H, W, 3], for pictures; kept in memory, not on disk.
+        pixels: The image as given, uint8 [H, W, 3], for pictures; of an explanation read from disk a small one.
+        size: Height and width of the image as given, where it was one.
+        frame: Where the regions' grid lies in the image, which the model may see a crop of: x0, y0, x1, y1 as shares of
+            its width and height. None: all of it.
+        names: Names of the classes that it speaks of, where they are known.
+        provenance: What made it: model, input, regions, versions, source ...; plain values.
         reading: The scorer's other numbers at each curve point, kept and removed, by name (boxes, IoU, per-token
             scores). [2, k + 1, ...] each.
         attribution: A value for each region, of methods that give one. [n], float32, or None.
@@ -62,6 +72,10 @@ class ExplanationData:
     pixels: NDArray[np.uint8] | None = None
     reading: dict[str, Floats] = field(default_factory=dict)
     attribution: Floats | None = None
+    size: tuple[int, int] | None = None
+    frame: Frame | None = None
+    names: dict[int, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -92,34 +106,80 @@ class ExplanationData:
         """The fewest regions whose target score comes `within` this much of the highest on the insertion curve."""
         return int(np.argmax(self.insertion >= _highest(self.insertion) - within))
 
+    @property
+    def flat(self) -> bool:
+        """Whether nothing decides: the score stays within 0.02 of one value along both curves, relative to the largest
+        score where that is above 1.
+        """
+        scores = np.concatenate((self.insertion, self.deletion))
+        known = scores[np.isfinite(scores)]
+        return not len(known) or float(np.ptp(known)) <= FLAT * max(1.0, float(np.abs(known).max()))
+
+    def values(self, kind: str = "auto") -> Values:
+        """What each region did. [n], float64, signed, in units of the score.
+
+        Args:
+            kind: "gain": g[o_k] = ((I_k - I_(k-1)) + (D_(k-1) - D_k)) / 2 for the region at place k, I and D the
+                insertion and deletion curves; 0 for regions not ordered, NaN where a point was not measured. Along a
+                full order they add up to the full input's score less the empty one's. "attribution": the method's own.
+                "auto": the attribution where there is one, else the gain.
+
+        Raises:
+            ValueError: no such kind, or an attribution of a method that gives none.
+        """
+        if kind not in KINDS:
+            raise one_of("kind", kind, KINDS)
+        if kind == "attribution" and self.attribution is None:
+            raise ValueError(f"kind must be gain or auto: {self.notes.get('search')} gives no attribution")
+        if kind == "gain" or self.attribution is None:
+            return gains(self.order, self.insertion, self.deletion, self.n)
+        return self.attribution.astype(np.float64)
+
+    def value_map(
+        self, kind: str = "auto", positive: bool = False, density: bool = True, size: tuple[int, int] | None = None
+    ) -> Values:
+        """:meth:`values` as a map: each point carries its region's. [*grid]; always shown points carry 0.
+
+        Args:
+            kind: As in :meth:`values`; a value that is not known counts as 0.
+            positive: Negative values count as 0.
+            density: Divide each value by its region's points, so that the map adds up to the values.
+            size: (height, width) of an image to lay the map on, by the nearest point; 0 outside the frame. None: the
+                regions' own grid.
+
+        Raises:
+            ValueError: as :meth:`values`, or a size where the regions divide no image.
+        """
+        values = self.values(kind)
+        labels = self.labels if size is None else labels_at(self._image_labels("value_map(size=)"), size, self.frame)
+        return spread(np.maximum(values, 0) if positive else values, labels, density)
+
     def saliency(self) -> Floats:
-        """Importance of each grid point, 0 to 1. [*grid]; always shown points get 0.
+        """The papers' picture: ranks, not what regions did (:meth:`value_map`). [*grid], 0 to 1; always shown points
+        get 0.
 
         With s_k = insertion + 1 - deletion after k regions: v_k = v_(k-1) - |s_k - s_(k-1)|, region k gets v_k,
-        min-max scaled; all zeros where s is constant. Regions that were not ordered get the least. Where a point was
-        never measured (a search cut short), s counts as unchanged.
+        min-max scaled; all zeros where s is constant. So early places are hot whatever they did. Regions that were not
+        ordered get the least. Where a point was never measured (a search cut short), s counts as unchanged.
         """
-        s = self.insertion + 1 - self.deletion
-        v = -np.nan_to_num(np.abs(np.diff(s.astype(np.float64)))).cumsum()
-        values = np.zeros(self.n + 1, np.float32)  # the last entry serves label -1
-        span = v.max() - v.min() if len(v) else 0.0
-        if span > 0:
-            values[self.order] = (v - v.min()) / span
-        return values[self.labels]
+        return ranks(self.order, self.insertion, self.deletion, self.n)[self.labels]
 
     def overlay(self, size: tuple[int, int] | None = None) -> Floats:
-        """Saliency at the image's own size, or any other (height, width); nearest point. [H, W].
+        """:meth:`saliency` at the image's own size, or any other (height, width); nearest point. [H, W].
 
         Raises:
             ValueError: the regions divide no image, but a grid of another number of axes.
         """
+        labels = self._image_labels("overlay()")
+        height, width = size or (self.pixels.shape[:2] if self.pixels is not None else labels.shape)
+        shown = labels_at(labels, (height, width), self.frame)
+        return ranks(self.order, self.insertion, self.deletion, self.n)[shown]
+
+    def _image_labels(self, what: str) -> Ints:
         if self.labels.ndim != 2:
             shape = list(self.labels.shape)
-            raise ValueError(f"overlay() is of images; these regions divide a grid {shape}: use saliency()")
-        height, width = size or (self.pixels.shape[:2] if self.pixels is not None else self.labels.shape)
-        rows = np.arange(height) * self.labels.shape[0] // height
-        columns = np.arange(width) * self.labels.shape[1] // width
-        return self.saliency()[np.ix_(rows, columns)]
+            raise ValueError(f"{what} is of images; these regions divide a grid {shape}: use saliency() or value_map()")
+        return self.labels
 
     def _auc(self, curve: Floats) -> float:
         reached = float(self.area[-1])

@@ -13,52 +13,86 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import disk
+from pysmdl.explanation import thumbnails
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.stored import SCHEMA
+from pysmdl.explanation.stored_meta import SCHEMA
+
+META = (
+    "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
+    "provenance",
+)  # fmt: skip
 
 
 def to_dict(explanation: ExplanationData) -> dict[str, Any]:
-    """Everything but the label map and the pixels, as plain values. NaN becomes None."""
+    """Everything but the pixels, as plain values. NaN becomes None. Of labels its shape, and its runs in rows, one
+    after another: label, points, label, points ...
+    """
     found: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
     found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
+    found["values"] = explanation.values()
+    found["labels"] = {"shape": list(explanation.labels.shape), "runs": runs(explanation.labels)}
     return {name: plain(value) for name, value in found.items()}
 
 
 def to_json(explanation: ExplanationData, indent: int | None = None) -> str:
-    """:func:`to_dict` as JSON."""
-    return json.dumps(to_dict(explanation), indent=indent, allow_nan=False)
+    """:func:`to_dict` as JSON. Where it is indented, each list stands on one line."""
+    values = to_dict(explanation)
+    if indent is None:
+        return json.dumps(values, allow_nan=False)
+    lines = (f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in values.items())
+    between = ",\n" + indent * " "
+    return "{\n" + indent * " " + between.join(lines) + "\n}"
 
 
-def write(explanation: ExplanationData, path: str | PathLike[str]) -> None:
-    """Write a compressed .npz, whole or not at all: arrays and one JSON text, no pickle. Pixels are left out."""
-    disk.write(path, packed(explanation))
+def runs(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """A label map [*grid] as label, points, label, points ..., in the order of its rows."""
+    flat = labels.ravel()
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(flat)) + 1))
+    counts = np.diff(np.append(starts, flat.size))
+    return np.stack((flat[starts].astype(np.int64), counts), 1).ravel()
 
 
-def packed(explanation: ExplanationData) -> bytes:
+def write(explanation: ExplanationData, path: str | PathLike[str], picture: bool = True) -> None:
+    """Write a compressed .npz, whole or not at all: arrays and one JSON text, no pickle."""
+    disk.write(path, packed(explanation, picture))
+
+
+def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     """What :func:`write` writes."""
     meta = json.dumps(plain({"schema": SCHEMA, **_meta(explanation)}), allow_nan=False)
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
+    if picture and explanation.pixels is not None:
+        arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
 def _meta(explanation: ExplanationData) -> dict[str, Any]:
-    names = ("id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes")
-    return {name: getattr(explanation, name) for name in names}
+    return {name: getattr(explanation, name) for name in META}
 
 
 def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
-    small = np.int16 if explanation.n < 1 << 15 else np.int32
     names = ("order", "score", "insertion", "deletion", "area")
     arrays: dict[str, NDArray[Any]] = {name: getattr(explanation, name) for name in names}
-    arrays["labels"] = explanation.labels.astype(small)
-    optional = {"predicted": explanation.predicted, "attribution": explanation.attribution}
-    arrays |= {name: values for name, values in optional.items() if values is not None}
+    arrays["order"] = _small(arrays["order"])
+    arrays["labels"] = _small(explanation.labels)
+    if explanation.predicted is not None:
+        arrays["predicted"] = _small(explanation.predicted)
+    if explanation.attribution is not None:
+        arrays["attribution"] = explanation.attribution
     for group in ("terms", "traced", "reading"):
         arrays |= {f"{group}.{name}": values for name, values in getattr(explanation, group).items()}
     return arrays
+
+
+def _small(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers in the smallest type that holds them."""
+    largest = int(values.max(initial=1))
+    return values.astype(
+        next(kind for kind in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(kind).max)
+    )
 
 
 def plain(value: Any) -> Any:

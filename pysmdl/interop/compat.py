@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.api import explain_many
+from pysmdl.errors import one_of
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.arrays import tensor_of
@@ -23,18 +24,27 @@ if TYPE_CHECKING:
     from pysmdl.settings import Settings
 
 
+KINDS = ("values", "ranks")
+
+
 class SubsetAttribution:
     """Captum's interface: ``SubsetAttribution(model).attribute(inputs, target=..., feature_mask=...)``.
 
     Args:
         forward_func: Inputs [B, C, *grid] to logits [B, K]; the target score is their softmax.
+        kind: "values": what each region did, spread over its points, so that a map adds up to the regions' values;
+            "ranks": the papers' picture, 0 to 1.
         **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, as in
             :func:`pysmdl.explain`.
     """
 
     @spelt_out(Explainer)
-    def __init__(self, forward_func: Callable[[Tensor], Any], **settings: Unpack[Settings]) -> None:
-        self.forward_func = forward_func
+    def __init__(
+        self, forward_func: Callable[[Tensor], Any], *, kind: str = "values", **settings: Unpack[Settings]
+    ) -> None:
+        if kind not in KINDS:
+            raise one_of("kind", kind, KINDS)
+        self.forward_func, self.kind = forward_func, kind
         self._settings = settings
 
     def attribute(
@@ -46,7 +56,7 @@ class SubsetAttribution:
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> Tensor:
-        """Saliency of each input element, 0 to 1, in the shape of the inputs.
+        """Attribution of each input element, the same in all channels, in the shape of the inputs.
 
         Args:
             inputs: [B, C, *grid] in model space.
@@ -62,7 +72,8 @@ class SubsetAttribution:
             ValueError: shapes do not broadcast, or a feature mask differs between channels.
         """
         found = self.explanations(inputs, baselines, target, feature_mask, perturbations_per_eval, show_progress)
-        maps = torch.from_numpy(np.stack([each.saliency() for each in found])).to(inputs)
+        made = [each.value_map() if self.kind == "values" else each.saliency() for each in found]
+        maps = torch.from_numpy(np.stack(made)).to(inputs)
         return maps[:, None].expand(inputs.shape).clone()
 
     def explanations(
@@ -97,7 +108,7 @@ class SubsetAttribution:
 
 @spelt_out(Explainer)
 def quantus_explain(
-    model: Any, inputs: NDArray[Any], targets: NDArray[Any], **settings: Unpack[Settings]
+    model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, kind: str = "values", **settings: Unpack[Settings]
 ) -> NDArray[np.float32]:
     """Quantus' explain function: ``quantus.Metric(...)(..., explain_func=pysmdl.compat.quantus_explain)``.
 
@@ -105,15 +116,16 @@ def quantus_explain(
         model: Inputs [B, C, *grid] to logits [B, K].
         inputs: [B, C, *grid], in model space.
         targets: [B], class indices.
+        kind: As in :class:`SubsetAttribution`.
         **settings: As in :func:`pysmdl.explain`; "device" too, as Quantus hands it over. Others that Quantus may add
             are not accepted.
 
     Returns:
-        Saliency [B, 1, *grid].
+        A map each, [B, 1, *grid].
     """
     device = settings.pop("device", None)
     batch = tensor_of("inputs", inputs).to(device, torch.float32)
-    attribution = SubsetAttribution(model, **settings).attribute(batch, target=np.asarray(targets).tolist())
+    attribution = SubsetAttribution(model, kind=kind, **settings).attribute(batch, target=np.asarray(targets).tolist())
     maps: NDArray[np.float32] = attribution[:, :1].cpu().numpy().astype(np.float32)
     return maps
 

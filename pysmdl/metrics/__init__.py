@@ -6,8 +6,9 @@
 | :func:`saliency_curves`: these of any map | the same, as Xplique steps it | the model, a map [H, W] |
 | :func:`highest_confidence` | Chen et al. 2024 (SMDL), table 2 | explanations |
 | :func:`mu_fidelity` | Bhatt et al. 2020, definition 3 | a :class:`pysmdl.Game`, values [n] |
-| :func:`pointing_game` | Zhang et al. 2018 (excitation backprop) | a map [H, W], boxes or a mask |
-| :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | a map [H, W], boxes or a mask |
+| :func:`pointing_game` | Zhang et al. 2018 (excitation backprop) | an explanation or a map, boxes or a mask |
+| :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | an explanation or a map, boxes or a mask |
+| :func:`mean_map` | ours | explanations of one input |
 | :func:`iou`, :func:`giou`, :func:`diou` | Rezatofighi et al. 2019; Zheng et al. 2020 | boxes |
 | :func:`highest_iou`, :func:`iou_success` | Chen et al. 2025 (VPS) | explanations of a detector |
 | :func:`correction_region`, :func:`amcr`, :func:`csr` | Chen et al. 2026 (EAGLE) | explanations of the counter word |
@@ -43,6 +44,7 @@ from pysmdl.metrics.localization import (
     iou_success,
     pointing_game,
 )
+from pysmdl.metrics.maps import mean_map
 from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, minimal_region_rate, minimal_sufficient
 from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
@@ -68,6 +70,7 @@ __all__ = [
     "iou",
     "iou_success",
     "largest_gain",
+    "mean_map",
     "mean_minimal_region",
     "minimal_correction",
     "minimal_region_rate",

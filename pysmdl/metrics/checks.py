@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.checks import as_array
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools
 
@@ -55,17 +54,3 @@ def of_points(explanation: Explanation, name: str, values: Any) -> NDArray[Any]:
             f"explanation must have {name} of both views at each of its points, {wanted}; got {list(array.shape)}"
         )
     return array
-
-
-def saliency_map(saliency: NDArray[Any]) -> NDArray[np.float64]:
-    """A saliency map [H, W] as float64.
-
-    Raises:
-        ValueError: it has another form, or holds NaN or infinity.
-    """
-    values = as_array("saliency", saliency).astype(np.float64)
-    if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"saliency must be [H, W]; got {list(values.shape)}")
-    if not np.isfinite(values).all():
-        raise ValueError("saliency must be finite; it holds NaN or infinity")
-    return values

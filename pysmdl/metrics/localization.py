@@ -15,12 +15,17 @@ from pysmdl.checks import as_array, as_mask
 from pysmdl.errors import one_of
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.boxes import MEASURES, Numbers, box_array, iou
-from pysmdl.metrics.checks import KEPT, listed, of_points, saliency_map, within
+from pysmdl.metrics.checks import KEPT, listed, of_points, within
+from pysmdl.metrics.maps import saliency_map
 from pysmdl.types import Bools
 
 
 def pointing_game(
-    saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: ArrayLike | None = None, tolerance: float = 15.0
+    saliency: Explanation | NDArray[Any],
+    *,
+    boxes: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    tolerance: float = 15.0,
 ) -> float:
     """Whether the map's maximum lies on an instance (Zhang et al. 2018, excitation backprop, 4.1).
 
@@ -28,7 +33,7 @@ def pointing_game(
     drawn at random, hits. A constant map scores what chance does.
 
     Args:
-        saliency: [H, W]; ``explanation.overlay()`` for boxes and masks in the image's own pixels.
+        saliency: An explanation, by its ``value_map(positive=True)`` at its image's own size; or any map [H, W].
         boxes: The instances, [4] or [m, 4] in pixels of the map; or
         mask: theirs, [H, W] or [m, H, W]: bool, 0 and 1, or 0 and 255.
         tolerance: Pixels that a maximum may be away from the nearest pixel of an instance. The paper's 15; 0 for none.
@@ -51,14 +56,14 @@ def pointing_game(
 
 
 def energy_pointing_game(
-    saliency: NDArray[Any], *, boxes: ArrayLike | None = None, mask: ArrayLike | None = None
+    saliency: Explanation | NDArray[Any], *, boxes: ArrayLike | None = None, mask: ArrayLike | None = None
 ) -> float:
     """Share of the map's energy that lies on the instances (Score-CAM, Wang et al. 2020, 4.3).
 
         proportion = sum of saliency inside / sum of saliency
 
     Args:
-        saliency: [H, W], at least 0 everywhere.
+        saliency: As there; a map must be at least 0 everywhere.
         boxes, mask: As in :func:`pointing_game`.
 
     Returns:

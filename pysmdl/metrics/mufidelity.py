@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pysmdl.checks import as_array
 from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools
 
 FLOAT_NOISE = 1e-6  # of values that a model computed in float32, relative to the largest
 
@@ -64,14 +64,11 @@ def mu_fidelity(
     return float(np.corrcoef(sums, drops)[0, 1])
 
 
-def region_values(explanation: Explanation) -> Floats:
-    """A value for each region: the method's own attribution, or the saliency that the order gives it. [n], float32."""
-    if explanation.attribution is not None:
-        return explanation.attribution
-    values = np.zeros(explanation.n, np.float32)
-    ordered = explanation.labels >= 0
-    values[explanation.labels[ordered]] = explanation.saliency()[ordered]
-    return values
+def region_values(explanation: Explanation) -> NDArray[np.float64]:
+    """A value for each region, ``explanation.values()``: the method's own, or what the region gained. [n], float64; 0
+    where that was not measured.
+    """
+    return np.nan_to_num(explanation.values())
 
 
 def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:

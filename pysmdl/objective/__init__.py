@@ -62,7 +62,7 @@ class Objective:
 
     Attributes:
         name: What the result calls it.
-        target: Kind of scorer it reads: "class", "box" or "tokens".
+        target: Kind of scorer it reads: "class", "box", "tokens" or "any".
         terms: In the order in which they are added.
         weights: One a term, by name; at least one above 0.
         confidence_form: "entropy" or "evidential"; read by class scorers.

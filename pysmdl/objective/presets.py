@@ -1,8 +1,10 @@
-"""The published set functions, weights by name. Each preset says where its terms and its default weights come from."""
+"""The set functions by name: equal weights of both views, and the published ones, each with where its terms and its
+default weights come from. And what each paper is in one word: its set function and its search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from pysmdl.errors import one_of
 from pysmdl.objective import Objective, Term, removed_score, target_score
@@ -85,14 +87,61 @@ def eagle(insight: float = 1.0, necessity: float = 1.0) -> Objective:
     return Objective("eagle", "tokens", terms, {"insight": insight, "necessity": necessity})
 
 
-OBJECTIVES: dict[str, Callable[[], Objective]] = {"smdl": smdl, "lima": lima, "vps": vps, "eagle": eagle}
-DEFAULTS: dict[str, Callable[[], Objective]] = {"class": lima, "box": vps, "tokens": eagle}  # by what a scorer gives
+def pair(kept: float = 1.0, removed: float = 1.0) -> Objective:
+    """The default: what a subset keeps of the target's score, and what goes with it. For any kind of score.
+
+        F(S) = kept * f(S) + removed * (1 - f(V - S))
+
+    VPS's and EAGLE's set functions have this form, SMDL's and LiMA's are it with two more terms.
+
+    Args:
+        kept: Weight of the target's score f with the subset kept.
+        removed: Weight of 1 minus that score with the subset removed.
+    """
+    terms = (Term("kept", "kept", target_score), Term("removed", "removed", removed_score))
+    return Objective("pair", "any", terms, {"kept": kept, "removed": removed})
 
 
-def resolve(objective: str | Objective) -> Objective:
-    """An objective from its name, or as it is."""
+NETWORK = {
+    "pair": pair,
+    "smdl": smdl,
+    "lima": partial(lima, confidence=0.01, effectiveness=0.0, consistency=20.0, collaboration=5.0),
+    "vps": vps,
+    "eagle": eagle,
+}
+CLIP = {**NETWORK, "smdl": partial(smdl, confidence=0.0, effectiveness=0.05), "lima": lima}
+
+PRESETS = {
+    "smdl": ("smdl", "exact"),
+    "lima": ("lima", "bidirectional"),
+    "vps": ("vps", "exact"),
+    "vps-grounding": ("vps", "forward_backward"),
+    "eagle": ("eagle", "exact"),
+    "eagle-scoped": ("eagle", "scoped"),
+}
+
+
+def resolve(objective: str | Objective, prototypes: bool = False) -> Objective:
+    """An objective from its name, or as it is.
+
+    Args:
+        prototypes: Whether the scorer is CLIP-like: a name then stands for the paper's weights for CLIP, else for its
+            weights for a single network.
+    """
     if isinstance(objective, Objective):
         return objective
-    if objective not in OBJECTIVES:
-        raise one_of("objective", objective, OBJECTIVES)
-    return OBJECTIVES[objective]()
+    known = CLIP if prototypes else NETWORK
+    if objective not in known:
+        raise one_of("objective", objective, known)
+    return known[objective]()
+
+
+def preset_of(name: str) -> tuple[str, str]:
+    """Objective and search of a paper, by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise one_of("preset", name, PRESETS)
+    return PRESETS[name]

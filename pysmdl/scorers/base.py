@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -74,16 +74,18 @@ class Scorer(ABC):
         has_features: Whether it can give features for the effectiveness term.
         has_evidence: Whether it can give evidential confidence.
         has_confidence: Whether it gives class probabilities, whose entropy is a confidence.
+        has_prototypes: Whether it is CLIP-like, features against class prototypes: the papers weigh these otherwise.
+        names: Names of its classes, as explain() takes them, or None.
         removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
-        names: What its classes are called, in their order, where that is known.
     """
 
     target: str = "class"
     has_features: bool = False
     has_evidence: bool = False
     has_confidence: bool = True
+    has_prototypes: bool = False
+    names: Any = None
     removal: str | None = None
-    names: Sequence[str] | None = None
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(
@@ -157,6 +159,10 @@ class Scorer(ABC):
 
         `scale`: width and height of the model's input over those of the given image.
         """
+
+    def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
+        """What a caller gave as a target, where it is a name the number that it stands for."""
+        return target
 
     def own(self, values: Floats, target: NDArray[Any]) -> Floats:
         """Of values [a, V] from a batch in company, those of this target: others may have more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import class_scores
 from pysmdl.models.answers import EMBEDDED, Form
 from pysmdl.models.base import Forward, Model
+from pysmdl.models.class_names import class_named
 from pysmdl.scorers.base import BatchRewritten, Outputs, Scorer, Wanted
 from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
 
 TOP = -1  # a class still to be read off the full input
+PREDICTED = "predicted"  # its name in trace=
 ONE_CLASS = {
     "logits": "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
     "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)",
@@ -45,6 +47,9 @@ class ClassScorer(Scorer):
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         return np.array([_class(each) for each in (target, *trace)], np.int32)
+
+    def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
+        return class_named(target, names) if isinstance(target, str) and target != PREDICTED else target
 
     def own(self, values: Floats, target: NDArray[Any]) -> Floats:
         return values  # all targets of a call trace as many classes
@@ -197,7 +202,7 @@ def _version(batch: Tensor) -> int:
 
 def _class(target: Any) -> int:
     """A class as a number; TOP where the model's own answer is to say it."""
-    if target is None or (isinstance(target, str) and target == "predicted"):
+    if target is None or (isinstance(target, str) and target == PREDICTED):
         return TOP
     return (target if isinstance(target, Class) else Class(target)).index
 

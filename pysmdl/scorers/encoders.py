@@ -27,6 +27,7 @@ class Encoder(ClassScorer):
     """Features against class prototypes. See :func:`encoder`."""
 
     has_features = True
+    has_prototypes = True
 
     def __init__(
         self,

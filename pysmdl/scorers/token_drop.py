@@ -32,6 +32,7 @@ class TokenDropScorer(ClassScorer):
         super().__init__(TowerModel(model, device=device, dtype=input.dtype), input)
         self.prototypes = None if prototypes is None else prototype_rows(prototypes).to(self.device)
         self.normalize = normalize
+        self.has_prototypes = self.prototypes is not None
         self.classes = None if self.prototypes is None else self.prototypes.shape[0]
 
     def score(self, batch: Packed | Tensor, targets: Tensor, wanted: Wanted) -> Outputs:

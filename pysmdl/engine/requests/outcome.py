@@ -36,6 +36,8 @@ def explanation_of(
     found, kept, removed = values.along(order)
     grown, compared, largest = violations(asks, float(found.total[0]) if len(found.total) else np.nan)
     areas = item.regions.areas()
+    target = plan.scorer.describe(values.target) if item.described is None else item.described
+    traced, predicted = _traced(values.target, kept, removed), _predicted(kept, removed)
     return Explanation(
         order=order.astype(np.int64),
         score=found.total[1:],
@@ -44,14 +46,17 @@ def explanation_of(
         deletion=removed.score,
         area=(np.append(0, areas[order].cumsum()) / areas.sum()).astype(np.float32),
         labels=item.regions.labels,
-        target=plan.scorer.describe(values.target) if item.described is None else item.described,
-        traced=_traced(values.target, kept, removed),
-        predicted=_predicted(kept, removed),
+        target=target,
+        traced=traced,
+        predicted=predicted,
         evaluations=values.evaluations,
         violations=grown,
         notes={**plan.notes, "gains_compared": compared, "largest_growth": largest, **notes},
         id=item.id,
         pixels=item.pixels,
+        size=None if item.pixels is None else (item.pixels.shape[0], item.pixels.shape[1]),
+        names=_named(plan.names, target, traced, predicted),
+        provenance={**plan.provenance, **item.provenance},
         reading={name: np.stack((kept[name], removed[name])) for name in kept.others},
         **counts,
     )
@@ -69,3 +74,14 @@ def _predicted(kept: Reading, removed: Reading) -> NDArray[np.int64] | None:
     if kept.top is None or removed.top is None:
         return None
     return np.nan_to_num(np.stack((kept.top, removed.top)), nan=-1).astype(np.int64)
+
+
+def _named(
+    names: Mapping[int, str] | None, target: Any, traced: Mapping[int, Floats], predicted: NDArray[np.int64] | None
+) -> dict[int, str]:
+    """Names of the classes that a result speaks of."""
+    if names is None:
+        return {}
+    labels = target.get("labels", ()) if isinstance(target, dict) else [target] if isinstance(target, int) else []
+    said = [] if predicted is None else np.unique(predicted).tolist()
+    return {index: names[index] for index in dict.fromkeys([*labels, *traced, *said]) if index in names}
