@@ -14,6 +14,7 @@ import argparse
 import csv
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,6 @@ def study_scenes() -> None:
 
 def keep(images: str, image: str, method: str, found: pysmdl.Explanation, names: Any, box: Any = None) -> None:
     """Append an explanation's row; whether its first region lies in the box where that is known."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME).stdout
     inside: Any = ""
     if box is not None:
         y, x = np.argwhere(found.labels == found.order[0]).mean(0) + 0.5
@@ -95,7 +95,7 @@ def keep(images: str, image: str, method: str, found: pysmdl.Explanation, names:
         "score": f"{found.insertion[-1]:.4f}", "evaluations": found.evaluations,
         "insertion_auc": f"{found.insertion_auc:.6f}", "deletion_auc": f"{found.deletion_auc:.6f}",
         "difference": f"{found.insertion_auc - found.deletion_auc:.6f}", "first_region_in_box": inside,
-        "commit": commit.strip(),
+        "commit": commit(),
     }  # fmt: skip
     with RESULTS.open("a", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
@@ -103,6 +103,13 @@ def keep(images: str, image: str, method: str, found: pysmdl.Explanation, names:
             writer.writeheader()
         writer.writerow(row)
     print(f"{image}, {method}: {row['difference']} with {found.evaluations} rows", flush=True)
+
+
+@cache
+def commit() -> str:
+    """Of the code that runs, as it was when the first row was written."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME)
+    return done.stdout.strip()
 
 
 def rows() -> list[dict[str, str]]:
