@@ -87,6 +87,8 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
         (["--mean", "0.5"], "has its own input settings; drop mean"),
         (["--model", "torch:relu", "--mean", "half"], "mean must be numbers separated by commas; got 'half'"),
         (["--model", "torch:relu", "--size", "0x3"], "size must be a number or HEIGHTxWIDTH; got '0x3'"),
+        (["--model", "torch:relu", "--crop", "0.5"], "crop needs size"),
+        (["--crop", "0.5"], "has its own input settings; drop crop"),
         (["--search", "best"], "search must be one of"),
         (["--names", "no.txt"], "no.txt"),
         (["--device", "foo"], "device must be cpu"),
@@ -101,6 +103,11 @@ def test_bad_arguments_are_errors_without_a_traceback(arguments, message, tmp_pa
     assert code == 2
     assert message in " ".join(output.split())
     assert "Traceback" not in output
+
+
+def test_a_model_of_ones_own_may_see_a_crop():
+    spec = load_model("torch:relu", size="8x6", crop=0.5).input
+    assert (spec.size, spec.crop) == ((8, 6), 0.5)
 
 
 def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path):
