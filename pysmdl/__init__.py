@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pysmdl.errors import PysmdlError
     from pysmdl.explainer import Explainer
     from pysmdl.explanation import Explanation, load
+    from pysmdl.explanation.plotting import plot
     from pysmdl.interop import compat
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
@@ -67,6 +68,7 @@ __all__ = [
     "metrics",
     "objective",
     "pair",
+    "plot",
     "progress",
     "regions",
     "removal",
@@ -97,6 +99,7 @@ _HOMES = {
     "Step": "api",
     "lima": "objective.presets",
     "pair": "objective.presets",
+    "plot": "explanation.plotting",
     "load": "explanation",
     "smdl": "objective.presets",
     "vps": "objective.presets",

@@ -341,12 +341,11 @@ def test_the_demo_goes_without_its_packages(tmp_path, monkeypatch, one_scene):
     assert [file.stem for file in tmp_path.glob("*.png")] == [f"{Path(SCENES[0]).stem}-default"]
 
 
-def test_the_demo_tells_of_an_answer_that_nothing_shows(tmp_path):
-    names = ("bus", "cat", "dog")
-    found = pysmdl.explain(image(), linear_model(), trace="predicted", regions="grid:4", progress=False)
-    said = names[found.target]
-    assert demo._story(found, "x", names).startswith("x: shows nothing that the model knows; its first ")
-    assert demo._story(found, "x", names).endswith(f" of 4 regions alone are read as {said}")
+def test_the_demo_tells_of_an_answer_that_nothing_shows():
+    names = ("bus", "cat", "dog", "owl")
+    found = pysmdl.explain(image(), linear_model(), trace="predicted", regions="grid:4", names=names, progress=False)
+    assert demo._story(found, "x").startswith("x: shows nothing that the model knows; its first ")
+    assert demo._story(found, "x").endswith(f" of 4 regions alone are read as {names[found.target]}")
 
 
 def test_a_box_is_explained(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from pysmdl.builtin.haar import portrait
 from pysmdl.cli.console import printable
 from pysmdl.cli.results import picture
 from pysmdl.explanation import Explanation, files
-from pysmdl.explanation.plotting import NEARLY
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 
@@ -50,14 +49,14 @@ class Findings:
     stories: list[str] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
 
-    def keep(self, found: Explanation, stem: str, shows: str, system: str, names: Sequence[str] | None = None) -> None:
+    def keep(self, found: Explanation, stem: str, shows: str, system: str) -> None:
         """Save picture and arrays, add the row; one whose answer is not what the image shows stands out."""
         file = f"{stem}-{system.lower()}"
-        drawn = {f"{file}.png": picture(found, names, dpi=130), f"{file}.npz": files.packed(found)}
+        kind, said = ("row", "-") if found.predicted is None else ("mistake", _said(found))
+        drawn = {f"{file}.png": picture(found, kind, dpi=130), f"{file}.npz": files.packed(found)}
         disk.write_together(self.folder, drawn)
-        said = "-" if names is None else names[_said(found)]
         self.table.add_row(
-            stem, shows, said, system, f"{found.best_step(NEARLY)} of {found.n}", f"{found.insertion_auc:.3f}",
+            stem, shows, said, system, f"{found.enough()} of {found.n}", f"{found.insertion_auc:.3f}",
             f"{found.deletion_auc:.3f}", str(found.evaluations), style=None if said in ("-", shows) else "yellow",
         )  # fmt: skip
         self.explanations.append(found)
@@ -112,13 +111,13 @@ def _classes(
     settings: dict[str, Any],
 ) -> set[str]:
     """Explain images of a classifier, a row each, and tell of those read wrong; returns which these are."""
-    wrong, names = set(), model.names or ()
+    wrong = set()
     for found in explain_many(items, model, trace=["predicted"], ordered=True, **settings):
         stem = found.id or ""
-        findings.keep(found, stem, shown[stem], system, names)
-        if names[_said(found)] != shown[stem]:
+        findings.keep(found, stem, shown[stem], system)
+        if _said(found) != shown[stem]:
             wrong.add(stem)
-            findings.stories.append(_story(found, f"{stem}, {system}", names))
+            findings.stories.append(_story(found, f"{stem}, {system}"))
     return wrong
 
 
@@ -140,15 +139,16 @@ def explain_face() -> Explanation:
     return explain(portrait(), builtin.load("haar-face"), Box(FACE, labels=0), **settings)  # type: ignore[arg-type]
 
 
-def _said(found: Explanation) -> int:
+def _said(found: Explanation) -> str:
+    """What the model reads on the whole image."""
     assert found.predicted is not None
-    return int(found.predicted[1, 0])
+    return found.names[int(found.predicted[1, 0])]
 
 
-def _story(found: Explanation, who: str, names: Sequence[str]) -> str:
+def _story(found: Explanation, who: str) -> str:
     """What a wrong prediction turns on: how few regions alone give the right answer, or the wrong one."""
     assert found.predicted is not None
-    said, target = names[_said(found)], names[found.target]
+    said, target = _said(found), found.names[found.target]
     gives = np.flatnonzero(found.predicted[0] == found.target)
     if len(gives) == 0:
         return f"{who}: no set of its first regions makes the model read {target} instead of {said}"
