@@ -74,7 +74,8 @@ def run(folder: Path, out: Console) -> None:
             findings.stories.append(f"{name}: left out; {missing}")
     seconds, count = time.perf_counter() - began, len(findings.explanations)
     out.print(findings.table)
-    out.print('"enough": regions that alone bring the target\'s score within 0.02 of the highest it reaches\n')
+    out.print('"enough": the first regions that alone get, but for 0.02, what the whole image gets of what it shows;')
+    out.print("where that is little, the most that any of the first regions get\n")
     for story in findings.stories:
         out.print(story)
     out.print(f"\n{count} explanations in {seconds:.1f} s; pictures and arrays are in {printable(folder)}/")
