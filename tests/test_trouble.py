@@ -200,7 +200,7 @@ def test_ctrl_c_in_a_crowd_gives_back_all_that_are_in_flight():
                 regions="grid:16",
                 search="bidirectional",
                 progress=False,
-            )  # fmt: skip
+            )
         )
     stopped = [each for each in found if each.notes.get("stopped") == "interrupted"]
     assert stopped

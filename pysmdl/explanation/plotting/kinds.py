@@ -56,7 +56,7 @@ def map_panel(
 
 def enough_panel(named: Named, on: Canvas) -> Panel:
     """The fewest regions that are enough."""
-    return Panel(_wide(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
+    return Panel(_seen(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
 
 
 def curves_panel(named: Named, word: str = "", limits: tuple[float, float] | None = None) -> Panel:
@@ -83,7 +83,7 @@ def steps(named: Named, on: Canvas) -> list[Strip]:
         shown, word, curve = ((first, "kept", e.insertion), (~first | always, "removed", e.deletion))[part]
         says = "" if e.predicted is None else named.title(int(e.predicted[part, count]))
         title = _lines(f"{count} {word}: {float(curve[count]):.2f}", says)
-        return Panel(_wide(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
+        return Panel(_seen(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
 
     heading = named.why.replace("\n", " ")
     return [
@@ -135,6 +135,12 @@ def _map(
 
 def _wide(on: Canvas, high: float) -> float:
     return high * float(np.clip(on.pixels.shape[1] / on.pixels.shape[0], 0.5, 2.0))  # beyond, smaller than its place
+
+
+def _seen(on: Canvas, high: float) -> float:
+    """Width of a panel that shows what the model sees."""
+    x0, y0, x1, y1 = on.framed or (0, 0, on.pixels.shape[1], on.pixels.shape[0])
+    return high * float(np.clip((x1 - x0) / (y1 - y0), 0.5, 2.0))
 
 
 def _lines(*parts: str) -> str:
