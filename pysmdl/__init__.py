@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
+    from pysmdl.reporting import report
     from pysmdl.targets import Box, Tokens
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "progress",
     "regions",
     "removal",
+    "report",
     "scorers",
     "search",
     "smdl",
@@ -98,6 +100,7 @@ _HOMES = {
     "lima": "objective.presets",
     "pair": "objective.presets",
     "load": "explanation",
+    "report": "reporting",
     "smdl": "objective.presets",
     "vps": "objective.presets",
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.metrics.checks import saliency_map
+from pysmdl.metrics.maps import saliency_map
 from pysmdl.types import Ints
 
 
