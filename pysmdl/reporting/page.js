@@ -146,8 +146,8 @@
   const CLEAR = 0;
   const DARK = colour(8, 10, 12, 0.88);
   const UNSEEN = colour(40, 44, 48, 0.72);
-  const EDGE = colour(255, 255, 255, 0.34);
-  const MARKED = colour(255, 235, 60, 1);
+  const EDGE = colour(255, 255, 255, 0.4);
+  const DARK_EDGE = colour(74, 79, 84, 0.94);
 
   /* One view: the first k regions kept, or removed. */
   const paintView = (canvas, layout, entry, k, keeps, marked) => {
@@ -158,8 +158,8 @@
     };
     const colours = Uint32Array.from({ length: entry.n }, (_, region) => (hidden(region) ? DARK : CLEAR));
     const context = paint(canvas, layout, (region, at) => {
-      if (layout.border[at]) return region >= 0 && region === marked ? MARKED : EDGE;
-      return region >= 0 ? colours[region] : region === SHOWN ? CLEAR : UNSEEN;
+      if (region < 0) return region === SHOWN ? CLEAR : UNSEEN;
+      return layout.border[at] ? (colours[region] === DARK ? DARK_EDGE : EDGE) : colours[region];
     });
     finish(context, layout, entry, marked);
     if (keeps) numbers(context, layout, Math.min(k, NUMBERED));
@@ -181,8 +181,8 @@
   const paintValues = (canvas, layout, entry, on, marked, borders = true) => {
     const colours = on ? coloursOf(entry) : new Uint32Array(entry.n);
     const context = paint(canvas, layout, (region, at) => {
-      if (borders && layout.border[at]) return region >= 0 && region === marked ? MARKED : EDGE;
-      return region >= 0 ? colours[region] : region === SHOWN ? CLEAR : UNSEEN;
+      if (region < 0) return region === SHOWN ? CLEAR : UNSEEN;
+      return borders && layout.border[at] ? EDGE : colours[region];
     });
     finish(context, layout, entry, marked);
     if (borders) numbers(context, layout, NUMBERED);
@@ -282,12 +282,12 @@
       draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scalesOf([entry], box)));
   };
 
-  const PLOT = { left: 46, top: 10, width: 500, height: 176 };
+  const PLOT = { left: 62, top: 8, width: 480, height: 150 };
 
   const plotOf = (entries) => {
     const scales = scalesOf(entries, PLOT);
     const bottom = PLOT.top + PLOT.height;
-    const svg = draw("svg", { viewBox: "0 0 560 232", role: "img", "aria-label": "Score of the target against the share of the area kept or removed" });
+    const svg = draw("svg", { viewBox: "0 0 560 202", role: "img", "aria-label": "Score of the target against the share of the area kept or removed" });
     for (const tick of scales.ys) {
       const y = scales.y(tick);
       svg.append(draw("line", { class: "grid-line", x1: PLOT.left, x2: PLOT.left + PLOT.width, y1: y, y2: y }),
@@ -299,8 +299,8 @@
     }
     const middle = PLOT.top + PLOT.height / 2;
     svg.append(
-      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 40, "text-anchor": "middle", "font-size": 12.5 }, "share of the area kept or removed"),
-      draw("text", { x: 10, y: middle, "text-anchor": "middle", "font-size": 12.5, transform: `rotate(-90 10 ${middle})` }, "score of the target"),
+      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 38, "text-anchor": "middle", "font-size": 12.5 }, "share of the area kept or removed"),
+      draw("text", { x: 14, y: middle, "text-anchor": "middle", "font-size": 12.5, transform: `rotate(-90 14 ${middle})` }, "score of the target"),
       ...linesOf(entries, scales),
     );
     const marks = draw("g");
@@ -367,7 +367,7 @@
     const shot = card.querySelector(".shot");
     if (!shot) return;
     const stack = stackOf(entry, "stack", "");
-    stack.style[entry.aspect > 4 / 3 ? "width" : "height"] = "100%";
+    stack.style[entry.aspect > 4 / 3 ? "width" : "height"] = "100%"; // all of it: a cut picture would hide regions
     shot.append(stack);
     paintValues(stack.querySelector("canvas"), layOut(entry, 256), entry, true, null, false);
   };
@@ -515,10 +515,8 @@
     const { entry } = panel;
     const about = { kept: "The first regions alone", removed: "The image without the first regions", importance: "What each region did" };
     const view = stackOf(entry, name === "importance" ? "view pale" : "view", about[name]);
-    view.style.width = entry.aspect >= 1 ? "100%" : "auto";
-    view.style.height = entry.aspect >= 1 ? "auto" : "100%";
+    view.style.width = `min(100%, var(--high) * ${entry.aspect})`;
     const frame = make("div", { class: "frame" }, view);
-    frame.style.aspectRatio = String(Math.max(entry.aspect, 0.8));
     const canvas = view.querySelector("canvas");
     canvas.dataset.view = name;
     const caption = make("figcaption");
@@ -538,9 +536,9 @@
   };
 
   const legendOf = (entry, i, several) => {
-    const method = several ? ` ${methodOf(entry, i)}` : "";
+    const method = several ? `${methodOf(entry, i)}: ` : "";
     return [["kept", `kept (insertion), AUC ${digits(entry.metrics.insertion_auc, 3)}`], ["gone", `removed (deletion), AUC ${digits(entry.metrics.deletion_auc, 3)}`]].map(([kind, text]) =>
-      make("span", {}, draw("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" }, draw("path", { class: `curve-line ${kind}`, d: "M1 4H27", "stroke-dasharray": DASHES[i % 4] })), `${text}${method && `,${method}`}`));
+      make("span", {}, draw("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" }, draw("path", { class: `curve-line ${kind}`, d: "M1 4H27", "stroke-dasharray": DASHES[i % 4] })), `${method}${text}`));
   };
 
   const areaOf = (entry, place) => entry.area[place + 1] - entry.area[place];
