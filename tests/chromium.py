@@ -140,7 +140,7 @@ class Chromium:
             TimeoutError: it does not.
         """
         until = time.monotonic() + seconds
-        while not self.js(code):
+        while not self.js(f"Boolean({code})"):
             if time.monotonic() > until:
                 raise TimeoutError(code)
             time.sleep(0.02)

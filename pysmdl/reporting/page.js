@@ -282,12 +282,12 @@
       draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scalesOf([entry], box)));
   };
 
-  const PLOT = { left: 62, top: 8, width: 480, height: 150 };
+  const PLOT = { left: 74, top: 8, width: 468, height: 150 };
 
   const plotOf = (entries) => {
     const scales = scalesOf(entries, PLOT);
     const bottom = PLOT.top + PLOT.height;
-    const svg = draw("svg", { viewBox: "0 0 560 202", role: "img", "aria-label": "Score of the target against the share of the area kept or removed" });
+    const svg = draw("svg", { viewBox: "0 0 560 204", role: "img", "aria-label": "Score of the target against the share of the area kept or removed" });
     for (const tick of scales.ys) {
       const y = scales.y(tick);
       svg.append(draw("line", { class: "grid-line", x1: PLOT.left, x2: PLOT.left + PLOT.width, y1: y, y2: y }),
@@ -295,11 +295,11 @@
     }
     const shares = ticksOf(0, scales.reach).filter((tick) => tick <= scales.reach * 1.001);
     for (const tick of shares) {
-      svg.append(draw("text", { x: scales.x(tick), y: bottom + 18, "text-anchor": "middle", "font-size": 12 }, `${Number((100 * tick).toPrecision(4))} %`));
+      svg.append(draw("text", { x: scales.x(tick), y: bottom + 21, "text-anchor": "middle", "font-size": 12 }, `${Number((100 * tick).toPrecision(4))} %`));
     }
     const middle = PLOT.top + PLOT.height / 2;
     svg.append(
-      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 38, "text-anchor": "middle", "font-size": 12.5 }, "share of the area kept or removed"),
+      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 42, "text-anchor": "middle", "font-size": 12.5 }, "share of the area kept or removed"),
       draw("text", { x: 14, y: middle, "text-anchor": "middle", "font-size": 12.5, transform: `rotate(-90 14 ${middle})` }, "score of the target"),
       ...linesOf(entries, scales),
     );
