@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pysmdl.errors import PysmdlError
     from pysmdl.explainer import Explainer
     from pysmdl.explanation import Explanation, load
+    from pysmdl.explanation.plotting import plot
     from pysmdl.interop import compat
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
@@ -68,6 +69,7 @@ __all__ = [
     "metrics",
     "objective",
     "pair",
+    "plot",
     "progress",
     "regions",
     "removal",
@@ -99,6 +101,7 @@ _HOMES = {
     "Step": "api",
     "lima": "objective.presets",
     "pair": "objective.presets",
+    "plot": "explanation.plotting",
     "load": "explanation",
     "report": "reporting",
     "smdl": "objective.presets",

@@ -6,7 +6,7 @@ Results and files hold a target in a plain form, what its ``describe()`` gives: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ import numpy as np
 from pysmdl.errors import one_of
 
 MODES = ("object", "cls", "iou")
+Names = Sequence[str] | Mapping[int, str]  # of classes
 LIMIT = 2**31  # scorers hold indices in int32
 
 
@@ -46,10 +47,9 @@ class Class:
         """As results and files show it."""
         return self.index
 
-    def title(self, names: Sequence[str] | None = None) -> str:
+    def title(self, names: Names | None = None) -> str:
         """In words, by its name where that is known."""
-        known = names is not None and 0 <= self.index < len(names)
-        return (names[self.index] if known and names is not None else "") or f"class {self.index}"
+        return _name(names, self.index) or f"class {self.index}"
 
     def outline(self) -> None:
         """It is nowhere in particular."""
@@ -88,7 +88,7 @@ class Box:
         """As results and files show it."""
         return {"xyxy": list(self.xyxy), "labels": list(self.labels), "mode": self.mode}  # type: ignore[arg-type]
 
-    def title(self, names: Sequence[str] | None = None) -> str:
+    def title(self, names: Names | None = None) -> str:
         """In words."""
         return "this box"
 
@@ -131,7 +131,7 @@ class Tokens:
         """As results and files show it."""
         return {"positions": list(self.positions), "ids": None if self.ids is None else list(self.ids)}
 
-    def title(self, names: Sequence[str] | None = None) -> str:
+    def title(self, names: Names | None = None) -> str:
         """In words."""
         return "this answer"
 
@@ -162,7 +162,7 @@ class Features:
         """As results and files show it."""
         return list(self.vector)
 
-    def title(self, names: Sequence[str] | None = None) -> str:
+    def title(self, names: Names | None = None) -> str:
         """In words."""
         return "these features"
 
@@ -187,7 +187,7 @@ def described(plain: Any) -> Target:
     return Class(plain) if np.ndim(plain) == 0 else Features(plain)
 
 
-def title(plain: Any, names: Sequence[str] | None = None) -> str:
+def title(plain: Any, names: Names | None = None) -> str:
     """A target in words, from the form in which results show it; names are those of the classes."""
     found = _known(plain)
     return "this answer" if found is None else found.title(names)
@@ -203,6 +203,12 @@ def kind(plain: Any) -> str:
     """ "class", "box", "tokens" or "features"; "own" where a scorer of the caller's own shows something else."""
     found = _known(plain)
     return "own" if found is None else found.kind
+
+
+def _name(names: Names | None, index: int) -> str:
+    if isinstance(names, Mapping):
+        return names.get(index, "")
+    return names[index] if names is not None and 0 <= index < len(names) else ""
 
 
 def _known(plain: Any) -> Target | None:

@@ -27,7 +27,7 @@ def test_attribute_has_the_shape_of_the_inputs_and_ignores_batching(per_eval):
     assert torch.equal(found, method.attribute(INPUTS, target=torch.tensor([0, 1, 2]), feature_mask=MASK))
     for i in range(3):
         alone = pysmdl.explain(INPUTS[i], linear_model(), i, regions=MASK[0, 0], baseline=0.0, progress=False)
-        np.testing.assert_array_equal(found[i, 1], alone.saliency())
+        np.testing.assert_array_equal(found[i, 1], alone.value_map().astype(np.float32))
 
 
 def test_attribute_broadcasts_as_captum_does():
@@ -60,7 +60,7 @@ def test_the_setting_baseline_counts_where_a_call_gives_none():
     found = method.attribute(INPUTS, target=1, feature_mask=MASK)
     for each, own in zip(INPUTS, found, strict=True):
         alone = pysmdl.explain(each, linear_model(), 1, regions=MASK[0, 0], progress=False, **settings)
-        np.testing.assert_array_equal(own[0], alone.saliency())
+        np.testing.assert_array_equal(own[0], alone.value_map().astype(np.float32))
     quantus = quantus_explain(linear_model(), INPUTS.numpy(), np.array([1, 1, 1]), regions="grid:9", **settings)
     plain = quantus_explain(linear_model(), INPUTS.numpy(), np.array([1, 1, 1]), regions="grid:9", search="exact")
     assert not np.array_equal(quantus, plain)
@@ -76,10 +76,19 @@ def test_unknown_names_are_refused(name, error):
 
 
 def test_quantus_gets_arrays():
-    found = quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), regions="grid:9")
+    settings = {"regions": "grid:9", "kind": "ranks"}
+    found = quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), **settings)
     assert found.shape == (3, 1, 12, 12)
     assert found.dtype == np.float32
     assert found.max() == 1
+    values = quantus_explain(linear_model(), INPUTS.numpy(), np.array([0, 1, 2]), regions="grid:9")
+    alone = pysmdl.explain(INPUTS[2], linear_model(), 2, regions="grid:9", baseline=0.0, progress=False)
+    assert values[2].sum() == pytest.approx(alone.insertion[-1] - alone.insertion[0], abs=1e-5)
+
+
+def test_a_kind_of_map_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="kind must be one of 'ranks', 'values'; got 'gain'"):
+        pysmdl.SubsetAttribution(linear_model(), kind="gain")
 
 
 def test_a_game_follows_shapiqs_protocol():

@@ -89,7 +89,7 @@ def test_a_run_that_is_killed_leaves_all_files_of_an_image_or_none(tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_files_are_written_loses_nothing_that_was_settled(number, code, tmp_path):
-    images = [saved(tmp_path / f"{seed}.png", seed) for seed in range(6)]
+    images = [saved(tmp_path / f"{seed}.png", seed) for seed in range(20)]
     process = started("explain", tmp_path, images, "--regions", "grid:9", "--batch-size", "64")
     out = tmp_path / "out"
     wait_for(lambda: any(out.glob(".pysmdl-*/*")) or any(out.glob("*.npz")), process)

@@ -137,7 +137,7 @@ def test_pixel_steps_refuse():
     for steps in (0, 5, 2.0, True):
         with pytest.raises(ValueError, match="steps must be a whole number from 1 to 4, the pixels; got"):
             metrics.pixel_steps(np.ones((2, 2)), steps)
-    with pytest.raises(ValueError, match=r"saliency must be \[H, W\]; got \[2, 2, 3\]"):
+    with pytest.raises(ValueError, match=r"saliency must be an explanation or \[H, W\]; got \[2, 2, 3\]"):
         metrics.pixel_steps(np.ones((2, 2, 3)))
     with pytest.raises(ValueError, match="it holds NaN or infinity"):
         metrics.pixel_steps(np.array([[1, NAN]]))
@@ -199,7 +199,7 @@ def test_random_subsets_refuse(settings, message):
 
 def test_region_values_are_the_attribution_or_what_the_order_gives():
     e = made([0.0, 0.6, 0.5, 0.9], [1.0, 0.5, 0.4, 0.1], order=[2, 0, 1], labels=[[0, 1, 2, -1]])
-    np.testing.assert_allclose(metrics.region_values(e), [1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(metrics.region_values(e), [0, 0.35, 0.55], atol=1e-6)
     e.attribution = np.array([3, -1, 2], np.float32)
     np.testing.assert_array_equal(metrics.region_values(e), [3, -1, 2])
 

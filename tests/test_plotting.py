@@ -36,7 +36,13 @@ def test_the_legend_covers_no_curve():
 
 @pytest.mark.parametrize(
     ("scores", "low", "high"),
-    [([0.2, 0.9], 0, 1), ([-0.5, 0.9], -0.5, 1), ([0.2, 1.6], 0, 1.6), ([np.nan, np.nan], 0, 1)],
+    [
+        ([0.2, 0.9], 0, 1),
+        ([-0.5, 0.9], -0.5, 1),
+        ([0.2, 1.6], 0, 1.6),
+        ([np.nan, np.nan], 0, 0.5),
+        ([0.1, 0.3], 0, 0.5),
+    ],
 )
 def test_limits_hold_every_score(scores, low, high):
     margin = 0.02 * (high - low)

@@ -56,7 +56,7 @@ def closed():
 @pytest.fixture(autouse=True)
 def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("pysmdl.progress.INTERVAL", 0)  # drawn after each batch
+    monkeypatch.setattr("pysmdl.progress.bar.INTERVAL", 0)  # drawn after each batch
 
 
 @pytest.mark.parametrize("stream", [None, closed(), Plain(), Angry()], ids=["none", "closed", "plain", "raises"])

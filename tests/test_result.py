@@ -99,7 +99,11 @@ def test_save_and_load(full, tmp_path):
         assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
     np.testing.assert_array_equal(full.predicted, back.predicted)
     np.testing.assert_array_equal(full.saliency(), back.saliency())
-    assert back.pixels is None
+    assert back.pixels.shape == full.pixels.shape
+    assert back.size == full.size == full.pixels.shape[:2]
+    assert back.provenance == json.loads(json.dumps(full.provenance))
+    full.save(tmp_path / "y.npz", picture=False)
+    assert pysmdl.load(tmp_path / "y.npz").pixels is None
 
 
 def test_what_is_saved_is_small_and_holds_no_pickle(full, tmp_path):
@@ -138,8 +142,11 @@ def test_json_is_plain(full):
     found = json.loads(full.to_json())
     assert found["order"] == full.order.tolist()
     assert found["insertion_auc"] == full.insertion_auc
-    assert found["schema"] == 1
-    assert "labels" not in found
+    assert found["schema"] == 2
+    assert found["values"] == pytest.approx(full.values().tolist())
+    labels, counts = np.array(found["labels"]["runs"]).reshape(-1, 2).T
+    np.testing.assert_array_equal(np.repeat(labels, counts).reshape(found["labels"]["shape"]), full.labels)
+    assert json.loads(full.to_json(indent=1)) == found
     cut = made([0.1, np.nan], [1, np.nan])
     assert json.loads(cut.to_json())["insertion"][1] is None
 
@@ -166,8 +173,8 @@ def test_plot_draws_image_curves_and_the_best_subset(full, tmp_path):
     np.testing.assert_array_equal(deletion, full.deletion)
 
 
-def test_plot_of_a_loaded_explanation_needs_the_image(full, tmp_path):
-    full.save(tmp_path / "x.npz")
+def test_plot_of_a_loaded_explanation_without_its_picture_needs_the_image(full, tmp_path):
+    full.save(tmp_path / "x.npz", picture=False)
     back = pysmdl.load(tmp_path / "x.npz")
     with pytest.raises(ValueError, match=r"needs plot\(pixels="):
         back.plot()

@@ -25,7 +25,7 @@ def explained(folder, model, images, **settings) -> int | None:
     items = [{"image": each, "target": 1, "id": each.name} for each in images]
     explainer = Explainer(model, regions="grid:16", **settings)
     try:
-        return commands.explain(explainer, items, None, folder, Console(file=io.StringIO()))
+        return commands.explain(explainer, items, folder, Console(file=io.StringIO()))
     except KeyboardInterrupt:
         return None
 
@@ -105,10 +105,10 @@ def test_an_explanation_that_cannot_be_drawn_is_kept_without_a_picture(tmp_path,
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "0.png").write_bytes(b"of another explanation")
 
-    def figure(found, names):
+    def figure(found, **rest):
         if found.index == 0:
             raise RuntimeError("no font")
-        return real(found, names)
+        return real(found, **rest)
 
     monkeypatch.setattr(results, "figure", figure)
     assert explained(tmp_path / "out", linear_model(), images) == 2

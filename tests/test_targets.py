@@ -26,7 +26,7 @@ def test_a_class_may_be_any_whole_number(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("cat", "target must be a class index or None for the model's own top class; got 'cat'"),
+        ("cat", "target 'cat' is a name, and the model's classes have none: give names="),
         (True, "target must be a class index .*; got True"),
         (np.bool_(True), "target must be a class index .*; got np.True_"),
         (torch.tensor(True), r"target must be a class index .*; got tensor\(True\)"),

@@ -12,7 +12,16 @@ import typer
 
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
-from pysmdl.cli.options import Debug, Images, ModelOptions, SearchOptions, SetOptions, TargetOptions, command
+from pysmdl.cli.options import (
+    BoxOptions,
+    CommonOptions,
+    Debug,
+    Images,
+    InputOptions,
+    SearchOptions,
+    SetOptions,
+    command,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -49,26 +58,44 @@ def show_demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the
 @command
 def explain(
     images: Images,
-    model: ModelOptions,
-    what: TargetOptions,
-    of: SetOptions,
+    common: CommonOptions,
     search: SearchOptions,
-    trace: Annotated[list[int] | None, typer.Option(help="Other classes whose curves are wanted too.")] = None,
-    names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None,
-    folder: Annotated[Path, typer.Option("--out", help="Folder for PNG, npz and JSON.")] = Path("explanations"),
+    of: SetOptions,
+    input: InputOptions,
+    box: BoxOptions,
+    kind: Annotated[
+        str, typer.Option("--plot", help="row, map, order, steps, curves, mistake or none.", rich_help_panel="Common")
+    ] = "row",
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
+    ] = Path("explanations"),
+    show: Annotated[bool, typer.Option("--open", help="Show what was made.", rich_help_panel="Common")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how many evaluations and about how long.")
+        bool, typer.Option("--dry-run", help="Only say how many evaluations, and how long.", rich_help_panel="Common")
     ] = False,
+    trace: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Another class whose curves are wanted; "predicted": the model\'s own.',
+            rich_help_panel="The set function, and how it is evaluated",
+        ),
+    ] = None,
 ) -> None:
     """Explain images: which regions carry the model's decision, in order."""
-    from pysmdl.cli import arguments, commands
-    from pysmdl.explainer import Explainer
+    from pysmdl.cli import commands
+    from pysmdl.cli.results import check_kind
 
-    explainer = Explainer(_scorer(model), trace=trace or (), **asdict(of), **asdict(search))
-    items = _items(images, what)
+    check_kind(kind)
+    traced = trace or (["predicted"] if kind == "mistake" else [])
+    explainer = _explainer(common, input, trace=list(map(_class, traced)), **asdict(of), **asdict(search))
+    items = _items(images, common, box)
     if dry_run:
         commands.estimate(explainer, items, out)
-    elif commands.explain(explainer, items, arguments.class_names(model.model, names), folder, out) < len(images):
+        return
+    explained = commands.explain(explainer, items, folder, out, kind)
+    if show:
+        _show(folder)
+    if explained < len(items):
         raise typer.Exit(1)
 
 
@@ -97,12 +124,13 @@ def make_report(
 @command
 def compare(
     images: Images,
-    model: ModelOptions,
-    what: TargetOptions,
+    common: CommonOptions,
     of: SetOptions,
+    input: InputOptions,
+    box: BoxOptions,
     methods: Annotated[
         str, typer.Option(help="Searches and methods, comma-separated; NAME:EVALUATIONS sets a budget.")
-    ] = "exact,bidirectional",
+    ] = "guided,exact",
     mufidelity: Annotated[int, typer.Option(help="Random subsets for MuFidelity, evaluated on top; 0: none.")] = 0,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the CSV and Parquet tables.")] = Path("evaluation"),
 ) -> None:
@@ -110,8 +138,11 @@ def compare(
     from pysmdl.cli.evaluate import evaluate
     from pysmdl.studies.evaluation import methods_named
 
+    if common.preset is not None:
+        raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
-    if evaluate(_items(images, what), _scorer(model), named, folder, out, mufidelity, asdict(of)):
+    settings = {**asdict(of), "regions": common.regions, "names": _names(common)}
+    if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings):
         raise typer.Exit(1)
 
 
@@ -119,10 +150,11 @@ def compare(
 @command
 def profile(
     images: Images,
-    model: ModelOptions,
-    what: TargetOptions,
-    of: SetOptions,
+    common: CommonOptions,
     search: SearchOptions,
+    of: SetOptions,
+    input: InputOptions,
+    box: BoxOptions,
     repeat: Annotated[int, typer.Option(min=1, help="Run this many times and report on the one of median time.")] = 1,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for trace.json (a Chrome trace) and profile.json.")
@@ -130,24 +162,47 @@ def profile(
 ) -> None:
     """Explain images and say where the time went: stages, batches, memo, the model's FLOPs, memory."""
     from pysmdl.cli import commands
+
+    explainer = _explainer(common, input, **asdict(of), **asdict(search))
+    commands.profile(explainer, _items(images, common, box), repeat, folder, out)
+
+
+def _scorer(common: CommonOptions, input: InputOptions) -> Any:
+    from pysmdl.cli import arguments
+
+    return arguments.load_model(common.model, common.device, **asdict(input))
+
+
+def _names(common: CommonOptions) -> Any:
+    from pysmdl.cli import arguments
+
+    return None if common.names is None else arguments.class_names(common.names)
+
+
+def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:
     from pysmdl.explainer import Explainer
 
-    explainer = Explainer(_scorer(model), **asdict(of), **asdict(search))
-    commands.profile(explainer, _items(images, what), repeat, folder, out)
+    shared = {"regions": common.regions, "preset": common.preset, "names": _names(common)}
+    return Explainer(_scorer(common, input), **shared, **settings)
 
 
-def _scorer(given: ModelOptions) -> Any:
-    from pysmdl.cli import arguments
+def _class(text: str) -> int | str:
+    """By its number, or its name."""
+    return int(text) if text.strip().isdecimal() else text
 
-    return arguments.load_model(spec=given.model, **{k: v for k, v in asdict(given).items() if k != "model"})
 
-
-def _items(images: Sequence[Path], given: TargetOptions) -> list[dict[str, Any]]:
+def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
     """An item an image; its name is one that every file and stream can hold."""
-    from pysmdl.cli import arguments
+    from pysmdl.cli import arguments, inputs
 
-    target = arguments.target(given.target, given.box, given.label)
-    return [{"image": path, "target": target, "id": printable(path)} for path in images]
+    target = arguments.target(common.target, given.box, given.label)
+    return [{"image": path, "target": target, "id": printable(path)} for path in inputs.images(images)]
+
+
+def _show(folder: Path) -> None:
+    """A folder's one picture, or the folder, as the desktop shows it."""
+    pictures = sorted(folder.glob("*.png"))
+    typer.launch(str(pictures[0] if len(pictures) == 1 else folder))
 
 
 def main() -> None:

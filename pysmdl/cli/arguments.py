@@ -67,36 +67,26 @@ def load_model(
     return found
 
 
-def target(class_: int | None, box: str | None, labels: list[int] | None) -> int | Box | None:
-    """A target from what the command line says: a class, a box with its labels, or neither.
+def target(class_: str | None, box: str | None, labels: list[int] | None) -> int | str | Box | None:
+    """A target from what the command line says: a class by number or name, a box with its labels, or neither.
 
     Raises:
         ValueError: a class and a box, a box without labels or labels without a box.
     """
     if box is None and not labels:
-        return class_
+        return int(class_) if class_ is not None and class_.strip().isdecimal() else class_
     if box is None or not labels or class_ is not None:
         raise ValueError("give --target for a class, or --box together with --label for a detector")
     return Box(_numbers("box", box), labels)
 
 
-def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
-    """Names from a file, a line each; those of a built-in model; else None. A class with an empty line has none.
+def class_names(path: Path) -> tuple[str, ...]:
+    """Names of classes from a file, a line each. A class with an empty line has none.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not text in UTF-8, or UTF-16 with a byte order mark.
     """
-    if file is not None:
-        return _lines(file)
-    if spec == "builtin:digits":
-        from pysmdl import builtin
-
-        return builtin.CLASS_NAMES
-    return None
-
-
-def _lines(path: Path) -> tuple[str, ...]:
     with disk.opened(path) as file:
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:

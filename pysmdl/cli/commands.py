@@ -30,14 +30,14 @@ log = logging.getLogger("pysmdl")
 
 
 def explain(
-    explainer: Explainer, items: Sequence[Mapping[str, Any]], names: Sequence[str] | None, folder: Path, out: Console
+    explainer: Explainer, items: Sequence[Mapping[str, Any]], folder: Path, out: Console, kind: str = "row"
 ) -> int:
     """Explain; write PNG, npz and JSON as each is done; print a table. Returns how many were explained.
 
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    results = Results([item["image"] for item in items], names, folder)
+    results = Results([item["image"] for item in items], folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
@@ -47,7 +47,7 @@ def explain(
             results.keep(found)
 
     try:
-        with reporting(True) as report:
+        with reporting(True, lines=True) as report:
             _hand_over(explainer.run(items, report or False, on_error=skip), results.keep)
     finally:
         if results.table.rows:

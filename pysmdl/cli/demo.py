@@ -17,7 +17,6 @@ from pysmdl.builtin.haar import portrait
 from pysmdl.cli.console import printable
 from pysmdl.cli.results import picture
 from pysmdl.explanation import Explanation, files
-from pysmdl.explanation.plotting import NEARLY
 from pysmdl.objective.presets import lima, smdl
 from pysmdl.targets import Box
 
@@ -58,7 +57,7 @@ def _scenes(folder: Path, table: Table) -> list[str]:
         for found in explain_many(items, model, trace=["predicted"], ordered=True, **settings):
             stem = Path(found.id or "").stem
             _save(found, folder, f"{stem}-{system.lower()}", builtin.CLASS_NAMES)
-            said, best = _said(found), found.best_step(NEARLY)
+            said, best = _said(found), found.enough()
             table.add_row(
                 stem, str(found.target), str(said), system, f"{best} of {found.n}", f"{found.insertion_auc:.3f}",
                 f"{found.deletion_auc:.3f}", str(found.evaluations), style=None if said == found.target else "yellow",
@@ -72,7 +71,7 @@ def _face(folder: Path, table: Table) -> str:
     """The portrait's row, and what there is to say of it."""
     face = explain_face(folder)
     table.add_row(
-        "portrait", "a face", "-", "VPS", f"{face.best_step(NEARLY)} of {face.n}", f"{face.insertion_auc:.3f}",
+        "portrait", "a face", "-", "VPS", f"{face.enough()} of {face.n}", f"{face.insertion_auc:.3f}",
         f"{face.deletion_auc:.3f}", str(face.evaluations),
     )  # fmt: skip
     kept, removed = face.reading["iou"]
@@ -96,7 +95,7 @@ def explain_face(folder: Path) -> Explanation:
 
 def _save(found: Explanation, folder: Path, stem: str, names: Sequence[str] | None = None) -> None:
     """Picture and arrays."""
-    drawn = {f"{stem}.png": picture(found, names, dpi=130), f"{stem}.npz": files.packed(found)}
+    drawn = {f"{stem}.png": picture(found, dpi=130), f"{stem}.npz": files.packed(found)}
     disk.write_together(folder, drawn)
 
 

@@ -48,7 +48,7 @@ def evaluate(
 
     Returns how many explanations of an image by a method, or their MuFidelity, failed.
     """
-    with reporting(True) as report:
+    with reporting(True, lines=True) as report:
         steps = method_by_method(
             items, scorer, methods, mufidelity=mufidelity, progress=report or False, on_error="skip", **settings
         )

@@ -14,30 +14,43 @@ import typer
 from pysmdl.cli.ending import ending
 
 NAMED = inspect.Parameter.KEYWORD_ONLY
-Images: TypeAlias = Annotated[list[Path], typer.Argument(help="Images.", show_default=False)]
+Images: TypeAlias = Annotated[
+    list[str], typer.Argument(help="Images, folders of them, or patterns.", show_default=False)
+]
 Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, for bug reports.")]
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Model"""
+class CommonOptions:
+    """Common"""
 
-    model: Annotated[
-        str, typer.Option(help="builtin:NAME, package.module:attribute, or a TorchScript or .pt2 file.")
-    ] = "builtin:digits"
+    model: Annotated[str, typer.Option(help="builtin:NAME, package.module:attribute, a TorchScript or .pt2 file.")] = (
+        "builtin:digits"
+    )
+    target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
+    names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
+    preset: Annotated[
+        str | None, typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped.")
+    ] = None
+    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT.")] = "slico"
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the model wants its input"""
+
     mean: Annotated[str | None, typer.Option(help="Normalisation, comma-separated; not for builtin models.")] = None
     std: Annotated[str | None, typer.Option(help="Likewise.")] = None
     size: Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")] = None
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 
 @dataclass(frozen=True)
-class TargetOptions:
-    """What is explained"""
+class BoxOptions:
+    """Detectors"""
 
-    target: Annotated[int | None, typer.Option(help="Class; the model's own top class if not given.")] = None
     box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in the image's pixels, for detectors.")] = None
     label: Annotated[list[int] | None, typer.Option(help="Class of the box; several may be given.")] = None
 
@@ -46,11 +59,13 @@ class TargetOptions:
 class SetOptions:
     """The set function, and how it is evaluated"""
 
-    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT sets the count.")] = "slico"
-    baseline: Annotated[
-        str | None, typer.Option(help="black, zero, mean or blur; black if not given and absence is painted.")
+    baseline: Annotated[str | None, typer.Option(help="black, zero, mean or blur; black if not given.")] = None
+    removal: Annotated[
+        str | None, typer.Option(help="baseline, or token-drop for vision transformers; the model's own if not given.")
     ] = None
-    objective: Annotated[str | None, typer.Option(help="smdl, lima, vps, eagle; the scorer's own if not given.")] = None
+    objective: Annotated[
+        str | None, typer.Option(help="pair, smdl, lima, vps, eagle; pair (equal weights) if not given.")
+    ] = None
     k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")] = None
     seed: Annotated[int, typer.Option(help="Of the searches that draw samples.")] = 0
@@ -58,13 +73,10 @@ class SetOptions:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Search"""
+    """Common"""
 
     search: Annotated[
-        str, typer.Option(help="A search (exact, bidirectional, guided ...) or a method (lime, rise ...).")
-    ] = "bidirectional"
-    removal: Annotated[
-        str | None, typer.Option(help="baseline, or token-drop for vision transformers; the model's own if not given.")
+        str | None, typer.Option(help="A search (exact, backward ...) or method (lime, rise ...); guided if not given.")
     ] = None
     evaluations: Annotated[int | None, typer.Option(help="Budget of model evaluations an image.")] = None
 

@@ -13,9 +13,9 @@ from rich.table import Table
 from pysmdl import disk
 from pysmdl.cli.console import printable
 from pysmdl.cli.stopping import held
-from pysmdl.errors import StoreError, described
+from pysmdl.errors import StoreError, described, one_of
 from pysmdl.explanation import Explanation, files, load
-from pysmdl.explanation.plotting import NEARLY, figure
+from pysmdl.explanation.plotting import KINDS, figure
 from pysmdl.targets import kind
 
 log = logging.getLogger("pysmdl")
@@ -28,8 +28,8 @@ class Results:
 
     Args:
         images: Those that are explained.
-        names: Class names.
         folder: Where the files go.
+        kind: Of the pictures; "none": there are none.
 
     Attributes:
         table: A row for each explanation, whole or not.
@@ -39,13 +39,15 @@ class Results:
         OSError: the folder cannot be written to.
     """
 
-    def __init__(self, images: Sequence[Path], names: Sequence[str] | None, folder: Path) -> None:
+    def __init__(self, images: Sequence[Path], folder: Path, kind: str = "row") -> None:
         disk.ready(folder)
-        self._stems, self._names, self._folder = stems(images, folder), names, folder
-        columns = ("image", "target", "says", "insertion", "deletion", "highest", "best", "rows")
+        self._stems, self._folder, self._kind = stems(images, folder), folder, kind
+        columns = ("image", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
         self.table = Table(*columns, title="explanations")
         self.whole = 0
-        self._draws = 2  # times that drawing may be interrupted: then there are no more pictures
+        self._draws = (
+            0 if kind == "none" else 2
+        )  # times that drawing may be interrupted: then there are no more pictures
 
     def keep(self, found: Explanation) -> None:
         """Write an explanation's files, and its row. One that was cut short takes no whole one's place.
@@ -61,7 +63,7 @@ class Results:
                 return
             picture, stopped = self._picture(found)
             if self._written(found, stem, picture):
-                self.table.add_row(*_row(found, self._names))
+                self.table.add_row(*_row(found))
                 self.whole += not cut_short
         if stopped is not None:
             raise stopped
@@ -71,7 +73,7 @@ class Results:
         stopped = None
         while self._draws > 0:
             try:
-                return picture(found, self._names), stopped
+                return picture(found, self._kind), stopped
             except KeyboardInterrupt as error:
                 stopped = error
                 self._draws -= 1
@@ -95,11 +97,20 @@ class Results:
         return True
 
 
-def picture(found: Explanation, names: Sequence[str] | None = None, dpi: int = 150) -> bytes:
-    """An explanation's plot as PNG."""
+def picture(found: Explanation, kind: str = "row", dpi: int = 150) -> bytes:
+    """An explanation's plot as PNG; a row where there is no mistake to show."""
+    if kind == "mistake" and set(found.traced) <= {found.target}:
+        kind = "row"
     buffer = BytesIO()
-    figure(found, names=names).savefig(buffer, format="png", dpi=dpi)
+    figure(found, kind=kind).savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def check_kind(kind: str) -> None:
+    """ValueError where there is no such kind of picture."""
+    kinds = (*KINDS, "curves", "none")
+    if kind not in kinds:
+        raise one_of("plot", kind, kinds)
 
 
 def stems(images: Sequence[Path], folder: Path) -> list[str]:
@@ -125,14 +136,14 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
+def _row(found: Explanation) -> list[str]:
     def name(index: int) -> str:
-        return printable(names[index] if names and 0 <= index < len(names) else "") or str(index)
+        return printable(found.names.get(index, "")) or str(index)
 
     target = name(found.target) if kind(found.target) == "class" else kind(found.target)
     said = int(found.predicted[1, 0]) if found.predicted is not None else -1
+    enough = "nothing decides" if found.flat else f"{found.enough()} of {found.n}"
     return [
         printable(Path(found.id or "").name), target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",
-        f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", f"{found.best_step(NEARLY)} of {found.n}",
-        str(found.evaluations),
+        f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", enough, str(found.evaluations),
     ]  # fmt: skip

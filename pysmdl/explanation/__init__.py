@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.explanation import authors, files
+from pysmdl.explanation import authors, files, notebook, words
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
 
@@ -17,24 +17,46 @@ if TYPE_CHECKING:
 __all__ = ["Explanation", "load"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Explanation(ExplanationData):
     __doc__ = ExplanationData.__doc__
 
-    def plot(self, pixels: Any = None, names: Sequence[str] | None = None) -> Figure:
-        """Heat map, best subset, insertion and deletion curves, as one matplotlib figure. The curves alone where the
-        regions divide no image.
+    def plot(
+        self, pixels: Any = None, names: Sequence[str] | Mapping[int, str] | None = None, *, kind: str = "row"
+    ) -> Figure:
+        """A picture, as a matplotlib figure. The curves alone where the regions divide no image.
 
         Args:
-            pixels: The image, as :func:`pysmdl.explain` takes it; needed for explanations that were loaded from disk.
-            names: Class names, for the titles. A class of which it has none, or empty text, keeps its number.
+            pixels: The image, as :func:`pysmdl.explain` takes it; needed where neither it nor a small picture is kept.
+            names: Names of the classes, for the titles; None: those it has. A class of which there is none keeps its
+                number.
+            kind: "row": the order, what each region did, what is enough, the curves. "map", "order", "curves": one of
+                these. "steps": the views kept and removed, step by step. "mistake": what speaks for the target and
+                what for another class that was traced along.
 
         Raises:
-            ValueError: there is no image, of a loaded explanation or of an input that was given as a tensor.
+            ValueError: no such kind; no image to draw on; no other class for "mistake".
         """
         from pysmdl.explanation.plotting import figure
 
-        return figure(self, pixels, names)
+        return figure(self, pixels, names, kind)
+
+    def verbalise(self, names: Sequence[str] | Mapping[int, str] | None = None, top: int = 3) -> str:
+        """What decides, in two or three sentences, each number of which is true.
+
+
+        Args:
+            names: As in :meth:`plot`.
+            top: Regions that are named.
+        """
+        return words.verbalise(self, names, top)
+
+    def __repr__(self) -> str:
+        return words.line(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, and what it says in words."""
+        return notebook.html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, as plain values. NaN becomes None. The label map is given as its shape and runs:

@@ -12,6 +12,7 @@ from pysmdl.errors import one_of
 from pysmdl.explanation.values import Frame, Values, gains, labels_at, ranks, spread
 from pysmdl.types import Floats, Ints
 
+NEARLY = 0.02  # a score this close to another is as good
 FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
 KINDS = ("auto", "gain", "attribution")
 
@@ -105,6 +106,14 @@ class ExplanationData:
     def best_step(self, within: float = 0.0) -> int:
         """The fewest regions whose target score comes `within` this much of the highest on the insertion curve."""
         return int(np.argmax(self.insertion >= _highest(self.insertion) - within))
+
+    def enough(self, within: float = NEARLY) -> int:
+        """The fewest regions that alone come within this much of the full input's score; of the highest score on the
+        insertion curve where the full input has not half of that, as where a wrong prediction is set right.
+        """
+        highest, full = _highest(self.insertion), float(self.deletion[0])
+        goal = full if full >= highest / 2 else highest
+        return int(np.argmax(self.insertion >= min(goal, highest) - within))
 
     @property
     def flat(self) -> bool:

@@ -1,0 +1,33 @@
+"""Which images a command line means: files, folders of them, patterns."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif")
+
+
+def images(given: Sequence[str]) -> list[Path]:
+    """The images, in the order given: a file is itself; a folder, all images in it and its folders, by name; a pattern,
+    what it matches, by name (``**`` is any number of folders). An image that is named twice counts twice.
+
+    Raises:
+        ValueError: a folder or a pattern holds none.
+    """
+    found: list[Path] = []
+    for each in given:
+        path = Path(each)
+        if path.is_dir():
+            here = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            what = f"a folder with images in it ({', '.join(SUFFIXES)})"
+        elif glob.has_magic(each) and not path.exists():
+            here = sorted(p for p in map(Path, glob.glob(each, recursive=True)) if p.is_file())
+            what = "a pattern that matches files"
+        else:
+            here, what = [path], ""
+        if not here:
+            raise ValueError(f"images must be files, folders or patterns; {each!r} is not {what}")
+        found += here
+    return found

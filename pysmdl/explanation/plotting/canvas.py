@@ -1,0 +1,110 @@
+"""What all pictures of one explanation draw on: its image at a size to draw, and where each region lies there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.values import labels_at
+from pysmdl.inputs.image_files import Pixels, load
+from pysmdl.types import Ints
+
+SIDE = 900  # pixels of the longer side, at most; and at least so many, so that borders are lines:
+LEAST = 320
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """An image to draw on.
+
+    Attributes:
+        explanation: What is drawn.
+        pixels: uint8 [h, w, 3].
+        labels: The region of each pixel, -1 where there is none. [h, w].
+    """
+
+    explanation: ExplanationData
+    pixels: Pixels
+    labels: Ints
+
+    @cached_property
+    def grey(self) -> NDArray[np.float64]:
+        """The image without its colours, lightened, to be tinted. [h, w, 1], 0 to 1."""
+        light = self.pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255
+        return (0.3 + 0.7 * light)[:, :, None]
+
+    @cached_property
+    def borders(self) -> NDArray[np.bool_]:
+        """Where two regions meet, or a region ends. [h, w]."""
+        found = np.zeros(self.labels.shape, bool)
+        found[:, 1:] |= self.labels[:, 1:] != self.labels[:, :-1]
+        found[1:] |= self.labels[1:] != self.labels[:-1]
+        return found
+
+    def middle(self, region: int) -> tuple[float, float] | None:
+        """The point of a region, x and y, that is furthest from its border; None where it is too small to be seen."""
+        from scipy.ndimage import distance_transform_edt
+
+        inside = self.labels == region
+        if not inside.any():
+            return None
+        rows, columns = np.nonzero(inside)
+        top, left = rows.min(), columns.min()
+        box = np.pad(inside[top : rows.max() + 1, left : columns.max() + 1], 1)
+        y, x = np.unravel_index(int(distance_transform_edt(box).argmax()), box.shape)
+        return float(left + x - 1), float(top + y - 1)
+
+    def dimmed(self, shown: NDArray[np.bool_]) -> Pixels:
+        """The image with all but these pixels darkened to a fifth. [h, w]."""
+        found: Pixels = np.where(shown[:, :, None], self.pixels, self.pixels // 5).astype(np.uint8)
+        return found
+
+    def first(self, count: int) -> NDArray[np.bool_]:
+        """The pixels of the first regions, and those always shown. [h, w]."""
+        return np.isin(self.labels, self.explanation.order[:count]) | (self.labels < 0)
+
+    def scaled(self, points: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in pixels of the image as given, to those of this one."""
+        height, width = self.explanation.size or self.pixels.shape[:2]
+        x, y = self.pixels.shape[1] / width, self.pixels.shape[0] / height
+        return points[0] * x, points[1] * y, points[2] * x, points[3] * y
+
+    @property
+    def framed(self) -> tuple[float, float, float, float] | None:
+        """Where the model looks, x0, y0, x1, y1 in this image; None where that is all of it."""
+        if self.explanation.frame is None:
+            return None
+        height, width = self.pixels.shape[:2]
+        x0, y0, x1, y1 = self.explanation.frame
+        return x0 * width, y0 * height, x1 * width, y1 * height
+
+
+def canvas(explanation: ExplanationData, pixels: Any = None) -> Canvas:
+    """The canvas of an explanation, on its own image or one that is given.
+
+    Raises:
+        ValueError: no image to draw on.
+        ImageError: what was handed in is no image.
+    """
+    image = explanation.pixels if pixels is None else load(pixels)
+    if image is None:
+        raise ValueError(
+            "there is no image to draw on: an explanation saved without its picture, or of a tensor that is none, "
+            "needs plot(pixels=...)"
+        )
+    height, width = image.shape[:2]
+    factor = min(SIDE / max(height, width), 1.0)
+    if max(height, width) < LEAST:
+        factor = float(-(-LEAST // max(height, width)))
+    if factor != 1:
+        how = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        image = np.asarray(Image.fromarray(image).resize(size, how, reducing_gap=3.0 if factor < 1 else None))
+    labels = labels_at(explanation.labels, (image.shape[0], image.shape[1]), explanation.frame)
+    return Canvas(explanation, image, labels)

@@ -1,0 +1,141 @@
+"""The kinds of pictures: which panels stand where, and what is written above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from pysmdl.explanation.plotting import panels
+from pysmdl.explanation.plotting.canvas import Canvas
+from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip
+from pysmdl.explanation.plotting.named import Named
+from pysmdl.explanation.plotting.palette import GONE, KEPT, OTHER
+from pysmdl.explanation.values import gains
+
+BIG = 1.5  # times the height, where a picture stands alone
+STEPS = 6  # columns of the picture of steps
+
+
+def row(named: Named, on: Canvas) -> list[Strip]:
+    """The order, what each region did, what is enough, the curves."""
+    return [
+        Strip(
+            [order_panel(named, on), map_panel(named, on, numbers=0), enough_panel(named, on), curves_panel(named, "")]
+        )
+    ]
+
+
+def alone(make: Callable[..., Panel], named: Named, on: Canvas) -> list[Strip]:
+    """One panel, larger."""
+    return [Strip([make(named, on, high=BIG * HIGH)], height=BIG * HIGH)]
+
+
+def order_panel(named: Named, on: Canvas, *, high: float = HIGH, word: str = "") -> Panel:
+    """The image, its regions, the first ones numbered."""
+    return Panel(_wide(on, high), _lines(word, named.why), partial(_order, on, named.numbered))
+
+
+def map_panel(
+    named: Named,
+    on: Canvas,
+    *,
+    high: float = HIGH,
+    word: str = "",
+    numbers: int | None = None,
+    most: float | None = None,
+) -> Panel:
+    """What each region did."""
+    words, unit = named.importance
+    shown = named.numbered if numbers is None else numbers
+    title = _lines(word, named.why, words) if shown or word else words
+    draw = partial(_map, on, named.explanation.values(), unit, shown, most)
+    return Panel(_wide(on, high), title, draw, after=0.72)
+
+
+def enough_panel(named: Named, on: Canvas) -> Panel:
+    """The fewest regions that are enough."""
+    return Panel(_wide(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
+
+
+def curves_panel(named: Named, word: str = "", limits: tuple[float, float] | None = None) -> Panel:
+    """Insertion and deletion."""
+
+    def draw(axes: panels.Axes, title: str) -> None:
+        panels.curves(axes, named.explanation, named.best)
+        if limits is not None:
+            axes.set_ylim(*limits)
+        axes.set_title(title, fontsize=panels.SMALL, pad=32, parse_math=False)  # above the legend
+
+    return Panel(1.35 * HIGH, word, draw, before=0.6, after=0.08, below=0.42, above=0.4)
+
+
+def steps(named: Named, on: Canvas) -> list[Strip]:
+    """The views kept, and below them the views removed, from the first region to more than is enough."""
+    e, k = named.explanation, len(named.explanation.order)
+    last = min(k, max(STEPS, round(1.5 * named.best)))
+    chosen = np.unique(np.append(0, np.geomspace(1, max(last, 1), STEPS - 1).round().astype(int)))
+    chosen = chosen[chosen <= k]
+
+    def panel(count: int, part: int) -> Panel:
+        first, always = on.first(count), on.labels < 0
+        shown, word, curve = ((first, "kept", e.insertion), (~first | always, "removed", e.deletion))[part]
+        says = "" if e.predicted is None else named.title(int(e.predicted[part, count]))
+        title = _lines(f"{count} {word}: {float(curve[count]):.2f}", says)
+        return Panel(_wide(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
+
+    heading = named.why.replace("\n", " ")
+    return [
+        Strip([panel(int(count), part) for count in chosen], "" if part else heading, height=1.9) for part in (0, 1)
+    ]
+
+
+def mistake(named: Named, on: Canvas) -> list[Strip]:
+    """What speaks for the target, and what for the class that was traced along: each region's gain for the one less its
+    gain for the other (after LiMA's figures of mistakes); and both classes' curves.
+
+    Raises:
+        ValueError: no other class was traced.
+    """
+    e = named.explanation
+    other = next((index for index in e.traced if index != e.target), None)
+    if other is None:
+        raise ValueError('kind="mistake" needs another class: explain with trace="predicted", or a class that it names')
+    mine, theirs = named.title(e.target), named.title(other)
+    apart = gains(e.order, e.insertion, e.deletion, e.n) - gains(e.order, *e.traced[other], e.n)
+    draw = partial(_map, on, apart, "change of the scores' difference", 0, None)
+
+    def curves(axes: panels.Axes, title: str) -> None:
+        dash = (0, (5, 1.5))
+        axes.plot(e.area, e.insertion, color=KEPT, label=f"{mine}, kept")
+        axes.plot(e.area, e.deletion, color=GONE, linestyle=dash, label=f"{mine}, removed")
+        axes.plot(e.area, e.traced[other][0], color=OTHER, label=f"{theirs}, kept")
+        axes.plot(e.area, e.traced[other][1], color=OTHER, linestyle=(0, (1, 1)), label=f"{theirs}, removed")
+        panels.dressed(axes, e, np.concatenate((e.insertion, e.deletion, *e.traced[other])))
+        axes.set_ylabel("score", fontsize=panels.SMALL)
+
+    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.72)
+    return [
+        Strip([order_panel(named, on), shown, Panel(1.5 * HIGH, "", curves, 0.6, 0.08, below=0.42, above=0.4)]),
+    ]
+
+
+def _order(on: Canvas, count: int, axes: panels.Axes, title: str) -> None:
+    panels.order(axes, on, count, title)
+
+
+def _map(
+    on: Canvas, values: panels.Values, unit: str, count: int, most: float | None, axes: panels.Axes, title: str
+) -> None:
+    panels.importance(axes, on, values, title, unit, most)
+    if count:
+        panels.numbers(axes, on, count)
+
+
+def _wide(on: Canvas, high: float) -> float:
+    return high * float(np.clip(on.pixels.shape[1] / on.pixels.shape[0], 0.5, 2.0))  # beyond, smaller than its place
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))

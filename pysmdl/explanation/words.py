@@ -1,0 +1,84 @@
+"""An explanation in words: a line for people who print it, and sentences each number of which is true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pysmdl.explanation.data import ExplanationData
+from pysmdl.targets import title
+
+
+def line(explanation: ExplanationData) -> str:
+    """What it explains and what it found, in one line."""
+    e = explanation
+    best, found = e.enough(), [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}"]
+    found.append("nothing decides" if e.flat else f"{best} of {e.n} regions give {_number(e.insertion[best])}")
+    found.append(f"insertion {e.insertion_auc:.3f}, deletion {e.deletion_auc:.3f}")
+    found.append(f"{e.evaluations} rows")
+    if "stopped" in e.notes:
+        found.append(_short(str(e.notes["stopped"])))
+    name = "" if e.id is None else f"{_short(e.id)!r}, "
+    return f"Explanation({name}{'; '.join(found)})"
+
+
+def verbalise(
+    explanation: ExplanationData, names: Sequence[str] | Mapping[int, str] | None = None, top: int = 3
+) -> str:
+    """What decides, in sentences.
+
+    The first says how the model scores the target on the full input, and its own class where that is another. The
+    second, which regions are enough: how far they bring the score alone, and what is left of it without them. The
+    third, what the first regions add, by their values, and their share of all that is added.
+
+    Args:
+        explanation: Of any input.
+        names: Of the classes; None: its own.
+        top: Regions that are named, of those that add something.
+    """
+    e = explanation
+    known = e.names if names is None else names
+    what = _short(title(e.target, known))
+    said = -1 if e.predicted is None else int(e.predicted[1, 0])
+    full = f"The model gives {what} {_number(e.deletion[0])}"
+    full += "." if said in (e.target, -1) else f", and says {_short(title(said, known))}."
+    if e.flat:
+        scores = np.concatenate((e.insertion, e.deletion))
+        known_scores = scores[np.isfinite(scores)]
+        low, high = (known_scores.min(), known_scores.max()) if len(known_scores) else (np.nan, np.nan)
+        return f"{full} Nothing decides: whatever is shown, the score stays between {_number(low)} and {_number(high)}."
+    best = e.enough()
+    share = round(100 * float(e.area[best]))
+    enough = (
+        f"The first {best} of {e.n} regions, {share} % of the area, alone give {_number(e.insertion[best])}; without "
+        f"them it gives {_number(e.deletion[best])}."
+    )
+    return " ".join(filter(None, (full, enough, _added(e, top))))
+
+
+def _added(e: ExplanationData, top: int) -> str:
+    values = np.nan_to_num(e.values())
+    total = float(np.maximum(values, 0).sum())
+    best = [region for region in np.argsort(-values, kind="stable")[:top].tolist() if values[region] > 0]
+    if not best:
+        return ""
+    share = round(100 * float(values[best].sum()) / total)
+    word = "Most is added by" if e.attribution is None else "Most is attributed to"
+    listed = [f"region {region} ({_number(values[region])})" for region in best]
+    several = ", ".join(listed[:-1]) + " and " + listed[-1] if len(listed) > 1 else listed[0]
+    return f"{word} {several}: {share} % of what all add."
+
+
+def _number(value: float) -> str:
+    """Two digits after the point, or so many that two count."""
+    value = float(value)
+    if not np.isfinite(value) or value == 0 or abs(value) >= 0.1:
+        return f"{value:.2f}"
+    return f"{value:.2g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+
+
+def _short(text: str) -> str:
+    """On one line, and no longer than a line."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= 80 else plain[:77] + "..."
