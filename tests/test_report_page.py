@@ -273,7 +273,7 @@ def test_what_was_not_measured_is_left_open(gallery):
     assert "kept not measured, removed" in gallery.js(READOUT)
 
 
-@pytest.mark.parametrize(("number", "top"), [(10, "3"), (4, "0.01"), (0, "0.6")])
+@pytest.mark.parametrize(("number", "top"), [(10, "3"), (4, "1"), (0, "0.6")])
 def test_axes_fit(gallery, number, top):
     show(gallery, number)
     texts = gallery.js("[...document.querySelectorAll('#curves text')].map(at => at.textContent)")

@@ -23,7 +23,6 @@ PICTURE = 30_000  # bytes of its picture, before base64 makes 4 of 3
 LABELS = 14_000  # bytes of its label map, which is taken at fewer points until it is no larger
 SIDES = (256, 192, 128, 96, 64, 32)
 PLACES = 1000  # regions of which the page knows more than where they are
-NEARLY = 0.02  # the regions shown first are the fewest that come this close to the highest score
 TEXT = 300  # characters of an id or a name
 
 
@@ -35,7 +34,7 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         **_identity(explanation, number),
         "n": explanation.n,
         "shown": shown,
-        "best": min(explanation.best_step(NEARLY), shown),
+        "best": min(explanation.enough(), shown),
         "order": explanation.order[:shown],
         "values": rounded(explanation.values()[explanation.order[:shown]]),
         **{name: rounded(getattr(explanation, name)[: shown + 1]) for name in ("insertion", "deletion", "area")},
@@ -81,8 +80,8 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
     return {
         "id": short(explanation.id or f"input {explanation.index}"),
         "named": explanation.id is not None,
-        "title": short((of_class and names.get(target)) or title(target)),
-        "says": short(names.get(said) or title(said)) if said >= 0 else None,
+        "title": short(title(target, names)),
+        "says": short(title(said, names)) if said >= 0 else None,
         "wrong": bool(said != target) if of_class and said >= 0 else None,
         "flat": explanation.flat,
         "method": short(str(search)) if search else None,

@@ -239,9 +239,12 @@
     return Array.from({ length: count + 1 }, (_, i) => Number((first + i * step).toPrecision(6)));
   };
 
-  const scalesOf = (entries, box) => {
+  /* From points to places in a box. `top` is the score that it must hold at least: 1 where nothing decides, so that
+     nothing is blown up. */
+  const scalesOf = (entries, box, top = 0) => {
     const scores = entries.flatMap((entry) => [...entry.insertion, ...entry.deletion]).filter(known);
-    const ys = ticksOf(Math.min(0, ...scores), Math.max(...scores, 0) || 1);
+    const least = entries.some((entry) => entry.flat) ? 1 : top;
+    const ys = ticksOf(Math.min(0, ...scores), Math.max(...scores, least) || 1);
     const reach = Math.max(...entries.flatMap((entry) => entry.area.filter(known)), 0) || 1;
     const [low, high] = [ys[0], ys[ys.length - 1]];
     return {
@@ -275,11 +278,14 @@
       ),
     );
 
+  /* Cards have one scale in common, to be compared. */
+  const highest = Math.max(...index.flatMap((row) => [row.score, row.metrics.highest_confidence_100]).filter(known), 0);
+
   const sparkline = (entry) => {
     const box = { left: 0, top: 3, width: 200, height: 38 };
     const label = `Curves: insertion AUC ${digits(entry.metrics.insertion_auc)}, deletion AUC ${digits(entry.metrics.deletion_auc)}`;
     return draw("svg", { viewBox: "0 0 200 44", role: "img", "aria-label": label },
-      draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scalesOf([entry], box)));
+      draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scalesOf([entry], box, highest)));
   };
 
   const PLOT = { left: 74, top: 8, width: 468, height: 150 };
@@ -475,8 +481,8 @@
     byId("made-by").replaceChildren(...entries.map((entry) => madeOf(entry, entries.length > 1)));
     head(entries);
     slider.max = Math.max(...entries.map((entry) => entry.shown));
-    hover.textContent = entries.some((entry) => entry.picture) ? "Point at a region to read what it did." : "";
-    byId("importance").hidden = !entries.some((entry) => entry.picture);
+    hover.textContent = "Point at a region to read what it did.";
+    hover.hidden = byId("importance").hidden = !entries.some((entry) => entry.picture);
     setK(row === index[entries[0].number] ? entries[0].best : entryOf(number).best);
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
