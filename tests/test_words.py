@@ -37,9 +37,9 @@ def read_back(e: pysmdl.Explanation) -> None:
     assert close(enough[5], e.deletion[count])
     values, added = np.nan_to_num(e.values()), re.search(ADDED, said)
     if added:
-        named = re.findall(rf"region (\d+) \({NUMBER}\)", added["regions"])
+        named = [(e.order[int(n) - 1], v) for n, v in re.findall(rf"number (\d+) \({NUMBER}\)", added["regions"])]
         best = [int(region) for region, _ in named]
-        assert best == [r for r in np.argsort(-values, kind="stable")[:3] if values[r] > 0]
+        assert values[best].tolist() == [v for v in sorted(values, reverse=True)[:3] if v > 0]
         assert all(close(value, values[int(region)]) for region, value in named)
         assert int(added["share"]) == round(100 * values[best].sum() / np.maximum(values, 0).sum())
     else:
