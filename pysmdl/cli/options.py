@@ -45,6 +45,7 @@ class InputOptions:
     size: Annotated[str | None, typer.Option(help="Model input, 224 or HEIGHTxWIDTH.")] = None
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
+    crop: Annotated[float | None, typer.Option(help="The middle square over the shorter side, as 0.875.")] = None
 
 
 @dataclass(frozen=True)

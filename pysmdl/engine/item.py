@@ -50,6 +50,7 @@ class Item:
         id: The caller's name of it.
         pixels: The picture to draw on.
         described: The target as the result shows it, where the caller's own form says more than the row.
+        frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
         provenance: Where it comes from, and how it was divided.
     """
 
@@ -61,6 +62,7 @@ class Item:
     id: str | None = None
     pixels: NDArray[np.uint8] | None = None
     described: Any = None
+    frame: tuple[float, float, float, float] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @cached_property

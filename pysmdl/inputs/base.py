@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from pysmdl.inputs.image import InputSpec
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.image_files import Frame, Pixels
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Input:
         content: On the grid where regions are masked: what regions are computed from, uint8 [H, W, 3]. None: nothing
             to compute them from, so they are given as a label map.
         picture: What a person looks at, at its own size, uint8 [H, W, 3], or None.
-        scale: Width and height of the model's input over the given one's: targets in its points are scaled by it.
+        scale: Width and height of the model's input over what it shows of the given one: targets in its points are
+            scaled by it.
         doubt: What to warn of, if anything.
+        frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
     """
 
     x: Tensor
@@ -29,6 +31,7 @@ class Input:
     picture: Pixels | None
     scale: tuple[float, float] = (1.0, 1.0)
     doubt: str | None = None
+    frame: Frame | None = None
 
 
 class Reader(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pysmdl.errors import number, one_of, whole_number
 from pysmdl.inputs import image_files
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.image_files import Frame, Pixels
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,6 +36,9 @@ class InputSpec:
         interpolation: "bilinear" or "bicubic" (Pillow's, antialiased), "nearest", or "cv2-bilinear": OpenCV's, without
             antialiasing, as the published scripts resize. For their numbers: 83 to 92 % of the pixels differ.
         dtype: Of the model's input; None: the model's own parameters', else float32.
+        crop: Side of the square in the middle that the model sees, over the image's shorter side, above 0 and at most
+            1; it is cut out and resized to size at once ("cv2-bilinear": cut out at whole pixels). None: all of the
+            image, squashed. Regions live on what is cut out.
     """
 
     mean: tuple[float, ...] | None = None
@@ -45,6 +48,7 @@ class InputSpec:
     mask_at: str = "model"
     interpolation: str = "bilinear"
     dtype: torch.dtype | None = None
+    crop: float | None = None
 
     def __post_init__(self) -> None:
         if self.channel_order not in ("rgb", "bgr"):
@@ -60,11 +64,27 @@ class InputSpec:
         lengths = {len(each) for each in (self.mean, self.std) if each is not None} - {1}
         if len(lengths) > 1:
             raise ValueError(f"mean and std must have as many channels; got {self.mean} and {self.std}")
+        if self.crop is not None:
+            object.__setattr__(self, "crop", _crop(self.crop, self.size, self.mask_at))
 
     def grid(self, pixels: Pixels) -> Pixels:
         """The image on the grid where regions are masked."""
-        at_model = self.size is not None and self.mask_at == "model"
-        return image_files.resize(pixels, self.size, self.interpolation) if at_model and self.size else pixels
+        if self.size is None or self.mask_at != "model":
+            return pixels
+        return image_files.resize(pixels, self.size, self.interpolation, self.frame(pixels.shape[:2]))
+
+    def frame(self, image: tuple[int, ...]) -> Frame | None:
+        """Where the grid lies in an image of (height, width): x0, y0, x1, y1 in its pixels; None: all of it."""
+        if self.crop is None:
+            return None
+        height, width = image
+        side = self.crop * min(image)
+        if self.interpolation == "cv2-bilinear":
+            side = max(1, round(side))
+            x0, y0 = float((width - side) // 2), float((height - side) // 2)
+        else:
+            x0, y0 = (width - side) / 2, (height - side) / 2
+        return x0, y0, x0 + side, y0 + side
 
     def normalise(self, pixels: Pixels) -> Tensor:
         """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
@@ -86,9 +106,10 @@ class InputSpec:
         return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
 
     def scale(self, image: tuple[int, int]) -> Scale:
-        """Width and height of the model's input over the image's, which is given as (height, width)."""
+        """Width and height of the model's input over what it shows of an image of (height, width)."""
         height, width = self.size or image
-        return width / image[1], height / image[0]
+        x0, y0, x1, y1 = self.frame(image) or (0, 0, image[1], image[0])
+        return width / (x1 - x0), height / (y1 - y0)
 
     def black(self) -> Tensor:
         """Pixel value 0 before normalisation, in model space. [C or 1, 1, 1]."""
@@ -133,6 +154,7 @@ class InputSettings(TypedDict, total=False):
     mask_at: str
     interpolation: str
     dtype: torch.dtype | None
+    crop: float | None
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:
@@ -169,3 +191,18 @@ def _size(size: Any) -> tuple[int, int]:
     if len(size) != 2:
         raise ValueError(f"size must be a number or (height, width); got {size!r}")
     return whole_number("size", size[0], 1), whole_number("size", size[1], 1)
+
+
+def _crop(crop: Any, size: Any, mask_at: str) -> float:
+    """A share of the image's shorter side, where there is a size that it is resized to before it is masked."""
+    try:
+        share = number("crop", crop, above=0)
+    except ValueError:
+        share = 2.0
+    if share > 1:
+        raise ValueError(f"crop must be above 0 and at most 1, a share of the image's shorter side; got {crop!r}")
+    if size is None:
+        raise ValueError(f"crop needs size, which the square in the middle is resized to; got crop={crop!r} without it")
+    if mask_at != "model":
+        raise ValueError(f'crop works with mask_at="model", which crops, resizes, then masks; got mask_at={mask_at!r}')
+    return share

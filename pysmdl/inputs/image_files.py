@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = NDArray[np.uint8]
 """[H, W, 3], RGB."""
 
+Frame: TypeAlias = tuple[float, float, float, float]
+"""A part of an image: x0, y0, x1, y1 in its pixels."""
+
 AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
 # What Pillow may read a file as. Not EPS, for which it starts Ghostscript, nor what it only recognises.
 FORMATS = (
@@ -162,20 +165,31 @@ def _from_array(image: NDArray[Any]) -> Pixels:
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image.copy()  # the caller may refill a buffer
 
 
-def resize(pixels: Pixels, size: tuple[int, int], interpolation: str = "bilinear") -> Pixels:
+def resize(
+    pixels: Pixels, size: tuple[int, int], interpolation: str = "bilinear", frame: Frame | None = None
+) -> Pixels:
     """Squash to (height, width) with Pillow's antialiased filter of that name, or OpenCV's bilinear one.
+
+    Args:
+        pixels: [H, W, 3].
+        size: (height, width).
+        interpolation: "bilinear", "bicubic" or "nearest", or "cv2-bilinear".
+        frame: The part that is squashed, at whole pixels for OpenCV's; None: all.
 
     Raises:
         MissingPackageError: "cv2-bilinear" without OpenCV.
     """
     from PIL import Image
 
-    if pixels.shape[:2] == size:
+    if frame is not None and interpolation == "cv2-bilinear":
+        x0, y0, x1, y1 = map(int, frame)
+        pixels, frame = pixels[y0:y1, x0:x1], None
+    if frame is None and pixels.shape[:2] == size:
         return pixels
     if interpolation == "cv2-bilinear":
         return _cv2_bilinear(pixels, size)
     how = Image.Resampling[interpolation.upper()]
-    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), how))
+    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), how, box=frame))
 
 
 def _cv2_bilinear(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -20,8 +20,8 @@ class ImageReader:
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         picture = image_files.load(given)
-        content = spec.grid(picture)
-        return Input(spec.normalise(content), content, picture, spec.scale(picture.shape[:2]))
+        content, image = spec.grid(picture), picture.shape[:2]
+        return Input(spec.normalise(content), content, picture, spec.scale(image), frame=spec.frame(image))
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         if isinstance(given, (str, os.PathLike)):

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError, one_of
-from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.image_files import Frame, Pixels
 from pysmdl.regions.grid import grid
 from pysmdl.regions.label_maps import checked, from_labels, resized
 from pysmdl.regions.masks import from_masks, lima_masks, stacked
@@ -45,7 +45,13 @@ REGIONS: dict[str, Callable[..., Regions]] = {
 DEFAULT_COUNT = 50
 
 
-def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int], picture: Sequence[int] | None = None) -> Regions:
+def partition(
+    spec: Any,
+    pixels: Pixels | None,
+    shape: Sequence[int],
+    picture: Sequence[int] | None = None,
+    frame: Frame | None = None,
+) -> Regions:
     """The regions of one input.
 
     Args:
@@ -53,11 +59,14 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int], picture: S
         pixels: The image on the grid where regions are masked, uint8 [H, W, 3]; None where there is no image.
         shape: The grid.
         picture: Height and width of the image before it was resized to the grid. Label maps and masks may have that
-            size too: each point of the grid takes the label at its centre.
+            size too: each point of the grid takes the label at its centre. Where both sizes are the same they are
+            taken to lie on the grid.
+        frame: Where the grid lies in that image: x0, y0, x1, y1 in its pixels; None: all of it.
 
     Raises:
         ValueError: no such name.
-        RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n.
+        RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n; a region that
+            lies outside the frame.
     """
     if callable(spec):
         if pixels is None:
@@ -70,7 +79,7 @@ def partition(spec: Any, pixels: Pixels | None, shape: Sequence[int], picture: S
     if made.labels.shape == tuple(shape):
         return made
     if picture is not None and made.labels.shape == tuple(picture) and len(shape) == 2:
-        return resized(made, *shape)
+        return resized(made, shape[0], shape[1], frame)
     or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"
     raise RegionError(f"regions must cover the input's grid {list(shape)}{or_picture}; got {list(made.labels.shape)}")
 

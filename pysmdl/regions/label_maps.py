@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
 from pysmdl.errors import RegionError, whole_number
+from pysmdl.inputs.image_files import Frame
 from pysmdl.types import Ints, Regions
 
 
@@ -58,17 +60,21 @@ def checked(regions: Regions) -> Regions:
     return made
 
 
-def resized(regions: Regions, height: int, width: int) -> Regions:
+def resized(regions: Regions, height: int, width: int, frame: Frame | None = None) -> Regions:
     """The same regions on a grid of another size: each point takes the label at its centre.
+
+    Args:
+        regions: Of an image.
+        height, width: Of the grid.
+        frame: Where the grid lies in the image: x0, y0, x1, y1 in its pixels; None: all of it.
 
     Raises:
         RegionError: a region has no point there.
     """
-    rows, columns = (
-        (2 * np.arange(size) + 1) * old // (2 * size)
-        for size, old in zip((height, width), regions.labels.shape, strict=True)
-    )
-    labels = regions.labels[np.ix_(rows, columns)]
+    if frame is not None:
+        _all_inside(regions, frame)
+    x0, y0, x1, y1 = frame or (0, 0, *regions.labels.shape[::-1])
+    labels = regions.labels[np.ix_(_centres(y0, y1, height), _centres(x0, x1, width))]
     gone = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=regions.n) == 0)
     if len(gone):
         size = "x".join(map(str, regions.labels.shape))
@@ -78,6 +84,24 @@ def resized(regions: Regions, height: int, width: int) -> Regions:
             'mask_at="image"'
         )
     return Regions(labels, regions.n)
+
+
+def _centres(first: float, last: float, count: int) -> NDArray[np.int64]:
+    """The pixels at the centres of `count` equal steps from one edge to another. [count]"""
+    return (first + (np.arange(count) + 0.5) * (last - first) / count).astype(np.int64)
+
+
+def _all_inside(regions: Regions, frame: Frame) -> None:
+    """Raises RegionError where a region has no pixel within the frame: the model cannot see it."""
+    x0, y0, x1, y1 = frame
+    within = regions.labels[math.floor(y0) : math.ceil(y1), math.floor(x0) : math.ceil(x1)]
+    gone = np.flatnonzero(np.bincount(within[within >= 0], minlength=regions.n) == 0)
+    if len(gone):
+        seen = ", ".join(f"{corner:g}" for corner in frame)
+        raise RegionError(
+            f"the model sees only a crop of the image, {seen} of its pixels, and these regions lie outside: "
+            f"{_some(gone)}; give regions of the crop alone"
+        )
 
 
 def _some(ids: NDArray[np.int64]) -> str:
