@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
+    from pysmdl.reporting import report
     from pysmdl.targets import Box, Tokens
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "progress",
     "regions",
     "removal",
+    "report",
     "scorers",
     "search",
     "smdl",
@@ -101,6 +103,7 @@ _HOMES = {
     "pair": "objective.presets",
     "plot": "explanation.plotting",
     "load": "explanation",
+    "report": "reporting",
     "smdl": "objective.presets",
     "vps": "objective.presets",
 }

@@ -62,6 +62,7 @@ def given(tmp_path, monkeypatch) -> dict[str, Any]:
         "pysmdl": pysmdl,
         "torch": torch,
         "image": SCENE,
+        "explanations": [pysmdl.explain(SCENE, linear_model(size=64), 1, regions="grid:4", progress=False)],
         "stream_of_images": [scene["path"] for scene in builtin.images()[:2]],
         "scorer": builtin.load("digits"),
         "model": lambda batch: batch.mean((2, 3)) @ torch.linspace(-9, 9, 3000).reshape(3, 1000),

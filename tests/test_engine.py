@@ -293,7 +293,9 @@ def test_nothing_goes_along_under_a_budget():
 
 def test_what_went_along_is_no_hit_of_the_memo():
     waits, goes = (
-        explain(linear_model(), regions="grid:25", profile=True, config=EngineConfig(ahead=ahead))
+        explain(
+            linear_model(), regions="grid:25", search="bidirectional", profile=True, config=EngineConfig(ahead=ahead)
+        )
         for ahead in (False, True)
     )
     assert waits.evaluations < goes.evaluations

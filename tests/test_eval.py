@@ -230,7 +230,7 @@ def test_without_pyarrow_there_is_the_csv_and_a_word(tmp_path, monkeypatch):
     options = ["--methods", "exact", "--regions", "grid:4", "--out", tmp_path / "out"]
     code, output = call("eval", saved(tmp_path / "x.png"), *options)
     assert code == 0
-    assert "no Parquet file is written, which needs pyarrow: pip install 'pysmdl[report]'" in output
+    assert "no Parquet file is written, which needs pyarrow: pip install 'pysmdl[jobs]'" in output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["evaluation.csv"]
 
 

@@ -108,6 +108,9 @@ def test_traced_case(case, backend):
     found = explain_case(case, scorer_of(case, model), backend)
     assert_agrees(found, case)
     assert model.rows == found.evaluations <= found.asked
+    if len(found.order) == found.n:
+        gained = float(found.insertion[-1]) - float(found.insertion[0])
+        assert found.values().sum() == pytest.approx(gained, abs=1e-6)
 
 
 @pytest.mark.slow

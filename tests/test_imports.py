@@ -30,7 +30,7 @@ FLOORS = (
     "explainer",
     "settings",
     "api",
-    "interop",
+    "interop reporting",
     "studies",
     "cli",
     "__main__",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from toys import image, made
+import pysmdl
+from pysmdl.explanation.plotting.canvas import canvas
+from pysmdl.explanation.plotting.palette import colours
+
+from toys import explain, image, linear_model, made
 
 
 def drawn(insertion, deletion, **rest):
@@ -48,3 +53,118 @@ def test_limits_hold_every_score(scores, low, high):
     margin = 0.02 * (high - low)
     found = drawn(scores, [0.5, 0.5]).axes[3].get_ylim()
     assert found == pytest.approx((low - margin, high + margin))
+
+
+KINDS = ("row", "map", "order", "steps", "curves", "mistake")
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    found = explain(linear_model(), target=2, trace=["predicted"], names=["a", "b", "c", "d"])
+    assert found.predicted[1, 0] != 2
+    return found
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (4, 60), (60, 4), (300, 500)], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_no_kind_does_anything_lie_on_anything_else(kind, shape, wrong):
+    figure = replace(wrong, pixels=np.zeros((*shape, 3), np.uint8)).plot(kind=kind)
+    figure.canvas.draw()
+    boxes = [each.get_tightbbox() for each in figure.axes]
+    for number, one in enumerate(boxes):
+        assert one.x0 >= -1
+        assert one.y0 >= -1
+        assert one.x1 <= figure.bbox.x1 + 1
+        assert one.y1 <= figure.bbox.y1 + 1
+        for other in boxes[number + 1 :]:
+            apart = one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 or other.y1 <= one.y0
+            assert apart, (one, other)
+
+
+def test_the_first_regions_bear_their_numbers(wrong):
+    texts = [text.get_text() for text in wrong.plot(kind="order").axes[0].texts]
+    assert texts == [str(place) for place in range(1, len(texts) + 1)]
+    assert 3 <= len(texts) <= 9
+
+
+def test_a_number_lies_in_its_region(wrong):
+    on = canvas(wrong)
+    for region in wrong.order:
+        x, y = on.middle(region)
+        assert on.labels[round(y), round(x)] == region
+    assert on.middle(99) is None
+
+
+def test_full_colour_is_the_largest_value_and_white_is_zero(wrong):
+    bar = wrong.plot(kind="map").axes[0].child_axes[0]
+    low, high = bar.get_ylim()
+    assert high == pytest.approx(np.abs(wrong.values()).max())
+    assert low == pytest.approx(-high)
+    assert bar.get_ylabel() == "change of the score"
+
+
+def test_nothing_is_stretched_to_full_colour_where_nothing_decides():
+    flat = made([0.4, 0.401, 0.4], [0.4, 0.4, 0.4], pixels=image())
+    axes = flat.plot(kind="map").axes[0]
+    assert "nothing decides" in axes.get_title()
+    shown = axes.images[0].get_array()
+    assert np.abs(shown - shown.mean(2, keepdims=True)).max() < 0.02  # of no colour
+    assert not list(flat.plot(kind="order").axes[0].texts)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_colours_are_even_and_told_apart_without_red_and_green(signed):
+    shades = colours(signed)(np.linspace(0, 1, 512))[:, :3]
+    linear = np.where(shades <= 0.04045, shades / 12.92, ((shades + 0.055) / 1.055) ** 2.4)
+    lightness = np.cbrt(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    steps = np.diff(lightness[256 if signed else 0 :])
+    assert (steps <= 1e-6).all()
+    assert np.abs(steps).max() < 4 * np.abs(steps).mean()
+    if signed:  # people who see no red, or no green, tell the ends apart by their blue
+        assert linear[0, 2] > 10 * linear[-1, 2]
+
+
+def test_several_share_one_scale(wrong):
+    small = replace(wrong, insertion=wrong.insertion / 4, deletion=wrong.deletion / 4)
+    figure = pysmdl.plot([wrong, small], titles=["all", "a quarter"])
+    bars = [axes.child_axes[0].get_ylim() for axes in figure.axes]
+    assert bars[0] == bars[1]
+    assert [axes.get_title().splitlines()[0] for axes in figure.axes] == ["all", "a quarter"]
+    assert len(pysmdl.plot([wrong, small, wrong], kind="row").axes) == 12
+    limits = {axes.get_ylim() for axes in pysmdl.plot([wrong, small], kind="curves").axes}
+    assert len(limits) == 1
+    assert len(pysmdl.plot([wrong], kind="order").axes) == 1
+
+
+def test_methods_beside_each_other_are_named_by_what_differs(wrong):
+    other = replace(wrong, notes={**wrong.notes, "search": "exact"})
+    assert [axes.get_title().splitlines()[0] for axes in pysmdl.plot([wrong, other]).axes] == ["guided", "exact"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda e: e.plot(kind="heat"), "kind must be one of 'curves', 'map', .*; got 'heat'"),
+        (lambda e: replace(e, traced={}).plot(kind="mistake"), 'kind="mistake" needs another class'),
+        (lambda e: pysmdl.plot([]), "explanations must hold at least one"),
+        (lambda e: pysmdl.plot([e], titles=["a", "b"]), "titles must be one for each of 1 explanations; got 2"),
+        (lambda e: pysmdl.plot([e], kind="steps"), "kind must be one of"),
+        (lambda e: replace(e, pixels=None).plot(kind="steps"), "there is no image to draw on"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(call, message, wrong):
+    with pytest.raises(ValueError, match=message):
+        call(wrong)
+
+
+def test_a_loaded_explanation_draws_itself_with_its_box_in_place(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 1200, 3), dtype=np.uint8)
+    target = {"xyxy": [300.0, 150.0, 600.0, 300.0], "labels": [0], "mode": "object"}
+    made([0.1, 0.9, 0.8], [0.9, 0.2, 0.1], pixels=pixels, size=(600, 1200), target=target).save(tmp_path / "x.npz")
+    assert (tmp_path / "x.npz").stat().st_size < 33_000
+    back = pysmdl.load(tmp_path / "x.npz")
+    axes = back.plot(kind="order").axes[0]
+    height, width = axes.images[0].get_array().shape[:2]
+    box = axes.patches[0]
+    assert (box.get_x() / width, box.get_y() / height) == pytest.approx((0.25, 0.25))
+    assert (box.get_width() / width, box.get_height() / height) == pytest.approx((0.25, 0.25))

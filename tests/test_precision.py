@@ -82,22 +82,25 @@ def test_golden_orders_in_mixed_precision(number, k):
 def test_effectiveness_is_exact_in_mixed_precision():
     net = Net().eval()
     scorer = pysmdl.scorers.classifier(net, features=lambda x: net.hidden(x.flatten(1)))
-    settings = {"regions": "grid:25", "objective": pysmdl.smdl(), "progress": False}
+    settings = {"regions": "grid:25", "objective": pysmdl.smdl(), "search": "bidirectional", "progress": False}
     full = pysmdl.explain(image(), scorer, 1, **settings)
     mixed = pysmdl.explain(image(), scorer, 1, config=MIXED, **settings)
     assert mixed.order.tolist() == full.order.tolist()
     np.testing.assert_allclose(mixed.terms["effectiveness"], full.terms["effectiveness"], atol=1e-4)
 
 
+CROWD = {"search": "bidirectional", "progress": False}
+
+
 def test_company_and_batches_change_nothing():
     items = [{"image": image(seed), "target": 1, "regions": f"grid:{12 + 5 * seed}"} for seed in range(5)]
     alone = [run_one(item) for item in items]
-    crowd = pysmdl.explain_many(items, Net().eval(), config=MIXED, batch_size=16, progress=False, ordered=True)
+    crowd = pysmdl.explain_many(items, Net().eval(), config=MIXED, batch_size=16, ordered=True, **CROWD)
     assert [each.order.tolist() for each in crowd] == [each.order.tolist() for each in alone]
 
 
 def run_one(item):
-    return pysmdl.explain(item["image"], Net().eval(), 1, regions=item["regions"], progress=False)
+    return pysmdl.explain(item["image"], Net().eval(), 1, regions=item["regions"], **CROWD)
 
 
 def test_a_budget_covers_rechecks():

@@ -8,12 +8,16 @@ import os
 import resource
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pysmdl
+from pysmdl import builtin
 from pysmdl.errors import StoreError
+from pysmdl.explanation import thumbnails
 
 from toys import explain, linear_model, made
 
@@ -55,6 +59,16 @@ FORGED = {
     "seconds below 0": lambda a: meta(a, seconds=-1.0),
     "notes are a list": lambda a: meta(a, notes=[1]),
     "an id that is a number": lambda a: meta(a, id=3),
+    "names are a list": lambda a: meta(a, names=["a"]),
+    "a name that is a number": lambda a: meta(a, names={"1": 2}),
+    "names of no class": lambda a: meta(a, names={"cat": "a"}),
+    "a size of three": lambda a: meta(a, size=[1, 2, 3]),
+    "a size below 1": lambda a: meta(a, size=[0, 2]),
+    "a frame outside": lambda a: meta(a, frame=[0, 0, 1, 2]),
+    "a frame of nothing": lambda a: meta(a, frame=[0.5, 0, 0.5, 1]),
+    "provenance is text": lambda a: meta(a, provenance="mine"),
+    "a picture of floats": lambda a: {"picture": np.zeros(4)},
+    "a picture in rows": lambda a: {"picture": np.zeros((4, 4), np.uint8)},
     "an unknown array": lambda a: {"pixels": np.zeros((2, 2, 3), np.uint8)},
     "an array named order.x": lambda a: {"order.x": np.ones(2)},
     "a group without a name": lambda a: {"terms.": a["score"]},
@@ -220,3 +234,57 @@ def test_what_is_no_ordinary_file_is_refused_at_once(tmp_path):
     for path in (tmp_path / "pipe.npz", tmp_path, "/dev/zero"):
         with pytest.raises(StoreError, match="Not an ordinary file"):
             pysmdl.load(path)
+
+
+SCHEMA_1 = Path(__file__).parent / "stored" / "schema1.npz"
+
+
+def test_a_file_of_schema_1_loads():
+    found = pysmdl.load(SCHEMA_1)
+    assert found.order.tolist() == [13, 15, 7, 4, 14, 12, 2, 6, 1, 3, 10, 9, 5, 0, 11, 8]
+    assert found.insertion_auc == pytest.approx(0.8695726, abs=1e-6)
+    assert (found.id, found.target, found.names, found.size, found.pixels) == ("scene2", 2, {}, None, None)
+    assert found.values().sum() == pytest.approx(float(found.insertion[-1] - found.insertion[0]), abs=1e-6)
+    found.plot(pixels=builtin.images()[2]["path"])
+
+
+def test_what_schema_2_added_is_no_part_of_schema_1(arrays, tmp_path):
+    np.savez(tmp_path / "x.npz", **{**arrays, **meta(arrays, schema=1)})
+    with pytest.raises(StoreError, match=r"meta must not hold \['frame', 'names', 'provenance', 'size'\]"):
+        pysmdl.load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("picture", [b"", b"GIF89a", b"RIFF1234WEBPVP8 ", b"x" * 1000], ids=len)
+def test_a_picture_that_is_none_is_refused(picture, arrays, tmp_path):
+    np.savez(tmp_path / "x.npz", **{**arrays, "picture": np.frombuffer(picture, np.uint8)})
+    with pytest.raises(StoreError, match="picture must be a small WebP or PNG"):
+        pysmdl.load(tmp_path / "x.npz")
+
+
+def test_a_picture_that_announces_gigapixels_is_refused(arrays, tmp_path):
+    buffer = io.BytesIO()
+    Image.new("L", (5000, 5000)).save(buffer, "PNG")
+    np.savez(tmp_path / "x.npz", **{**arrays, "picture": np.frombuffer(buffer.getvalue(), np.uint8)})
+    with pytest.raises(StoreError, match="5000 x 5000 pixels"):
+        pysmdl.load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("shape", [(3000, 2000), (50, 4000), (7, 5), (224, 224)], ids=str)
+def test_the_picture_that_is_kept_is_small(shape):
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    packed = thumbnails.encode(noise)
+    assert len(packed) <= 30_000
+    back = thumbnails.decode(packed)
+    assert max(back.shape) <= 384
+    assert back.shape[0] / back.shape[1] == pytest.approx(shape[0] / shape[1], rel=0.2)
+
+
+def test_a_file_without_its_picture_is_small(tmp_path):
+    pixels = np.asarray(Image.open(builtin.images()[2]["path"]).convert("RGB").resize((224, 224)))
+    means = lambda batch: batch[:, :, ::16, ::16].flatten(1)[:, :10]  # noqa: E731
+    found = pysmdl.explain(pixels, means, 1, regions="slico:49", trace=["predicted"], objective="lima", progress=False)
+    assert found.n > 40
+    found.save(tmp_path / "x.npz", picture=False)
+    assert (tmp_path / "x.npz").stat().st_size < 12_000
+    found.save(tmp_path / "y.npz")
+    assert (tmp_path / "y.npz").stat().st_size < 42_000

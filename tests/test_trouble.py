@@ -195,7 +195,11 @@ def test_ctrl_c_in_a_crowd_gives_back_all_that_are_in_flight():
     with pytest.raises(KeyboardInterrupt):
         found.extend(
             pysmdl.explain_many(
-                [image(s) for s in range(6)], Recorder(linear_model(), fail), regions="grid:16", progress=False
+                [image(s) for s in range(6)],
+                Recorder(linear_model(), fail),
+                regions="grid:16",
+                search="bidirectional",
+                progress=False,
             )
         )
     stopped = [each for each in found if each.notes.get("stopped") == "interrupted"]
@@ -288,8 +292,8 @@ def test_ctrl_c_in_order_gives_back_all_that_is_done():
     with pytest.raises(KeyboardInterrupt):
         found.extend(
             pysmdl.explain_many(
-                items, Recorder(linear_model(), fail), regions="grid:16", ordered=True, progress=False,
-                on_error="skip",
+                items, Recorder(linear_model(), fail), regions="grid:16", search="bidirectional", ordered=True,
+                progress=False, on_error="skip",
             )
         )  # fmt: skip
     indices = [each.index for each in found]

@@ -42,6 +42,7 @@ def test_it_installs_one_package(wheel):
     assert "pysmdl/kernels/reference.py" in names
     assert "pysmdl/py.typed" in names
     assert "pysmdl/builtin/digits.safetensors" in names
+    assert {f"pysmdl/reporting/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
     assert not any("test" in Path(name).parts[-1] and name != "pysmdl/testing.py" for name in names)
 
 

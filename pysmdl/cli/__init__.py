@@ -1,4 +1,4 @@
-"""The command line: `pysmdl explain | eval | profile | demo | env`. Arguments here, work in `commands`."""
+"""The command line: `pysmdl explain | report | eval | profile | demo | env`. Arguments here, work in `commands`."""
 
 from __future__ import annotations
 
@@ -96,6 +96,27 @@ def explain(
     if show:
         _show(folder)
     if explained < len(items):
+        raise typer.Exit(1)
+
+
+@app.command(name="report")
+@command
+def make_report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders that explain has written, or .npz files.", show_default=False)
+    ],
+    page: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option(help="Its title.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Show explanations as one page of HTML, region by region; those of one image side by side."""
+    from pysmdl.reporting.page import write
+
+    shown, skipped = write(folders, page, title)
+    out.print(f"{shown} explanations are in {printable(page)}", soft_wrap=True)
+    if show:
+        typer.launch(page.resolve().as_uri())
+    if skipped:
         raise typer.Exit(1)
 
 

@@ -17,7 +17,9 @@ from pysmdl.api import explain, explain_many
 from pysmdl.builtin.haar import portrait
 from pysmdl.cli.console import printable
 from pysmdl.cli.results import picture
+from pysmdl.errors import MissingPackageError
 from pysmdl.explanation import Explanation, files
+from pysmdl.reporting import report
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 
@@ -78,7 +80,21 @@ def run(folder: Path, out: Console) -> None:
     out.print("where that is little, the most that any of the first regions get\n")
     for story in findings.stories:
         out.print(story)
-    out.print(f"\n{count} explanations in {seconds:.1f} s; pictures and arrays are in {printable(folder)}/")
+    where = printable(folder)
+    out.print(f"\n{count} explanations in {seconds:.1f} s; pictures and arrays are in {where}/")
+    page = _page(findings)
+    if page is not None:
+        out.print(f"open {printable(page)} in a browser to see each of them region by region", soft_wrap=True)
+
+
+def _page(findings: Findings) -> Path | None:
+    """The report of all; none where Jinja2, which it is written with, is missing."""
+    path = findings.folder / "report.html"
+    try:
+        report(findings.explanations, path, title="What made these models decide")
+    except MissingPackageError:
+        return None
+    return path
 
 
 def _photographs(findings: Findings) -> None:

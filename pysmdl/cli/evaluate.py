@@ -113,7 +113,7 @@ class Tables:
                 self.csv.unlink(missing_ok=True)
                 self.csv = self._whole
             if importlib.util.find_spec("pyarrow") is None:
-                log.warning("no Parquet file is written, which needs pyarrow: pip install 'pysmdl[report]'")
+                log.warning("no Parquet file is written, which needs pyarrow: pip install 'pysmdl[jobs]'")
             else:
                 self.found.to_parquet(self._parquet)
 

@@ -24,6 +24,7 @@ def images(given: Sequence[str]) -> list[Path]:
             what = f"a folder with images in it ({', '.join(SUFFIXES)})"
         elif glob.has_magic(each) and not path.exists():
             here = sorted(p for p in map(Path, glob.glob(each, recursive=True)) if p.is_file())
+            here = here if here or "*" in each or "?" in each else [path]  # a name with brackets in it
             what = "a pattern that matches files"
         else:
             here, what = [path], ""

@@ -30,7 +30,7 @@ def verbalise(
 
     The first says how the model scores the target on the full input, and its own class where that is another. The
     second, which regions are enough: how far they bring the score alone, and what is left of it without them. The
-    third, what the first regions add, by their values, and their share of all that is added.
+    third, what the regions of most value add, by their numbers in the order, and their share of all that is added.
 
     Args:
         explanation: Of any input.
@@ -58,14 +58,15 @@ def verbalise(
 
 
 def _added(e: ExplanationData, top: int) -> str:
+    """What the regions of most value add, by their numbers: their places in the order, as pictures have them."""
     values = np.nan_to_num(e.values())
-    total = float(np.maximum(values, 0).sum())
-    best = [region for region in np.argsort(-values, kind="stable")[:top].tolist() if values[region] > 0]
+    total, placed = float(np.maximum(values, 0).sum()), values[e.order]
+    best = [place for place in np.argsort(-placed, kind="stable")[:top].tolist() if placed[place] > 0]
     if not best:
         return ""
-    share = round(100 * float(values[best].sum()) / total)
+    share = round(100 * float(placed[best].sum()) / total)
     word = "Most is added by" if e.attribution is None else "Most is attributed to"
-    listed = [f"region {region} ({_number(values[region])})" for region in best]
+    listed = [f"number {place + 1} ({_number(placed[place])})" for place in best]
     several = ", ".join(listed[:-1]) + " and " + listed[-1] if len(listed) > 1 else listed[0]
     return f"{word} {several}: {share} % of what all add."
 

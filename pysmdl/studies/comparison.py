@@ -98,7 +98,7 @@ class Comparison:
             import pyarrow
             import pyarrow.parquet
         except ImportError:
-            raise need("pyarrow", "a Parquet file", "pysmdl[report]") from None
+            raise need("pyarrow", "a Parquet file", "pysmdl[jobs]") from None
         columns = {
             name: [str(row[name]).encode("utf-8", "backslashreplace").decode() for row in self.rows] for name in NAMES
         }

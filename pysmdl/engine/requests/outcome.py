@@ -13,6 +13,7 @@ from pysmdl.engine.plan import Plan
 from pysmdl.engine.requests.gains import violations
 from pysmdl.engine.requests.subset_values import SubsetValues
 from pysmdl.explanation import Explanation
+from pysmdl.explanation.values import Frame
 from pysmdl.search.vocabulary import Ask
 from pysmdl.types import Floats, Ints, Reading
 
@@ -55,6 +56,7 @@ def explanation_of(
         id=item.id,
         pixels=item.pixels,
         size=None if item.pixels is None else (item.pixels.shape[0], item.pixels.shape[1]),
+        frame=_shares(item),
         names=_named(plan.names, target, traced, predicted),
         provenance={**plan.provenance, **item.provenance},
         reading={name: np.stack((kept[name], removed[name])) for name in kept.others},
@@ -74,6 +76,15 @@ def _predicted(kept: Reading, removed: Reading) -> NDArray[np.int64] | None:
     if kept.top is None or removed.top is None:
         return None
     return np.nan_to_num(np.stack((kept.top, removed.top)), nan=-1).astype(np.int64)
+
+
+def _shares(item: Item) -> Frame | None:
+    """Where the grid lies in the picture, as shares of its width and height."""
+    if item.frame is None or item.pixels is None:
+        return None
+    height, width = item.pixels.shape[:2]
+    x0, y0, x1, y1 = item.frame
+    return x0 / width, y0 / height, x1 / width, y1 / height
 
 
 def _named(

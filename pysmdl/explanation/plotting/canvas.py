@@ -37,7 +37,7 @@ class Canvas:
     def grey(self) -> NDArray[np.float64]:
         """The image without its colours, lightened, to be tinted. [h, w, 1], 0 to 1."""
         light = self.pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255
-        return (0.3 + 0.7 * light)[:, :, None]
+        return (0.45 + 0.55 * light)[:, :, None]
 
     @cached_property
     def borders(self) -> NDArray[np.bool_]:
@@ -61,8 +61,19 @@ class Canvas:
         return float(left + x - 1), float(top + y - 1)
 
     def dimmed(self, shown: NDArray[np.bool_]) -> Pixels:
-        """The image with all but these pixels darkened to a fifth. [h, w]."""
-        found: Pixels = np.where(shown[:, :, None], self.pixels, self.pixels // 5).astype(np.uint8)
+        """What the model sees of the image, all but these pixels [h, w] darkened to a fifth."""
+        found = np.where(shown[:, :, None], self.pixels, self.pixels // 5).astype(np.uint8)
+        x0, y0, x1, y1 = map(round, self.framed or (0, 0, found.shape[1], found.shape[0]))
+        return found[y0:y1, x0:x1]
+
+    def faded(self, image: NDArray[Any]) -> NDArray[Any]:
+        """An image [h, w, 3] with what the model does not see of it faded to near white; uint8, or floats in 0..1."""
+        if self.framed is None:
+            return image
+        x0, y0, x1, y1 = map(round, self.framed)
+        white = 255 if image.dtype == np.uint8 else 1.0
+        found = (image * 0.35 + white * 0.65).astype(image.dtype)
+        found[y0:y1, x0:x1] = image[y0:y1, x0:x1]
         return found
 
     def first(self, count: int) -> NDArray[np.bool_]:

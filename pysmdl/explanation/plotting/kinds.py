@@ -51,12 +51,12 @@ def map_panel(
     shown = named.numbered if numbers is None else numbers
     title = _lines(word, named.why, words) if shown or word else words
     draw = partial(_map, on, named.explanation.values(), unit, shown, most)
-    return Panel(_wide(on, high), title, draw, after=0.72)
+    return Panel(_wide(on, high), title, draw, after=0.8)
 
 
 def enough_panel(named: Named, on: Canvas) -> Panel:
     """The fewest regions that are enough."""
-    return Panel(_wide(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
+    return Panel(_seen(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
 
 
 def curves_panel(named: Named, word: str = "", limits: tuple[float, float] | None = None) -> Panel:
@@ -83,7 +83,7 @@ def steps(named: Named, on: Canvas) -> list[Strip]:
         shown, word, curve = ((first, "kept", e.insertion), (~first | always, "removed", e.deletion))[part]
         says = "" if e.predicted is None else named.title(int(e.predicted[part, count]))
         title = _lines(f"{count} {word}: {float(curve[count]):.2f}", says)
-        return Panel(_wide(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
+        return Panel(_seen(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
 
     heading = named.why.replace("\n", " ")
     return [
@@ -115,7 +115,7 @@ def mistake(named: Named, on: Canvas) -> list[Strip]:
         panels.dressed(axes, e, np.concatenate((e.insertion, e.deletion, *e.traced[other])))
         axes.set_ylabel("score", fontsize=panels.SMALL)
 
-    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.72)
+    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.8)
     return [
         Strip([order_panel(named, on), shown, Panel(1.5 * HIGH, "", curves, 0.6, 0.08, below=0.42, above=0.4)]),
     ]
@@ -135,6 +135,12 @@ def _map(
 
 def _wide(on: Canvas, high: float) -> float:
     return high * float(np.clip(on.pixels.shape[1] / on.pixels.shape[0], 0.5, 2.0))  # beyond, smaller than its place
+
+
+def _seen(on: Canvas, high: float) -> float:
+    """Width of a panel that shows what the model sees."""
+    x0, y0, x1, y1 = on.framed or (0, 0, on.pixels.shape[1], on.pixels.shape[0])
+    return high * float(np.clip((x1 - x0) / (y1 - y0), 0.5, 2.0))
 
 
 def _lines(*parts: str) -> str:

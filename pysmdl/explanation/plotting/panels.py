@@ -30,7 +30,7 @@ def order(axes: Axes, on: Canvas, count: int, title: str) -> None:
     """The image with all borders, and the first regions outlined and numbered."""
     shown = on.pixels.copy()
     shown[on.borders] = shown[on.borders] // 2 + 110
-    picture(axes, shown, title)
+    picture(axes, on.faded(shown), title)
     numbers(axes, on, count)
     _marks(axes, on)
 
@@ -71,9 +71,11 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
     norm = Normalize(-most if signed else 0, most)
     map_ = colours(signed)
     tint = map_(norm(spread(known, on.labels, density=False)))[:, :, :3]
-    picture(axes, np.clip(on.grey * tint, 0, 1), title)
+    picture(axes, on.faded(np.clip(on.grey * tint, 0, 1)), title)
     _marks(axes, on)
-    bar = axes.inset_axes((1.025, 0.0, 0.04, 1.0))
+    place, inch = axes.get_position(original=True), 1 / axes.figure.get_size_inches()[0]
+    beside = (place.x1 + 0.08 * inch, place.y0, 0.12 * inch, place.height)
+    bar = axes.inset_axes(beside, transform=axes.figure.transFigure)
     axes.figure.colorbar(ScalarMappable(norm, map_), cax=bar)
     bar.tick_params(labelsize=7.5, length=2)
     bar.set_ylabel(unit, fontsize=8, parse_math=False)

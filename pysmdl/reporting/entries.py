@@ -1,0 +1,118 @@
+"""What the page holds of an explanation: plain values, at most 60 kB of them as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pysmdl.explanation import Explanation, thumbnails
+from pysmdl.explanation.files import plain, runs
+from pysmdl.explanation.values import labels_at
+from pysmdl.metrics import summary
+from pysmdl.reporting.making import made_by
+from pysmdl.targets import kind, outline, title
+
+MOST = 60_000  # bytes of an entry
+PICTURE = 30_000  # bytes of its picture, before base64 makes 4 of 3
+LABELS = 14_000  # bytes of its label map, which is taken at fewer points until it is no larger
+SIDES = (256, 192, 128, 96, 64, 32)
+PLACES = 1000  # regions of which the page knows more than where they are
+TEXT = 300  # characters of an id or a name
+
+
+def entry(explanation: Explanation, number: int) -> dict[str, Any]:
+    """An explanation for the page: text, numbers, curves, label map and picture. Curves and values by place."""
+    shown = min(len(explanation.order), PLACES)
+    found: dict[str, Any] = {
+        "number": number,
+        **_identity(explanation, number),
+        "n": explanation.n,
+        "shown": shown,
+        "best": min(explanation.enough(), shown),
+        "order": explanation.order[:shown],
+        "values": rounded(explanation.values()[explanation.order[:shown]]),
+        **{name: rounded(getattr(explanation, name)[: shown + 1]) for name in ("insertion", "deletion", "area")},
+        "metrics": {name: rounded(value) for name, value in summary(explanation).items()},
+        "evaluations": explanation.evaluations,
+        "seconds": rounded(explanation.seconds),
+        "made": made_by(explanation),
+    }
+    if explanation.labels.ndim == 2 and explanation.pixels is not None:
+        found |= _picture(explanation, len(json.dumps(plain(found))))
+    checked: dict[str, Any] = plain(found)
+    return checked
+
+
+def index_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What cards are sorted and filtered by, and what they say."""
+    names = ("number", "id", "named", "title", "says", "wrong", "flat", "n", "evaluations", "seconds", "method")
+    found = {name: entry[name] for name in names}
+    found["score"] = entry["deletion"][0]
+    found["aspect"] = entry["aspect"] if "picture" in entry else None
+    return found | {"metrics": entry["metrics"]}
+
+
+def rounded(values: ArrayLike) -> Any:
+    """Numbers with four significant digits, which no eye tells from all of them; None for what is not known."""
+    if isinstance(values, np.ndarray):
+        return [rounded(value) for value in values.tolist()]
+    value = float(values)  # type: ignore[arg-type]
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def short(text: str) -> str:
+    """Text of at most 300 characters, its middle left out: a name's ends tell it from others."""
+    return text if len(text) <= TEXT else f"{text[: TEXT // 2]}…{text[-TEXT // 2 + 1 :]}"
+
+
+def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
+    """What was explained, by which method, and what the model says of it."""
+    target, names = explanation.target, explanation.names
+    of_class = kind(target) == "class"
+    said = -1 if explanation.predicted is None else int(explanation.predicted[1, 0])
+    search = explanation.notes.get("search")
+    return {
+        "id": short(explanation.id or f"input {explanation.index}"),
+        "named": explanation.id is not None,
+        "title": short(title(target, names)),
+        "says": short(title(said, names)) if said >= 0 else None,
+        "wrong": bool(said != target) if of_class and said >= 0 else None,
+        "flat": explanation.flat,
+        "method": short(str(search)) if search else None,
+    }
+
+
+def _picture(explanation: Explanation, spent: int) -> dict[str, Any]:
+    """The image, as large as the rest leaves room for, its regions and where they lie in it."""
+    assert explanation.pixels is not None
+    height, width = explanation.size or explanation.pixels.shape[:2]
+    found: dict[str, Any] = {
+        "aspect": rounded(width / height),
+        "labels": _labels(explanation),
+        "frame": explanation.frame and [rounded(share) for share in explanation.frame],
+    }
+    corners = outline(explanation.target)
+    if corners is not None:
+        found["box"] = [rounded(at / side) for at, side in zip(corners, (width, height) * 2, strict=True)]
+    room = MOST - 500 - spent - len(json.dumps(plain(found)))
+    picture = thumbnails.encode(explanation.pixels, max(min(PICTURE, room * 3 // 4), 0))
+    kind = "webp" if picture[:4] == b"RIFF" else "png"
+    return found | {"picture": f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"}
+
+
+def _labels(explanation: Explanation) -> dict[str, Any]:
+    """The label map as its shape and runs; taken at fewer points, the nearest ones, where it is large."""
+    labels = explanation.labels
+    for side in SIDES:
+        scale = max(1.0, max(labels.shape) / side)
+        height, width = (max(1, round(points / scale)) for points in labels.shape)
+        found = runs(labels_at(labels, (height, width))).tolist()
+        if len(json.dumps(found, separators=(",", ":"))) <= LABELS:
+            break
+    return {"height": height, "width": width, "runs": found}

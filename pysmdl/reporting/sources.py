@@ -1,0 +1,59 @@
+"""Where a report's explanations come from: memory, files, folders; one at a time."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pysmdl.errors import StoreError, described
+from pysmdl.explanation import Explanation, load
+
+log = logging.getLogger("pysmdl")
+
+
+def explanations_of(given: Any, skipped: list[str]) -> Iterator[Explanation]:
+    """The explanations of what :func:`pysmdl.report` takes. Files are read one by one, a folder's in order of names.
+
+    Args:
+        given: An explanation, a path, or an iterable of either.
+        skipped: Gets a line for each file that cannot be read.
+
+    Raises:
+        ValueError: one of them is neither, or a folder holds no explanation.
+        FileNotFoundError: there is no such file or folder.
+    """
+    alone = isinstance(given, (Explanation, str, PathLike)) or not isinstance(given, Iterable)
+    for number, each in enumerate([given] if alone else given):
+        if isinstance(each, Explanation):
+            yield each
+        elif isinstance(each, (str, PathLike)):
+            yield from _read(Path(each), skipped)
+        else:
+            place = "explanations" if alone else f"explanations[{number}]"
+            raise ValueError(f"{place} must be a pysmdl.Explanation, a file or a folder; got {type(each).__name__}")
+
+
+def _read(path: Path, skipped: list[str]) -> Iterator[Explanation]:
+    """Those of a file, or of a folder's files."""
+    for file in _files(path):
+        try:
+            yield load(file)
+        except (StoreError, OSError) as error:
+            log.warning("%s skipped: %s", file, described(error))
+            skipped.append(f"{file.name}: {described(error)}".replace(str(file), file.name))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.npz"))
+    if not files:
+        raise ValueError(f"explanations must be a folder with .npz files, as `pysmdl explain` writes them; got {path}")
+    return files
