@@ -121,6 +121,7 @@ AMONG = {
 FORMS = {**ARRAYS, **AMONG}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 def test_an_answer_in_any_form_is_the_tensor_it_holds(name):
     right = explain(linear_model(), regions="grid:9")

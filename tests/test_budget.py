@@ -61,6 +61,7 @@ def with_features():
     return pysmdl.scorers.classifier(linear_model(), features=lambda batch: batch.flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [pysmdl.smdl(), pysmdl.smdl(0, 1, 0, 0)], ids=["four terms", "effectiveness"])
 @pytest.mark.parametrize("n", [1, 2, 4, 9])
 def test_with_features_of_single_regions(n, objective):
@@ -106,6 +107,7 @@ def from_the_end_in_pieces(task):
     return Ranking(back[::-1][: task.k])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 3, 8, 9])
 @pytest.mark.parametrize("start", [one_after_the_other, from_the_end_in_pieces])
 def test_a_search_of_ones_own(start, k):

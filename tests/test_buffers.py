@@ -13,6 +13,7 @@ from pysmdl.engine.device.buffers import HUGE, empty
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("rows", [1, 5000])
 def test_a_buffer_holds_what_is_written(rows, dtype):

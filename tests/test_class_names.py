@@ -56,6 +56,7 @@ def test_a_file_without_end_is_refused(tmp_path):
         class_names("model:net", tmp_path / "names.txt")
 
 
+@pytest.mark.slow
 def test_a_class_without_a_name_is_shown_by_its_number(tmp_path, monkeypatch):
     (tmp_path / "names.txt").write_text("\n\ndog\n")
     code, output = call(
@@ -70,6 +71,7 @@ def test_a_class_without_a_name_is_shown_by_its_number(tmp_path, monkeypatch):
     assert titles[1].startswith("why a?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["US$ 5 and $ 10", "$x^{$", "a_b", r"\alpha$$", "<b>", "100 %"])
 def test_a_name_of_any_characters_can_be_drawn(name, tmp_path):
     figure = explain(linear_model(), target=0).plot(names=[name] * 4)

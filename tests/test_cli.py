@@ -23,6 +23,7 @@ from pysmdl.cli.arguments import load_model
 from toys import image, linear_model
 
 
+@pytest.mark.slow
 def test_explain_saves_picture_arrays_and_json(tmp_path):
     code, output = call("explain", *SCENES[:2], "--regions", "grid:16", "--out", tmp_path)
     assert code == 0, output
@@ -36,6 +37,7 @@ def test_explain_saves_picture_arrays_and_json(tmp_path):
     assert "2 explained" in output
 
 
+@pytest.mark.slow
 def test_explain_is_the_api(tmp_path):
     call(
         "explain",
@@ -110,6 +112,7 @@ def test_a_model_of_ones_own_may_see_a_crop():
     assert (spec.size, spec.crop) == ((8, 6), 0.5)
 
 
+@pytest.mark.slow
 def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path):
     code, output = call("explain", SCENES[0], tmp_path / "gone.png", "--regions", "grid:9", "--out", tmp_path)
     assert code == 1
@@ -141,6 +144,7 @@ def test_dry_run_refuses_a_budget_that_the_run_would_refuse():
         assert "evaluations must be at least 18 to measure the curves of 9 of 9 regions; got 17" in output
 
 
+@pytest.mark.slow
 def test_each_image_has_files_of_its_own(tmp_path):
     names = ("a/x.png", "b/x.png", "x-2.png", "scene.001.png", "scene.002.png")
     images = [saved(tmp_path / name) for name in names]
@@ -153,6 +157,7 @@ def test_each_image_has_files_of_its_own(tmp_path):
     assert found == dict(zip(stems, map(str, images), strict=True))
 
 
+@pytest.mark.slow
 def test_an_image_is_never_written_over(tmp_path):
     images = [saved(tmp_path / name, seed) for seed, name in enumerate(("photo.png", "photo-explained.png"))]
     (tmp_path / "link").symlink_to(tmp_path)
@@ -231,6 +236,7 @@ def test_a_damaged_program_is_an_error_without_a_traceback(content, tmp_path, ca
     assert "Traceback" not in output + capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_program_gets_the_dtype_that_it_was_exported_for(dtype, tmp_path):
     torch.manual_seed(0)
@@ -254,6 +260,7 @@ def test_a_program_must_return_logits(dynamic, tmp_path):
         load_model(str(tmp_path / "net.pt2")).forward(torch.rand(3, 3, 12, 12))
 
 
+@pytest.mark.slow
 def test_text_of_users_is_no_markup(tmp_path, monkeypatch):
     name = "a[red]b:smile:.png"
     code, output = call(
@@ -318,6 +325,7 @@ def one_scene(monkeypatch):
     monkeypatch.setattr(demo, "SYSTEMS", {})
 
 
+@pytest.mark.slow
 def test_the_demo_goes_without_opencv(tmp_path, monkeypatch, one_scene):
     monkeypatch.setattr(demo, "PHOTOGRAPHS", {})
     monkeypatch.setitem(sys.modules, "cv2", None)
@@ -328,6 +336,7 @@ def test_the_demo_goes_without_opencv(tmp_path, monkeypatch, one_scene):
     assert "1 explanations in" in output
 
 
+@pytest.mark.slow
 def test_the_demo_goes_without_its_packages(tmp_path, monkeypatch, one_scene):
     for package in ("efficientnet_lite_pytorch", "cv2"):
         monkeypatch.setitem(sys.modules, package, None)
@@ -348,6 +357,7 @@ def test_the_demo_tells_of_an_answer_that_nothing_shows():
     assert demo._story(found, "x").endswith(f" of 4 regions alone are read as {names[found.target]}")
 
 
+@pytest.mark.slow
 def test_a_box_is_explained(tmp_path):
     from pysmdl.builtin.haar import portrait
 

@@ -45,6 +45,7 @@ def test_what_holds_no_image_is_an_error(what, folder):
         inputs.images([f"{folder}/{what}"])
 
 
+@pytest.mark.slow
 def test_a_folder_is_explained_with_names_a_preset_and_a_kind_of_picture(folder, tmp_path, monkeypatch):
     (tmp_path / "names.txt").write_text("bright\ndark, gloomy\n")
     code, output = call(
@@ -74,6 +75,7 @@ def test_no_picture_is_drawn_where_none_is_wanted(folder, tmp_path, monkeypatch)
     assert "plot must be one of" in output
 
 
+@pytest.mark.slow
 def test_open_shows_the_one_picture_or_the_folder(folder, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("typer.launch", shown.append)
@@ -83,6 +85,7 @@ def test_open_shows_the_one_picture_or_the_folder(folder, tmp_path, monkeypatch)
     assert shown == [str(tmp_path / "one" / "b.png"), str(tmp_path / "all")]
 
 
+@pytest.mark.slow
 def test_help_begins_with_what_most_people_need():
     _, output = call("explain", "--help")
     lines = output.splitlines()

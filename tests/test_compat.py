@@ -18,6 +18,7 @@ INPUTS = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 MASK = torch.arange(144).view(1, 1, 12, 12) // 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_eval", [None, 1, 2, 3])
 def test_attribute_has_the_shape_of_the_inputs_and_ignores_batching(per_eval):
     method = pysmdl.SubsetAttribution(linear_model())
@@ -137,6 +138,7 @@ def read_only(array):
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_", [np.asarray, backwards, foreign, read_only, np.asfortranarray, torch.from_numpy])
 def test_masks_baselines_and_inputs_may_be_any_arrays(as_):
     method = pysmdl.SubsetAttribution(linear_model(), search="exact")

@@ -51,6 +51,7 @@ def test_a_stream_of_another_encoding_gets_escapes(monkeypatch):
     assert written.getvalue() == b"0.5 \\xb1 0.1 \\xb5s\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["1", "2"])
 def test_a_process_without_a_stream_does_its_work(closed, tmp_path):
     photo = saved(tmp_path / "x.png")
@@ -60,6 +61,7 @@ def test_a_process_without_a_stream_does_its_work(closed, tmp_path):
     assert (tmp_path / "out" / "x.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_hears_no_complaint():
     read, write = os.pipe()
     os.close(read)
@@ -74,6 +76,7 @@ def test_what_is_printed_is_text(tmp_path):
     assert console.printable("日本\n\ud800") == "日本\n\\ud800"
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_utf_8_goes_through(tmp_path):
     photo = saved(tmp_path / ODD)
     done = run(

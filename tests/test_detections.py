@@ -64,6 +64,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [None, 1, 3])
 @pytest.mark.parametrize("name", FORMS)
 def test_a_detectors_answer_is_the_same_in_any_form(name, batch_size):
@@ -74,6 +75,7 @@ def test_a_detectors_answer_is_the_same_in_any_form(name, batch_size):
     np.testing.assert_array_equal(found.reading["box"], right.reading["box"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mappings", "with labels", "rectangles", "nothing without classes"])
 def test_targets_of_several_labels_share_batches(name):
     items = [(image(seed), pysmdl.Box((2, 2, 8, 8), [1, 2] if seed % 2 else 0)) for seed in range(4)]
@@ -83,6 +85,7 @@ def test_targets_of_several_labels_share_batches(name):
     assert all(map(same, found, right))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 4])
 @pytest.mark.parametrize("name", ["mappings", "with labels", "rectangles"])
 def test_a_detector_may_take_a_set_number_of_rows(name, rows):

@@ -23,6 +23,7 @@ def finds_little(empty, where=0.35):
     return forward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "empty",
     [([], []), (torch.zeros(0), torch.zeros(0)), (np.zeros((0, 4)), np.zeros((0, 0))), (np.zeros((0, 4)), [])],

@@ -27,6 +27,7 @@ from toys import linear_model
 SCENE = builtin.images()[0]["path"]
 
 
+@pytest.mark.slow
 def test_every_name_is_there_after_a_bare_import():
     """Each by itself: of pysmdl nothing is loaded but what `import pysmdl` loads."""
     texts = (*PAGES.values(), *docstrings())
@@ -88,7 +89,14 @@ def parameters(*functions: Any) -> set[str]:
     return {name for function in functions for name in inspect.signature(function).parameters}
 
 
-SETTERS = (pysmdl.SubsetAttribution, pysmdl.explain, pysmdl.explain_many, pysmdl.EngineConfig, scorers.classifier, scorers.InputSpec)
+SETTERS = (
+    pysmdl.SubsetAttribution,
+    pysmdl.explain,
+    pysmdl.explain_many,
+    pysmdl.EngineConfig,
+    scorers.classifier,
+    scorers.InputSpec,
+)
 KNOWN = {
     "_": parameters(*SETTERS),
     **{name: parameters(getattr(pysmdl, name)) for name in ("explain", "explain_many", "EngineConfig", "smdl", "lima")},
@@ -135,6 +143,7 @@ def bullet(title: str) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_regions_baselines_and_searches_of_the_readme_work_and_are_all_there_are():
     assert set(re.findall(r"`(\w+)`", bullet("Searches"))) == set(SEARCHES)
     baselines = re.findall(r'`"([\w-]+)"`', bullet("Baselines"))
@@ -195,6 +204,7 @@ def test_environment_variables_are_read():
     assert {name for name in named if name not in text} == set()
 
 
+@pytest.mark.slow
 def test_tests_that_are_named_exist():
     named = [found for text in PAGES.values() for found in re.findall(r"`(tests/\w+\.py)::(\w+)`", text)]
     assert len(named) > 50

@@ -19,6 +19,7 @@ def alone():
     return [explain(linear_model(), seed=seed, target=seed % 4, regions=f"grid:{9 + seed}") for seed in range(16)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -291,6 +292,7 @@ def test_nothing_goes_along_under_a_budget():
     assert goes.notes["ahead"] == 0
 
 
+@pytest.mark.slow
 def test_what_went_along_is_no_hit_of_the_memo():
     waits, goes = (
         explain(

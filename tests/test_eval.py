@@ -20,6 +20,7 @@ from pysmdl.studies.evaluation import compare
 from toys import image, linear_model, same
 
 
+@pytest.mark.slow
 def test_eval_compares_methods(tmp_path):
     import pyarrow.parquet
 

@@ -9,6 +9,7 @@ pytest.importorskip("pysmdl._C")
 from fuzz_native import CASES, fuzz
 
 
+@pytest.mark.slow
 def test_calls_of_any_kind_are_answered_as_defined_or_refused():
     found = fuzz(9_000, seed=1)
     for name in CASES:

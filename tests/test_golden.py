@@ -101,6 +101,7 @@ def test_there_are_72_cases_of_four_systems():
     assert {case["system"] for case in cases()} == {"SMDL", "LiMA", "VPS", "EAGLE"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 @pytest.mark.parametrize("case", all_cases(), ids=name_of)
 def test_traced_case(case, backend):

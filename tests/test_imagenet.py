@@ -79,6 +79,7 @@ def test_loading_draws_nothing_from_the_callers_generator():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_an_explanation_of_a_photograph(scorer):
     found = pysmdl.explain(skimage.data.coffee(), scorer, regions="grid:4", progress=False)
     assert scorer.names[found.target] == "espresso"

@@ -179,6 +179,7 @@ def test_whatever_a_plugin_raises_is_an_image_error(error, tmp_path, monkeypatch
         image_files.load(tmp_path / "x.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["AVIF", "DDS", "GIF", "JPEG", "PNG", "QOI", "TGA", "TIFF", "WEBP"])
 @pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged tags
 def test_a_damaged_file_is_an_image_or_an_image_error(kind, tmp_path, rng):

@@ -25,6 +25,7 @@ def explained(folder, model: str, flags: tuple[str, ...] = ("-P",)) -> subproces
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [("-P",), ()])
 def test_a_file_beside_the_images_takes_no_packages_place(flags, tmp_path):
     (tmp_path / "mine.py").write_text(NET)
@@ -35,6 +36,7 @@ def test_a_file_beside_the_images_takes_no_packages_place(flags, tmp_path):
     assert not (tmp_path / "RAN").exists()
 
 
+@pytest.mark.slow
 def test_a_model_may_import_what_lies_beside_it_at_once_or_later(tmp_path):
     (tmp_path / "mine.py").write_text("import layers\n\ndef net(batch):\n    return layers.of(batch)\n")
     (tmp_path / "layers.py").write_text("def of(batch):\n    import deeper.still\n    return deeper.still.net(batch)\n")
@@ -44,6 +46,7 @@ def test_a_model_may_import_what_lies_beside_it_at_once_or_later(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_model_imports_is_installed_or_beside_it_in_that_order(tmp_path):
     (tmp_path / "mine.py").write_text("import colorsys, numpy\n" + NET)
     (tmp_path / "colorsys.py").write_text(MARK)
@@ -52,6 +55,7 @@ def test_what_a_model_imports_is_installed_or_beside_it_in_that_order(tmp_path):
     assert not (tmp_path / "RAN").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", [True, False])
 def test_a_model_in_a_folder_of_the_working_folder(package, tmp_path):
     (tmp_path / "parts").mkdir()
@@ -63,6 +67,7 @@ def test_a_model_in_a_folder_of_the_working_folder(package, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_model_that_was_asked_for_goes_before_an_installed_module(tmp_path):
     (tmp_path / "wave.py").write_text(NET)
     done = explained(tmp_path, "wave:net")
@@ -73,12 +78,14 @@ def test_the_model_that_was_asked_for_goes_before_an_installed_module(tmp_path):
     assert "random.py has the name of a module that is in use: rename it" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_no_package(tmp_path):
     (tmp_path / "colorsys").mkdir()
     done = explained(tmp_path, "colorsys:rgb_to_hsv")
     assert "the model failed" in done.stderr, "which is the installed one"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -136,6 +136,7 @@ def test_a_bare_import_is_quick():
     assert min(float(fresh(code)) for _ in range(3)) < 0.3
 
 
+@pytest.mark.slow
 def test_an_explanation_loads_no_optional_package():
     code = (
         "import sys, numpy as np, pysmdl\n"

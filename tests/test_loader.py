@@ -49,6 +49,7 @@ def test_a_source_that_breaks_loses_nothing_that_it_gave(loaders, on_error):
     assert sorted(found) == list(range(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_no_memory_for_many_inputs_at_once_means_fewer_at_once(monkeypatch, caplog, loaders):
     grow = Pool._grow
@@ -85,6 +86,7 @@ def test_regions_that_raise_stop_iteration_do_not_end_the_stream():
     assert [each.index for each in many(items, on_error="skip")] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaders", [1, 3])
 def test_threads_change_no_answer(loaders, tmp_path):
     items = []
@@ -105,6 +107,7 @@ def test_two_items_may_share_one_image_that_is_not_read_yet(tmp_path):
     assert all(np.array_equal(each.pixels, image(0)) for each in found)
 
 
+@pytest.mark.slow
 def test_inputs_are_read_by_the_caller_s_thread_and_only_a_few_ahead():
     read, threads, most = 0, set(), 0
 
@@ -181,6 +184,7 @@ def test_threads_end_with_the_run():
     assert not loading()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_the_caller_may_fill_one_buffer_again_and_again(loaders):
     def items(fresh):

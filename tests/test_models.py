@@ -293,6 +293,7 @@ def test_a_set_number_of_rows_costs_a_row_what_it_costs_alone():
     assert flops_per_row(classifier(network, batch=8), x) == flops_per_row(classifier(network), x) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [None, torch.float32])
 def test_a_transformer_on_kept_tokens_gives_what_it_is_said_to_give(dtype):
     network = hugging_face("vit")

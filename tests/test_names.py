@@ -17,6 +17,7 @@ from toys import explain, linear_model, linear_net
 NAMES = ["tabby, tabby cat", "tiger cat", "crane", "crane"]
 
 
+@pytest.mark.slow
 def test_a_result_names_the_classes_that_it_speaks_of(tmp_path):
     found = explain(linear_model(), target=1, names=NAMES, trace=["predicted"])
     spoken = {1, *found.traced, *np.unique(found.predicted).tolist()}

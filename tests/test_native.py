@@ -327,6 +327,7 @@ def test_number_of_threads_is_the_callers(monkeypatch):
     assert "PYSMDL_NUM_THREADS must be a whole number of at least 1; got 'many'" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_the_extension_the_reference_serves_and_cpu_says_what_to_do():
     code = """
 import sys

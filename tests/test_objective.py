@@ -27,6 +27,7 @@ def test_distances_are_angles():
     assert parallel[3, 4] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [1, 1e-2, 1e-4, 3e-5, 1e-6])
 def test_angles_of_nearly_parallel_features_are_right(rng, apart):
     across = rng.normal(size=(2, 300))

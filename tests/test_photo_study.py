@@ -27,6 +27,7 @@ def study(tmp_path, monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_it_resumes_where_it_was_stopped(study, monkeypatch):
     study.study_scenes()
     whole = study.RESULTS.read_text().splitlines(keepends=True)

@@ -21,6 +21,7 @@ def drawn(insertion, deletion, **rest):
     return fig
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", [[0.1, 0.9, 0.5], [-0.87, 0.2, 0.9], [0.2, 1.4, 1.1]])
 def test_panels_titles_and_legend_do_not_overlap(scores):
     fig = drawn(scores, scores[::-1], predicted=np.ones((2, 3), np.int64))
@@ -65,6 +66,7 @@ def wrong():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(12, 12), (4, 60), (60, 4), (300, 500)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_no_kind_does_anything_lie_on_anything_else(kind, shape, wrong):
@@ -124,6 +126,7 @@ def test_colours_are_even_and_told_apart_without_red_and_green(signed):
         assert linear[0, 2] > 10 * linear[-1, 2]
 
 
+@pytest.mark.slow
 def test_several_share_one_scale(wrong):
     small = replace(wrong, insertion=wrong.insertion / 4, deletion=wrong.deletion / 4)
     figure = pysmdl.plot([wrong, small], titles=["all", "a quarter"])

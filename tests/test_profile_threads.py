@@ -123,6 +123,7 @@ def test_no_run_draws_from_the_callers_generators(search, profile):
     assert states() == before
 
 
+@pytest.mark.slow
 def test_nothing_else_draws_from_them_either(tmp_path):
     before = states()
     scorer = pysmdl.builtin.load("digits")

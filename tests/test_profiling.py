@@ -273,6 +273,7 @@ def test_what_a_profile_may_be():
     assert pysmdl.Profile is Profile
 
 
+@pytest.mark.slow
 def test_dropped_tokens_have_their_stages_and_no_flops():
     scorer = pysmdl.scorers.token_drop(TOWERS["vit"][0]())
     found = pysmdl.explain(torch.rand(3, SIDE, SIDE), scorer, 0, regions="grid:4", progress=False, profile=True)

@@ -195,6 +195,7 @@ class Branches(torch.nn.Module):
         return torch.cond(y.sum() > 0, lambda z: z.mean((2, 3)), lambda z: z.amax((2, 3)), (y,))
 
 
+@pytest.mark.slow
 def test_what_a_model_may_need_is_allowed(tmp_path):
     net, x = Branches().eval(), torch.rand(3, 3, 12, 12)
     shapes = ({0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=8, max=64)},)

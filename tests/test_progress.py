@@ -122,6 +122,7 @@ def test_a_run_inside_another_shows_no_second_bar(monkeypatch):
     assert "1/1 explained" in shown.shown
 
 
+@pytest.mark.slow
 def test_a_log_nobody_can_read_ends_no_run():
     code = (
         "import io, sys, numpy as np, pysmdl\n"

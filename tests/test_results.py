@@ -54,6 +54,7 @@ class Counting:
         return self.forward(batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_what_was_cut_short_takes_no_whole_ones_place(error, tmp_path, caplog):
     images = [saved(tmp_path / f"{seed}.png", seed) for seed in range(3)]
@@ -65,6 +66,7 @@ def test_what_was_cut_short_takes_no_whole_ones_place(error, tmp_path, caplog):
     assert "0.npz is a whole explanation, and stays; this one was cut short" in caplog.text
 
 
+@pytest.mark.slow
 def test_what_was_cut_short_is_written_where_nothing_whole_is_and_does_not_count(tmp_path):
     images = [saved(tmp_path / f"{seed}.png", seed) for seed in range(3)]
     out = tmp_path / "out"
@@ -79,6 +81,7 @@ def test_what_was_cut_short_is_written_where_nothing_whole_is_and_does_not_count
     assert orders(out) == [16] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2, 100])
 def test_ctrl_c_in_a_drawing_loses_nothing_that_was_settled(times, tmp_path, monkeypatch):
     images = [saved(tmp_path / f"{seed}.png", seed) for seed in range(6)]

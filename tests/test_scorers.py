@@ -263,6 +263,7 @@ def test_a_class_that_no_int32_holds():
         explain(linear_model(), target=1 << 31)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_inputs_with_different_numbers_of_tokens_share_batches(batch_size):
     def answers(batch):
@@ -433,6 +434,7 @@ def test_directions_that_are_none_are_named(target, message):
         explain(encoder(linear_model()), target=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "as_", [np.asarray, torch.tensor, list, lambda v: np.array(v[::-1])[::-1], lambda v: np.array(v, ">f4")]
 )

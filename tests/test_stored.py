@@ -175,6 +175,7 @@ def bomb(path, name: str, shape, descr: str = "|i1", times: int = 32) -> None:
             file.write(b"\0" * (1 << 24))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "descr"),
     [

@@ -107,6 +107,7 @@ def test_what_a_scorer_of_ones_own_shows_is_shown(plain):
     assert (targets.kind(plain), targets.title(plain), targets.outline(plain)) == ("own", "this answer", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plain", "kind", "title", "outline"), PLAIN)
 def test_a_picture_is_titled_and_outlined_by_its_target(plain, kind, title, outline):
     pixels = np.zeros((9, 9, 3), np.uint8)

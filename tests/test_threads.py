@@ -36,6 +36,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 @BOUNDED
 @pytest.mark.parametrize("first", ["numpy", "torch"])
 def test_threads_that_cannot_start_are_done_without(first):
@@ -45,6 +46,7 @@ def test_threads_that_cannot_start_are_done_without(first):
     assert not done.stderr
 
 
+@pytest.mark.slow
 @BOUNDED
 @pytest.mark.parametrize("first", ["numpy", "torch"])
 def test_memory_that_ends_in_a_worker_is_the_callers_error(first):
@@ -109,6 +111,7 @@ def call():
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", RACES)
 def test_a_thread_that_writes_to_an_index_meanwhile_harms_nobody(op):
     """What was checked is what is used: numbers that come later are not even seen."""

@@ -38,6 +38,7 @@ def probability(
     return float(answer.softmax(1)[0, target])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOWERS)
 def test_every_curve_point_is_the_slow_loops(kind):
     model = TOWERS[kind][0]()
@@ -71,6 +72,7 @@ def test_order_is_that_of_greedy_on_the_slow_loop(kind):
         chosen.add(int(region))
 
 
+@pytest.mark.slow
 def test_company_and_batches_change_nothing_beyond_float():
     scorer = token_drop(hugging_face("vit"))
     items = [
@@ -84,6 +86,7 @@ def test_company_and_batches_change_nothing_beyond_float():
             np.testing.assert_allclose(one.insertion, other.insertion, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_classifier_around_a_transformer_drops_tokens_when_asked():
     model = hugging_face("vit")
     pixels = np.random.default_rng(0).integers(0, 255, (50, 40, 3), dtype=np.uint8)

@@ -35,6 +35,7 @@ class Holder:
         return self.net(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["module", "its method", "partial of its method", "closure", "an object", "compiled"])
 def test_training_mode_is_refused(name):
     model = Net()

@@ -86,6 +86,7 @@ def test_a_model_that_never_changes_its_mind_has_no_map():
     assert not explain(linear_model()).flat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["exact", "bidirectional", "guided", "backward", "occlusion", "sobol"])
 def test_all_of_the_map_lies_in_the_one_cell_that_counts(search):
     grid = metrics.CellGrid(2, 2, 16, 16, split=4)
