@@ -22,6 +22,8 @@ Scale = tuple[float, float]
 # Each as torch calls its own, for masked batches: nearest-exact takes the point at the centre, as Pillow does.
 INTERPOLATIONS = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact", "cv2-bilinear": "bilinear"}
 
+LAYOUTS, TAKES = ("nchw", "nhwc"), ("torch", "numpy")
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -39,6 +41,10 @@ class InputSpec:
         crop: Side of the square in the middle that the model sees, over the image's shorter side, above 0 and at most
             1; it is cut out and resized to size at once ("cv2-bilinear": cut out at whole pixels). None: all of the
             image, squashed. Regions live on what is cut out.
+        layout: "nchw", or "nhwc": the model is given batches [B, H, W, C], as Keras and most of JAX take them. All else
+            here, regions and baselines among it, stays [C, H, W].
+        takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
+            library either way.
     """
 
     mean: tuple[float, ...] | None = None
@@ -49,8 +55,14 @@ class InputSpec:
     interpolation: str = "bilinear"
     dtype: torch.dtype | None = None
     crop: float | None = None
+    layout: str = "nchw"
+    takes: str = "torch"
 
     def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise one_of("layout", self.layout, LAYOUTS)
+        if self.takes not in TAKES:
+            raise one_of("takes", self.takes, TAKES)
         if self.channel_order not in ("rgb", "bgr"):
             raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
         if self.mask_at not in ("model", "image"):
@@ -155,6 +167,8 @@ class InputSettings(TypedDict, total=False):
     interpolation: str
     dtype: torch.dtype | None
     crop: float | None
+    layout: str
+    takes: str
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:

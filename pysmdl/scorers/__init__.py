@@ -8,10 +8,12 @@ import torch
 
 from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
 from pysmdl.models.base import Forward, Model
+from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.boxes import Detector
 from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
@@ -27,9 +29,11 @@ __all__ = [
     "Scorer",
     "Wanted",
     "classifier",
+    "custom",
     "detector",
     "encoder",
     "resolve",
+    "scalar",
     "token_drop",
     "tokens",
 ]
@@ -41,6 +45,7 @@ def classifier(
     evidence: Forward | Model | None = None,
     *,
     gives: str = "logits",
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -52,7 +57,11 @@ def classifier(
             mapping or object that :func:`pysmdl.models.answers.tensor_in` finds.
         features: Batch to features [B, D], for the effectiveness term.
         evidence: Batch to the outputs [B, K] of an evidential head, for ``confidence_form="evidential"``.
-        gives: "logits", or "probabilities": what forward gives is p itself.
+        gives: "logits"; "probabilities": what forward gives is p itself; "sigmoid": a logit for each class by itself
+            (multi-label), p = sigmoid(z), and the decision stands where p is above 0.5.
+        head: What is read off the answer in place of p: one of :mod:`pysmdl.heads`, or any callable
+            ``head(raw, reference, target) -> [B]`` of the answers [B, K], the full input's beside each row [B, K], and
+            the class [B].
         device: Where the batch must be; None: where the model's parameters are, else the CPU.
         batch: Rows that each call must have, where the model takes no other number: fewer are padded. None: any.
         **input: mean, std, size, channel_order, mask_at, interpolation, dtype: see :class:`InputSpec`.
@@ -60,13 +69,14 @@ def classifier(
     Raises:
         ValueError: the model is in training mode, or on another device than the one named.
     """
-    return Classifier(forward, input_spec(**input), features, evidence, device, gives, batch)
+    return Classifier(forward, input_spec(**input), features, evidence, device, gives, batch, head)
 
 
 def encoder(
     forward: Forward | Model,
     prototypes: Any = None,
     *,
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -77,12 +87,58 @@ def encoder(
         forward: Batch [B, C, H, W] to features [B, D]. They serve the effectiveness term too.
         prototypes: One row per class [K, D], used as given: a scale such as CLIP's 100 is in its rows. None: the
             target is a feature vector [D], or None for the full input's own features.
-        device, batch, **input: As in :func:`classifier`.
+        head, device, batch, **input: As in :func:`classifier`; a head reads the logits, so it needs prototypes.
+
+    Raises:
+        ValueError: a head without prototypes.
     """
     spec = input_spec(**input)
+    if prototypes is None and head is not None:
+        raise ValueError(f"head needs prototypes, whose logits it reads; got head={head!r} without prototypes")
     if prototypes is None:
         return Similarity(forward, spec, device, batch)
-    return Encoder(forward, prototypes, spec, device, batch)
+    return Encoder(forward, prototypes, spec, device, batch, head)
+
+
+def scalar(
+    forward: Forward | Model,
+    *,
+    decided_at: float | None = None,
+    device: str | torch.device | None = None,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
+) -> Custom:
+    """A model that gives one number an input, any finite one: a regression, a reward, a distance. Nothing is softmaxed.
+
+    Args:
+        forward: Batch [B, C, H, W] to numbers [B] or [B, 1].
+        decided_at: The decision stands where the number is at least this; None: there is none to stand.
+        device, batch, **input: As in :func:`classifier`.
+    """
+    return Custom(forward, heads.value(), input_spec(**input), 1, decided_at, device, batch)
+
+
+def custom(
+    forward: Forward | Model,
+    head: Any,
+    *,
+    dims: int = 2,
+    decided_at: float | None = None,
+    device: str | torch.device | None = None,
+    batch: int | None = None,
+    **input: Unpack[InputSettings],
+) -> Custom:
+    """A model of any answer, with a head that reads one number off it.
+
+    Args:
+        forward: Batch [B, C, H, W] to an answer [B, ...].
+        head: ``head(raw, reference, target) -> [B]``: answers, the full input's beside each row, and the target [B],
+            the number that explain() was given or 0. One of :mod:`pysmdl.heads` takes the answers for logits.
+        dims: Dimensions of the answer, rows first: 1 for [B], 2 for [B, K], 3 for [B, T, K].
+        decided_at: As in :func:`scalar`, of what the head gives.
+        device, batch, **input: As in :func:`classifier`.
+    """
+    return Custom(forward, head, input_spec(**input), dims, decided_at, device, batch)
 
 
 def detector(

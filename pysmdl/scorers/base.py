@@ -98,9 +98,12 @@ class Scorer(ABC):
         if isinstance(forward, Model):
             if device is not None or batch is not None or input.dtype not in (None, forward.dtype):
                 raise ValueError("a pysmdl Model says itself what device, dtype and batch it has; leave these out")
+            if (input.layout, input.takes) != ("nchw", "torch"):
+                raise ValueError("a pysmdl Model says itself what layout it takes, and what arrays; leave these out")
             self.model = forward
         else:
-            self.model = Model(forward, device=device, dtype=input.dtype, batch=batch)
+            how = {"layout": input.layout, "takes": input.takes}
+            self.model = Model(forward, device=device, dtype=input.dtype, batch=batch, **how)
         self.input = input
 
     # The model, under the names that a scorer's user knows.
