@@ -54,6 +54,9 @@ class Model:
         channels_last: Whether the convolutions are laid out with channels last, so that inputs should be too.
         graph_safe: Whether it may be captured in a CUDA graph: no host reads, no shapes that depend on data.
         batch: Rows of each call, or None.
+        name: What results call it; None: its module's or function's own name.
+        rows: Rows of a batch that serve it best; None: the engine finds out.
+        local: Whether it runs here: what is only for measuring is asked of no other.
 
     Raises:
         TypeError: the function cannot be called.
@@ -61,6 +64,9 @@ class Model:
     """
 
     graph_safe: bool = False
+    name: str | None = None
+    rows: int | None = None
+    local: bool = True
 
     def __init__(
         self,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
 from pysmdl.models.base import Forward, Model
+from pysmdl.models.remote import Remote
 from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
@@ -32,6 +35,7 @@ __all__ = [
     "custom",
     "detector",
     "encoder",
+    "endpoint",
     "resolve",
     "scalar",
     "token_drop",
@@ -98,6 +102,62 @@ def encoder(
     if prototypes is None:
         return Similarity(forward, spec, device, batch)
     return Encoder(forward, prototypes, spec, device, batch, head)
+
+
+def endpoint(
+    asked: str | Callable[[Any], Awaitable[Any]],
+    *,
+    concurrency: int = 16,
+    retries: int = 3,
+    timeout: float = 30.0,
+    batch: int = 1,
+    encode: str = "png",
+    gives: str = "logits",
+    parse: Callable[[Any], Any] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    head: Any = None,
+    **input: Unpack[InputSettings],
+) -> Classifier:
+    """A classifier behind a server, or any slow function. Each view is sent once, many at a time.
+
+    A view is a picture at the size that the regions live on: ``size``, or the image's own. Its body is POSTed; the
+    reply is JSON, a list of numbers, one a class. Time-outs, lost connections and the statuses 408, 425, 429, 500, 502,
+    503, 504 are tried again after 0.1 s, then twice as long each time, a half more or less; Retry-After holds all
+    requests back. All else, and the last retry, is a ScorerError: what was answered by then is not asked for again.
+
+    Args:
+        asked: A URL; or an async function of what would be sent, bytes or (encode="array") an array uint8 [H, W, 3], to
+            the reply. It runs on a loop in a thread of ours; ConnectionError and TimeoutError are tried again.
+        concurrency: Requests in flight at once.
+        retries: How often a request is sent again.
+        timeout: Seconds that a reply may take.
+        batch: Views of a request. More than one go as parts "image" of a form (a function is given a list), and the
+            reply is a list with as many lists of numbers.
+        encode: "png", "jpeg" (quality 95), or "array": NumPy's .npy, uint8 [H, W, 3].
+        gives: "logits", "probabilities" or "sigmoid", as in :func:`classifier`.
+        parse: Makes numbers of a reply of another form, as JSON has read it.
+        cache: A folder, made where there is none, that keeps an answer a file, by a hash of what was sent and to whom:
+            what was answered once is never asked again, by no later run.
+        headers: Sent with each request: a key, say.
+        head, **input: As in :func:`classifier`, but for dtype, layout and takes: pictures have none.
+
+    Raises:
+        MissingPackageError: httpx is not installed (``pip install 'pysmdl[http]'``).
+    """
+    for name in ("dtype", "layout", "takes"):
+        if name in input:
+            raise ValueError(f"{name} is not for endpoints, which are sent pictures; got {name}={input[name]!r}")
+    spec = input_spec(**input)
+    how: dict[str, Any] = {
+        "concurrency": concurrency,
+        "retries": retries,
+        "timeout": timeout,
+        "batch": batch,
+        "encode": encode,
+    }
+    model = Remote(asked, spec, parse=parse, cache=cache, headers=headers, **how)
+    return Classifier(model, spec, gives=gives, head=head)
 
 
 def scalar(
