@@ -35,8 +35,9 @@ def explain(
 
     Args:
         image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
-        model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K]; images go
-            into a bare callable as pixel / 255 at their own size.
+        model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K], or the path
+            of a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL; images go into these as pixel / 255 at
+            their own size.
         target: A class, by its index or its name, or None for the model's own top class; a :class:`pysmdl.Box` for a
             detector, :class:`pysmdl.Tokens` for a token scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.

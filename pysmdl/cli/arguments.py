@@ -12,7 +12,7 @@ import torch
 from pysmdl import disk
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
-from pysmdl.scorers import Scorer, classifier
+from pysmdl.scorers import Model, Scorer, classifier, endpoint
 from pysmdl.targets import Box
 
 LONGEST = 1 << 26  # bytes of a file of class names
@@ -32,7 +32,7 @@ def load_model(
 
     Args:
         spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
-            or a program of torch.export (.pt2).
+            a program of torch.export (.pt2), or ONNX (.onnx); or the URL of an endpoint.
         device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
 
@@ -59,12 +59,14 @@ def load_model(
         from pysmdl import builtin
 
         found: Any = builtin.load(spec.removeprefix("builtin:"), device)
+    elif spec.startswith(("http://", "https://")):
+        return endpoint(spec, **settings)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
     else:
         found = _attribute(spec)
     if not isinstance(found, Scorer):
-        return classifier(found, device=device, **settings)
+        return classifier(found, device=None if isinstance(found, Model) else device, **settings)
     if settings:
         raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
     return found
@@ -129,7 +131,9 @@ def _check_device(device: str) -> None:
 def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
-        raise ValueError(f"model must be builtin:NAME, package.module:attribute or a file that exists; got {spec!r}")
+        raise ValueError(
+            f"model must be builtin:NAME, package.module:attribute, a file that exists, or a URL; got {spec!r}"
+        )
     try:
         found: Any = import_beside(module_name)
     except ValueError as error:

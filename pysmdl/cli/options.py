@@ -24,9 +24,9 @@ Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceb
 class CommonOptions:
     """Common"""
 
-    model: Annotated[str, typer.Option(help="builtin:NAME, package.module:attribute, a TorchScript or .pt2 file.")] = (
-        "builtin:digits"
-    )
+    model: Annotated[
+        str, typer.Option(help="builtin:NAME, package.module:attribute, a TorchScript, .pt2 or .onnx file, or a URL.")
+    ] = "builtin:digits"
     target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[

@@ -44,7 +44,7 @@ __all__ = [
 
 
 def classifier(
-    forward: Forward | Model,
+    forward: Forward | Model | str | os.PathLike[str],
     features: Forward | Model | None = None,
     evidence: Forward | Model | None = None,
     *,
@@ -58,7 +58,8 @@ def classifier(
 
     Args:
         forward: Batch [B, C, H, W] to logits [B, K]: a tensor or any other array, alone or as the part of a tuple,
-            mapping or object that :func:`pysmdl.models.answers.tensor_in` finds.
+            mapping or object that :func:`pysmdl.models.answers.tensor_in` finds. Or the path of a file that holds it:
+            TorchScript, a program of torch.export (.pt2), or ONNX (.onnx), which brings its own size.
         features: Batch to features [B, D], for the effectiveness term.
         evidence: Batch to the outputs [B, K] of an evidential head, for ``confidence_form="evidential"``.
         gives: "logits"; "probabilities": what forward gives is p itself; "sigmoid": a logit for each class by itself
@@ -149,14 +150,8 @@ def endpoint(
         if name in input:
             raise ValueError(f"{name} is not for endpoints, which are sent pictures; got {name}={input[name]!r}")
     spec = input_spec(**input)
-    how: dict[str, Any] = {
-        "concurrency": concurrency,
-        "retries": retries,
-        "timeout": timeout,
-        "batch": batch,
-        "encode": encode,
-    }
-    model = Remote(asked, spec, parse=parse, cache=cache, headers=headers, **how)
+    tries: dict[str, Any] = {"concurrency": concurrency, "retries": retries, "timeout": timeout, "batch": batch}
+    model = Remote(asked, spec, encode=encode, parse=parse, cache=cache, headers=headers, **tries)
     return Classifier(model, spec, gives=gives, head=head)
 
 
@@ -262,15 +257,20 @@ def token_drop(
 
 
 def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:
-    """A scorer as it is, looked at anew; any other callable as a classifier on pixel / 255 at the image's own size.
+    """A scorer as it is, looked at anew; any other callable, or a model's file or URL, as a classifier on pixel / 255,
+    at the image's own size unless a file says another.
 
     Raises:
-        TypeError: it is neither.
-        ValueError: as :meth:`Scorer.ready`.
+        TypeError: it is none of these.
+        ValueError: as :meth:`Scorer.ready`; a path where there is no model.
     """
     if isinstance(model, Scorer):
         model.ready()
         return model
+    if isinstance(model, str) and model.startswith(("http://", "https://")):
+        if device is not None:
+            raise ValueError(f"device is where a model here runs; a server has its own; got {device!r}")
+        return endpoint(model)
     made = classifier(model, device=device)
     if type(model).__weakrefoffset__:  # else nobody says when it goes
         made.made_from = model

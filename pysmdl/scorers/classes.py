@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,7 +158,7 @@ class Classifier(ClassScorer):
 
     def __init__(
         self,
-        forward: Forward | Model,
+        forward: Forward | Model | str | os.PathLike[str],
         input: InputSpec,
         features: Forward | Model | None = None,
         evidence: Forward | Model | None = None,
