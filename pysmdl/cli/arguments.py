@@ -132,7 +132,7 @@ def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
         raise ValueError(
-            f"model must be builtin:NAME, package.module:attribute, a file that exists, or a URL; got {spec!r}"
+            f"model must be builtin:NAME, package.module:attribute, a URL or a file that exists; got {spec!r}"
         )
     try:
         found: Any = import_beside(module_name)

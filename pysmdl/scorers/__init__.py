@@ -126,6 +126,8 @@ def endpoint(
     reply is JSON, a list of numbers, one a class. Time-outs, lost connections and the statuses 408, 425, 429, 500, 502,
     503, 504 are tried again after 0.1 s, then twice as long each time, a half more or less; Retry-After holds all
     requests back. All else, and the last retry, is a ScorerError: what was answered by then is not asked for again.
+    In flight are at most as many as the search asks for at once, of all inputs together: exact and the methods ask for
+    many, guided for few at a time.
 
     Args:
         asked: A URL; or an async function of what would be sent, bytes or (encode="array") an array uint8 [H, W, 3], to
