@@ -21,6 +21,8 @@ import pysmdl
 class Slow(BaseHTTPRequestHandler):
     """Somebody else's model: a picture in, after 50 ms a list of numbers out, a logit for each colour."""
 
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True  # connections are kept, replies go out at once
+
     def do_POST(self):
         picture = np.asarray(Image.open(BytesIO(self.rfile.read(int(self.headers["content-length"])))))
         time.sleep(0.05)
@@ -34,6 +36,7 @@ class Slow(BaseHTTPRequestHandler):
         """Nothing: a line a picture would hide the answer."""
 
 
+ThreadingHTTPServer.request_queue_size = 64  # connections that may wait to be taken: 16 come at once
 server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_address[1]}/"

@@ -8,9 +8,8 @@ import inspect
 import json
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, as_completed
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -99,34 +98,47 @@ class Remote(Model):
         return self
 
     def _answer(self, batch: Tensor) -> Tensor:
-        keys: list[str] = []
-        seen: set[str] = set()
-        known: dict[str, Floats] = {}
-        waiting: list[Asked] = []
-        flying: dict[Future[Any], list[Asked]] = {}
         call = Call()
+        keys: list[str] = []
+        known: dict[str, Floats] = {}  # the loop adds to it
+        flying: list[Future[None]] = []
         try:
-            for row in batch:
-                key, view = self._sent(row)
-                keys.append(key)
-                if key in seen:
-                    continue
-                seen.add(key)
-                found = self._remembered(key)
-                if found is not None:
-                    known[key] = found
-                    continue
-                waiting.append((key, view))
-                if len(waiting) == self._views:
-                    flying[self._launch(waiting, call)], waiting = waiting, []
-            if waiting:
-                flying[self._launch(waiting, call)] = waiting
-            for done in as_completed(flying):
-                known |= self._take(flying[done], done.result())
+            for views in self._unknown(batch, keys, known):
+                flying.append(self._launch(views, call, known))
+            wait(flying, return_when=FIRST_EXCEPTION)
+            if call.failed is not None:
+                raise call.failed
         except BaseException:  # Ctrl-C too: nothing is sent any more, and nothing had is lost
-            self._keep(known, flying)
+            for each in flying:
+                each.cancel()
+            if len(self._had) + len(known) > KEPT:
+                self._had.clear()
+            self._had |= known
             raise
         return torch.from_numpy(_stacked([known[key] for key in keys], self.name))
+
+    def _unknown(self, batch: Tensor, keys: list[str], known: dict[str, Floats]) -> Iterator[list[Asked]]:
+        """Views that must be asked for, as many at a time as may be in flight; fills in the keys of all rows, and what
+        is known of them.
+        """
+        waiting: list[Asked] = []
+        seen: set[str] = set()
+        for row in batch:
+            key, view = self._sent(row)
+            keys.append(key)
+            if key in seen:
+                continue
+            seen.add(key)
+            found = self._remembered(key)
+            if found is not None:
+                known[key] = found
+            else:
+                waiting.append((key, view))
+            if len(waiting) == self._concurrency * self._views:
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
 
     def _sent(self, row: Tensor) -> Asked:
         """A view as it is sent, by a key that says what is sent and to whom."""
@@ -135,31 +147,46 @@ class Remote(Model):
         key = hashlib.sha256(f"{self._url or self.name}\n{self._encode}\n".encode() + content).hexdigest()
         return key, pixels if self._url is None and self._encode == "array" else content
 
-    def _launch(self, views: list[Asked], call: Call) -> Future[Any]:
+    def _launch(self, views: list[Asked], call: Call, known: dict[str, Floats]) -> Future[None]:
         process = os.getpid()
         if self._process != process:  # a forked child has connections of its own
             self._sender, self._process = None, process
-        loop, sent = loop_of(process), [view for _, view in views]
-        self.requests += 1
-        return asyncio.run_coroutine_threadsafe(self._ask(sent[0] if self._views == 1 else sent, call), loop)
+        return asyncio.run_coroutine_threadsafe(self._together(views, call, known), loop_of(process))
 
-    async def _ask(self, request: Any, call: Call) -> Any:
+    async def _together(self, views: list[Asked], call: Call, known: dict[str, Floats]) -> None:
+        """Requests for so many views at once; the first that fails ends them all."""
         if self._sender is None:  # on the loop, where its parts belong
             send: Any = self.function
             if self._url is not None:
                 send, client = posting(self._url, ENCODED[self._encode], self._views, self._concurrency, self._headers)
                 weakref.finalize(self, close, client, loop_of(os.getpid()))
             self._sender = Sender(send, self.name, *self._settings)
-        return await self._sender.ask(request, call)
+        several = [views[at : at + self._views] for at in range(0, len(views), self._views)]
+        self.requests += len(several)
+        tasks = [asyncio.ensure_future(self._one(each, self._sender, call, known)) for each in several]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _one(self, views: list[Asked], sender: Sender, call: Call, known: dict[str, Floats]) -> None:
+        sent = [view for _, view in views]
+        try:
+            reply = await sender.ask(sent[0] if self._views == 1 else sent, call)
+            known.update(self._take(views, reply))
+        except Exception as error:
+            if call.failed is not None:
+                raise asyncio.CancelledError from error
+            call.failed = error
+            raise
 
     def _take(self, views: Sequence[Asked], reply: Any) -> dict[str, Floats]:
         """A reply's numbers by the keys of its views, kept on disk if they are to be.
 
         Raises:
-            ScorerError: there was none; these are no numbers, or not of so many views.
+            ScorerError: these are no numbers, or not of so many views.
         """
-        if isinstance(reply, ScorerError):
-            raise reply
         given = reply if self._parse is None else self._parse(reply)
         try:
             found = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float32)
@@ -185,16 +212,6 @@ class Remote(Model):
             return np.array(json.loads((self._cache / f"{key}.json").read_text()), np.float32)
         except (OSError, ValueError):  # not there, or not whole
             return None
-
-    def _keep(self, known: dict[str, Floats], flying: Mapping[Future[Any], list[Asked]]) -> None:
-        """After a failure: what was answered is at hand for the next call, and what is under way is given up."""
-        for future, views in flying.items():
-            if not future.cancel() and views[0][0] not in known:
-                with suppress(Exception):  # one of them is what failed
-                    known |= self._take(views, future.result())
-        if len(self._had) + len(known) > KEPT:
-            self._had.clear()
-        self._had |= known
 
 
 def _is_async(function: Any) -> bool:

@@ -31,7 +31,7 @@ class Refused(Exception):
 class Call:
     """Requests that are of use together alone: once one has failed for good, none of the others is sent any more."""
 
-    failed: ScorerError | None = None
+    failed: Exception | None = None
 
 
 class Sender:
@@ -53,21 +53,17 @@ class Sender:
         self._held_until = 0.0
 
     async def ask(self, request: Any, call: Call) -> Any:
-        """The reply to a request; a ScorerError in its place (nobody may be left to catch it) where the last try failed
-        too, or one failed for good, of this request or another of the call.
-        """
-        try:
-            return await self._tried(request, call)
-        except ScorerError as error:
-            call.failed = call.failed or error
-            return call.failed
+        """The reply to a request.
 
-    async def _tried(self, request: Any, call: Call) -> Any:
+        Raises:
+            ScorerError: the last try failed too, or one failed for good.
+            CancelledError: another request of the call has failed.
+        """
         for tried in range(self._retries + 1):
             async with self._places:
                 await self._held()
                 if call.failed is not None:
-                    return call.failed
+                    raise asyncio.CancelledError
                 try:
                     return await asyncio.wait_for(self._send(request), self._timeout)
                 except asyncio.TimeoutError:
