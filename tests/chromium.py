@@ -164,6 +164,8 @@ class Chromium:
 
     def click(self, selector: str, x: float = 0.5, y: float = 0.5) -> None:
         """Click an element where it is."""
+        self.place(selector, x, y)
+        self.settle()  # what comes into view may move it
         at = self.place(selector, x, y)
         self.mouse("mouseMoved", at)
         for kind in ("mousePressed", "mouseReleased"):

@@ -31,29 +31,29 @@ NAMES = ("cat", "dog", "", "großes Pferd")
 )
 def test_a_line_is_a_class(content, tmp_path):
     (tmp_path / "names.txt").write_bytes(content)
-    assert class_names(tmp_path / "names.txt") == NAMES
+    assert class_names("model:net", tmp_path / "names.txt") == NAMES
 
 
 def test_separators_within_a_name_end_no_line(tmp_path):
     (tmp_path / "names.txt").write_bytes("a\x0cb\x1cc\u2028d\x85e\nf\n".encode())
-    assert class_names(tmp_path / "names.txt") == ("a\x0cb\x1cc\u2028d\x85e", "f")
+    assert class_names("model:net", tmp_path / "names.txt") == ("a\x0cb\x1cc\u2028d\x85e", "f")
 
 
 def test_what_is_no_text_is_named_with_its_line(tmp_path):
     (tmp_path / "names.txt").write_bytes(b"cat\ndog\n" + "Bär\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"names must be text in UTF-8; line 3 of .*names\.txt is not"):
-        class_names(tmp_path / "names.txt")
+        class_names("model:net", tmp_path / "names.txt")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(OSError, match="Not an ordinary file"):
-            class_names(path)
+            class_names("model:net", path)
 
 
 def test_a_file_without_end_is_refused(tmp_path):
     with (tmp_path / "names.txt").open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(ValueError, match="names must be text of 64 MiB at most"):
-        class_names(tmp_path / "names.txt")
+        class_names("model:net", tmp_path / "names.txt")
 
 
 def test_a_class_without_a_name_is_shown_by_its_number(tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ def parameters(*functions: Any) -> set[str]:
     return {name for function in functions for name in inspect.signature(function).parameters}
 
 
-SETTERS = (pysmdl.explain, pysmdl.explain_many, pysmdl.EngineConfig, scorers.classifier, scorers.InputSpec)
+SETTERS = (pysmdl.SubsetAttribution, pysmdl.explain, pysmdl.explain_many, pysmdl.EngineConfig, scorers.classifier, scorers.InputSpec)
 KNOWN = {
     "_": parameters(*SETTERS),
     **{name: parameters(getattr(pysmdl, name)) for name in ("explain", "explain_many", "EngineConfig", "smdl", "lima")},
@@ -103,6 +103,9 @@ def test_settings_that_are_named_exist(page):
             assert keyword.arg in known or keyword.arg.isupper(), ast.unparse(call)
 
 
+OTHERS = {"vps": scorers.detector(lambda batch: ()), "eag": scorers.tokens(lambda batch: batch)}  # not called
+
+
 def test_values_that_the_readme_names_are_taken():
     tried = set()
     for call in calls("README.md"):
@@ -112,9 +115,10 @@ def test_values_that_the_readme_names_are_taken():
         if "removal" in values:
             pysmdl.removal.resolve(values.pop("removal"))
         settings = {name: value for name, value in values.items() if name in parameters(Explainer)}
-        Explainer(builtin.load("digits"), **settings)
+        preset = str(settings.get("preset"))
+        Explainer(OTHERS[preset[:3]] if preset[:3] in OTHERS else builtin.load("digits"), **settings)
         tried |= set(values)
-    assert tried >= {"objective", "search", "precision", "deterministic", "k", "evaluations", "until"}
+    assert tried >= {"preset", "search", "precision", "deterministic", "k", "evaluations", "until"}
 
 
 def test_what_the_readme_reads_off_an_explanation_and_sets_on_a_scorer_is_there():

@@ -58,6 +58,18 @@ def test_every_kind_of_explanation_has_its_place(page):
     assert found[11]["values"] == pytest.approx(given[11].attribution[given[11].order].tolist(), rel=1e-3)
 
 
+def test_odd_explanations_do_not_end_a_page(page):
+    nothing = made([0.5], [0.5], [0.0], labels=[[0, 0]], order=np.zeros(0, int), pixels=np.zeros((1, 2, 3), np.uint8))
+    unmeasured = made([np.nan] * 4, [np.nan] * 4, labels=[[0, 1, 2]], pixels=np.zeros((1, 3, 3), np.uint8))
+    forged = sample(target=[0.25, 0.5])  # features, and answers all the same
+    own = sample(target="a word", predicted=None)
+    assert pysmdl.report([nothing, unmeasured, forged, own], page) == 4
+    found = [entry for entry, _ in entries(page)]
+    assert [each["shown"] for each in found] == [0, 3, 24, 24]
+    assert [each["title"] for each in found] == ["class 0", "class 0", "these features", "this answer"]
+    assert set(found[2]["metrics"]) == {"insertion_auc", "deletion_auc"}
+
+
 def test_no_explanation_takes_more_than_60_kb(page):
     labels = np.arange(400 * 400).reshape(400, 400) // 7 % 900  # runs of seven points
     many = made(np.linspace(0, 1, 5001), np.linspace(1, 0, 5001), labels=np.arange(5000).reshape(50, 100))
@@ -210,10 +222,11 @@ def test_memory_stays_flat(page):
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import numpy as np, pysmdl\n"
         "from report_samples import grid_of_regions, picture, sample\n"
+        "labels = grid_of_regions(2000, 3000).astype(np.int32)\n"
         "def stream():\n"
         "    for i in range(40):\n"
-        "        pixels = np.kron(picture(i, 20, 30), np.ones((100, 100, 1), np.uint8))\n"
-        "        yield sample(pixels=pixels, labels=grid_of_regions(2000, 3000), size=(2000, 3000))\n"
+        "        pixels = picture(i, 20, 30).repeat(100, 0).repeat(100, 1)\n"
+        "        yield sample(pixels=pixels, labels=labels, size=(2000, 3000))\n"
         f"assert pysmdl.report(stream(), {str(page)!r}) == 40\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )

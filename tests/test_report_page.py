@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pysmdl
 
 import chromium
-from report_samples import mixed, sample
+from report_samples import grid_of_regions, mixed, sample
+from toys import made
 
 pytestmark = [
     pytest.mark.slow,
@@ -222,10 +224,23 @@ def test_two_explanations_of_one_input_stand_side_by_side(gallery):
     assert gallery.js("document.querySelectorAll('#curves path.kept').length") == 2
     gallery.press("Home")
     gallery.press("ArrowUp")
+    assert gallery.js(READOUT).startswith("1. guided: 1 of 24 regions, 4 % of the area")
     shown = [[alpha(gallery, "kept", region, panel) for region in (0, 3)] for panel in (1, 2)]
     assert shown == [[0, 224], [224, 0]]  # their orders begin with regions 0 and 3
     gallery.press("ArrowRight")  # not to its neighbour, which is on the screen
     assert "picture 1" in gallery.js(LINE)
+
+
+def test_two_targets_of_one_input_are_told_apart(browser, tmp_path):
+    page = tmp_path / "targets.html"
+    pysmdl.report([sample(), sample(target=5)], page)
+    browser.open(page)
+    show(browser, 1)
+    heads = browser.js("[...document.querySelectorAll('.panel h3')].map(at => at.firstChild.textContent)")
+    assert heads == ["1. cat, guided", "2. dog, guided"]
+    assert browser.js(TITLE) == "Why dog? 0.90"
+    assert browser.js(READOUT).startswith("2. dog, guided: ")
+    assert browser.errors == []
 
 
 def test_a_region_pointed_at_says_its_place_value_and_area(gallery):
@@ -359,6 +374,8 @@ def test_text_stands_out_from_its_ground(gallery, scheme):
         gallery.mouse("mouseMoved", gallery.place("canvas[data-view='kept']"))
         gallery.settle()
         found += gallery.js(CONTRASTS)
+        gallery.press("i")
+        found += gallery.js(CONTRASTS)
     finally:
         gallery.ask("Emulation.setEmulatedMedia", features=[])
     assert len(found) > 100
@@ -388,6 +405,20 @@ def test_a_phone_scrolls_in_one_direction(gallery, twelve):
         gallery.click("#close")
 
 
+def test_what_a_finger_points_at_stays_until_the_next_touch(gallery, twelve):
+    gallery.open(twelve, 390, 844)
+    show(gallery, 2)
+    for selector, shown in (("canvas[data-view='kept']", True), ("#detail-line", False)):
+        x, y = gallery.place(selector, 0.9, 0.1)
+        gallery.ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        gallery.ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        gallery.settle()
+        assert gallery.js("document.querySelector('#tip').checkVisibility()") == shown
+        if shown:
+            assert gallery.js("document.querySelector('#tip').getBoundingClientRect().right") <= 390
+            assert gallery.js("document.querySelector('#tip').textContent").startswith("place 4 of 24")
+
+
 def test_all_of_it_is_printed(gallery, twelve):
     gallery.open(twelve, 390, 844)
     gallery.settle()
@@ -399,6 +430,26 @@ def test_all_of_it_is_printed(gallery, twelve):
     assert not gallery.js("document.querySelector('#toolbar').checkVisibility()")
     assert gallery.js("document.querySelector('.card').checkVisibility()")
     gallery.ask("Emulation.setEmulatedMedia", media="")
+
+
+def test_odd_explanations_open(browser, tmp_path):
+    page = tmp_path / "odd.html"
+    nothing = made([0.5], [0.5], [0.0], labels=[[0, 0]], order=np.zeros(0, int), pixels=np.zeros((1, 2, 3), np.uint8))
+    unmeasured = made([np.nan] * 4, [np.nan] * 4, labels=[[0, 1, 2]], pixels=np.zeros((1, 3, 3), np.uint8))
+    tall = sample(
+        target=[0.25, 0.5], id="tall", predicted=None, pixels=np.zeros((600, 30, 3), np.uint8), size=(600, 30)
+    )
+    shown = sample(labels=np.where(np.arange(9600).reshape(80, 120) % 7, grid_of_regions(), -1))
+    pysmdl.report([nothing, unmeasured, tall, shown], page)
+    browser.open(page)
+    for number, words in enumerate(("0 of 1 regions, 0 %", "0 of 3 regions, 0 %", "23 of 24", "23 of 24")):
+        show(browser, number)
+        assert browser.js(READOUT).startswith(words)
+        height = browser.js("document.querySelector('.view').getBoundingClientRect().height")
+        assert height <= 0.41 * 900
+        browser.press("End")
+        browser.click("#close")
+    assert browser.errors == []
 
 
 def test_names_do_nothing(browser, tmp_path):

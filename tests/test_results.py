@@ -25,7 +25,7 @@ def explained(folder, model, images, **settings) -> int | None:
     items = [{"image": each, "target": 1, "id": each.name} for each in images]
     explainer = Explainer(model, regions="grid:16", objective="lima", search="bidirectional", **settings)
     try:
-        return commands.explain(explainer, items, folder, Console(file=io.StringIO()))
+        return commands.explain(explainer, items, None, folder, Console(file=io.StringIO()))
     except KeyboardInterrupt:
         return None
 

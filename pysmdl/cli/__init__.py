@@ -92,7 +92,7 @@ def explain(
     if dry_run:
         commands.estimate(explainer, items, out)
         return
-    explained = commands.explain(explainer, items, folder, out, kind)
+    explained = commands.explain(explainer, items, None, folder, out, kind)
     if show:
         _show(folder)
     if explained < len(items):
@@ -176,7 +176,7 @@ def _scorer(common: CommonOptions, input: InputOptions) -> Any:
 def _names(common: CommonOptions) -> Any:
     from pysmdl.cli import arguments
 
-    return None if common.names is None else arguments.class_names(common.names)
+    return arguments.class_names(common.model, common.names)
 
 
 def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:

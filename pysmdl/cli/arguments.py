@@ -83,13 +83,23 @@ def target(class_: str | None, box: str | None, labels: list[int] | None) -> int
     return Box(_numbers("box", box), labels)
 
 
-def class_names(path: Path) -> tuple[str, ...]:
-    """Names of classes from a file, a line each. A class with an empty line has none.
+def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:
+    """Names from a file, a line each, for the classes of a model; None: those that it brings, if any. A class with an
+    empty line has none.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not text in UTF-8, or UTF-16 with a byte order mark.
     """
+    if file is None:
+        return None
+    try:
+        return _lines(file)
+    except ValueError as error:
+        raise ValueError(f"{error} (names of the classes of {spec})") from error
+
+
+def _lines(path: Path) -> tuple[str, ...]:
     with disk.opened(path) as file:
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:

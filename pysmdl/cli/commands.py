@@ -30,14 +30,19 @@ log = logging.getLogger("pysmdl")
 
 
 def explain(
-    explainer: Explainer, items: Sequence[Mapping[str, Any]], folder: Path, out: Console, kind: str = "row"
+    explainer: Explainer,
+    items: Sequence[Mapping[str, Any]],
+    names: Sequence[str] | None,
+    folder: Path,
+    out: Console,
+    kind: str = "row",
 ) -> int:
     """Explain; write PNG, npz and JSON as each is done; print a table. Returns how many were explained.
 
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    results = Results([item["image"] for item in items], folder, kind)
+    results = Results([item["image"] for item in items], names, folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())

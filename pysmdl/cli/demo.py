@@ -55,7 +55,7 @@ class Findings:
         """Save picture and arrays, add the row; one whose answer is not what the image shows stands out."""
         file = f"{stem}-{system.lower()}"
         kind, said = ("row", "-") if found.predicted is None else ("mistake", _said(found))
-        drawn = {f"{file}.png": picture(found, kind, dpi=130), f"{file}.npz": files.packed(found)}
+        drawn = {f"{file}.png": picture(found, kind=kind, dpi=130), f"{file}.npz": files.packed(found)}
         disk.write_together(self.folder, drawn)
         self.table.add_row(
             stem, shows, said, system, f"{found.enough()} of {found.n}", f"{found.insertion_auc:.3f}",

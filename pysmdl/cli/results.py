@@ -28,6 +28,7 @@ class Results:
 
     Args:
         images: Those that are explained.
+        names: Of the classes; None: those that the explanations have.
         folder: Where the files go.
         kind: Of the pictures; "none": there are none.
 
@@ -39,9 +40,9 @@ class Results:
         OSError: the folder cannot be written to.
     """
 
-    def __init__(self, images: Sequence[Path], folder: Path, kind: str = "row") -> None:
+    def __init__(self, images: Sequence[Path], names: Sequence[str] | None, folder: Path, kind: str = "row") -> None:
         disk.ready(folder)
-        self._stems, self._folder, self._kind = stems(images, folder), folder, kind
+        self._stems, self._names, self._folder, self._kind = stems(images, folder), names, folder, kind
         columns = ("image", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
         self.table = Table(*columns, title="explanations")
         self.whole = 0
@@ -63,7 +64,7 @@ class Results:
                 return
             picture, stopped = self._picture(found)
             if self._written(found, stem, picture):
-                self.table.add_row(*_row(found))
+                self.table.add_row(*_row(found, self._names))
                 self.whole += not cut_short
         if stopped is not None:
             raise stopped
@@ -73,7 +74,7 @@ class Results:
         stopped = None
         while self._draws > 0:
             try:
-                return picture(found, self._kind), stopped
+                return picture(found, self._names, self._kind), stopped
             except KeyboardInterrupt as error:
                 stopped = error
                 self._draws -= 1
@@ -97,12 +98,12 @@ class Results:
         return True
 
 
-def picture(found: Explanation, kind: str = "row", dpi: int = 150) -> bytes:
+def picture(found: Explanation, names: Sequence[str] | None = None, kind: str = "row", dpi: int = 150) -> bytes:
     """An explanation's plot as PNG; a row where there is no mistake to show."""
     if kind == "mistake" and set(found.traced) <= {found.target}:
         kind = "row"
     buffer = BytesIO()
-    figure(found, kind=kind).savefig(buffer, format="png", dpi=dpi)
+    figure(found, names=names, kind=kind).savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
@@ -136,9 +137,11 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _row(found: Explanation) -> list[str]:
+def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
+    known = found.names if names is None else dict(enumerate(names))
+
     def name(index: int) -> str:
-        return printable(found.names.get(index, "")) or str(index)
+        return printable(known.get(index, "")) or str(index)
 
     target = name(found.target) if kind(found.target) == "class" else kind(found.target)
     said = int(found.predicted[1, 0]) if found.predicted is not None else -1

@@ -47,9 +47,7 @@ def _check_picture(meta: dict[str, Any]) -> None:
     size, frame, names = meta.get("size"), meta.get("frame"), meta.get("names", {})
     sides = isinstance(size, list) and len(size) == 2 and all(_whole(side, 1) for side in size)
     demand(size is None or sides, f"size must be [height, width] or null; got {size!r}")
-    corners = isinstance(frame, list) and len(frame) == 4 and all(map(_number, frame))
-    inside = corners and 0 <= frame[0] < frame[2] <= 1 and 0 <= frame[1] < frame[3] <= 1
-    demand(frame is None or inside, f"frame must be shares x0, y0, x1, y1 or null; got {frame!r}")
+    demand(frame is None or _is_frame(frame), f"frame must be shares x0, y0, x1, y1 or null; got {frame!r}")
     named = isinstance(names, dict) and all(
         key.isascii() and key.isdecimal() and len(key) < 11 and isinstance(name, str) for key, name in names.items()
     )
@@ -58,6 +56,13 @@ def _check_picture(meta: dict[str, Any]) -> None:
     meta["names"] = {int(key): name for key, name in names.items()}
     meta["size"] = tuple(size) if size else None
     meta["frame"] = tuple(frame) if frame else None
+
+
+def _is_frame(frame: Any) -> bool:
+    if not isinstance(frame, list) or len(frame) != 4 or not all(map(_number, frame)):
+        return False
+    x0, y0, x1, y1 = frame
+    return bool(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1)
 
 
 def _is_target(target: Any) -> bool:

@@ -48,4 +48,7 @@ def mean_map(explanations: Explanation | Iterable[Explanation], *, size: tuple[i
     if shapes := {each.shape for each in maps[1:]} - {maps[0].shape}:
         raise ValueError(f"size must be given for grids of several shapes; got {sorted({maps[0].shape, *shapes})}")
     totals = [np.maximum(each, 0).sum() for each in maps]
-    return np.mean([each / total if total > 0 else 0 * each for each, total in zip(maps, totals, strict=True)], axis=0)
+    mean: Values = np.mean(
+        [each / total if total > 0 else 0 * each for each, total in zip(maps, totals, strict=True)], axis=0
+    )
+    return mean

@@ -41,7 +41,7 @@ def names_in(modules: Sequence[nn.Module]) -> Names | None:
             return names_of(labels)
         cfg = getattr(module, "pretrained_cfg", None)
         labels = cfg.get("label_names") if isinstance(cfg, Mapping) else None
-        if labels:
+        if isinstance(cfg, Mapping) and labels:
             described = cfg.get("label_descriptions") or {}
             return names_of([described.get(name, name) for name in labels])
     return None

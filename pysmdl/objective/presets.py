@@ -4,6 +4,7 @@ default weights come from. And what each paper is in one word: its set function 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from pysmdl.errors import one_of
@@ -102,14 +103,18 @@ def pair(kept: float = 1.0, removed: float = 1.0) -> Objective:
     return Objective("pair", "any", terms, {"kept": kept, "removed": removed})
 
 
-NETWORK = {
+NETWORK: dict[str, Callable[[], Objective]] = {
     "pair": pair,
     "smdl": smdl,
     "lima": partial(lima, confidence=0.01, effectiveness=0.0, consistency=20.0, collaboration=5.0),
     "vps": vps,
     "eagle": eagle,
 }
-CLIP = {**NETWORK, "smdl": partial(smdl, confidence=0.0, effectiveness=0.05), "lima": lima}
+CLIP: dict[str, Callable[[], Objective]] = {
+    **NETWORK,
+    "smdl": partial(smdl, confidence=0.0, effectiveness=0.05),
+    "lima": lima,
+}
 
 PRESETS = {
     "smdl": ("smdl", "exact"),

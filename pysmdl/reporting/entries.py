@@ -38,7 +38,7 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         "order": explanation.order[:shown],
         "values": rounded(explanation.values()[explanation.order[:shown]]),
         **{name: rounded(getattr(explanation, name)[: shown + 1]) for name in ("insertion", "deletion", "area")},
-        "metrics": {name: rounded(value) for name, value in summary(explanation).items()},
+        "metrics": {name: rounded(value) for name, value in _metrics(explanation).items()},
         "evaluations": explanation.evaluations,
         "seconds": rounded(explanation.seconds),
         "made": made_by(explanation),
@@ -86,6 +86,16 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
         "flat": explanation.flat,
         "method": short(str(search)) if search else None,
     }
+
+
+def _metrics(explanation: Explanation) -> dict[str, float]:
+    """All that it gives by itself; of one whose target and answers do not go together, which only a scorer of
+    somebody's own or a forged file has, those of its curves.
+    """
+    try:
+        return summary(explanation)
+    except ValueError:
+        return {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
 
 
 def _picture(explanation: Explanation, spent: int) -> dict[str, Any]:

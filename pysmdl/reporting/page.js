@@ -457,7 +457,7 @@
   const slider = byId("k");
   const hover = byId("hover");
   const tip = byId("tip");
-  const state = { row: null, panels: [], plot: null, k: 0, importance: true, marked: null, due: false };
+  const state = { row: null, panels: [], targets: 1, plot: null, k: 0, importance: true, due: false };
 
   const groupOf = (row) => {
     if (!row.named) return [row];
@@ -470,7 +470,7 @@
     const row = index[number];
     state.row = row;
     const entries = groupOf(row).map((each) => entryOf(each.number));
-    state.marked = null;
+    state.targets = new Set(entries.map((entry) => entry.title)).size;
     state.panels = entries.map((entry, i) => panelOf(entry, i, entries.length > 1));
     state.plot = plotOf(entries);
     byId("panels").replaceChildren(...state.panels.map((panel) => panel.element));
@@ -483,7 +483,7 @@
     slider.max = Math.max(...entries.map((entry) => entry.shown));
     hover.textContent = "Point at a region to read what it did.";
     hover.hidden = byId("importance").hidden = !entries.some((entry) => entry.picture);
-    setK(row === index[entries[0].number] ? entries[0].best : entryOf(number).best);
+    setK(entryOf(number).best);
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
     byId("detail-title").focus({ preventScroll: true });
@@ -500,7 +500,11 @@
     byId("position").textContent = at < 0 ? "" : `${at + 1} of ${listed.length}`;
   };
 
-  const methodOf = (entry, i) => `${i + 1}. ${entry.method || "explanation"}`;
+  /* What tells explanations of one input apart: the method, and the target where they have several. */
+  const methodOf = (entry, i) => {
+    const words = [state.targets > 1 ? entry.title : null, entry.method];
+    return `${i + 1}. ${words.filter(known).join(", ") || "explanation"}`;
+  };
 
   const panelOf = (entry, i, several) => {
     const panel = { entry, layout: null, canvases: [], captions: [], element: make("section", { class: "panel", "aria-label": several ? methodOf(entry, i) : "Views" }) };
@@ -530,7 +534,7 @@
     panel.captions.push(caption);
     canvas.addEventListener("pointermove", (event) => point(panel, event));
     canvas.addEventListener("pointerdown", (event) => point(panel, event));
-    canvas.addEventListener("pointerleave", () => mark(panel, null));
+    canvas.addEventListener("pointerleave", (event) => event.pointerType === "touch" || mark(panel, null)); // a finger is gone at once
     if (name === "importance") caption.append(...scaleOf(entry));
     return make("figure", {}, frame, caption);
   };
@@ -571,9 +575,11 @@
   const setK = (k) => {
     state.k = Math.max(0, Math.min(Number(slider.max), k));
     slider.value = state.k;
-    const { entry } = state.panels.find((panel) => panel.entry.number === state.row.number);
+    const chosen = state.panels.findIndex((panel) => panel.entry.number === state.row.number);
+    const { entry } = state.panels[chosen];
     const at = Math.min(state.k, entry.shown);
-    const words = `${at} of ${entry.n} regions, ${share(entry.area[at])} of the area: kept ${digits(entry.insertion[at])}, removed ${digits(entry.deletion[at])}`;
+    const whose = state.panels.length > 1 ? `${methodOf(entry, chosen)}: ` : "";
+    const words = `${whose}${at} of ${entry.n} regions, ${share(entry.area[at])} of the area: kept ${digits(entry.insertion[at])}, removed ${digits(entry.deletion[at])}`;
     byId("readout").textContent = words;
     slider.setAttribute("aria-valuetext", words);
     redraw();
@@ -676,6 +682,9 @@
   byId("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // beside it
+  });
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target.tagName !== "CANVAS") state.panels.forEach((panel) => mark(panel, null));
   });
   dialog.addEventListener("close", () => {
     tip.hidden = true;

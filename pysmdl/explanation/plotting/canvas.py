@@ -36,7 +36,7 @@ class Canvas:
     @cached_property
     def grey(self) -> NDArray[np.float64]:
         """The image without its colours, lightened, to be tinted. [h, w, 1], 0 to 1."""
-        light = self.pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255
+        light: NDArray[np.float64] = self.pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255
         return (0.45 + 0.55 * light)[:, :, None]
 
     @cached_property

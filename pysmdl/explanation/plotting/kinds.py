@@ -12,7 +12,7 @@ from pysmdl.explanation.plotting.canvas import Canvas
 from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip
 from pysmdl.explanation.plotting.named import Named
 from pysmdl.explanation.plotting.palette import GONE, KEPT, OTHER
-from pysmdl.explanation.values import gains
+from pysmdl.explanation.values import Values, gains
 
 BIG = 1.5  # times the height, where a picture stands alone
 STEPS = 6  # columns of the picture of steps
@@ -102,8 +102,9 @@ def mistake(named: Named, on: Canvas) -> list[Strip]:
     other = next((index for index in e.traced if index != e.target), None)
     if other is None:
         raise ValueError('kind="mistake" needs another class: explain with trace="predicted", or a class that it names')
+    theirs_kept, theirs_removed = e.traced[other]
     mine, theirs = named.title(e.target), named.title(other)
-    apart = gains(e.order, e.insertion, e.deletion, e.n) - gains(e.order, *e.traced[other], e.n)
+    apart = gains(e.order, e.insertion - theirs_kept, e.deletion - theirs_removed, e.n)
     draw = partial(_map, on, apart, "change of the scores' difference", 0, None)
 
     def curves(axes: panels.Axes, title: str) -> None:
@@ -125,9 +126,7 @@ def _order(on: Canvas, count: int, axes: panels.Axes, title: str) -> None:
     panels.order(axes, on, count, title)
 
 
-def _map(
-    on: Canvas, values: panels.Values, unit: str, count: int, most: float | None, axes: panels.Axes, title: str
-) -> None:
+def _map(on: Canvas, values: Values, unit: str, count: int, most: float | None, axes: panels.Axes, title: str) -> None:
     panels.importance(axes, on, values, title, unit, most)
     if count:
         panels.numbers(axes, on, count)
