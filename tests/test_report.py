@@ -43,6 +43,7 @@ def test_it_holds_what_an_explanation_says(page):
     np.testing.assert_array_equal(labels, given.labels)
     assert dict(found["made"]) == {"search": "guided", "objective": "pair", "model": "a net", "source": "photo.jpg"}
     assert found["picture"].startswith("data:image/")
+    assert found["words"] == given.verbalise()
 
 
 def test_every_kind_of_explanation_has_its_place(page):
