@@ -1,0 +1,167 @@
+"""A library's own way from a photograph to its model's input: run, measured, and compared with what was read of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl.errors import described
+from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.image_files import Frame, Pixels
+
+TOLERANCE = 1e-4  # of a channel's whole range: a fortieth of a pixel value
+CARDS = ((97, 131), (301, 207))  # of the pictures on which two ways are compared: both directions, up and down
+
+
+class OwnPipeline:
+    """A library's callable as :class:`pysmdl.inputs.image.Pipeline`: a picture of Pillow's to a tensor [C, H, W].
+
+    Args:
+        function: What the library has.
+        name: The argument that it came as, for errors.
+        runs: Whether inputs are made by it.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], name: str, runs: bool = False) -> None:
+        self.function, self.name, self.runs = function, name, runs
+        self._compared = False
+        self._frames: dict[tuple[int, ...], Frame | None] = {}
+        self._spec: InputSpec | None = None  # how its output becomes pixels, once measured
+
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """The model's input of a photograph, float32 on the CPU.
+
+        Raises:
+            ValueError: it gives something else than one image [C, H, W] of one or three channels, or fails.
+        """
+        from PIL import Image
+
+        try:
+            found = tensor_of(self.name, self.function(Image.fromarray(pixels)))
+        except Exception as error:  # the library's own, of many types
+            raise ValueError(f"{self.name} failed on a picture of Pillow's: {described(error)}") from error
+        if found.dim() == 4 and len(found) == 1:
+            found = found[0]
+        if found.dim() != 3 or found.shape[0] not in (1, 3) or not found.is_floating_point():
+            got = f"{found.dtype} {list(found.shape)}"
+            raise ValueError(f"{self.name} must make floats [C, H, W] of a picture, of 1 or 3 channels; got {got}")
+        return found.detach().to("cpu", torch.float32)
+
+    def measured(self) -> InputSpec:
+        """Mean, std, channel order and size, by what it makes of a black, a white and a red picture.
+
+        Raises:
+            ValueError: these do not differ as by a mean and a std, one for each channel.
+        """
+        height, width = CARDS[0]
+        card = np.zeros((height, width, 3), np.uint8)
+        black = self(card)
+        white, red = self(np.full_like(card, 255)), self(card + np.uint8([255, 0, 0]))
+        low, high, middle = (each.flatten(1).median(1).values for each in (black, white, red))
+        std = [1 / span if span else math.inf for span in (high - low).tolist()]
+        if not all(math.isfinite(each) and each > 0 for each in std):
+            raise ValueError(
+                f"{self.name} makes {_shown(low)} of black and {_shown(high)} of white, from which no mean and std "
+                "follow: regions and pictures need them. Give a transform that only resizes, crops and normalises"
+            )
+        mean = [_round(-each * scale) for each, scale in zip(low.tolist(), std, strict=True)]
+        last = bool(len(std) == 3 and (middle - low)[2] * std[2] > 0.5 > (middle - low)[0] * std[0])
+        other = self(np.zeros((height + 50, width, 3), np.uint8))
+        size = (black.shape[1], black.shape[2]) if other.shape == black.shape else None
+        order = "bgr" if last else "rgb"
+        self._spec = InputSpec(tuple(mean), tuple(map(_round, std)), size, order)
+        return self._spec
+
+    def frame(self, image: tuple[int, ...]) -> Frame | None:
+        """Where its output lies in a photograph of (height, width), measured on a picture whose red rises to the right
+        and whose green rises downwards. None where no upright part of the photograph is seen.
+        """
+        key = tuple(image[:2])
+        if key not in self._frames:
+            self._frames[key] = self._framed(*key)
+        return self._frames[key]
+
+    def _framed(self, height: int, width: int) -> Frame | None:
+        card = np.zeros((height, width, 3), np.uint8)
+        card[:, :, 0] = ((np.arange(width) + 0.5) * 255 / width).astype(np.uint8)
+        card[:, :, 1] = ((np.arange(height) + 0.5) * 255 / height).astype(np.uint8)[:, None]
+        seen = (self._spec or self.measured()).denormalise(self(card)).astype(np.float64)
+        across, down = _ends(seen[:, :, 0].mean(0)), _ends(seen[:, :, 1].mean(1))
+        if across is None or down is None:
+            return None
+        return across[0] * width, down[0] * height, across[1] * width, down[1] * height
+
+    def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
+        """At the first photograph: by how much an input made of it differs from the pipeline's, or from the pixels that
+        regions and pictures are made of, where that is more than the tolerance.
+        """
+        if self._compared:
+            return None
+        self._compared = True
+        own, wanted = (x, 0.51 / 255) if self.runs else (self(pixels), TOLERANCE)
+        other = spec.normalise(spec.denormalise(x)) if self.runs else x
+        away = difference(own, other, spec)
+        if away <= wanted:
+            return None
+        what = "what its regions and pictures are made of" if self.runs else f"what {self.name} itself gives"
+        return (
+            f"what the model sees differs from {what} by up to {away:.3g} of a channel's range, more than "
+            f"{wanted:.2g}: give transform=, a function of a picture of Pillow's that makes the model's input as {self.name} does"
+        )
+
+
+def agreed(read: InputSpec | None, pipeline: OwnPipeline) -> InputSpec:
+    """What was read of a pipeline where it gives what the pipeline gives, on two pictures, to the tolerance; else the
+    pipeline itself, which then makes each input.
+    """
+    if read is not None and all(difference(pipeline(card), read.view(card)[0], read) <= TOLERANCE for card in cards()):
+        return replace(read, pipeline=pipeline)
+    pipeline.runs = True
+    return replace(pipeline.measured(), pipeline=pipeline)
+
+
+def difference(first: Tensor, second: Tensor, spec: InputSpec) -> float:
+    """The largest one between two inputs, as a share of a channel's range; infinite where the shapes differ."""
+    if first.shape != second.shape:
+        return math.inf
+    std = torch.tensor(spec.std or (1.0,), device="cpu").view(-1, 1, 1)
+    return float(((first - second) * std).abs().max())
+
+
+def cards() -> list[Pixels]:
+    """Pictures to compare on: waves that no two filters make the same of, in other phases a channel."""
+    made = []
+    for height, width in CARDS:
+        y, x = np.mgrid[:height, :width]
+        waves = [np.sin(x * y / 150 + phase) + np.sin(x / 3 + phase) + np.sin(y / 5) for phase in (0, 1, 2)]
+        made.append(((np.stack(waves, 2) + 3) * 42.5).astype(np.uint8))
+    return made
+
+
+def _ends(levels: Any) -> tuple[float, float] | None:
+    """Where a row of points begins and ends on a scale of 0 to 1, by their levels 0 to 255; None where they do not rise
+    evenly from one end to the other, or lie outside.
+    """
+    places, line = np.arange(len(levels)) + 0.5, np.asarray(levels)
+    if len(line) < 2:
+        return None
+    slope, start = np.polyfit(places, (line + 0.5) / 255, 1)
+    if slope <= 0 or np.abs(start + slope * places - (line + 0.5) / 255).max() > 0.02:
+        return None
+    first, last = float(start), float(start + slope * len(line))
+    return (max(first, 0.0), min(last, 1.0)) if first > -0.01 and last < 1.01 else None
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}") + 0.0  # no -0.0
+
+
+def _shown(values: Tensor) -> str:
+    return "(" + ", ".join(f"{each:.3g}" for each in values.tolist()) + ")"
