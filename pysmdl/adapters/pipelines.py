@@ -17,6 +17,7 @@ from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Frame, Pixels
 
 TOLERANCE = 1e-4  # of a channel's whole range: a fortieth of a pixel value
+ROUNDING = 2.5 / 255  # by which two libraries' resizing to whole pixel values may differ
 CARDS = ((97, 131), (301, 207))  # of the pictures on which two ways are compared: both directions, up and down
 
 
@@ -33,7 +34,8 @@ class OwnPipeline:
         self.function, self.name, self.runs = function, name, runs
         self._compared = False
         self._frames: dict[tuple[int, ...], Frame | None] = {}
-        self._spec: InputSpec | None = None  # how its output becomes pixels, once measured
+        self._measured: InputSpec | None = None
+        self.said: InputSpec | None = None  # what it says of itself, where only its rounding is another
 
     def __call__(self, pixels: Pixels) -> Tensor:
         """The model's input of a photograph, float32 on the CPU.
@@ -76,27 +78,46 @@ class OwnPipeline:
         other = self(np.zeros((height + 50, width, 3), np.uint8))
         size = (black.shape[1], black.shape[2]) if other.shape == black.shape else None
         order = "bgr" if last else "rgb"
-        self._spec = InputSpec(tuple(mean), tuple(map(_round, std)), size, order)
-        return self._spec
+        self._measured = InputSpec(tuple(mean), tuple(map(_round, std)), size, order)
+        return self._measured
+
+    def making(self, read: InputSpec | None) -> InputSpec:
+        """How its inputs are to be understood where it makes each of them, by what it says of itself if that is so.
+
+        Raises:
+            ValueError: it gives another input of the same picture each time; or as :meth:`measured`.
+        """
+        card = cards()[1]
+        made = self(card)
+        if not torch.equal(made, self(card)):
+            raise ValueError(
+                f"{self.name} makes another input of the same picture each time, as transforms for training do: give "
+                "the one for evaluation"
+            )
+        self.runs = True
+        if read is not None and difference(made, read.view(card)[0], read) <= ROUNDING:
+            self.said = read
+        return replace(self.said or self.measured(), pipeline=self)
 
     def frame(self, image: tuple[int, ...]) -> Frame | None:
-        """Where its output lies in a photograph of (height, width), measured on a picture whose red rises to the right
-        and whose green rises downwards. None where no upright part of the photograph is seen.
+        """Where its output lies in a photograph of (height, width), as it says, else measured on pictures that grow
+        brighter to the right and downwards. None where no upright part of the photograph is seen.
         """
         key = tuple(image[:2])
+        if self.said is not None:
+            return self.said.frame(key) or (0.0, 0.0, float(key[1]), float(key[0]))
         if key not in self._frames:
             self._frames[key] = self._framed(*key)
         return self._frames[key]
 
     def _framed(self, height: int, width: int) -> Frame | None:
+        spec = self._measured or self.measured()
         card = np.zeros((height, width, 3), np.uint8)
-        card[:, :, 0] = ((np.arange(width) + 0.5) * 255 / width).astype(np.uint8)
-        card[:, :, 1] = ((np.arange(height) + 0.5) * 255 / height).astype(np.uint8)[:, None]
-        seen = (self._spec or self.measured()).denormalise(self(card)).astype(np.float64)
-        across, down = _ends(seen[:, :, 0].mean(0)), _ends(seen[:, :, 1].mean(1))
-        if across is None or down is None:
-            return None
-        return across[0] * width, down[0] * height, across[1] * width, down[1] * height
+        right = card + ((np.arange(width) + 0.5) * 255 / width).astype(np.uint8)[:, None]
+        lower = card + ((np.arange(height) + 0.5) * 255 / height).astype(np.uint8)[:, None, None]
+        x, y = (spec.denormalise(self(each)).mean(2) for each in (right, lower))
+        across, down = _ends(x.mean(0), width), _ends(y.mean(1), height)
+        return None if across is None or down is None else (across[0], down[0], across[1], down[1])
 
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
         """At the first photograph: by how much an input made of it differs from the pipeline's, or from the pixels that
@@ -113,7 +134,7 @@ class OwnPipeline:
         what = "what its regions and pictures are made of" if self.runs else f"what {self.name} itself gives"
         return (
             f"what the model sees differs from {what} by up to {away:.3g} of a channel's range, more than "
-            f"{wanted:.2g}: give transform=, a function of a picture of Pillow's that makes the model's input as {self.name} does"
+            f"{wanted:.2g}: give transform=, a function of a picture of Pillow's that makes the model's input"
         )
 
 
@@ -123,8 +144,7 @@ def agreed(read: InputSpec | None, pipeline: OwnPipeline) -> InputSpec:
     """
     if read is not None and all(difference(pipeline(card), read.view(card)[0], read) <= TOLERANCE for card in cards()):
         return replace(read, pipeline=pipeline)
-    pipeline.runs = True
-    return replace(pipeline.measured(), pipeline=pipeline)
+    return pipeline.making(read)
 
 
 def difference(first: Tensor, second: Tensor, spec: InputSpec) -> float:
@@ -145,18 +165,21 @@ def cards() -> list[Pixels]:
     return made
 
 
-def _ends(levels: Any) -> tuple[float, float] | None:
-    """Where a row of points begins and ends on a scale of 0 to 1, by their levels 0 to 255; None where they do not rise
-    evenly from one end to the other, or lie outside.
+def _ends(levels: Any, side: int) -> tuple[float, float] | None:
+    """Where a row of points begins and ends on a side of a picture, by their levels, 0 to 255 along that side; at its
+    very ends within half a pixel. None where the levels do not rise evenly, or would begin or end outside.
     """
-    places, line = np.arange(len(levels)) + 0.5, np.asarray(levels)
-    if len(line) < 2:
+    if len(levels) < 2:
         return None
-    slope, start = np.polyfit(places, (line + 0.5) / 255, 1)
-    if slope <= 0 or np.abs(start + slope * places - (line + 0.5) / 255).max() > 0.02:
+    places, seen = np.arange(len(levels)) + 0.5, (np.asarray(levels) + 0.5) / 255
+    slope, start = np.polyfit(places, seen, 1)
+    if slope <= 0 or np.abs(start + slope * places - seen).max() > 0.02:
         return None
-    first, last = float(start), float(start + slope * len(line))
-    return (max(first, 0.0), min(last, 1.0)) if first > -0.01 and last < 1.01 else None
+    first, last = float(start) * side, float(start + slope * len(places)) * side
+    slack = max(0.5, 0.01 * side)
+    if first < -slack or last > side + slack:
+        return None
+    return 0.0 if first < 0.5 else first, float(side) if last > side - 0.5 else last
 
 
 def _round(value: float) -> float:

@@ -147,7 +147,7 @@ def _tokens(model: Any, prompts: Sequence[str], tokens_of: Any, device: torch.de
     tokenizer = getattr(tokens_of, "tokenizer", tokens_of)
     if not callable(tokenizer) or hasattr(tokenizer, "image_mean"):
         raise ValueError(
-            "prompts need a tokenizer: give processor=AutoProcessor.from_pretrained(...), which has one, or tokenizer=; "
+            "prompts need a tokenizer: give tokenizer=, or a processor= that has one, as AutoProcessor makes it; "
             f"got {type(tokens_of).__name__}"
         )
     whole = _kind(model).startswith("Siglip")

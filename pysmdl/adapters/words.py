@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pysmdl.adapters.families import classes_of
+from pysmdl.adapters.pipelines import OwnPipeline
 from pysmdl.inputs.image import InputSpec
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.classes import ClassScorer
@@ -21,7 +22,7 @@ def _answers(model: Any, scorer: Scorer, prompts: Any) -> str:
         return f"{len(prompts)} prompt" + ("s" if len(prompts) > 1 else "")
     if not isinstance(scorer, ClassScorer):
         return "features"
-    count = classes_of(model)
+    count = classes_of(model) or len(scorer.names or ())
     return f"{count} classes" if count else "classes"
 
 
@@ -40,14 +41,15 @@ def _input(spec: InputSpec) -> str:
 
 
 def _size(spec: InputSpec) -> str:
-    if spec.pipeline is not None and spec.pipeline.runs:
-        size = "images of any size" if spec.size is None else f"{spec.size[0]} x {spec.size[1]}"
-        return f"{size} (by its own pipeline)"
+    own = spec.pipeline if isinstance(spec.pipeline, OwnPipeline) and spec.pipeline.runs else None
     if spec.size is None:
-        return "images at their own size"
+        return "images at their own size" if own is None else "images of any size, by its own pipeline"
     size = f"{spec.size[0]} x {spec.size[1]}"
+    how = "squashed" if spec.crop is None else f"centre crop {spec.crop:g}"
     if isinstance(spec.resize, tuple):
-        return f"{size} (squashed to {spec.resize[0]} x {spec.resize[1]}, centre crop)"
-    if spec.resize is not None:
-        return f"{size} (shorter side {spec.resize}, centre crop)"
-    return f"{size} (centre crop {spec.crop:g})" if spec.crop is not None else f"{size} (squashed)"
+        how = f"squashed to {spec.resize[0]} x {spec.resize[1]}, centre crop"
+    elif spec.resize is not None:
+        how = f"shorter side {spec.resize}, centre crop"
+    elif own is not None and own.said is None:
+        return f"{size} (by its own pipeline)"
+    return f"{size} ({how})" if own is None else f"{size} ({how}, by its own pipeline)"
