@@ -41,7 +41,8 @@ def data_config(model: Any) -> Mapping[str, Any] | None:
     if not isinstance(found, Mapping):
         return None
     library = sys.modules.get("timm.data")
-    return found if library is None else library.resolve_model_data_config(model)  # type: ignore[no-any-return]
+    known: Mapping[str, Any] = found if library is None else library.resolve_model_data_config(model)
+    return known
 
 
 def classes_of(model: Any) -> int | None:

@@ -65,7 +65,7 @@ class OwnPipeline:
         height, width = CARDS[0]
         card = np.zeros((height, width, 3), np.uint8)
         black = self(card)
-        white, red = self(np.full_like(card, 255)), self(card + np.uint8([255, 0, 0]))
+        white, red = self(np.full_like(card, 255)), self(card + np.array([255, 0, 0], np.uint8))
         low, high, middle = (each.flatten(1).median(1).values for each in (black, white, red))
         std = [1 / span if span else math.inf for span in (high - low).tolist()]
         if not all(math.isfinite(each) and each > 0 for each in std):

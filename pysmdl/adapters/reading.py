@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from pysmdl.inputs.image import InputSpec
 
 RESAMPLES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -18,6 +20,7 @@ PLAIN_STEPS = (
     "ToTensor", "PILToTensor", "ToImage", "MaybeToTensor", "MaybePILToTensor", "ToPureTensor", "_convert_to_rgb",
     "MaybeConvertMode",
 )  # fmt: skip
+CONVERTING = ("ToDtype", "ConvertImageDtype")
 
 
 def of_processor(processor: Any) -> InputSpec | None:
@@ -102,15 +105,13 @@ def of_transform(transform: Any) -> InputSpec | None:
             size = step.size
         elif name == "Normalize" and mean is None:
             mean, std = step.mean, step.std
-        elif name not in PLAIN_STEPS and not (
-            name in ("ToDtype", "ConvertImageDtype") and "float32" in str(vars(step))
-        ):
+        elif name not in PLAIN_STEPS and not (name in CONVERTING and getattr(step, "dtype", None) is torch.float32):
             return None
     return None if resize is None else _of_steps(resize, size, interpolation, mean, std)
 
 
 def _of_steps(resize: Any, size: Any, interpolation: Any, mean: Any, std: Any) -> InputSpec | None:
-    name = getattr(interpolation, "value", None)  # of torchvision's InterpolationMode
+    name = str(getattr(interpolation, "value", interpolation))  # of torchvision's InterpolationMode, or its name
     resized, cut = _sides(resize), _sides(size)
     if name not in RESAMPLES.values() or (cut is None and not isinstance(resized, tuple)):
         return None
@@ -118,8 +119,8 @@ def _of_steps(resize: Any, size: Any, interpolation: Any, mean: Any, std: Any) -
     size = sides if cut is None else cut if isinstance(cut, tuple) else (cut, cut)
     if size[0] > sides[0] or size[1] > sides[1]:
         return None  # padded
-    listed = [None if each is None else tuple(_list(each)) for each in (mean, std)]
-    return InputSpec(*listed, size, interpolation=name, resize=None if cut is None else resized)
+    mean, std = (None if each is None else tuple(_list(each)) for each in (mean, std))
+    return InputSpec(mean, std, size, interpolation=name, resize=None if cut is None else resized)
 
 
 def _sides(given: Any) -> Any:

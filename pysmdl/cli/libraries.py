@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def hugging_face(folder: str, device: str | None, prompts: Sequence[str] | None,
         MissingPackageError: transformers is not installed.
     """
     try:
-        import transformers
+        transformers: Any = import_module("transformers")
     except ImportError:
         raise need("transformers", "a model hf:FOLDER", "transformers") from None
     if not Path(folder).is_dir():
@@ -49,7 +50,7 @@ def timm(spec: str, device: str | None, **input: Any) -> Scorer:
         MissingPackageError: timm is not installed.
     """
     try:
-        import timm as library
+        library: Any = import_module("timm")
     except ImportError:
         raise need("timm", "a model timm:NAME", "timm") from None
     name, _, file = spec.partition(":")
