@@ -188,13 +188,11 @@ def _of_timm(model: Any) -> InputSpec:
 
 
 def _of_open_clip(model: Any) -> InputSpec:
-    library, visual = sys.modules.get("open_clip"), getattr(model, "visual", None)
-    size = getattr(visual, "image_size", None)
-    if library is None or size is None:
+    """As open_clip's factory wrote it down with the model; its own way of making the transform of that."""
+    library = sys.modules.get("open_clip")
+    config = getattr(getattr(model, "visual", None), "preprocess_cfg", None)
+    if library is None or not config:
         raise ValueError(f"{type(model).__name__} does not say what its input is: give transform=, its preprocess")
-    config = getattr(visual, "preprocess_cfg", None) or {}
-    keys = {"mean": "mean", "std": "std", "interpolation": "interpolation", "resize_mode": "resize_mode"}
-    said = {key: config[name] for key, name in keys.items() if config.get(name) is not None}
-    said.setdefault("mean", getattr(visual, "image_mean", None))
-    said.setdefault("std", getattr(visual, "image_std", None))
-    return _of_transform(library.image_transform(size, is_train=False, **said))
+    names = ("mean", "std", "interpolation", "resize_mode", "fill_color")
+    said = {name: config[name] for name in names if name in config}
+    return _of_transform(library.image_transform(config["size"], is_train=False, **said))
