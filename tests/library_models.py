@@ -15,6 +15,26 @@ import pysmdl
 
 CLOSE = 1e-4  # of a probability
 PROMPTS = ["a cat", "a dog", "the photo of a dog"]
+NAMES = {0: "tench, Tinca tinca", 1: "tabby, tabby cat", 2: "tiger cat", 3: "lynx", 4: "box turtle"}
+BODY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+SQUARE = {"image_size": 32, "patch_size": 8}
+CUT = {"size": {"shortest_edge": 37}, "crop_size": {"height": 32, "width": 32}}
+SQUASHED = {"size": {"height": 32, "width": 32}}
+KINDS = {  # what the class and its configuration are called; the configuration's size; the processor and its size
+    "ViT": (BODY | SQUARE, "ViT", SQUASHED),
+    "DeiT": (BODY | SQUARE, "DeiT", {"size": {"height": 37, "width": 37}, "crop_size": CUT["crop_size"]}),
+    "Beit": (BODY | SQUARE, "Beit", SQUASHED),
+    "Dinov2": (BODY | SQUARE, "Bit", CUT),
+    "ResNet": ({"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}, "ConvNext",
+               {"size": {"shortest_edge": 32}}),
+    "ConvNext": ({"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}, "ConvNext",
+                 {"size": {"shortest_edge": 384}}),
+    "Swin": ({"image_size": 32, "patch_size": 4, "embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2],
+              "window_size": 4}, "ViT", SQUASHED),
+    "MobileViT": ({"image_size": 64, "hidden_sizes": [8, 12, 16], "neck_hidden_sizes": [8, 8, 8, 8, 8, 8, 16],
+                   "num_attention_heads": 2}, "MobileViT",
+                  {"size": {"shortest_edge": 72}, "crop_size": {"height": 64, "width": 64}}),
+}  # fmt: skip
 
 
 def photograph(height: int = 117, width: int = 170) -> np.ndarray:
@@ -78,3 +98,54 @@ def sharpened(model: nn.Module, side: int | None = None) -> Any:
         head.weight.div_(logits.std(0).mean())
         head.bias.zero_()
     return model
+
+
+def processor_of(kind: str, **settings: Any) -> Any:
+    """An image processor of transformers; those on Pillow alone, which need no torchvision, where it has such."""
+    transformers = pytest.importorskip("transformers")
+    name = f"{kind}ImageProcessor"
+    return (getattr(transformers, f"{name}Pil", None) or getattr(transformers, name))(**settings)
+
+
+def made(kind: str) -> tuple[Any, Any]:
+    """A classifier of a kind, and its processor."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(3)
+    size, processor, settings = KINDS[kind]
+    config = getattr(transformers, f"{kind}Config")(**size, num_labels=5, id2label=NAMES)
+    side = 64 if kind == "MobileViT" else 32
+    model = sharpened(getattr(transformers, f"{kind}ForImageClassification")(config), side)
+    return model, processor_of(processor, **settings)
+
+
+def pixels_of(processor: Any) -> Callable[[Any], Tensor]:
+    return lambda picture: processor(images=picture, return_tensors="pt")["pixel_values"]
+
+
+def tokenizer() -> Any:
+    """Words to numbers, between a beginning and an end."""
+    tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
+    words = ["<pad>", "<bos>", "<eos>", "<unk>", "a", "cat", "dog", "photo", "of", "the"]
+    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
+    plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    plain.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", 1), ("<eos>", 2)]
+    )
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", unk_token="<unk>")
+
+
+def pair(kind: str) -> tuple[Any, Any]:
+    """Both towers of CLIP or SigLIP, and their processor."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    text = BODY | {
+        "vocab_size": 10,
+        "max_position_embeddings": 16,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    config = getattr(transformers, f"{kind}Config")(text_config=text, vision_config=BODY | SQUARE)
+    images = processor_of(kind, **(CUT if kind == "CLIP" else SQUASHED))
+    processor = getattr(transformers, f"{kind}Processor")(images, tokenizer())
+    return sharpened(getattr(transformers, f"{kind}Model")(config)), processor

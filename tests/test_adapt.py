@@ -10,51 +10,20 @@ import torch
 
 import pysmdl
 
-from library_models import PROMPTS, agrees, photograph, sharpened
+from library_models import (
+    BODY,
+    KINDS,
+    PROMPTS,
+    SQUASHED,
+    agrees,
+    made,
+    pair,
+    photograph,
+    pixels_of,
+    processor_of,
+)
 
 transformers = pytest.importorskip("transformers")
-
-NAMES = {0: "tench, Tinca tinca", 1: "tabby, tabby cat", 2: "tiger cat", 3: "lynx", 4: "box turtle"}
-BODY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-SQUARE = {"image_size": 32, "patch_size": 8}
-CUT = {"size": {"shortest_edge": 37}, "crop_size": {"height": 32, "width": 32}}
-SQUASHED = {"size": {"height": 32, "width": 32}}
-KINDS = {  # what the class and its configuration are called; the configuration's size; the processor and its size
-    "ViT": (BODY | SQUARE, "ViT", SQUASHED),
-    "DeiT": (BODY | SQUARE, "DeiT", {"size": {"height": 37, "width": 37}, "crop_size": CUT["crop_size"]}),
-    "Beit": (BODY | SQUARE, "Beit", SQUASHED),
-    "Dinov2": (BODY | SQUARE, "Bit", CUT),
-    "ResNet": ({"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}, "ConvNext",
-               {"size": {"shortest_edge": 32}}),
-    "ConvNext": ({"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}, "ConvNext",
-                 {"size": {"shortest_edge": 384}}),
-    "Swin": ({"image_size": 32, "patch_size": 4, "embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2],
-              "window_size": 4}, "ViT", SQUASHED),
-    "MobileViT": ({"image_size": 64, "hidden_sizes": [8, 12, 16], "neck_hidden_sizes": [8, 8, 8, 8, 8, 8, 16],
-                   "num_attention_heads": 2}, "MobileViT",
-                  {"size": {"shortest_edge": 72}, "crop_size": {"height": 64, "width": 64}}),
-}  # fmt: skip
-
-
-def processor_of(kind: str, **settings):
-    """Without torchvision transformers has those on Pillow alone."""
-    name = f"{kind}ImageProcessor"
-    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name), settings
-
-
-def made(kind: str):
-    """A classifier of a kind, and its processor."""
-    torch.manual_seed(3)
-    size, processor, settings = KINDS[kind]
-    config = getattr(transformers, f"{kind}Config")(**size, num_labels=5, id2label=NAMES)
-    side = 64 if kind == "MobileViT" else 32
-    model = sharpened(getattr(transformers, f"{kind}ForImageClassification")(config), side)
-    build, settings = processor_of(processor, **settings)
-    return model, build(**settings)
-
-
-def pixels_of(processor):
-    return lambda picture: processor(images=picture, return_tensors="pt")["pixel_values"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,34 +56,6 @@ def test_pictures_are_drawn_on_the_photograph_and_the_crop_is_where_it_lies():
     assert found.pixels.shape == (high, 170, 3)
     assert found.names[3] == "lynx"
     assert found.provenance["about"].startswith("Dinov2ForImageClassification, 5 classes, 32 x 32 (shorter side 37")
-
-
-def tokenizer():
-    """Words to numbers, between a beginning and an end."""
-    tokenizers = pytest.importorskip("tokenizers")
-    words = ["<pad>", "<bos>", "<eos>", "<unk>", "a", "cat", "dog", "photo", "of", "the"]
-    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
-    plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    plain.post_processor = tokenizers.processors.TemplateProcessing(
-        single="<bos> $A <eos>", special_tokens=[("<bos>", 1), ("<eos>", 2)]
-    )
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", unk_token="<unk>")
-
-
-def pair(kind: str):
-    """Both towers of CLIP or SigLIP, and their processor."""
-    torch.manual_seed(0)
-    text = BODY | {
-        "vocab_size": 10,
-        "max_position_embeddings": 16,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-    config = getattr(transformers, f"{kind}Config")(text_config=text, vision_config=BODY | SQUARE)
-    build, settings = processor_of(kind, **(CUT if kind == "CLIP" else SQUASHED))
-    processor = getattr(transformers, f"{kind}Processor")(build(**settings), tokenizer())
-    return sharpened(getattr(transformers, f"{kind}Model")(config)), processor
 
 
 def test_clip_against_prompts_equals_its_own_forward():
@@ -219,8 +160,7 @@ def test_bare_callables_are_adapted_too():
 
 def test_a_processor_of_its_own_kind_makes_the_inputs_itself():
     """EfficientNet's shifts the levels too, which no InputSpec says: read wrong, it is run instead."""
-    build, settings = processor_of("EfficientNet", **SQUASHED)
-    model, processor = made("ViT")[0], build(**settings)
+    model, processor = made("ViT")[0], processor_of("EfficientNet", **SQUASHED)
     assert "32 x 32 (by its own pipeline)" in repr(pysmdl.adapt(model, processor=processor))
     agrees(model, pixels_of(processor), lambda x: model(x).logits.softmax(1), "tabby", 1, processor=processor)
 
