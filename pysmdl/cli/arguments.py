@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from pysmdl import disk
+from pysmdl.adapters import adapt, resolve
+from pysmdl.cli import libraries
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
-from pysmdl.scorers import Scorer, classifier
+from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 
 LONGEST = 1 << 26  # bytes of a file of class names
@@ -27,14 +29,16 @@ def load_model(
     channel_order: str | None = None,
     mask_at: str | None = None,
     crop: float | None = None,
+    prompts: list[str] | None = None,
 ) -> Scorer:
     """A scorer from text.
 
     Args:
-        spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
-            or a program of torch.export (.pt2).
+        spec: "builtin:NAME"; "hf:FOLDER", "timm:NAME" or "timm:NAME:FILE"; "package.module:attribute" (a scorer, a
+            module or any callable); or a file: TorchScript, or a program of torch.export (.pt2).
         device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
+        prompts: Texts that images are compared with, for models with a text tower.
 
     Raises:
         ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
@@ -61,10 +65,17 @@ def load_model(
         found: Any = builtin.load(spec.removeprefix("builtin:"), device)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
+    elif spec.startswith("hf:"):
+        return libraries.hugging_face(spec.removeprefix("hf:"), device, prompts, **settings)
+    elif spec.startswith("timm:"):
+        found = libraries.timm(spec.removeprefix("timm:"), device, **settings)
+        settings = {}
     else:
         found = _attribute(spec)
+    if prompts:
+        settings["prompts"] = prompts
     if not isinstance(found, Scorer):
-        return classifier(found, device=device, **settings)
+        return adapt(found, device=device, **settings) if settings else resolve(found, device)
     if settings:
         raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
     return found
@@ -129,7 +140,10 @@ def _check_device(device: str) -> None:
 def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
-        raise ValueError(f"model must be builtin:NAME, package.module:attribute or a file that exists; got {spec!r}")
+        raise ValueError(
+            "model must be builtin:NAME, hf:FOLDER, timm:NAME, package.module:attribute or a file that exists; "
+            f"got {spec!r}"
+        )
     try:
         found: Any = import_beside(module_name)
     except ValueError as error:
