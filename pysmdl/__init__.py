@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
+    from pysmdl.scorers import heads
     from pysmdl.targets import Box, Tokens
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "explain",
     "explain_many",
     "explain_steps",
+    "heads",
     "kernels",
     "lima",
     "load",
@@ -110,7 +112,7 @@ _HOMES = {
     "smdl": "objective.presets",
     "vps": "objective.presets",
 }
-_MODULES = {"compat": "interop.compat"}  # those that live elsewhere than their name says
+_MODULES = {"compat": "interop.compat", "heads": "scorers.heads"}  # those that live elsewhere than their name says
 
 
 def __getattr__(name: str) -> Any:

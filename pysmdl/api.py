@@ -36,8 +36,9 @@ def explain(
     Args:
         image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
         model: A scorer (:mod:`pysmdl.scorers`); a model as its library has it, with what :func:`pysmdl.adapt` needs to
-            know of it (timm's say it themselves); or any callable from a batch [B, C, H, W] to logits [B, K]: images go
-            into that as pixel / 255 at their own size.
+            know of it (timm's say it themselves); any callable from a batch [B, C, H, W] to logits [B, K]; the path of
+            a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL: images go into these as pixel / 255 at
+            their own size.
         target: A class, by its index or its name, or None for the model's own top class; a :class:`pysmdl.Box` for a
             detector, :class:`pysmdl.Tokens` for a token scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.

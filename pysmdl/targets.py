@@ -190,7 +190,9 @@ def described(plain: Any) -> Target:
 def title(plain: Any, names: Names | None = None) -> str:
     """A target in words, from the form in which results show it; names are those of the classes."""
     found = _known(plain)
-    return "this answer" if found is None else found.title(names)
+    if found is None:
+        return plain if isinstance(plain, str) else "this answer"
+    return found.title(names)
 
 
 def outline(plain: Any) -> tuple[float, float, float, float] | None:

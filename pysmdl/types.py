@@ -27,6 +27,8 @@ class Reading:
         confidence: Of class probabilities. [a], or None.
         top: The model's own top class. [a], or None.
         others: What else results show, by name. [a, ...] each.
+        whole: The full input's score, from which losses are counted, where scores need not lie within 0 and 1; None
+            where they do, and losses count from 1.
     """
 
     score: Floats
@@ -35,6 +37,7 @@ class Reading:
     confidence: Floats | None = None
     top: Floats | None = None
     others: dict[str, Floats] = field(default_factory=dict)
+    whole: float | None = None
 
     def __getitem__(self, name: str) -> Floats:
         """An array by its name: "score" is the target score."""
@@ -57,7 +60,7 @@ class Reading:
             return np.where(known.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
 
         found = {name: masked(values) for name, values in self.arrays().items() if name in OWN}
-        return Reading(**found, others={name: masked(values) for name, values in self.others.items()})
+        return Reading(**found, others={name: masked(values) for name, values in self.others.items()}, whole=self.whole)
 
 
 OWN = ("score", "decided", "traced", "confidence", "top")

@@ -95,6 +95,8 @@ SETTERS = (
     pysmdl.explain_many,
     pysmdl.EngineConfig,
     scorers.classifier,
+    scorers.custom,
+    scorers.endpoint,
     scorers.InputSpec,
 )
 KNOWN = {

@@ -343,8 +343,8 @@ def test_what_is_no_probability_is_named(model, settings, error, message):
         explain(classifier(model, gives="probabilities"), **settings)
 
 
-def test_gives_is_one_of_two():
-    with pytest.raises(ValueError, match="gives must be one of 'logits', 'probabilities'; got 'scores'"):
+def test_gives_is_one_of_three():
+    with pytest.raises(ValueError, match="gives must be one of 'logits', 'probabilities', 'sigmoid'; got 'scores'"):
         classifier(linear_model(), gives="scores")
 
 
@@ -501,7 +501,7 @@ def test_a_scorer_of_ones_own_calls_the_model_and_reads_its_answer():
     assert found.target == "brightness"
     assert found.deletion[0] == pytest.approx(image().mean() / 255, abs=1e-6)
     assert found.insertion[0] == 0
-    assert found.plot().axes[0].get_title().startswith("why this answer?")
+    assert found.plot().axes[0].get_title().startswith("why brightness?")
 
 
 @pytest.mark.parametrize("given", [lambda values: {"score": values[:, 0]}, lambda values: values[:, 0], lambda _: None])

@@ -104,7 +104,8 @@ def test_what_results_show_is_read_back(plain, kind, title, outline):
 def test_what_a_scorer_of_ones_own_shows_is_shown(plain):
     with pytest.raises(ValueError, match=r"target|labels"):
         targets.described(plain)
-    assert (targets.kind(plain), targets.title(plain), targets.outline(plain)) == ("own", "this answer", None)
+    shown = plain if isinstance(plain, str) else "this answer"
+    assert (targets.kind(plain), targets.title(plain), targets.outline(plain)) == ("own", shown, None)
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +24,9 @@ from pysmdl.adapters.pipelines import OwnPipeline, agreed
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
 from pysmdl.adapters.words import understood
 from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
+from pysmdl.models.base import Model
 from pysmdl.models.class_names import names_of
+from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
 from pysmdl.scorers.classes import Classifier
@@ -52,7 +56,7 @@ def adapt(
     torchvision's; open_clip's; any other callable as a classifier. `repr` of the scorer says what was understood.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model, in evaluation mode, or the path of a file with one.
         processor: Hugging Face's image processor, or the processor with a tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
             (torchvision) or open_clip's preprocess.
@@ -71,6 +75,10 @@ def adapt(
     """
     if isinstance(model, Scorer):
         raise ValueError("model must be a model, not a scorer, which says itself what its input is")
+    if isinstance(model, (str, PathLike)):
+        model = load_file(Path(model), device)
+    if isinstance(model, Model):  # it says itself where it runs
+        device = None
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     _check_texts(model, prompts, tokenizer)

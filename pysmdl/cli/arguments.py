@@ -14,7 +14,7 @@ from pysmdl.adapters import adapt, resolve
 from pysmdl.cli import libraries
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
-from pysmdl.scorers import Scorer
+from pysmdl.scorers import Model, Scorer, classifier, endpoint
 from pysmdl.targets import Box
 
 LONGEST = 1 << 26  # bytes of a file of class names
@@ -35,7 +35,8 @@ def load_model(
 
     Args:
         spec: "builtin:NAME"; "hf:FOLDER", "timm:NAME" or "timm:NAME:FILE"; "package.module:attribute" (a scorer, a
-            module or any callable); or a file: TorchScript, or a program of torch.export (.pt2).
+            module or any callable); a file: TorchScript, a program of torch.export (.pt2), or ONNX (.onnx); or the URL
+            of an endpoint.
         device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
         prompts: Texts that images are compared with, for models with a text tower.
@@ -63,6 +64,8 @@ def load_model(
         from pysmdl import builtin
 
         found: Any = builtin.load(spec.removeprefix("builtin:"), device)
+    elif spec.startswith(("http://", "https://")):
+        return endpoint(spec, **settings)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
     elif spec.startswith("hf:"):
@@ -75,6 +78,8 @@ def load_model(
     if prompts:
         settings["prompts"] = prompts
     if not isinstance(found, Scorer):
+        if isinstance(found, Model) and not prompts:  # of a file, which says itself where it runs
+            return classifier(found, **settings)
         return adapt(found, device=device, **settings) if settings else resolve(found, device)
     if settings:
         raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
@@ -141,7 +146,7 @@ def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
         raise ValueError(
-            "model must be builtin:NAME, hf:FOLDER, timm:NAME, package.module:attribute or a file that exists; "
+            "model must be builtin:NAME, hf:FOLDER, timm:NAME, package.module:attribute, a URL or a file that exists; "
             f"got {spec!r}"
         )
     try:

@@ -93,6 +93,17 @@ class ExplanationData:
         """Area under the deletion curve, likewise. Lower is better."""
         return self._auc(self.deletion)
 
+    @property
+    def normalised_auc(self) -> tuple[float, float]:
+        """Both areas, insertion's and deletion's, on a scale where the empty view scores 0 and the full input 1.
+
+        (AUC - f(empty)) / (f(V) - f(empty)): what scores without bounds can be compared by. NaN where both score alike.
+        """
+        empty, full = float(self.insertion[0]), float(self.deletion[0])
+        if full == empty:
+            return float("nan"), float("nan")
+        return (self.insertion_auc - empty) / (full - empty), (self.deletion_auc - empty) / (full - empty)
+
     def highest_confidence(self, area: float = 1.0) -> float:
         """Highest target score of the insertion curve within this share of the area (SMDL's table 2).
 

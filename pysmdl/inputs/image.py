@@ -22,6 +22,8 @@ Scale = tuple[float, float]
 # Each as torch calls its own, for masked batches: nearest-exact takes the point at the centre, as Pillow does.
 INTERPOLATIONS = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact", "cv2-bilinear": "bilinear"}
 
+LAYOUTS, TAKES = ("nchw", "nhwc"), ("torch", "numpy")
+
 
 class Pipeline(Protocol):
     """A model's own way from a photograph to its input, as a library has it: see :mod:`pysmdl.adapters.pipelines`.
@@ -65,6 +67,10 @@ class InputSpec:
             do; "floor", as Hugging Face does.
         pipeline: The model's own way from a photograph to its input, which either makes inputs in place of all this or
             is what they are checked against. Set by :func:`pysmdl.adapt`.
+        layout: "nchw", or "nhwc": the model is given batches [B, H, W, C], as Keras and most of JAX take them. All else
+            here, regions and baselines among it, stays [C, H, W].
+        takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
+            library either way.
     """
 
     mean: tuple[float, ...] | None = None
@@ -78,8 +84,14 @@ class InputSpec:
     resize: int | tuple[int, int] | None = None
     cut: str = "round"
     pipeline: Pipeline | None = None
+    layout: str = "nchw"
+    takes: str = "torch"
 
     def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise one_of("layout", self.layout, LAYOUTS)
+        if self.takes not in TAKES:
+            raise one_of("takes", self.takes, TAKES)
         if self.channel_order not in ("rgb", "bgr"):
             raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
         if self.mask_at not in ("model", "image"):
@@ -213,6 +225,8 @@ class InputSettings(TypedDict, total=False):
     crop: float | None
     resize: int | tuple[int, int] | None
     cut: str
+    layout: str
+    takes: str
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:

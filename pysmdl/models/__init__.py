@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pysmdl.models.base import Model
+from pysmdl.models.remote import Remote
 from pysmdl.models.towers import Tower
 
-__all__ = ["Model", "Tower"]
+__all__ = ["Model", "Remote", "Tower"]

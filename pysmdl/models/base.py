@@ -45,6 +45,8 @@ class Model:
         device: Where the batch must be; None: where the parameters are, else the CPU.
         dtype: Of the batch; None: that of the parameters that meet it first, else float32.
         batch: Rows that each call must have; fewer are padded with the last and cut again. None: any number.
+        layout: "nchw", or "nhwc": the function is given [B, *grid, C].
+        takes: "torch", or "numpy": it is given NumPy arrays, on the CPU.
 
     Attributes:
         function: As given.
@@ -52,6 +54,10 @@ class Model:
         channels_last: Whether the convolutions are laid out with channels last, so that inputs should be too.
         graph_safe: Whether it may be captured in a CUDA graph: no host reads, no shapes that depend on data.
         batch: Rows of each call, or None.
+        name: What results call it; None: its module's or function's own name.
+        rows: Rows of a batch that serve it best; None: the engine finds out.
+        size: Height and width that it takes, where it says so itself.
+        local: Whether it runs here: what is only for measuring is asked of no other.
 
     Raises:
         TypeError: the function cannot be called.
@@ -59,6 +65,10 @@ class Model:
     """
 
     graph_safe: bool = False
+    name: str | None = None
+    rows: int | None = None
+    size: tuple[int, int] | None = None
+    local: bool = True
 
     def __init__(
         self,
@@ -67,14 +77,19 @@ class Model:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         batch: int | None = None,
+        layout: str = "nchw",
+        takes: str = "torch",
     ) -> None:
         if not callable(function):
             raise TypeError(f"forward must be callable; got {type(function).__name__}")
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
+        if takes == "numpy" and dtype is torch.bfloat16:
+            raise ValueError('dtype must be torch.float32 or torch.float16 with takes="numpy", which has no bfloat16')
         self.function, self._shown = function, function
         self.batch = None if batch is None else whole_number("batch", batch, 1)
         self._device, self._dtype = device, dtype
+        self._last, self._arrays = layout == "nhwc", takes == "numpy"
         self.ready()
 
     @property
@@ -108,9 +123,11 @@ class Model:
         given = batch.view_as(batch)  # so that a change of shape stays out of the engine's memory
         if self.batch is not None and len(batch) < self.batch:
             given = torch.cat((given, given[-1:].expand(self.batch - len(batch), *batch.shape[1:])))
+        if self._last:
+            given = given.movedim(1, -1)
         with stage("model"):
             try:
-                return self.function(given)
+                return self.function(_array(given) if self._arrays else given)
             except ValueError as error:
                 raise ModelError(f"{type(error).__name__}: {error}") from error
 
@@ -153,3 +170,8 @@ class Model:
         other = copy.copy(self)
         other.function = torch.compile(self.function)
         return other
+
+
+def _array(batch: Tensor) -> Any:
+    """The batch in NumPy, for functions that know no tensors."""
+    return batch.detach().cpu().contiguous().numpy()

@@ -1,4 +1,4 @@
-"""Models from files: TorchScript, and programs of torch.export."""
+"""Models from files: TorchScript, programs of torch.export, and ONNX."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ import torch
 from torch import Tensor
 
 from pysmdl.errors import described
+from pysmdl.models.base import Model
+from pysmdl.models.onnx_files import OnnxModel
 from pysmdl.models.programs import load_program, module_of
 
 
-def load_file(path: Path, device: str | None = None) -> Callable[[Tensor], Any]:
-    """The model in a file: TorchScript, or a program of torch.export (.pt2).
+def load_file(path: Path, device: str | torch.device | None = None) -> Callable[[Tensor], Any] | Model:
+    """The model in a file: TorchScript, a program of torch.export (.pt2), or ONNX (.onnx).
 
     Raises:
-        ValueError: it holds neither, is damaged, or a program holds what would run code.
+        ValueError: there is no such file, it holds none of these, is damaged, or a program holds what would run code.
+        MissingPackageError: an ONNX file, and onnxruntime is not installed.
     """
+    if not path.is_file():
+        raise ValueError(f"model must be a file of TorchScript, .pt2 or .onnx, or a callable; there is no file {path}")
+    if path.suffix.lower() == ".onnx":
+        return OnnxModel(path, device)
     where = torch.device(device or "cpu")
     if path.suffix == ".pt2":
         program = load_program(path)
@@ -33,7 +40,7 @@ def load_file(path: Path, device: str | None = None) -> Callable[[Tensor], Any]:
             scripted = torch.jit.load(str(path), map_location=where)
     except Exception as error:  # of many types, as the file is damaged
         raise ValueError(
-            f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2): {error}"
+            f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2, ONNX .onnx): {error}"
         ) from error
     return scripted.eval()  # type: ignore[no-any-return]
 

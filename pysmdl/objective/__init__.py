@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+
 from pysmdl.errors import number, one_of
 from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.types import Bools, Floats, Reading
@@ -129,6 +131,7 @@ class Objective:
             insertion=None if kept is None else kept.score,
             deletion=None if removed is None else removed.score,
             decided=None if kept is None or kept.decided is None else kept.decided > 0,
+            bounded=all(view is None or view.whole is None for view in (kept, removed)),
         )
 
 
@@ -138,6 +141,6 @@ def target_score(kept: Reading) -> Floats:
 
 
 def removed_score(removed: Reading) -> Floats:
-    """1 minus the target score of the subset removed."""
-    lost: Floats = 1 - removed.score
+    """1 minus the target score of the subset removed; of scores without bounds the full input's minus it."""
+    lost: Floats = (1 if removed.whole is None else np.float32(removed.whole)) - removed.score
     return lost

@@ -93,7 +93,8 @@ def pair(kept: float = 1.0, removed: float = 1.0) -> Objective:
 
         F(S) = kept * f(S) + removed * (1 - f(V - S))
 
-    VPS's and EAGLE's set functions have this form, SMDL's and LiMA's are it with two more terms.
+    VPS's and EAGLE's set functions have this form, SMDL's and LiMA's are it with two more terms. Where f need not lie
+    within 0 and 1 (a margin, a regression's output), f(V) stands in place of 1, which changes no order.
 
     Args:
         kept: Weight of the target's score f with the subset kept.

@@ -91,7 +91,7 @@ def _form_of(scorer: Scorer) -> Scorer:
         )
     if isinstance(scorer, Classifier):
         classes = TokenDropScorer(network, scorer.input)
-        classes.gives = scorer.gives
+        classes.gives, classes.head, classes.has_confidence = scorer.gives, scorer.head, scorer.has_confidence
         return classes
     form = copy.copy(scorer)
     form.model = TowerModel(network, dtype=scorer.input.dtype)

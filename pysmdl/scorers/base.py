@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch import Tensor
 from pysmdl.errors import ScorerError
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
+from pysmdl.models.files import load_file
 from pysmdl.types import Floats, Reading
 
 __all__ = ["BatchRewritten", "Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
@@ -63,7 +66,8 @@ class Scorer(ABC):
     :meth:`pysmdl.models.base.Model.tensor`) and reads the answer.
 
     Args:
-        forward: A function of a batch [B, C, *grid], or a :class:`pysmdl.models.base.Model`.
+        forward: A function of a batch [B, C, *grid], a :class:`pysmdl.models.base.Model`, or the path of a file with
+            one: TorchScript, .pt2 or .onnx.
         input: How images become the model's input.
         device, batch: As in :class:`pysmdl.models.base.Model`, where a function is given.
 
@@ -92,18 +96,23 @@ class Scorer(ABC):
 
     def __init__(
         self,
-        forward: Forward | Model,
+        forward: Forward | Model | str | os.PathLike[str],
         input: InputSpec,
         device: str | torch.device | None = None,
         batch: int | None = None,
     ) -> None:
+        if isinstance(forward, (str, os.PathLike)):
+            forward, device = load_file(Path(forward), device), None
         if isinstance(forward, Model):
             if device is not None or batch is not None or input.dtype not in (None, forward.dtype):
                 raise ValueError("a pysmdl Model says itself what device, dtype and batch it has; leave these out")
+            if (input.layout, input.takes) != ("nchw", "torch"):
+                raise ValueError("a pysmdl Model says itself what layout it takes, and what arrays; leave these out")
             self.model = forward
         else:
-            self.model = Model(forward, device=device, dtype=input.dtype, batch=batch)
-        self.input = input
+            how = {"layout": input.layout, "takes": input.takes}
+            self.model = Model(forward, device=device, dtype=input.dtype, batch=batch, **how)
+        self.input = replace(input, size=self.model.size) if input.size is None and self.model.size else input
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.about}, {self.device}>" if self.about else object.__repr__(self)

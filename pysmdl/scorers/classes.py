@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from pysmdl.kernels import class_scores
 from pysmdl.models.answers import EMBEDDED, Form
 from pysmdl.models.base import Forward, Model
 from pysmdl.models.class_names import class_named
+from pysmdl.scorers import heads, reference
 from pysmdl.scorers.base import BatchRewritten, Outputs, Scorer, Wanted
+from pysmdl.scorers.headed import headed_outputs
 from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
 
@@ -25,28 +28,53 @@ TOP = -1  # a class still to be read off the full input
 PREDICTED = "predicted"  # its name in trace=
 ONE_CLASS = {
     "logits": "the model must give a logit for each of two classes or more; with one its softmax is always 1. For a "
-    "sigmoid's logit z give torch.cat((torch.zeros_like(z), z), 1)",
+    'sigmoid\'s logit give gives="sigmoid", for a number that is no probability pysmdl.scorers.scalar',
     "probabilities": "the model must give a probability for each of two classes or more. For that of one, p, give "
     "torch.cat((1 - p, p), 1)",
 }
+GIVES = (*ONE_CLASS, "sigmoid")
 LOGITS, EVIDENCE, FEATURES = Form("the model", 2), Form("evidence", 2), Form("features", 2, EMBEDDED)
 
 log = logging.getLogger("pysmdl")
 
 
 class ClassScorer(Scorer):
-    """Common to all: a target is a class index; a row's values are confidence, top class, probabilities."""
+    """Common to all: a target is a class index; a row's values are confidence, top class, scores.
+
+    Attributes:
+        gives: What the model's answers are.
+        head: What is read off them; None: the target's probability.
+        refers: Whether the head needs to know what the full input gives.
+        classes: Their number, once it is known.
+    """
 
     gives: str = "logits"
+    head: Any = None
+    refers: bool = False
     classes: int | None = None  # known where the model's shape says so
     _looked = False  # at the first answer of a run
+
+    def read_by(self, head: Any) -> None:
+        """Have a head's number read off each answer, in place of the probability."""
+        if head is not None and not callable(head):
+            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
+        self.head = head
+        self.refers = head is not None and (heads.compares(head) or not heads.bounded(head))
 
     def ready(self) -> None:
         super().ready()
         self._looked = False
 
+    # A row of the target: classes, and what the head must know of the full input.
+
+    @property
+    def kept_width(self) -> int:
+        """Numbers of the full input's answer that travel with a target."""
+        return (self.classes or 0) if heads.compares(self.head) else 0
+
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        return np.array([_class(each) for each in (target, *trace)], np.int32)
+        classes = [_class(each) for each in (target, *trace)]
+        return reference.classes_row(classes) if self.refers else np.array(classes, np.int32)
 
     def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
         return class_named(target, names) if isinstance(target, str) and target != PREDICTED else target
@@ -54,23 +82,48 @@ class ClassScorer(Scorer):
     def own(self, values: Floats, target: NDArray[Any]) -> Floats:
         return values  # all targets of a call trace as many classes
 
+    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return reference.stacked(targets) if self.refers else super().stack(targets)
+
     def check(self, targets: NDArray[Any]) -> None:
+        if self.refers and targets.shape[1] % 2 == 0:
+            targets = targets[:, : -reference.room(self.kept_width)]
         if self.classes is not None and targets.max() >= self.classes:
             raise ValueError(f"target must be 0 to {self.classes - 1}, a class of the model; got {targets.max()}")
 
     def unresolved(self, target: NDArray[Any]) -> bool:
+        if self.refers:
+            return not reference.has_reference(target)
         return bool((target == TOP).any())
 
     def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
-        return np.where(target == TOP, np.int32(full["top"][0]), target).astype(np.int32)
+        classes = np.where(target == TOP, np.int32(full["top"][0]), target).astype(np.int32)
+        if not self.refers:
+            return classes
+        answer = None if features is None or not self.kept_width else features[0][: self.kept_width]
+        return reference.with_reference(classes, float(full.score[0]), answer)
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        top = values[:, 1]
+        count, whole = len(target), None
+        if self.refers:
+            classes, whole = reference.split(target, self.kept_width)
+            count = len(classes)
+        top, scores = values[:, 1], values[:, 2 : 2 + count]
+        if self.gives == "sigmoid":
+            return Reading(scores[:, 0], (values[:, 0] > 0.5).astype(np.float32), scores, top=top, whole=whole)
         decided = (top == np.float32(target[0])).astype(np.float32)
-        return Reading(values[:, 2], decided, values[:, 2:], values[:, 0], top)
+        return Reading(scores[:, 0], decided, scores, values[:, 0], top, whole=whole)
 
     def describe(self, target: NDArray[Any]) -> Any:
         return int(target[0])
+
+    # What is read of an answer.
+
+    def outputs(self, answer: Tensor, targets: Tensor, wanted: Wanted, features: Tensor | None = None) -> Outputs:
+        """[B, K] logits, or what else the model gives, to values [B, 2 + t], with features of the rows wanted."""
+        if self.head is not None:
+            return headed_outputs(self, answer, targets, wanted, features)
+        return Outputs(self.probabilities(answer, targets, wanted), features)
 
     def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
@@ -79,6 +132,10 @@ class ClassScorer(Scorer):
         entropy = wanted.confidence == "entropy"
         if self.gives == "probabilities":
             return _as_given(logits, targets, entropy)
+        if self.gives == "sigmoid":
+            values = _as_given(logits.float().sigmoid(), targets, False)
+            values[:, 0] = values[:, 2]  # of the target, by which the decision stands or not
+            return values
         return class_scores(logits, targets, entropy=entropy, backend=wanted.backend)
 
     def look(self, answer: Tensor) -> None:
@@ -91,7 +148,7 @@ class ClassScorer(Scorer):
         classes = answer.shape[1]
         if self._looked:
             raise ScorerError(f"the model returned {classes} classes a row, after {self.classes} in batches before")
-        if classes < 2:
+        if classes < 2 and self.gives != "sigmoid":
             raise ValueError(ONE_CLASS[self.gives])
         self.classes, self._looked = classes, True
 
@@ -101,18 +158,20 @@ class Classifier(ClassScorer):
 
     def __init__(
         self,
-        forward: Forward | Model,
+        forward: Forward | Model | str | os.PathLike[str],
         input: InputSpec,
         features: Forward | Model | None = None,
         evidence: Forward | Model | None = None,
         device: str | torch.device | None = None,
         gives: str = "logits",
         batch: int | None = None,
+        head: Any = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
-        if gives not in ONE_CLASS:
-            raise one_of("gives", gives, ONE_CLASS)
-        self.gives = gives
+        if gives not in GIVES:
+            raise one_of("gives", gives, GIVES)
+        self.gives, self.has_confidence = gives, gives != "sigmoid"
+        self.read_by(head)
         self._features, self._evidence = self._beside("features", features), self._beside("evidence", evidence)
         self.has_features, self.has_evidence = features is not None, evidence is not None
         self._examined = False
@@ -123,7 +182,8 @@ class Classifier(ClassScorer):
             return function
         if not callable(function):
             raise TypeError(f"{name} must be callable; got {type(function).__name__}")
-        return Model(function, dtype=self.dtype, batch=self.model.batch)
+        how = {"layout": self.input.layout, "takes": self.input.takes}
+        return Model(function, dtype=self.dtype, batch=self.model.batch, **how)
 
     @property
     def features(self) -> Forward | None:
@@ -143,14 +203,19 @@ class Classifier(ClassScorer):
         others = features is not None or evidence is not None
         kept = batch.clone() if others and self._writes is not False else batch
         before = _version(batch)
-        values = self.probabilities(self.model.tensor(batch, LOGITS), targets, wanted)
-        if evidence is not None:
+        answer = self.model.tensor(batch, LOGITS)
+        shown = confidence = None
+        if others:
+            answer = answer.clone()  # they may answer in the same memory
             self._look_at(batch, kept, before)
-            values[:, 0] = evidential_confidence(evidence.tensor(kept.clone(), EVIDENCE))
-        if features is None:
-            return Outputs(values)
-        self._look_at(batch, kept, before)
-        return Outputs(values, features.tensor(kept[wanted.features], FEATURES).to(torch.float32, copy=True))
+        if evidence is not None:
+            confidence = evidential_confidence(evidence.tensor(kept.clone(), EVIDENCE))
+        if features is not None:
+            shown = features.tensor(kept[wanted.features], FEATURES).to(torch.float32, copy=True)
+        found = self.outputs(answer, targets, wanted, shown)
+        if confidence is not None:
+            found.values[:, 0] = confidence
+        return found
 
     def _look_at(self, batch: Tensor, kept: Tensor, before: int) -> None:
         """Whether the model writes to its batch, which others are to see: then they have copies, as at the first time.
@@ -184,6 +249,17 @@ class Classifier(ClassScorer):
         self._examined = True
 
 
+def _version(batch: Tensor) -> int:
+    """Counts the writes into a tensor, where torch does."""
+    return 0 if batch.is_inference() else batch._version
+
+
+def evidential_confidence(z: Tensor) -> Tensor:
+    """1 - C / sum(e + 1), e = exp(clamp(z, -10, 10)), over the outputs of an evidential head. [B, C] to [B]."""
+    evidence = z.float().clamp(-10, 10).exp()
+    return 1 - z.shape[1] / (evidence + 1).sum(1)
+
+
 def _as_given(p: Tensor, targets: Tensor, entropy: bool) -> Tensor:
     """[B, K] probabilities to values [B, 2 + t], as class_scores says, but for the softmax."""
     p = p.float()
@@ -195,19 +271,8 @@ def _as_given(p: Tensor, targets: Tensor, entropy: bool) -> Tensor:
     return torch.cat((confidence, top, p.gather(1, classes)), 1)
 
 
-def _version(batch: Tensor) -> int:
-    """Counts the writes into a tensor, where torch does."""
-    return 0 if batch.is_inference() else batch._version
-
-
 def _class(target: Any) -> int:
     """A class as a number; TOP where the model's own answer is to say it."""
     if target is None or (isinstance(target, str) and target == PREDICTED):
         return TOP
     return (target if isinstance(target, Class) else Class(target)).index
-
-
-def evidential_confidence(z: Tensor) -> Tensor:
-    """1 - C / sum(e + 1), e = exp(clamp(z, -10, 10)), over the outputs of an evidential head. [B, C] to [B]."""
-    evidence = z.float().clamp(-10, 10).exp()
-    return 1 - z.shape[1] / (evidence + 1).sum(1)

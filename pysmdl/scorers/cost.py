@@ -32,9 +32,11 @@ def model_cost(scorer: Scorer, x: Tensor) -> tuple[float | None, float | None]:
 def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
     """FLOPs of one forward pass of one input [C, *grid]; counted: matmul and convolution, two each multiply-add.
 
-    None where torch runs neither (a callable in NumPy, say), where rows differ in length (dropped tokens), and where
-    the model does not run under torch's counter, which is logged.
+    None where torch runs neither (a callable in NumPy, say), where rows differ in length (dropped tokens), where the
+    model is a server's, and where it does not run under torch's counter, which is logged.
     """
+    if not scorer.model.local:
+        return None
     from torch.utils.flop_counter import FlopCounterMode
     from torch.utils.module_tracker import ModuleTracker
 

@@ -36,8 +36,10 @@ class Encoder(ClassScorer):
         input: InputSpec,
         device: str | torch.device | None = None,
         batch: int | None = None,
+        head: Any = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
+        self.read_by(head)
         self.prototypes = prototype_rows(prototypes).to(self.device)
         self.classes = len(self.prototypes)
 
@@ -54,8 +56,8 @@ class Encoder(ClassScorer):
                 f"the encoder returned {features.shape[1]} features a row, prototypes have {self.prototypes.shape[1]}"
             )
         logits = features.float() @ self.prototypes.T
-        values = self.probabilities(logits, targets, wanted)
-        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
+        shown = None if wanted.features is None else own_rows(features, wanted.features)
+        return self.outputs(logits, targets, wanted, shown)
 
 
 class Similarity(Scorer):

@@ -30,7 +30,9 @@ def provenance_of(scorer: Scorer) -> dict[str, Any]:
 
 
 def _name(scorer: Scorer) -> str:
-    """The model by the name that its code has: the one module that it runs, else the function."""
+    """The model by its own name, or that which its code has: the one module that it runs, else the function."""
+    if scorer.model.name is not None:
+        return scorer.model.name
     modules = scorer.model.modules
     if len(modules) == 1:
         module: nn.Module = modules[0]

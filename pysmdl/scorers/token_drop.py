@@ -43,5 +43,5 @@ class TokenDropScorer(ClassScorer):
             logits = features @ self.prototypes.T
         if logits is None:
             raise ValueError("this model has no classification head; give the scorer prototypes")
-        values = self.probabilities(logits, targets, wanted)
-        return Outputs(values, None if wanted.features is None else own_rows(features, wanted.features))
+        shown = None if wanted.features is None else own_rows(features, wanted.features)
+        return self.outputs(logits, targets, wanted, shown)

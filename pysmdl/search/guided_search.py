@@ -45,6 +45,7 @@ class Measurements:
         self.total: dict[bytes, float] = {}
         self._rows: set[bytes] = set()
         self._scale: tuple[float, float] | None = None  # mean and spread of F in what was measured first
+        self._span: tuple[float, float] | None = None  # those of scores without bounds
 
     def measure(self, member: Bools, order: Order, final: bool = False) -> Measuring:
         """Ask for F of those of the subsets [a, n] that are not known. `order` is the answer if this is not affordable.
@@ -89,6 +90,9 @@ class Measurements:
         self._scale = (float(total.mean()), float(total.std()) or 1.0)
         kept, removed = found.insertion, None if found.deletion is None else -found.deletion
         columns = [view for view in (kept, removed) if view is not None]
+        if not found.bounded:
+            scores = np.concatenate([view for view in (found.insertion, found.deletion) if view is not None])
+            self._span = (float(scores.mean(dtype=np.float64)), float(scores.std(dtype=np.float64)) or 1.0)
         weights = np.ones(max(1, len(columns)))
         if columns:
             fitted = np.linalg.lstsq(np.stack((*columns, np.ones_like(total)), 1), total, rcond=1e-6)[0][:-1]
@@ -98,12 +102,22 @@ class Measurements:
         self.views = max(1, len(columns))
 
     def _scores(self, member: Bools, found: Evaluation) -> list[tuple[Bools, Floats]]:
-        """Subsets and their target scores; where F reads no view, F itself brought into 0 to 1."""
+        """Subsets and their target scores; those without bounds, and F itself where it reads no view, brought into 0 to
+        1.
+        """
         assert self._scale is not None
         views = ((member, found.insertion), (~member, found.deletion))
-        scores = [(rows, score) for rows, score in views if score is not None]
-        mean, spread = self._scale
-        return scores or [(member, logistic((found.total.astype(np.float64) - mean) / spread).astype(np.float32))]
+        scores = [(rows, _within(score, self._span)) for rows, score in views if score is not None]
+        return scores or [(member, _within(found.total, self._scale))]
+
+
+def _within(score: Floats, scale: tuple[float, float] | None) -> Floats:
+    """Scores so that their log-odds are as many spreads as they are from the mean; None: they are as they should be."""
+    if scale is None:
+        return score
+    mean, spread = scale
+    found: Floats = logistic((score.astype(np.float64) - mean) / spread).astype(np.float32)
+    return found
 
 
 def guided_rounds(n: int, k: int, evaluations: int, pairs: int, seed: int) -> Rounds:

@@ -133,6 +133,7 @@ class Evaluation:
         decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
         margin: Totals that are not exact and further apart than this are in the right order.
         exact: Which totals are in full precision. [a]; None: all.
+        bounded: Whether target scores lie within 0 and 1.
     """
 
     terms: dict[str, Floats]
@@ -142,6 +143,7 @@ class Evaluation:
     decided: Bools | None = None
     margin: float = 0.0
     exact: Bools | None = None
+    bounded: bool = True
     total: Floats = field(init=False)
 
     def __post_init__(self) -> None:

@@ -88,10 +88,14 @@ class Tuner:
 
 
 class Sizes:
-    """The batch sizes of one scorer's or bare model's calls, by kind of input. They stay with its session."""
+    """The batch sizes of one scorer's or bare model's calls, by kind of input. They stay with its session.
 
-    def __init__(self, config: EngineConfig, device: torch.device, session: Session) -> None:
-        self._config, self._cpu = config, device.type == "cpu"
+    Args:
+        best: Rows of a batch that the model says serve it best; None: these are found.
+    """
+
+    def __init__(self, config: EngineConfig, device: torch.device, session: Session, best: int | None = None) -> None:
+        self._config, self._cpu, self._best = config, device.type == "cpu", best
         self._tuners: dict[Kind, Tuner] = session.sizes.setdefault((config, device), {})
 
     def of(self, kind: Kind) -> Tuner:
@@ -106,7 +110,7 @@ class Sizes:
     def _new(self, kind: Kind) -> Tuner:
         shape = kind.row if kind.row is not None else kind.stored[0][1]
         most = min(MOST_ROWS, max(1, self._config.memory_bytes // max(1, prod(shape) * kind.dtype.itemsize)))
-        fixed = self._config.batch_size or (FIXED if self._config.deterministic else None)
+        fixed = self._config.batch_size or (FIXED if self._config.deterministic else self._best)
         if fixed is None:
             return Tuner(8 if self._cpu else 128, most)
         return Tuner(min(fixed, most), min(fixed, most), steady=self._config.deterministic)

@@ -1,0 +1,221 @@
+"""A model behind a server, or any slow function: many views in flight, nothing asked twice, answers kept on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl.errors import ScorerError, number, one_of, whole_number
+from pysmdl.inputs.image import InputSpec
+from pysmdl.models.base import Model
+from pysmdl.models.posting import close, need_client, posting
+from pysmdl.models.sending import Call, Sender, loop_of
+from pysmdl.models.views import ENCODED, encoded
+from pysmdl.profiling import stage
+from pysmdl.types import Floats
+
+WAVES = 16  # requests of a batch for each that may be in flight: what is idle at a batch's end is a small share of it
+KEPT = 4096  # answers of calls that failed, which the next one asks for again
+
+Asked = tuple[str, Any]  # a view's key, and what is sent of it
+
+
+class Remote(Model):
+    """Answers of a server or of an async function, see :func:`pysmdl.scorers.endpoint`; any scorer takes it as a model.
+
+    Attributes:
+        rows: Rows of a batch that keep as many requests in flight as there may be.
+        requests: Sent so far, without the retries.
+    """
+
+    name: str
+    local = False
+
+    def __init__(
+        self,
+        asked: str | Callable[[Any], Any],
+        input: InputSpec,
+        *,
+        concurrency: int = 16,
+        retries: int = 3,
+        timeout: float = 30.0,
+        batch: int = 1,
+        encode: str = "png",
+        parse: Callable[[Any], Any] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._url = asked if isinstance(asked, str) else None
+        if self._url is not None and not self._url.startswith(("http://", "https://")):
+            raise ValueError(f"an endpoint must be a URL, http(s)://..., or an async function; got {asked!r}")
+        if self._url is None and not _is_async(asked):
+            raise TypeError(f"an endpoint must be a URL or an async function; got {type(asked).__name__}")
+        if self._url is None and headers is not None:
+            raise ValueError("headers go with a URL; a function of yours sends its own")
+        if encode not in ENCODED:
+            raise one_of("encode", encode, ENCODED)
+        if parse is not None and not callable(parse):
+            raise TypeError(f"parse must be callable, a reply to numbers; got {type(parse).__name__}")
+        self._views = whole_number("batch", batch, 1)
+        self._concurrency = whole_number("concurrency", concurrency, 1)
+        self._settings = self._concurrency, whole_number("retries", retries, 0), number("timeout", timeout, above=0)
+        self._input, self._encode, self._parse, self._headers = input, encode, parse, dict(headers or {})
+        self._cache = None if cache is None else Path(cache)
+        if self._cache is not None:
+            self._cache.mkdir(parents=True, exist_ok=True)
+        if self._url is not None:
+            need_client()
+        self._had: dict[str, Floats] = {}
+        self._sender: Sender | None = None
+        self._process = 0
+        self.requests = 0
+        self.rows = WAVES * self._concurrency * self._views
+        super().__init__(self._answer if isinstance(asked, str) else asked)
+        self.name = self._url.partition("?")[0] if self._url else f"{asked.__module__}.{_named(asked)}"
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Answers [B, K] to a batch in model space; every view is asked for once.
+
+        Raises:
+            ScorerError: a request failed for good. The answers had are kept: the next call asks for none of them.
+        """
+        with stage("model"):
+            return self._answer(batch)
+
+    def compiled(self) -> Model:
+        return self
+
+    def _answer(self, batch: Tensor) -> Tensor:
+        keys: list[str] = []
+        seen: set[str] = set()
+        known: dict[str, Floats] = {}
+        waiting: list[Asked] = []
+        flying: dict[Future[Any], list[Asked]] = {}
+        call = Call()
+        try:
+            for row in batch:
+                key, view = self._sent(row)
+                keys.append(key)
+                if key in seen:
+                    continue
+                seen.add(key)
+                found = self._remembered(key)
+                if found is not None:
+                    known[key] = found
+                    continue
+                waiting.append((key, view))
+                if len(waiting) == self._views:
+                    flying[self._launch(waiting, call)], waiting = waiting, []
+            if waiting:
+                flying[self._launch(waiting, call)] = waiting
+            for done in as_completed(flying):
+                known |= self._take(flying[done], done.result())
+        except BaseException:  # Ctrl-C too: nothing is sent any more, and nothing had is lost
+            self._keep(known, flying)
+            raise
+        return torch.from_numpy(_stacked([known[key] for key in keys], self.name))
+
+    def _sent(self, row: Tensor) -> Asked:
+        """A view as it is sent, by a key that says what is sent and to whom."""
+        pixels = self._input.denormalise(row)
+        content = encoded(pixels, self._encode)
+        key = hashlib.sha256(f"{self._url or self.name}\n{self._encode}\n".encode() + content).hexdigest()
+        return key, pixels if self._url is None and self._encode == "array" else content
+
+    def _launch(self, views: list[Asked], call: Call) -> Future[Any]:
+        process = os.getpid()
+        if self._process != process:  # a forked child has connections of its own
+            self._sender, self._process = None, process
+        loop, sent = loop_of(process), [view for _, view in views]
+        self.requests += 1
+        return asyncio.run_coroutine_threadsafe(self._ask(sent[0] if self._views == 1 else sent, call), loop)
+
+    async def _ask(self, request: Any, call: Call) -> Any:
+        if self._sender is None:  # on the loop, where its parts belong
+            send: Any = self.function
+            if self._url is not None:
+                send, client = posting(self._url, ENCODED[self._encode], self._views, self._concurrency, self._headers)
+                weakref.finalize(self, close, client, loop_of(os.getpid()))
+            self._sender = Sender(send, self.name, *self._settings)
+        return await self._sender.ask(request, call)
+
+    def _take(self, views: Sequence[Asked], reply: Any) -> dict[str, Floats]:
+        """A reply's numbers by the keys of its views, kept on disk if they are to be.
+
+        Raises:
+            ScorerError: there was none; these are no numbers, or not of so many views.
+        """
+        if isinstance(reply, ScorerError):
+            raise reply
+        given = reply if self._parse is None else self._parse(reply)
+        try:
+            found = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float32)
+        except (TypeError, ValueError):
+            found = np.zeros(0, np.float32)
+        found = found.reshape(1, -1) if self._views == 1 and found.size else found
+        if found.ndim != 2 or len(found) != len(views):
+            wanted = "a list of numbers, one a class" if self._views == 1 else f"{len(views)} lists of numbers"
+            raise ScorerError(f"{self.name} must reply with {wanted}; got {str(given)[:80]}")
+        answers = {key: row for (key, _), row in zip(views, found, strict=True)}
+        if self._cache is not None:
+            for key, row in answers.items():
+                _write(self._cache / f"{key}.json", json.dumps(row.tolist()))
+        return answers
+
+    def _remembered(self, key: str) -> Floats | None:
+        """An answer that a call before left, or that lies on disk; None where it must be asked for."""
+        if key in self._had:
+            return self._had.pop(key)
+        if self._cache is None:
+            return None
+        try:
+            return np.array(json.loads((self._cache / f"{key}.json").read_text()), np.float32)
+        except (OSError, ValueError):  # not there, or not whole
+            return None
+
+    def _keep(self, known: dict[str, Floats], flying: Mapping[Future[Any], list[Asked]]) -> None:
+        """After a failure: what was answered is at hand for the next call, and what is under way is given up."""
+        for future, views in flying.items():
+            if not future.cancel() and views[0][0] not in known:
+                with suppress(Exception):  # one of them is what failed
+                    known |= self._take(views, future.result())
+        if len(self._had) + len(known) > KEPT:
+            self._had.clear()
+        self._had |= known
+
+
+def _is_async(function: Any) -> bool:
+    if not callable(function):
+        return False
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(function.__call__)  # of an object
+
+
+def _named(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _stacked(answers: Sequence[Floats], what: str) -> Floats:
+    wide = {len(each) for each in answers}
+    if len(wide) > 1:
+        raise ScorerError(f"{what} must reply with as many numbers for each view; got {sorted(wide)}")
+    return np.stack(answers)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all; a crash of the machine may lose it, and then it is asked for again."""
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    beside.write_text(text)
+    os.replace(beside, path)

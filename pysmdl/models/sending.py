@@ -1,0 +1,118 @@
+"""Requests under way: so many at once, each tried again after what passes, all held back when the server says so."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from time import time
+from typing import Any
+
+from pysmdl.errors import ScorerError, described
+
+PASSES = (408, 425, 429, 500, 502, 503, 504)  # statuses after which the same request may be answered
+FIRST, LONGEST = 0.1, 10.0  # seconds: the mean wait before the first retry, which doubles with each, and its bound
+PATIENCE = 300.0  # seconds: a server that wants to be left alone for longer has failed
+
+
+class Refused(Exception):
+    """A request that may be answered when it is sent again; `after` seconds, where the server said so."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+@dataclass
+class Call:
+    """Requests that are of use together alone: once one has failed for good, none of the others is sent any more."""
+
+    failed: ScorerError | None = None
+
+
+class Sender:
+    """Sends through a function, on one event loop.
+
+    Args:
+        send: One try of one request. What passes is a Refused, a time-out or an OSError; all else is final.
+        what: Whom it asks, for errors.
+        concurrency: Requests in flight at once.
+        retries: How often each is sent again.
+        timeout: Seconds of one try.
+    """
+
+    def __init__(
+        self, send: Callable[[Any], Awaitable[Any]], what: str, concurrency: int, retries: int, timeout: float
+    ) -> None:
+        self._send, self._what, self._retries, self._timeout = send, what, retries, timeout
+        self._places = asyncio.Semaphore(concurrency)
+        self._held_until = 0.0
+
+    async def ask(self, request: Any, call: Call) -> Any:
+        """The reply to a request; a ScorerError in its place (nobody may be left to catch it) where the last try failed
+        too, or one failed for good, of this request or another of the call.
+        """
+        try:
+            return await self._tried(request, call)
+        except ScorerError as error:
+            call.failed = call.failed or error
+            return call.failed
+
+    async def _tried(self, request: Any, call: Call) -> Any:
+        for tried in range(self._retries + 1):
+            async with self._places:
+                await self._held()
+                if call.failed is not None:
+                    return call.failed
+                try:
+                    return await asyncio.wait_for(self._send(request), self._timeout)
+                except asyncio.TimeoutError:
+                    why = f"no reply within {self._timeout:g} s"
+                except (Refused, OSError) as error:
+                    why = str(error) or type(error).__name__
+                    self._hold(getattr(error, "after", None))
+                except ScorerError:
+                    raise
+                except Exception as error:  # of a function of the caller's own
+                    raise ScorerError(f"{self._what} failed: {described(error)}") from error
+            if tried < self._retries:
+                await asyncio.sleep(min(LONGEST, FIRST * 2**tried) * random.uniform(0.5, 1.5))
+        raise ScorerError(f"{self._what} failed {self._retries + 1} times, the last time with: {why}")
+
+    def _hold(self, seconds: float | None) -> None:
+        """Send nothing for so long."""
+        if seconds is None:
+            return
+        if seconds > PATIENCE:
+            raise ScorerError(f"{self._what} asks to be left alone for {seconds:g} s")
+        self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
+
+    async def _held(self) -> None:
+        while (left := self._held_until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(left)
+
+
+def seconds_after(header: str | None) -> float | None:
+    """What a Retry-After header says, a number of seconds or a date; None where it says nothing."""
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time())
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def loop_of(process: int) -> asyncio.AbstractEventLoop:
+    """The event loop of all requests of a process, in a thread that ends with it."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="pysmdl-requests", daemon=True).start()
+    return loop

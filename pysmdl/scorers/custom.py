@@ -1,0 +1,88 @@
+"""A scorer of any number a row: what a head reads off any answer, nothing softmaxed, no class needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pysmdl.errors import number, whole_number
+from pysmdl.inputs.image import InputSpec, Scale
+from pysmdl.models.answers import Form
+from pysmdl.models.base import Forward, Model
+from pysmdl.scorers import heads, reference
+from pysmdl.scorers.base import Outputs, Scorer, Wanted, own_rows
+from pysmdl.types import Floats, Reading
+
+NO_OUTPUT = -1  # a target that names none; a head is given 0
+
+
+class Custom(Scorer):
+    """A head's number of a raw answer. See :func:`pysmdl.scorers.custom` and :func:`pysmdl.scorers.scalar`."""
+
+    target = "scalar"
+    has_confidence = False
+
+    def __init__(
+        self,
+        forward: Forward | Model,
+        head: Any,
+        input: InputSpec,
+        dims: int = 2,
+        decided_at: float | None = None,
+        device: str | torch.device | None = None,
+        batch: int | None = None,
+    ) -> None:
+        super().__init__(forward, input, device, batch)
+        if not callable(head):
+            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
+        self.head = head
+        self.decided_at = None if decided_at is None else number("decided_at", decided_at)
+        self._form = Form("the model", whole_number("dims", dims, 1))
+        self._outputs: int | None = None  # that a target may name, once an answer has shown
+        self._numbers = 0  # of an answer that travel with a target
+
+    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
+        if trace:
+            raise ValueError(f"a scorer of one number has no classes to trace along; got trace={list(trace)!r}")
+        return reference.classes_row([NO_OUTPUT if target is None else whole_number("target", target, 0)])
+
+    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return reference.stacked(targets)
+
+    def check(self, targets: NDArray[Any]) -> None:
+        highest = int(targets[:, 0].max())
+        if self._outputs is not None and highest >= self._outputs:
+            raise ValueError(f"target must be 0 to {self._outputs - 1}, an output of the model; got {highest}")
+
+    def unresolved(self, target: NDArray[Any]) -> bool:
+        return not reference.has_reference(target)
+
+    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
+        answer = None if features is None or not self._numbers else features[0]
+        return reference.with_reference(target, float(full.score[0]), answer)
+
+    def describe(self, target: NDArray[Any]) -> Any:
+        return "the score" if target[0] == NO_OUTPUT else int(target[0])
+
+    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
+        raw = self.model.tensor(batch, self._form).float()
+        self._outputs = raw.shape[1] if raw.dim() == 2 else None if raw.dim() > 2 else 1
+        self._numbers = math.prod(raw.shape[1:]) if heads.compares(self.head) else 0
+        classes, whole, _ = reference.on_device(targets, raw, self._numbers)
+        values = heads.read_off(self.head, raw, whole, classes[:, 0].clamp(min=0).long(), "raw")[:, None].clone()
+        seen = None if wanted.features is None or not self._numbers else own_rows(raw.flatten(1), wanted.features)
+        return Outputs(values, seen)
+
+    def read(self, values: Floats, target: NDArray[Any]) -> Reading:
+        _, whole = reference.split(target, self._numbers)
+        score = values[:, 0]
+        decided = None if self.decided_at is None else (score >= self.decided_at).astype(np.float32)
+        return Reading(score, decided, whole=None if heads.bounded(self.head) else whole)
