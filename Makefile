@@ -8,7 +8,7 @@ DEMO := from importlib.metadata import requires; \
 	print(*(each.split(';')[0] for each in requires('pysmdl') if 'demo' in each.partition(';')[2]))
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test quick compat oldest lint sanitize bench gpu clean
+.PHONY: demo test quick compat families oldest lint sanitize bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
@@ -26,6 +26,14 @@ compat: .venv/ready
 		> "$$(build/compat/bin/python -c "$(SITE); print(here)")/below.pth"
 	build/compat/bin/python -m pip install --quiet --constraint constraints.txt captum quantus shapiq
 	build/compat/bin/python -m pytest tests/test_compat.py
+
+# The models of timm, torchvision and open_clip, likewise; torchvision brings the torch that it is built for.
+families: .venv/ready
+	$(PYTHON) -m venv build/families
+	build/families/bin/python -m pip install --quiet torchvision timm open_clip_torch
+	$(BIN)/python -c "$(SITE); print(f'import site; site.addsitedir({here!r})')" \
+		> "$$(build/families/bin/python -c "$(SITE); print(here)")/below.pth"
+	build/families/bin/python -m pytest tests/test_adapt.py tests/test_libraries.py tests/test_models_page.py
 
 # The tests with the oldest packages that pyproject.toml admits, in an environment of their own: PYTHON=python3.10.
 oldest:

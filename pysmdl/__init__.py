@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         search,
         testing,
     )
+    from pysmdl.adapters import adapt
     from pysmdl.api import Step, explain, explain_many, explain_steps
     from pysmdl.config import EngineConfig
     from pysmdl.errors import PysmdlError
@@ -56,6 +57,7 @@ __all__ = [
     "SubsetAttribution",
     "Term",
     "Tokens",
+    "adapt",
     "builtin",
     "compat",
     "eagle",
@@ -96,6 +98,7 @@ _HOMES = {
     "SubsetAttribution": "interop.compat",
     "Term": "objective",
     "Tokens": "targets",
+    "adapt": "adapters",
     "eagle": "objective.presets",
     "explain": "api",
     "explain_many": "api",

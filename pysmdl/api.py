@@ -35,8 +35,9 @@ def explain(
 
     Args:
         image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
-        model: A scorer (:mod:`pysmdl.scorers`), or any callable from a batch [B, C, H, W] to logits [B, K], or the path
-            of a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL; images go into these as pixel / 255 at
+        model: A scorer (:mod:`pysmdl.scorers`); a model as its library has it, with what :func:`pysmdl.adapt` needs to
+            know of it (timm's say it themselves); any callable from a batch [B, C, H, W] to logits [B, K]; the path of
+            a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL: images go into these as pixel / 255 at
             their own size.
         target: A class, by its index or its name, or None for the model's own top class; a :class:`pysmdl.Box` for a
             detector, :class:`pysmdl.Tokens` for a token scorer.
@@ -66,6 +67,7 @@ def explain(
         seed: Of the searches that draw samples.
         until: "decided": stop at the first regions that give the decision by themselves (the minimal sufficient
             subset along the order); orders them only.
+        processor, transform, tokenizer, prompts, gives: Of a model that is no scorer yet: see :func:`pysmdl.adapt`.
         config: An :class:`pysmdl.EngineConfig`, for all else.
 
     Raises:

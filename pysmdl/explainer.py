@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from pysmdl.adapters import resolve as resolve_scorer
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import whole_number
@@ -27,7 +28,6 @@ from pysmdl.progress import Report, reporting
 from pysmdl.removal import Removal
 from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
-from pysmdl.scorers import resolve as resolve_scorer
 from pysmdl.scorers.cost import model_cost
 from pysmdl.scorers.provenance import provenance_of
 from pysmdl.search import SEARCHES, Search
@@ -85,6 +85,11 @@ class Explainer:
         device: str | torch.device | None = None,
         seed: int = 0,
         until: str | None = None,
+        processor: Any = None,
+        transform: Any = None,
+        tokenizer: Any = None,
+        prompts: Any = None,
+        gives: str | None = None,
         config: EngineConfig | None = None,
     ) -> None:
         k = None if k is None else whole_number("k", k, 1)
@@ -97,7 +102,8 @@ class Explainer:
         self.config = config or EngineConfig()
         if batch_size is not None:
             self.config = replace(self.config, batch_size=batch_size)
-        given = resolve_scorer(model, device)
+        words = {"processor": processor, "transform": transform, "tokenizer": tokenizer, "prompts": prompts}
+        given = resolve_scorer(model, device, **words, gives=gives)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or names_of(self.scorer.names) or names_in(self.scorer.model.modules)

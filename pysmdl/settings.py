@@ -36,6 +36,11 @@ class Settings(TypedDict, total=False):
     device: str | torch.device | None
     seed: int
     until: str | None
+    processor: Any
+    transform: Any
+    tokenizer: Any
+    prompts: Any
+    gives: str | None
     config: EngineConfig | None
 
 

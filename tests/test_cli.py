@@ -81,7 +81,7 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
         ),
         (
             ["--model", "nowhere"],
-            "model must be builtin:NAME, package.module:attribute, a URL or a file that exists; got 'nowhere'",
+            "timm:NAME, package.module:attribute, a URL or a file that exists; got 'nowhere'",
         ),
         (["--model", "no.such.module:model"], "cannot import no.such.module"),
         (["--model", "torch.nn:nothing"], "torch.nn has no nothing"),

@@ -11,7 +11,7 @@ import pysmdl
 from pysmdl.errors import RegionError
 from pysmdl.explainer import Explainer
 from pysmdl.inputs import reader_of
-from pysmdl.inputs.image import input_spec
+from pysmdl.inputs.image import InputSpec, input_spec
 from pysmdl.scorers import classifier, detector
 
 from toys import image, linear_model
@@ -132,3 +132,55 @@ def test_a_region_outside_of_the_crop_is_refused():
 def test_bad_crops_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         classifier(linear_model(), **settings)
+
+
+def middle_by_hand(picture, resize, size, cut):
+    """Resized by Pillow, and its middle at whole pixels, as torchvision (round half to even) or Hugging Face do."""
+    height, width = picture.shape[:2]
+    if isinstance(resize, tuple):
+        high, wide = resize
+    elif height <= width:
+        high, wide = resize, int(resize * width / height)
+    else:
+        high, wide = int(resize * height / width), resize
+    resized = np.asarray(Image.fromarray(picture).resize((wide, high), Image.Resampling.BILINEAR))
+    top, left = ((high - size[0]) // 2, (wide - size[1]) // 2)
+    if cut == "round":
+        top, left = round((high - size[0]) / 2), round((wide - size[1]) / 2)
+    box = (left * width / wide, top * height / high, (left + size[1]) * width / wide, (top + size[0]) * height / high)
+    return resized[top : top + size[0], left : left + size[1]], box
+
+
+@pytest.mark.parametrize("shape", [(41, 60), (60, 41), (23, 23), (101, 37)])
+@pytest.mark.parametrize(("resize", "size"), [(19, (12, 12)), (15, (12, 9)), ((20, 31), (12, 16)), (12, (12, 12))])
+@pytest.mark.parametrize("cut", ["round", "floor"])
+def test_resize_cuts_the_middle_out_at_whole_pixels(shape, resize, size, cut):
+    picture = image(3, *shape)
+    spec = InputSpec(size=size, resize=resize, cut=cut)
+    content, box = middle_by_hand(picture, resize, size, cut)
+    np.testing.assert_array_equal(spec.grid(picture), content)
+    whole = resize == size or (content.shape[:2] == size and box == (0, 0, shape[1], shape[0]))
+    np.testing.assert_allclose(spec.frame(shape) or (0, 0, shape[1], shape[0]), box, atol=1e-9)
+    assert (spec.frame(shape) is None) == whole
+    x0, y0, x1, y1 = box
+    np.testing.assert_allclose(spec.scale(shape), (size[1] / (x1 - x0), size[0] / (y1 - y0)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"resize": 20}, "resize needs size.*got resize=20 with size=None"),
+        ({"resize": 20, "size": 12, "crop": 0.5}, "and no crop; got resize=20 with .*crop=0.5"),
+        ({"resize": 20, "size": 12, "mask_at": "image"}, "mask_at='image'"),
+        (
+            {"resize": 11, "size": 12},
+            r"resize must be at least size, which is cut out of it; got 11 and size=\(12, 12\)",
+        ),
+        ({"resize": (20, 11), "size": 12}, r"got \(20, 11\)"),
+        ({"resize": 0, "size": 12}, "size must be"),
+        ({"cut": "up"}, "cut must be one of 'floor', 'round'; got 'up'"),
+    ],
+)
+def test_resizes_that_make_no_sense(settings, message):
+    with pytest.raises(ValueError, match=message):
+        pysmdl.scorers.classifier(linear_model(), **settings)

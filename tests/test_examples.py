@@ -13,6 +13,7 @@ SCENES = "172598674"  # the digit on each
 SHOWN = {  # what each prints, and the files that it writes
     "black_box": (["it says red", "1. (2, 6)"], []),
     "classifier": (["scene3_5.png: ", "how sure the model is of 5", "regions are enough"], ["classifier.png"]),
+    "clip": (["<Encoder: CLIPModel, 3 prompts, 64 x 64 (shorter side 72, centre crop)", "a cat: 0."], ["clip.png"]),
     "detector": (["1.00 on the whole image", "1.00 with its first 4 of 64 regions alone, 0.00"], ["detector.png"]),
     "endpoint": (["first run: ", " views, 0 asked, ", "region 6 decides"], []),
     "own_search": (["exact          lima", "two_at_a_time  log_odds"], []),

@@ -63,7 +63,7 @@ def test_held_out_inputs(weights, pending):
 def test_120_regions():
     scene = np.asarray(Image.open(pysmdl.builtin.images()[0]["path"]))
     regions = grid(scene, 120)
-    found = pysmdl.explain(scene, encoder(), 3, regions=regions, objective=pysmdl.lima(), progress=False)
+    found = pysmdl.explain(scene, encoder(), 3, regions=regions, preset="lima", progress=False)
     assert found.n == regions.n >= 110
     prove_bidirectional(Oracle(scene, regions.labels, 3, (0.0, 0.05, 20.0, 1.0)), found.order.tolist(), 8, every=6)
 

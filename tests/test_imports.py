@@ -24,7 +24,7 @@ FLOORS = (
     "kernels search inputs targets",
     "models testing",
     "methods objective regions scorers explanation",
-    "removal metrics builtin",
+    "removal metrics builtin adapters",
     "engine",
     "preparation",
     "explainer",

@@ -163,7 +163,7 @@ def test_what_cannot_be_drawn_is_named(call, message, wrong):
 def test_a_loaded_explanation_draws_itself_with_its_box_in_place(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (600, 1200, 3), dtype=np.uint8)
     target = {"xyxy": [300.0, 150.0, 600.0, 300.0], "labels": [0], "mode": "object"}
-    made([0.1, 0.9, 0.8], [0.9, 0.2, 0.1], pixels=pixels, size=(600, 1200), target=target).save(tmp_path / "x.npz")
+    made([0.1, 0.9, 0.8], [0.9, 0.2, 0.1], pixels=pixels, target=target).save(tmp_path / "x.npz")
     assert (tmp_path / "x.npz").stat().st_size < 33_000
     back = pysmdl.load(tmp_path / "x.npz")
     axes = back.plot(kind="order").axes[0]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from pysmdl import disk
+from pysmdl.adapters import adapt, resolve
+from pysmdl.cli import libraries
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Model, Scorer, classifier, endpoint
@@ -27,14 +29,17 @@ def load_model(
     channel_order: str | None = None,
     mask_at: str | None = None,
     crop: float | None = None,
+    prompts: list[str] | None = None,
 ) -> Scorer:
     """A scorer from text.
 
     Args:
-        spec: "builtin:NAME"; "package.module:attribute" (a scorer, a module or any callable); or a file: TorchScript,
-            a program of torch.export (.pt2), or ONNX (.onnx); or the URL of an endpoint.
+        spec: "builtin:NAME"; "hf:FOLDER", "timm:NAME" or "timm:NAME:FILE"; "package.module:attribute" (a scorer, a
+            module or any callable); a file: TorchScript, a program of torch.export (.pt2), or ONNX (.onnx); or the URL
+            of an endpoint.
         device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
+        prompts: Texts that images are compared with, for models with a text tower.
 
     Raises:
         ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
@@ -63,10 +68,19 @@ def load_model(
         return endpoint(spec, **settings)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
+    elif spec.startswith("hf:"):
+        return libraries.hugging_face(spec.removeprefix("hf:"), device, prompts, **settings)
+    elif spec.startswith("timm:"):
+        found = libraries.timm(spec.removeprefix("timm:"), device, **settings)
+        settings = {}
     else:
         found = _attribute(spec)
+    if prompts:
+        settings["prompts"] = prompts
     if not isinstance(found, Scorer):
-        return classifier(found, device=None if isinstance(found, Model) else device, **settings)
+        if isinstance(found, Model) and not prompts:  # of a file, which says itself where it runs
+            return classifier(found, **settings)
+        return adapt(found, device=device, **settings) if settings else resolve(found, device)
     if settings:
         raise ValueError(f"model {spec} has its own input settings; drop {', '.join(settings)}")
     return found
@@ -132,7 +146,8 @@ def _attribute(spec: str) -> Any:
     module_name, colon, attribute = spec.partition(":")
     if not colon or not module_name or not attribute:
         raise ValueError(
-            f"model must be builtin:NAME, package.module:attribute, a URL or a file that exists; got {spec!r}"
+            "model must be builtin:NAME, hf:FOLDER, timm:NAME, package.module:attribute, a URL or a file that exists; "
+            f"got {spec!r}"
         )
     try:
         found: Any = import_beside(module_name)

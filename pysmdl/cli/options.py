@@ -25,7 +25,10 @@ class CommonOptions:
     """Common"""
 
     model: Annotated[
-        str, typer.Option(help="builtin:NAME, package.module:attribute, a TorchScript, .pt2 or .onnx file, or a URL.")
+        str,
+        typer.Option(
+            help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a TorchScript, .pt2 or .onnx file."
+        ),
     ] = "builtin:digits"
     target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
@@ -46,6 +49,9 @@ class InputOptions:
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
     crop: Annotated[float | None, typer.Option(help="The middle square over the shorter side, as 0.875.")] = None
+    prompts: Annotated[
+        list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
+    ] = None
 
 
 @dataclass(frozen=True)

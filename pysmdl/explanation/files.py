@@ -70,7 +70,10 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
 
 
 def _meta(explanation: ExplanationData) -> dict[str, Any]:
-    return {name: getattr(explanation, name) for name in META}
+    found = {name: getattr(explanation, name) for name in META}
+    if explanation.size is None and explanation.pixels is not None:  # what is read back has a smaller picture
+        found["size"] = explanation.pixels.shape[:2]
+    return found
 
 
 def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pysmdl.errors import number, one_of, whole_number
-from pysmdl.inputs import image_files
+from pysmdl.inputs import image_files, middle
 from pysmdl.inputs.image_files import Frame, Pixels
 
 if TYPE_CHECKING:
@@ -23,6 +23,26 @@ Scale = tuple[float, float]
 INTERPOLATIONS = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact", "cv2-bilinear": "bilinear"}
 
 LAYOUTS, TAKES = ("nchw", "nhwc"), ("torch", "numpy")
+
+
+class Pipeline(Protocol):
+    """A model's own way from a photograph to its input, as a library has it: see :mod:`pysmdl.adapters.pipelines`.
+
+    Attributes:
+        runs: Whether inputs are made by it; else an InputSpec makes them, and is checked against it.
+    """
+
+    @property
+    def runs(self) -> bool: ...
+
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """The model's input [C, H, W] of a photograph, float32 on the CPU."""
+
+    def frame(self, image: tuple[int, ...]) -> Frame | None:
+        """Where its output lies in a photograph of (height, width); None where that cannot be said."""
+
+    def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
+        """What to warn of, at the first photograph, if an input made of it is not what the pipeline gives."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,12 @@ class InputSpec:
         crop: Side of the square in the middle that the model sees, over the image's shorter side, above 0 and at most
             1; it is cut out and resized to size at once ("cv2-bilinear": cut out at whole pixels). None: all of the
             image, squashed. Regions live on what is cut out.
+        resize: What the image is resized to before `size` is cut out of its middle at whole pixels, as the libraries'
+            own pipelines do: a number is the shorter side, (height, width) squashes. None: to size itself.
+        cut: How a middle between two pixels is rounded then: "round", half to even, as torchvision, timm and open_clip
+            do; "floor", as Hugging Face does.
+        pipeline: The model's own way from a photograph to its input, which either makes inputs in place of all this or
+            is what they are checked against. Set by :func:`pysmdl.adapt`.
         layout: "nchw", or "nhwc": the model is given batches [B, H, W, C], as Keras and most of JAX take them. All else
             here, regions and baselines among it, stays [C, H, W].
         takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
@@ -55,6 +81,9 @@ class InputSpec:
     interpolation: str = "bilinear"
     dtype: torch.dtype | None = None
     crop: float | None = None
+    resize: int | tuple[int, int] | None = None
+    cut: str = "round"
+    pipeline: Pipeline | None = None
     layout: str = "nchw"
     takes: str = "torch"
 
@@ -78,15 +107,35 @@ class InputSpec:
             raise ValueError(f"mean and std must have as many channels; got {self.mean} and {self.std}")
         if self.crop is not None:
             object.__setattr__(self, "crop", _crop(self.crop, self.size, self.mask_at))
+        if self.cut not in middle.CUTS:
+            raise one_of("cut", self.cut, middle.CUTS)
+        if self.resize is not None:
+            object.__setattr__(self, "resize", _resize(self))
+
+    def view(self, pixels: Pixels) -> tuple[Tensor, Pixels]:
+        """An image as the model sees it, in model space [3, H, W] and as pixels [H, W, 3]."""
+        if self.pipeline is not None and self.pipeline.runs:
+            x = self.pipeline(pixels)
+            return x, self.denormalise(x)
+        content = self.grid(pixels)
+        return self.normalise(content), content
 
     def grid(self, pixels: Pixels) -> Pixels:
         """The image on the grid where regions are masked."""
         if self.size is None or self.mask_at != "model":
             return pixels
+        if self.resize is not None:
+            (height, width), (top, left) = self._middle(pixels.shape[:2])
+            resized = image_files.resize(pixels, (height, width), self.interpolation)
+            return resized[top : top + self.size[0], left : left + self.size[1]]
         return image_files.resize(pixels, self.size, self.interpolation, self.frame(pixels.shape[:2]))
 
     def frame(self, image: tuple[int, ...]) -> Frame | None:
         """Where the grid lies in an image of (height, width): x0, y0, x1, y1 in its pixels; None: all of it."""
+        if self.pipeline is not None and self.pipeline.runs:
+            return self.pipeline.frame(image)
+        if self.resize is not None and self.size is not None:
+            return middle.frame(image, self.size, *self._middle(image))
         if self.crop is None:
             return None
         height, width = image
@@ -97,6 +146,11 @@ class InputSpec:
         else:
             x0, y0 = (width - side) / 2, (height - side) / 2
         return x0, y0, x0 + side, y0 + side
+
+    def _middle(self, image: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(height, width) that an image is resized to, and the (top, left) of what is cut out of that."""
+        resized = middle.resized(image, self.resize)
+        return resized, middle.corner(resized, self.size or resized, self.cut)
 
     def normalise(self, pixels: Pixels) -> Tensor:
         """uint8 [H, W, 3] RGB to model space, float32 [3, H, W]."""
@@ -117,9 +171,11 @@ class InputSpec:
             array = np.repeat(array, 3, axis=2)
         return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
 
-    def scale(self, image: tuple[int, int]) -> Scale:
-        """Width and height of the model's input over what it shows of an image of (height, width)."""
-        height, width = self.size or image
+    def scale(self, image: tuple[int, int], grid: tuple[int, int] | None = None) -> Scale:
+        """Width and height of the model's input over what it shows of an image of (height, width); `grid`: those of
+        the input where it is made already.
+        """
+        height, width = self.size or grid or image
         x0, y0, x1, y1 = self.frame(image) or (0, 0, image[1], image[0])
         return width / (x1 - x0), height / (y1 - y0)
 
@@ -167,6 +223,8 @@ class InputSettings(TypedDict, total=False):
     interpolation: str
     dtype: torch.dtype | None
     crop: float | None
+    resize: int | tuple[int, int] | None
+    cut: str
     layout: str
     takes: str
 
@@ -205,6 +263,20 @@ def _size(size: Any) -> tuple[int, int]:
     if len(size) != 2:
         raise ValueError(f"size must be a number or (height, width); got {size!r}")
     return whole_number("size", size[0], 1), whole_number("size", size[1], 1)
+
+
+def _resize(spec: InputSpec) -> int | tuple[int, int]:
+    """A shorter side or (height, width), in which the size that is cut out has room."""
+    resize: Any = spec.resize
+    sides = _size(resize)
+    if spec.size is None or spec.mask_at != "model" or spec.crop is not None:
+        raise ValueError(
+            'resize needs size, which is cut out of the middle then, mask_at="model", and no crop; got '
+            f"resize={resize!r} with size={spec.size!r}, mask_at={spec.mask_at!r}, crop={spec.crop!r}"
+        )
+    if sides[0] < spec.size[0] or sides[1] < spec.size[1]:
+        raise ValueError(f"resize must be at least size, which is cut out of it; got {resize!r} and size={spec.size!r}")
+    return sides if isinstance(resize, (tuple, list)) else sides[0]
 
 
 def _crop(crop: Any, size: Any, mask_at: str) -> float:

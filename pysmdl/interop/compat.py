@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl.adapters import resolve as resolve_scorer
 from pysmdl.api import explain_many
 from pysmdl.errors import one_of
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.arrays import tensor_of
-from pysmdl.scorers import classifier
 from pysmdl.settings import spelt_out
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 KINDS = ("values", "ranks")
+WORDS = ("processor", "transform", "tokenizer", "prompts", "gives")  # of pysmdl.adapt: they make the scorer
 
 
 class SubsetAttribution:
@@ -34,8 +35,8 @@ class SubsetAttribution:
         forward_func: Inputs [B, C, *grid] to logits [B, K]; the target score is their softmax.
         kind: "values": what each region did, spread over its points, so that a map adds up to the regions' values;
             "ranks": the papers' picture, 0 to 1.
-        **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, as in
-            :func:`pysmdl.explain`.
+        **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, and what a model is
+            adapted by, as in :func:`pysmdl.explain`.
     """
 
     @spelt_out(Explainer)
@@ -101,8 +102,9 @@ class SubsetAttribution:
             }
             for i in range(count)
         ]
-        settings: Settings = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
-        scorer = classifier(self.forward_func, device=inputs.device)
+        settings: dict[str, Any] = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
+        words = {name: settings.pop(name, None) for name in WORDS}
+        scorer = resolve_scorer(self.forward_func, inputs.device, **words)
         return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
 
 

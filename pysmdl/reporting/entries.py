@@ -39,6 +39,7 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         "values": rounded(explanation.values()[explanation.order[:shown]]),
         **{name: rounded(getattr(explanation, name)[: shown + 1]) for name in ("insertion", "deletion", "area")},
         "metrics": {name: rounded(value) for name, value in _metrics(explanation).items()},
+        "words": explanation.verbalise(),
         "evaluations": explanation.evaluations,
         "seconds": rounded(explanation.seconds),
         "made": made_by(explanation),

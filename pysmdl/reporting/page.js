@@ -512,6 +512,7 @@
       const cost = `${entry.evaluations} evaluations, insertion ${digits(entry.metrics.insertion_auc, 3)}, deletion ${digits(entry.metrics.deletion_auc, 3)}`;
       panel.element.append(make("h3", {}, methodOf(entry, i), make("span", { class: "quiet" }, cost)));
     }
+    panel.element.append(make("p", { class: "words" }, entry.words));
     panel.table = tableOf(entry, several ? methodOf(entry, i) : null, panel);
     if (!entry.picture) return panel;
     panel.layout = layOut(entry, SIDE);

@@ -69,7 +69,8 @@ def classifier(
             the class [B].
         device: Where the batch must be; None: where the model's parameters are, else the CPU.
         batch: Rows that each call must have, where the model takes no other number: fewer are padded. None: any.
-        **input: mean, std, size, channel_order, mask_at, interpolation, dtype: see :class:`InputSpec`.
+        **input: mean, std, size, channel_order, mask_at, interpolation, dtype, crop, resize, cut: see
+            :class:`InputSpec`.
 
     Raises:
         ValueError: the model is in training mode, or on another device than the one named.

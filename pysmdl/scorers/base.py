@@ -81,6 +81,7 @@ class Scorer(ABC):
         has_prototypes: Whether it is CLIP-like, features against class prototypes: the papers weigh these otherwise.
         names: Names of its classes, as explain() takes them, or None.
         removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
+        about: What :func:`pysmdl.adapt` understood of its model, in one line; empty where it was not asked.
     """
 
     target: str = "class"
@@ -90,6 +91,7 @@ class Scorer(ABC):
     has_prototypes: bool = False
     names: Any = None
     removal: str | None = None
+    about: str = ""
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
     def __init__(
@@ -111,6 +113,9 @@ class Scorer(ABC):
             how = {"layout": input.layout, "takes": input.takes}
             self.model = Model(forward, device=device, dtype=input.dtype, batch=batch, **how)
         self.input = replace(input, size=self.model.size) if input.size is None and self.model.size else input
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.about}, {self.device}>" if self.about else object.__repr__(self)
 
     # The model, under the names that a scorer's user knows.
 

@@ -17,11 +17,12 @@ from pysmdl.scorers.base import Scorer
 def provenance_of(scorer: Scorer) -> dict[str, Any]:
     """model, scorer, input (what of it is not as usual), device, dtype and versions."""
     usual = InputSpec()
-    given = {each.name: getattr(scorer.input, each.name) for each in fields(InputSpec)}
+    given = {each.name: getattr(scorer.input, each.name) for each in fields(InputSpec) if each.name != "pipeline"}
     return {
         "model": _name(scorer),
         "scorer": type(scorer).__name__,
         "input": {name: _plain(value) for name, value in given.items() if value != getattr(usual, name)},
+        **({"about": scorer.about} if scorer.about else {}),
         "device": str(scorer.device),
         "dtype": _plain(scorer.dtype),
         "versions": _versions(),

@@ -1,0 +1,84 @@
+"""Which family a model is of, by the names of its classes and modules. Nothing is imported that the user has not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+
+def is_hugging_face(model: Any) -> bool:
+    """Whether it is a model of transformers."""
+    return _descends(model, "transformers.", "PreTrainedModel")
+
+
+def is_timm(model: Any) -> bool:
+    """Whether it is a network of timm's, which carries its own pretrained_cfg."""
+    return _descends(model, "timm.") and data_config(model) is not None
+
+
+def is_torchvision(model: Any) -> bool:
+    """Whether it is a network of torchvision's."""
+    return _descends(model, "torchvision.models.")
+
+
+def is_open_clip(model: Any) -> bool:
+    """Whether it is a pair of towers as open_clip has them."""
+    return isinstance(model, nn.Module) and hasattr(model, "encode_text") and hasattr(model, "encode_image")
+
+
+def has_both_towers(model: Any) -> bool:
+    """Whether it has a text tower and an image tower, as CLIP and SigLIP have."""
+    ways = ("get_text_features", "get_image_features")
+    return is_open_clip(model) or (is_hugging_face(model) and all(hasattr(model, name) for name in ways))
+
+
+def data_config(model: Any) -> Mapping[str, Any] | None:
+    """What timm knows of a model's data: as its own resolve_model_data_config says, else as pretrained_cfg does."""
+    found = getattr(model, "pretrained_cfg", None)
+    if not isinstance(found, Mapping):
+        return None
+    library = sys.modules.get("timm.data")
+    known: Mapping[str, Any] = found if library is None else library.resolve_model_data_config(model)
+    return known
+
+
+def classes_of(model: Any) -> int | None:
+    """How many classes it says that it has; None where it does not. 0: it gives features."""
+    own = getattr(getattr(model, "config", None), "num_labels", None) if is_hugging_face(model) else None
+    found = getattr(model, "num_classes", None) if own is None else own
+    return found if isinstance(found, int) else None
+
+
+def encodes(model: Any) -> bool:
+    """Whether it gives features, not classes: towers, networks of timm's without a head, Hugging Face's bare models.
+
+    Raises:
+        ValueError: it is a model of Hugging Face's that answers something else than classes or features.
+    """
+    if has_both_towers(model):
+        return True
+    if is_timm(model):
+        return classes_of(model) == 0
+    if not is_hugging_face(model):
+        return False
+    name = type(model).__name__
+    if "ForImageClassification" in name:
+        return False
+    if getattr(model, "main_input_name", "") == "pixel_values" and name.endswith(("Model", "ModelWithProjection")):
+        return True
+    raise ValueError(
+        f"{name} cannot be adapted: of transformers' models those ...ForImageClassification can, CLIP, SigLIP, and "
+        "vision towers that give features. For others there are pysmdl.scorers.detector and tokens, with a function of "
+        "your own"
+    )
+
+
+def _descends(model: Any, package: str, name: str | None = None) -> bool:
+    """Whether a class of a package, of that name if one is given, is among those of a module."""
+    if not isinstance(model, nn.Module):
+        return False
+    kinds = [kind for kind in type(model).__mro__ if kind.__module__.startswith(package)]
+    return any(name in (None, kind.__name__) for kind in kinds)

@@ -1,0 +1,190 @@
+"""A library's own way from a photograph to its model's input: run, measured, and compared with what was read of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl.errors import described
+from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.image_files import Frame, Pixels
+
+TOLERANCE = 1e-4  # of a channel's whole range: a fortieth of a pixel value
+ROUNDING = 2.5 / 255  # by which two libraries' resizing to whole pixel values may differ
+CARDS = ((97, 131), (301, 207))  # of the pictures on which two ways are compared: both directions, up and down
+
+
+class OwnPipeline:
+    """A library's callable as :class:`pysmdl.inputs.image.Pipeline`: a picture of Pillow's to a tensor [C, H, W].
+
+    Args:
+        function: What the library has.
+        name: The argument that it came as, for errors.
+        runs: Whether inputs are made by it.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], name: str, runs: bool = False) -> None:
+        self.function, self.name, self.runs = function, name, runs
+        self._compared = False
+        self._frames: dict[tuple[int, ...], Frame | None] = {}
+        self._measured: InputSpec | None = None
+        self.said: InputSpec | None = None  # what it says of itself, where only its rounding is another
+
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """The model's input of a photograph, float32 on the CPU.
+
+        Raises:
+            ValueError: it gives something else than one image [C, H, W] of one or three channels, or fails.
+        """
+        from PIL import Image
+
+        try:
+            found = tensor_of(self.name, self.function(Image.fromarray(pixels)))
+        except Exception as error:  # the library's own, of many types
+            raise ValueError(f"{self.name} failed on a picture of Pillow's: {described(error)}") from error
+        if found.dim() == 4 and len(found) == 1:
+            found = found[0]
+        if found.dim() != 3 or found.shape[0] not in (1, 3) or not found.is_floating_point():
+            got = f"{found.dtype} {list(found.shape)}"
+            raise ValueError(f"{self.name} must make floats [C, H, W] of a picture, of 1 or 3 channels; got {got}")
+        return found.detach().to("cpu", torch.float32)
+
+    def measured(self) -> InputSpec:
+        """Mean, std, channel order and size, by what it makes of a black, a white and a red picture in their middle.
+
+        Raises:
+            ValueError: these do not differ as by a mean and a std, one for each channel.
+        """
+        height, width = CARDS[0]
+        card = np.zeros((height, width, 3), np.uint8)
+        black = self(card)
+        white, red = self(np.full_like(card, 255)), self(card + np.array([255, 0, 0], np.uint8))
+        low, high, middle = (each[:, each.shape[1] // 2, each.shape[2] // 2] for each in (black, white, red))
+        std = [1 / span if span else math.inf for span in (high - low).tolist()]
+        if not all(math.isfinite(each) and each > 0 for each in std):
+            raise ValueError(
+                f"{self.name} makes {_shown(low)} of black and {_shown(high)} of white, from which no mean and std "
+                "follow: regions and pictures need them. Give a transform that only resizes, crops and normalises"
+            )
+        mean = [_round(-each * scale) for each, scale in zip(low.tolist(), std, strict=True)]
+        last = bool(len(std) == 3 and (middle - low)[2] * std[2] > 0.5 > (middle - low)[0] * std[0])
+        other = self(np.zeros((height + 50, width, 3), np.uint8))
+        size = (black.shape[1], black.shape[2]) if other.shape == black.shape else None
+        order = "bgr" if last else "rgb"
+        self._measured = InputSpec(tuple(mean), tuple(map(_round, std)), size, order)
+        return self._measured
+
+    def making(self, read: InputSpec | None) -> InputSpec:
+        """How its inputs are to be understood where it makes each of them, by what it says of itself if that is so.
+
+        Raises:
+            ValueError: it gives another input of the same picture each time; or as :meth:`measured`.
+        """
+        card = cards()[1]
+        made = self(card)
+        if not torch.equal(made, self(card)):
+            raise ValueError(
+                f"{self.name} makes another input of the same picture each time, as transforms for training do: give "
+                "the one for evaluation"
+            )
+        self.runs = True
+        if read is not None and difference(made, read.view(card)[0], read) <= ROUNDING:
+            self.said = read
+        return replace(self.said or self.measured(), pipeline=self)
+
+    def frame(self, image: tuple[int, ...]) -> Frame | None:
+        """Where its output lies in a photograph of (height, width), as it says, else measured on pictures that grow
+        brighter to the right and downwards. None where no upright part of the photograph is seen.
+        """
+        key = tuple(image[:2])
+        if self.said is not None:
+            return self.said.frame(key) or (0.0, 0.0, float(key[1]), float(key[0]))
+        if key not in self._frames:
+            self._frames[key] = self._framed(*key)
+        return self._frames[key]
+
+    def _framed(self, height: int, width: int) -> Frame | None:
+        spec = self._measured or self.measured()
+        card = np.zeros((height, width, 3), np.uint8)
+        right = card + ((np.arange(width) + 0.5) * 255 / width).astype(np.uint8)[:, None]
+        lower = card + ((np.arange(height) + 0.5) * 255 / height).astype(np.uint8)[:, None, None]
+        x, y = (spec.denormalise(self(each)).mean(2) for each in (right, lower))
+        across, down = _ends(x.mean(0), width), _ends(y.mean(1), height)
+        return None if across is None or down is None else (across[0], down[0], across[1], down[1])
+
+    def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
+        """At the first photograph: by how much an input made of it differs from the pipeline's, or from the pixels that
+        regions and pictures are made of, where that is more than the tolerance.
+        """
+        if self._compared:
+            return None
+        self._compared = True
+        own, wanted = (x, 0.51 / 255) if self.runs else (self(pixels), TOLERANCE)
+        other = spec.normalise(spec.denormalise(x)) if self.runs else x
+        away = difference(own, other, spec)
+        if away <= wanted:
+            return None
+        what = "what its regions and pictures are made of" if self.runs else f"what {self.name} itself gives"
+        return (
+            f"what the model sees differs from {what} by up to {away:.3g} of a channel's range, more than "
+            f"{wanted:.2g}: give transform=, a function of a picture of Pillow's that makes the model's input"
+        )
+
+
+def agreed(read: InputSpec | None, pipeline: OwnPipeline) -> InputSpec:
+    """What was read of a pipeline where it gives what the pipeline gives, on two pictures, to the tolerance; else the
+    pipeline itself, which then makes each input.
+    """
+    if read is not None and all(difference(pipeline(card), read.view(card)[0], read) <= TOLERANCE for card in cards()):
+        return replace(read, pipeline=pipeline)
+    return pipeline.making(read)
+
+
+def difference(first: Tensor, second: Tensor, spec: InputSpec) -> float:
+    """The largest one between two inputs, as a share of a channel's range; infinite where the shapes differ."""
+    if first.shape != second.shape:
+        return math.inf
+    std = torch.tensor(spec.std or (1.0,), device="cpu").view(-1, 1, 1)
+    return float(((first - second) * std).abs().max())
+
+
+def cards() -> list[Pixels]:
+    """Pictures to compare on: waves that no two filters make the same of, in other phases a channel."""
+    made = []
+    for height, width in CARDS:
+        y, x = np.mgrid[:height, :width]
+        waves = [np.sin(x * y / 150 + phase) + np.sin(x / 3 + phase) + np.sin(y / 5) for phase in (0, 1, 2)]
+        made.append(((np.stack(waves, 2) + 3) * 42.5).astype(np.uint8))
+    return made
+
+
+def _ends(levels: Any, side: int) -> tuple[float, float] | None:
+    """Where a row of points begins and ends on a side of a picture, by their levels, 0 to 255 along that side; at its
+    very ends within half a pixel. None where the levels do not rise evenly, or would begin or end outside.
+    """
+    if len(levels) < 2:
+        return None
+    places, seen = np.arange(len(levels)) + 0.5, (np.asarray(levels) + 0.5) / 255
+    slope, start = np.polyfit(places, seen, 1)
+    if slope <= 0 or np.abs(start + slope * places - seen).max() > 0.02:
+        return None
+    first, last = float(start) * side, float(start + slope * len(places)) * side
+    slack = max(0.5, 0.01 * side)
+    if first < -slack or last > side + slack:
+        return None
+    return 0.0 if first < 0.5 else first, float(side) if last > side - 0.5 else last
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}") + 0.0  # no -0.0
+
+
+def _shown(values: Tensor) -> str:
+    return "(" + ", ".join(f"{each + 0.0:.3g}" for each in values.tolist()) + ")"

@@ -1,0 +1,99 @@
+"""docs/models.md: each line of its table runs as written, on a model of its family."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import pysmdl
+
+from documents import PAGES
+from library_models import PROMPTS, made, pair, photograph, sharpened
+
+LINES = re.findall(r"^\| ([^|]*) \| `(pysmdl\.explain\(.*\))` \|$", PAGES["docs/models.md"], re.MULTILINE)
+
+
+def hugging_face() -> dict[str, Any]:
+    model, processor = made("ViT")
+    return {"vit": model, "processor": processor}
+
+
+def small_timm() -> dict[str, Any]:
+    timm = pytest.importorskip("timm")
+    model = sharpened(timm.create_model("resnet18", num_classes=10), 64)
+    model.pretrained_cfg = {**model.pretrained_cfg, "input_size": (3, 64, 64)}
+    return {"net": model}
+
+
+def small_torchvision() -> dict[str, Any]:
+    models = pytest.importorskip("torchvision").models
+    return {"resnet": sharpened(models.mobilenet_v3_small()), "weights": models.MobileNet_V3_Small_Weights.DEFAULT}
+
+
+def of_clip() -> dict[str, Any]:
+    model, processor = pair("CLIP")
+    return {"clip": model, "processor": processor}
+
+
+def of_siglip() -> dict[str, Any]:
+    model, processor = pair("Siglip")
+    return {"siglip": model, "processor": processor}
+
+
+def of_open_clip() -> dict[str, Any]:
+    library = pytest.importorskip("open_clip")
+    vision = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 8, "head_width": 16}
+    model = library.CLIP(16, vision, {"width": 32, "heads": 2, "layers": 2})
+    preprocess = library.image_transform(32, is_train=False)
+    normal = {"mean": library.OPENAI_DATASET_MEAN, "std": library.OPENAI_DATASET_STD}
+    library.model.set_model_preprocess_cfg(model, {"size": 32, **normal})
+    return {"pair": sharpened(model), "preprocess": preprocess, "tokenizer": library.tokenize}
+
+
+def tower() -> dict[str, Any]:
+    transformers = pytest.importorskip("transformers")
+    model, processor = pair("CLIP")
+    vision = transformers.CLIPVisionModelWithProjection(model.config.vision_config)
+    return {"tower": sharpened(vision), "processor": processor.image_processor}
+
+
+def callables() -> dict[str, Any]:
+    def preprocess(picture):
+        return torch.tensor(list(picture.resize((16, 16)).tobytes())).view(16, 16, 3).permute(2, 0, 1) / 255
+
+    return {"model": lambda batch: (9 * batch.mean((2, 3))).softmax(1), "preprocess": preprocess}
+
+
+FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
+    "Hugging Face's image classifiers": hugging_face,
+    "timm": small_timm,
+    "torchvision": small_torchvision,
+    "CLIP of Hugging Face": of_clip,
+    "SigLIP": of_siglip,
+    "open_clip, by": of_open_clip,
+    "open_clip with": of_open_clip,
+    "vision towers": tower,
+    "any callable": callables,
+}
+
+
+def test_every_family_has_its_line():
+    assert len(LINES) == len(FAMILIES)
+    for (family, _), start in zip(LINES, FAMILIES, strict=True):
+        assert family.startswith(start)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "line"), zip(FAMILIES, (line for _, line in LINES), strict=True))
+def test_a_line_runs_as_written(start, line):
+    names = FAMILIES[start]()
+    found = eval(line, {"pysmdl": pysmdl, "image": photograph(), **names})
+    assert isinstance(found, pysmdl.Explanation)
+    assert sorted(found.order.tolist()) == list(range(found.n))
+    wanted = re.search(r'target="([^"]*)"', line)
+    if wanted:
+        assert wanted.group(1) in (found.names[found.target] if found.names else PROMPTS)
