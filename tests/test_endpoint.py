@@ -199,6 +199,14 @@ def test_a_function_is_tried_again_where_its_connection_was_lost_and_not_for_a_f
     assert len(set(tries)) == 19
 
 
+def test_a_function_that_gives_up_its_task_is_named():
+    async def asked(png):
+        raise asyncio.CancelledError
+
+    with pytest.raises(ScorerError, match="gave no answer to some views"):
+        explain(scorers.endpoint(asked), regions="grid:4")
+
+
 @pytest.mark.parametrize(
     ("reply", "says"),
     [

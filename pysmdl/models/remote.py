@@ -108,6 +108,8 @@ class Remote(Model):
             wait(flying, return_when=FIRST_EXCEPTION)
             if call.failed is not None:
                 raise call.failed
+            if any(key not in known for key in keys):
+                raise ScorerError(f"{self.name} gave no answer to some views: its requests were cancelled")
         except BaseException:  # Ctrl-C too: nothing is sent any more, and nothing had is lost
             for each in flying:
                 each.cancel()
