@@ -124,7 +124,8 @@ def test_values_that_the_readme_names_are_taken():
             pysmdl.EngineConfig(**values)
         if "removal" in values:
             pysmdl.removal.resolve(values.pop("removal"))
-        settings = {name: value for name, value in values.items() if name in parameters(Explainer)}
+        of_scorers = parameters(scorers.classifier) - {"device"}
+        settings = {name: value for name, value in values.items() if name in parameters(Explainer) - of_scorers}
         preset = str(settings.get("preset"))
         Explainer(OTHERS[preset[:3]] if preset[:3] in OTHERS else builtin.load("digits"), **settings)
         tried |= set(values)
