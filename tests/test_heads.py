@@ -13,7 +13,7 @@ from pysmdl.methods import METHODS
 from pysmdl.scorers.heads import read_off
 from pysmdl.studies.evaluation import compare
 
-from toys import image, linear_model
+from toys import image, linear_model, made
 
 Z = torch.tensor([[2.0, 1.0, 0.5]], dtype=torch.float64)
 P, Q = (torch.tensor([each], dtype=torch.float64).log() for each in ((0.7, 0.2, 0.1), (0.1, 0.3, 0.6)))
@@ -145,6 +145,12 @@ def test_values_of_a_linear_function_are_its_products(search):
     assert (up, down) == pytest.approx(
         ((found.insertion_auc - empty) / (full - empty), (found.deletion_auc - empty) / (full - empty))
     )
+
+
+def test_what_is_enough_of_scores_below_zero():
+    found = made([-5, -3, -0.11, -0.05, -0.1], [-0.1, -2, -4, -5, -5])  # log-probabilities: the full input has -0.1
+    assert found.enough() == 2
+    assert made([0.0, 0.5, 0.9], [0.9, 0.5, 0.0]).enough() == 2
 
 
 def test_losses_count_from_the_full_input():

@@ -67,7 +67,7 @@ def test_odd_explanations_do_not_end_a_page(page):
     assert pysmdl.report([nothing, unmeasured, forged, own], page) == 4
     found = [entry for entry, _ in entries(page)]
     assert [each["shown"] for each in found] == [0, 3, 24, 24]
-    assert [each["title"] for each in found] == ["class 0", "class 0", "these features", "this answer"]
+    assert [each["title"] for each in found] == ["class 0", "class 0", "these features", "a word"]
     assert set(found[2]["metrics"]) == {"insertion_auc", "deletion_auc"}
 
 

@@ -120,10 +120,12 @@ class ExplanationData:
 
     def enough(self, within: float = NEARLY) -> int:
         """The fewest regions that alone come within this much of the full input's score; of the highest score on the
-        insertion curve where the full input has not half of that, as where a wrong prediction is set right.
+        insertion curve where the full input has not half of that (counted from the lowest score, where there are scores
+        below 0), as where a wrong prediction is set right.
         """
         highest, full = _highest(self.insertion), float(self.deletion[0])
-        goal = full if full >= highest / 2 else highest
+        low = min(0.0, -_highest(-self.insertion))
+        goal = full if full - low >= (highest - low) / 2 else highest
         return int(np.argmax(self.insertion >= min(goal, highest) - within))
 
     @property
