@@ -124,10 +124,10 @@ def test_values_that_the_readme_names_are_taken():
             pysmdl.EngineConfig(**values)
         if "removal" in values:
             pysmdl.removal.resolve(values.pop("removal"))
-        of_scorers = parameters(scorers.classifier) - {"device"}
-        settings = {name: value for name, value in values.items() if name in parameters(Explainer) - of_scorers}
+        settings = {name: value for name, value in values.items() if name in parameters(Explainer)}
         preset = str(settings.get("preset"))
-        Explainer(OTHERS[preset[:3]] if preset[:3] in OTHERS else builtin.load("digits"), **settings)
+        made = linear_model() if "gives" in settings else OTHERS.get(preset[:3], builtin.load("digits"))
+        Explainer(made, **settings)
         tried |= set(values)
     assert tried >= {"preset", "search", "precision", "deterministic", "k", "evaluations", "until"}
 

@@ -27,7 +27,7 @@ class CommonOptions:
     model: Annotated[
         str,
         typer.Option(
-            help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a .pt, .pt2 or .onnx file."
+            help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a .onnx, .pt2 or TorchScript."
         ),
     ] = "builtin:digits"
     target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
