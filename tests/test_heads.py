@@ -284,3 +284,17 @@ def test_a_head_goes_along_where_tokens_are_dropped():
     with torch.no_grad():
         z = model(x[None]).logits[0]
     assert found.deletion[0] == pytest.approx(float(z[3] - torch.cat((z[:3], z[4:])).max()), abs=1e-5)
+
+
+def test_a_function_of_scikit_learns():
+    linear = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    fitted = linear.LogisticRegression().fit(rng.random((60, 432)), np.arange(60) % 3)
+
+    def probabilities(batch):
+        return fitted.predict_proba(batch.reshape(len(batch), -1))
+
+    scorer = scorers.classifier(probabilities, gives="probabilities", takes="numpy")
+    found = pysmdl.explain(image(), scorer, 2, regions="grid:9", progress=False)
+    pixels = (image().transpose(2, 0, 1).reshape(1, -1) / np.float32(255)).astype(np.float32)
+    assert found.deletion[0] == pytest.approx(fitted.predict_proba(pixels)[0, 2], abs=1e-6)
