@@ -249,6 +249,8 @@ def test_a_pipeline_that_changes_with_the_picture_is_warned_of(caplog):
 def test_a_folder_on_the_command_line(prompts, tmp_path, monkeypatch):
     from pysmdl.cli.arguments import load_model
 
+    if prompts and int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("transformers reads CLIP's own tokenizer alone from a folder before release 5")
     model, processor = pair("CLIP") if prompts else made("ViT")
     model.save_pretrained(tmp_path / "net")
     processor.save_pretrained(tmp_path / "net")

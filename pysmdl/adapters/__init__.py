@@ -158,7 +158,7 @@ def _input_of(model: Any, processor: Any, transform: Any, input: InputSettings) 
 
 def _of_processor(processor: Any) -> InputSpec:
     found = getattr(processor, "image_processor", processor)
-    if not callable(found) or not hasattr(found, "image_mean"):
+    if not callable(found) or not hasattr(found, "preprocess"):
         raise ValueError(
             f"processor must be an image processor of Hugging Face's, or have one; got {type(processor).__name__}; any "
             "function of a picture goes in as transform="
