@@ -1,4 +1,4 @@
-"""Which part of a picture speaks for a prompt? Hugging Face's CLIP with its own processor; the prompts are the classes.
+"""Which part of a picture speaks for a prompt? Hugging Face's CLIP, its own preprocessing, prompts as classes.
 
 python examples/clip.py [folder for the picture] [folder with a CLIP model]
 Without a model it takes a small one with random weights, whose answers mean nothing: the lines are the same.
@@ -20,7 +20,9 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 
 if len(sys.argv) > 2:
     model = transformers.CLIPModel.from_pretrained(sys.argv[2]).eval()
-    processor = transformers.CLIPProcessor.from_pretrained(sys.argv[2])
+    images, tokens = (
+        kind.from_pretrained(sys.argv[2]) for kind in (transformers.CLIPImageProcessor, transformers.CLIPTokenizer)
+    )
 else:
     words = {word: i for i, word in enumerate(["?", "a", "cat", "digit", "dog", "on", "photograph", "."])}
     plain = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "?"))
@@ -31,9 +33,8 @@ else:
     config = transformers.CLIPConfig(text_config=text, vision_config=small | {"image_size": 64, "patch_size": 16})
     model = transformers.CLIPModel(config).eval()
     images = transformers.CLIPImageProcessor(size={"shortest_edge": 72}, crop_size={"height": 64, "width": 64})
-    processor = transformers.CLIPProcessor(images, tokens)
 
-scorer = pysmdl.adapt(model, processor=processor, prompts=PROMPTS)
+scorer = pysmdl.adapt(model, processor=images, tokenizer=tokens, prompts=PROMPTS)
 print(scorer)
 image = pysmdl.builtin.images()[0]["path"]
 for prompt in PROMPTS:

@@ -23,7 +23,7 @@ SQUASHED = {"size": {"height": 32, "width": 32}}
 KINDS = {  # what the class and its configuration are called; the configuration's size; the processor and its size
     "ViT": (BODY | SQUARE, "ViT", SQUASHED),
     "DeiT": (BODY | SQUARE, "DeiT", {"size": {"height": 37, "width": 37}, "crop_size": CUT["crop_size"]}),
-    "Beit": (BODY | SQUARE, "Beit", SQUASHED),
+    "Beit": (BODY | SQUARE, "Beit", {**SQUASHED, "do_center_crop": False}),
     "Dinov2": (BODY | SQUARE, "Bit", CUT),
     "ResNet": ({"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}, "ConvNext",
                {"size": {"shortest_edge": 32}}),
@@ -131,7 +131,8 @@ def tokenizer() -> Any:
     plain.post_processor = tokenizers.processors.TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[("<bos>", 1), ("<eos>", 2)]
     )
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", unk_token="<unk>")
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "model_input_names": ["input_ids", "attention_mask"]}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, **names)
 
 
 def pair(kind: str) -> tuple[Any, Any]:
@@ -147,5 +148,6 @@ def pair(kind: str) -> tuple[Any, Any]:
     }
     config = getattr(transformers, f"{kind}Config")(text_config=text, vision_config=BODY | SQUARE)
     images = processor_of(kind, **(CUT if kind == "CLIP" else SQUASHED))
-    processor = getattr(transformers, f"{kind}Processor")(images, tokenizer())
+    plain = getattr(transformers, f"{kind}Processor")  # before release 5 it insists on a tokenizer of the kind
+    processor = type(plain.__name__, (plain,), {"tokenizer_class": "PreTrainedTokenizerFast"})(images, tokenizer())
     return sharpened(getattr(transformers, f"{kind}Model")(config)), processor

@@ -158,6 +158,28 @@ def test_bare_callables_are_adapted_too():
     assert "chances, classes, 16 x 16 (shorter side 20, centre crop), mean 0.5, std 0.5, bilinear" in repr(scorer)
 
 
+def test_a_model_without_its_processor_is_warned_of_once_and_takes_tensors_in_silence(caplog):
+    model, processor = made("ViT")
+    with caplog.at_level(logging.WARNING, "pysmdl"):
+        x = processor(photograph(), return_tensors="pt")["pixel_values"][0]
+        pysmdl.explain(x.clamp(0, 1), model, regions="grid:4", progress=False)
+        assert not caplog.records
+        squares = [photograph(32, 32), photograph(32, 32)]
+        list(pysmdl.explain_many(squares, model, regions="grid:4", progress=False))
+    (record,) = caplog.records
+    assert "ViTForImageClassification is given pictures as pixel / 255 at their own size" in record.getMessage()
+
+
+def test_absent_patches_are_dropped_from_an_adapted_transformer():
+    model, processor = made("ViT")
+    words = {"processor": processor, "removal": "token-drop", "regions": "grid:16", "progress": False}
+    found = pysmdl.explain(photograph(), model, "lynx", **words)
+    with torch.no_grad():
+        full = model(pixels_of(processor)(photograph())).logits.softmax(1)[0, 3]
+    assert found.insertion[-1] == pytest.approx(float(full), abs=1e-4)
+    assert found.n == 16
+
+
 def test_a_processor_of_its_own_kind_makes_the_inputs_itself():
     """EfficientNet's shifts the levels too, which no InputSpec says: read wrong, it is run instead."""
     model, processor = made("ViT")[0], processor_of("EfficientNet", **SQUASHED)
@@ -249,6 +271,8 @@ def test_a_pipeline_that_changes_with_the_picture_is_warned_of(caplog):
 def test_a_folder_on_the_command_line(prompts, tmp_path, monkeypatch):
     from pysmdl.cli.arguments import load_model
 
+    if prompts and int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("transformers reads CLIP's own tokenizer alone from a folder before release 5")
     model, processor = pair("CLIP") if prompts else made("ViT")
     model.save_pretrained(tmp_path / "net")
     processor.save_pretrained(tmp_path / "net")

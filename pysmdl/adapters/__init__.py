@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pysmdl.adapters import reading
-from pysmdl.adapters.families import (
-    data_config,
-    encodes,
-    has_both_towers,
-    is_hugging_face,
-    is_open_clip,
-    is_timm,
-    is_torchvision,
-)
-from pysmdl.adapters.pipelines import OwnPipeline, agreed
+from pysmdl.adapters.families import encodes, has_both_towers, is_hugging_face, is_timm, is_torchvision
+from pysmdl.adapters.pipelines import BarePixels
+from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
 from pysmdl.adapters.words import understood
-from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
+from pysmdl.inputs.image import InputSettings
 from pysmdl.models.base import Model
 from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
@@ -83,8 +74,8 @@ def adapt(
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     _check_texts(model, prompts, tokenizer)
     features = encodes(model)
-    _check_input(processor, transform, input, prompts)
-    spec = _input_of(model, processor, transform, input)
+    check_said_once(processor, transform, input, prompts)
+    spec = input_of(model, processor, transform, input)
     if prompts is not None:
         scorer = prompted(model, prompts, processor if tokenizer is None else tokenizer, spec, device)
     elif features:
@@ -115,7 +106,10 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
     if not said and not is_timm(model):
-        return resolve_bare(model, device)
+        made = resolve_bare(model, device)
+        if is_hugging_face(model) or is_torchvision(model):
+            made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))
+        return made
     made = adapt(model, device=device, **said)
     if not said:  # the same at each call
         made.made_from = model
@@ -129,78 +123,3 @@ def _check_texts(model: Any, prompts: Any, tokenizer: Any) -> None:
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")
-
-
-def _check_input(processor: Any, transform: Any, input: InputSettings, prompts: Any) -> None:
-    """What the input is must be said once; a processor beside a transform has the tokenizer of prompts."""
-    said = {"processor": processor, "transform": transform, " and ".join(input): input or None}
-    ways = [name for name, value in said.items() if value is not None]
-    if len(ways) > 1 and (prompts is None or ways != ["processor", "transform"]):
-        raise ValueError(f"what the input is was said {len(ways)} times, by {', by '.join(ways)}: give one of them")
-
-
-def _input_of(model: Any, processor: Any, transform: Any, input: InputSettings) -> InputSpec:
-    """How photographs become the input, as one of these says it, or the model itself."""
-    if transform is not None:
-        return _of_transform(transform)
-    if processor is not None:
-        return _of_processor(processor)
-    if input:
-        return input_spec(**input)
-    if is_timm(model):
-        return _of_timm(model)
-    if is_open_clip(model):
-        return _of_open_clip(model)
-    if is_hugging_face(model):
-        raise ValueError(
-            f"{type(model).__name__} does not say what its input is: give processor=, as "
-            "AutoImageProcessor.from_pretrained(...) makes it, or transform=, or mean, std and size"
-        )
-    if is_torchvision(model):
-        raise ValueError(
-            f"{type(model).__name__} does not say what its input is: give transform=weights.transforms(), or mean, std "
-            "and size"
-        )
-    return InputSpec()
-
-
-def _of_processor(processor: Any) -> InputSpec:
-    found = getattr(processor, "image_processor", processor)
-    if not callable(found) or not hasattr(found, "image_mean"):
-        raise ValueError(
-            f"processor must be an image processor of Hugging Face's, or have one; got {type(processor).__name__}; any "
-            "function of a picture goes in as transform="
-        )
-    kind = type(found).__name__
-    return agreed(reading.of_processor(found), OwnPipeline(partial(_pixel_values, found), kind))
-
-
-def _pixel_values(processor: Any, picture: Any) -> Any:
-    return processor(images=picture, return_tensors="pt")["pixel_values"]
-
-
-def _of_transform(transform: Any) -> InputSpec:
-    if not callable(transform):
-        raise ValueError(f"transform must be a function of a picture of Pillow's; got {type(transform).__name__}")
-    return agreed(reading.of_transform(transform), OwnPipeline(transform, "transform"))
-
-
-def _of_timm(model: Any) -> InputSpec:
-    config = data_config(model) or {}
-    library, spec = sys.modules.get("timm.data"), reading.of_timm(config)
-    if library is not None:
-        return agreed(spec, OwnPipeline(library.create_transform(**config, is_training=False), "timm's transform"))
-    if spec is None:
-        raise ValueError(f"the input of {type(model).__name__} is not known without timm.data: give transform=")
-    return spec
-
-
-def _of_open_clip(model: Any) -> InputSpec:
-    """As open_clip's factory wrote it down with the model; its own way of making the transform of that."""
-    library = sys.modules.get("open_clip")
-    config = getattr(getattr(model, "visual", None), "preprocess_cfg", None)
-    if library is None or not config:
-        raise ValueError(f"{type(model).__name__} does not say what its input is: give transform=, its preprocess")
-    names = ("mean", "std", "interpolation", "resize_mode", "fill_color")
-    said = {name: config[name] for name in names if name in config}
-    return _of_transform(library.image_transform(config["size"], is_train=False, **said))

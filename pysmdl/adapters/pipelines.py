@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pysmdl.adapters.cards import CARDS, cards, difference, ends
 from pysmdl.errors import described
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
@@ -18,7 +19,6 @@ from pysmdl.inputs.image_files import Frame, Pixels
 
 TOLERANCE = 1e-4  # of a channel's whole range: a fortieth of a pixel value
 ROUNDING = 2.5 / 255  # by which two libraries' resizing to whole pixel values may differ
-CARDS = ((97, 131), (301, 207))  # of the pictures on which two ways are compared: both directions, up and down
 
 
 class OwnPipeline:
@@ -116,7 +116,7 @@ class OwnPipeline:
         right = card + ((np.arange(width) + 0.5) * 255 / width).astype(np.uint8)[:, None]
         lower = card + ((np.arange(height) + 0.5) * 255 / height).astype(np.uint8)[:, None, None]
         x, y = (spec.denormalise(self(each)).mean(2) for each in (right, lower))
-        across, down = _ends(x.mean(0), width), _ends(y.mean(1), height)
+        across, down = ends(x.mean(0), width), ends(y.mean(1), height)
         return None if across is None or down is None else (across[0], down[0], across[1], down[1])
 
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
@@ -138,6 +138,37 @@ class OwnPipeline:
         )
 
 
+class BarePixels:
+    """A library's model that was given without a word of its input: pictures go in as pixel / 255 at their own size.
+
+    Args:
+        name: Of the model's class.
+    """
+
+    runs = False
+
+    def __init__(self, name: str) -> None:
+        self.name, self._said = name, False
+
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """Pixel / 255, [3, H, W]."""
+        return InputSpec().normalise(pixels)
+
+    def frame(self, image: tuple[int, ...]) -> Frame | None:
+        """All of a photograph."""
+        return 0.0, 0.0, float(image[1]), float(image[0])
+
+    def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
+        """At the first photograph: that the model was hardly made for such an input."""
+        if self._said:
+            return None
+        self._said = True
+        return (
+            f"{self.name} is given pictures as pixel / 255 at their own size, as nothing says what its input is: give "
+            "processor=, or transform= (see pysmdl.adapt), or a scorer of pysmdl.scorers"
+        )
+
+
 def agreed(read: InputSpec | None, pipeline: OwnPipeline) -> InputSpec:
     """What was read of a pipeline where it gives what the pipeline gives, on two pictures, to the tolerance; else the
     pipeline itself, which then makes each input.
@@ -145,41 +176,6 @@ def agreed(read: InputSpec | None, pipeline: OwnPipeline) -> InputSpec:
     if read is not None and all(difference(pipeline(card), read.view(card)[0], read) <= TOLERANCE for card in cards()):
         return replace(read, pipeline=pipeline)
     return pipeline.making(read)
-
-
-def difference(first: Tensor, second: Tensor, spec: InputSpec) -> float:
-    """The largest one between two inputs, as a share of a channel's range; infinite where the shapes differ."""
-    if first.shape != second.shape:
-        return math.inf
-    std = torch.tensor(spec.std or (1.0,), device="cpu").view(-1, 1, 1)
-    return float(((first - second) * std).abs().max())
-
-
-def cards() -> list[Pixels]:
-    """Pictures to compare on: waves that no two filters make the same of, in other phases a channel."""
-    made = []
-    for height, width in CARDS:
-        y, x = np.mgrid[:height, :width]
-        waves = [np.sin(x * y / 150 + phase) + np.sin(x / 3 + phase) + np.sin(y / 5) for phase in (0, 1, 2)]
-        made.append(((np.stack(waves, 2) + 3) * 42.5).astype(np.uint8))
-    return made
-
-
-def _ends(levels: Any, side: int) -> tuple[float, float] | None:
-    """Where a row of points begins and ends on a side of a picture, by their levels, 0 to 255 along that side; at its
-    very ends within half a pixel. None where the levels do not rise evenly, or would begin or end outside.
-    """
-    if len(levels) < 2:
-        return None
-    places, seen = np.arange(len(levels)) + 0.5, (np.asarray(levels) + 0.5) / 255
-    slope, start = np.polyfit(places, seen, 1)
-    if slope <= 0 or np.abs(start + slope * places - seen).max() > 0.02:
-        return None
-    first, last = float(start) * side, float(start + slope * len(places)) * side
-    slack = max(0.5, 0.01 * side)
-    if first < -slack or last > side + slack:
-        return None
-    return 0.0 if first < 0.5 else first, float(side) if last > side - 0.5 else last
 
 
 def _round(value: float) -> float:

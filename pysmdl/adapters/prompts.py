@@ -145,7 +145,7 @@ def image_features(model: Any) -> Forward:
 def _tokens(model: Any, prompts: Sequence[str], tokens_of: Any, device: torch.device) -> dict[str, Tensor]:
     """Prompts as Hugging Face's zero-shot pipeline has them: SigLIP was trained on texts padded to its whole length."""
     tokenizer = getattr(tokens_of, "tokenizer", tokens_of)
-    if not callable(tokenizer) or hasattr(tokenizer, "image_mean"):
+    if not callable(tokenizer) or hasattr(tokenizer, "preprocess"):  # an image processor
         raise ValueError(
             "prompts need a tokenizer: give tokenizer=, or a processor= that has one, as AutoProcessor makes it; "
             f"got {type(tokens_of).__name__}"
