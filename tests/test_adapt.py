@@ -26,6 +26,7 @@ from library_models import (
 transformers = pytest.importorskip("transformers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_classifier_equals_its_own_pipeline(kind):
     model, processor = made(kind)
@@ -170,6 +171,7 @@ def test_a_model_without_its_processor_is_warned_of_once_and_takes_tensors_in_si
     assert "ViTForImageClassification is given pictures as pixel / 255 at their own size" in record.getMessage()
 
 
+@pytest.mark.slow
 def test_absent_patches_are_dropped_from_an_adapted_transformer():
     model, processor = made("ViT")
     words = {"processor": processor, "removal": "token-drop", "regions": "grid:16", "progress": False}
