@@ -40,7 +40,8 @@ def explain(
             a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL: images go into these as pixel / 255 at
             their own size.
         target: A class, by its index or its name, or None for the model's own top class; a :class:`pysmdl.Box` for a
-            detector, :class:`pysmdl.Tokens` for a token scorer.
+            detector, or a class or None: its best box of that class, or of all; :class:`pysmdl.Tokens` for a token
+            scorer.
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
         profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
             through the model afterwards, to count its FLOPs.

@@ -80,6 +80,7 @@ class Preparation:
         if baseline is not None and not self.removal.painted:
             raise ValueError(f'an item has no baseline under removal="{self.removal.name}", which paints nothing over')
         target = scorer.named(item.get("target"), self.names)
+        target = scorer.located(target, x, loaded.read, self.names)
         return Item(
             x=x,
             resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),

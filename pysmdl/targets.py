@@ -89,8 +89,9 @@ class Box:
         return {"xyxy": list(self.xyxy), "labels": list(self.labels), "mode": self.mode}  # type: ignore[arg-type]
 
     def title(self, names: Names | None = None) -> str:
-        """In words."""
-        return "this box"
+        """In words, by the names of its classes where all of these are known."""
+        found = [_name(names, index) for index in self.labels]  # type: ignore[union-attr]
+        return " or ".join(found) if all(found) else "this box"
 
     def outline(self) -> tuple[float, float, float, float]:
         """Where it is in the given image: x0, y0, x1, y1."""

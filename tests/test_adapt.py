@@ -189,9 +189,9 @@ def test_a_processor_of_its_own_kind_makes_the_inputs_itself():
     agrees(model, pixels_of(processor), lambda x: model(x).logits.softmax(1), "tabby", 1, processor=processor)
 
 
-def yolos():
-    size = {**BODY, "image_size": [32, 32], "patch_size": 8, "num_detection_tokens": 4}
-    return transformers.YolosForObjectDetection(transformers.YolosConfig(**size)).eval()
+def beit():
+    config = transformers.BeitConfig(**BODY, image_size=32, patch_size=8, vocab_size=9)
+    return transformers.BeitForMaskedImageModeling(config).eval()
 
 
 def of_vit(**words):
@@ -226,9 +226,9 @@ ERRORS = {
         lambda: of_clip(prompts=PROMPTS, gives="probabilities"),
         "gives is for classifiers; CLIPModel gives features",
     ),
-    "a detector": (
-        lambda: pysmdl.adapt(yolos(), processor=made("ViT")[1]),
-        "YolosForObjectDetection cannot be adapted.*pysmdl.scorers.detector",
+    "what gives neither classes nor boxes nor features": (
+        lambda: pysmdl.adapt(beit(), processor=made("ViT")[1]),
+        "BeitForMaskedImageModeling cannot be adapted.*pysmdl.scorers.detector",
     ),
     "in training": (lambda: of_clip(lambda model: model.train(), prompts=PROMPTS), "training mode"),
     "a transform that is none": (lambda: pysmdl.adapt(len, transform=3), "transform must be a function"),

@@ -98,6 +98,7 @@ SETTERS = (
     scorers.custom,
     scorers.endpoint,
     scorers.InputSpec,
+    scorers.boxes.Detector.detections,
 )
 KNOWN = {
     "_": parameters(*SETTERS),

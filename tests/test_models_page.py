@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import pysmdl
 
+from detection_models import bright, detector_of, owl, raw_head, stand_in, ultralytics
 from documents import PAGES
 from library_models import PROMPTS, made, pair, photograph, sharpened
 
@@ -61,6 +63,32 @@ def tower() -> dict[str, Any]:
     return {"tower": sharpened(vision), "processor": processor.image_processor}
 
 
+def of_yolos() -> dict[str, Any]:
+    model, processor = detector_of("Yolos")
+    return {"detr": model, "processor": processor}
+
+
+def of_owl() -> dict[str, Any]:
+    model, processor = owl("OwlViT")
+    return {"owl": model, "processor": processor}
+
+
+def faster_rcnn() -> dict[str, Any]:
+    weights = SimpleNamespace(meta={"categories": ["__background__", "cat", "lamp"]})
+    return {"frcnn": stand_in("FasterRCNN", "torchvision.models.detection.faster_rcnn", bright), "weights": weights}
+
+
+def yolo() -> dict[str, Any]:
+    return {"yolo": SimpleNamespace(model=ultralytics(raw_head))}
+
+
+def decoded() -> dict[str, Any]:
+    def decode(answer, size):
+        return torch.tensor([0.0, 0, size[1], size[0]]).expand(len(answer), 1, 4), answer[:, None]
+
+    return {"net": lambda batch: 2 * batch.mean((2, 3)), "decode": decode}
+
+
 def callables() -> dict[str, Any]:
     def preprocess(picture):
         return torch.tensor(list(picture.resize((16, 16)).tobytes())).view(16, 16, 3).permute(2, 0, 1) / 255
@@ -77,6 +105,11 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "open_clip, by": of_open_clip,
     "open_clip with": of_open_clip,
     "vision towers": tower,
+    "Hugging Face's detectors": of_yolos,
+    "OWL-ViT": of_owl,
+    "torchvision's detectors": faster_rcnn,
+    "ultralytics": yolo,
+    "any other detector": decoded,
     "any callable": callables,
 }
 
@@ -96,4 +129,5 @@ def test_a_line_runs_as_written(start, line):
     assert sorted(found.order.tolist()) == list(range(found.n))
     wanted = re.search(r'target="([^"]*)"', line)
     if wanted:
-        assert wanted.group(1) in (found.names[found.target] if found.names else PROMPTS)
+        index = found.target["labels"][0] if isinstance(found.target, dict) else found.target
+        assert wanted.group(1) in (found.names[index] if found.names else PROMPTS)

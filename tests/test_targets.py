@@ -85,7 +85,9 @@ def test_what_is_no_target_is_named(make, message):
 PLAIN = [
     (3, "class", "class 3", None),
     (1, "class", "dog", None),
-    ({"xyxy": [1.0, 2.0, 3.0, 4.0], "labels": [1], "mode": "iou"}, "box", "this box", (1, 2, 3, 4)),
+    ({"xyxy": [1.0, 2.0, 3.0, 4.0], "labels": [1], "mode": "iou"}, "box", "dog", (1, 2, 3, 4)),
+    ({"xyxy": [1.0, 2.0, 3.0, 4.0], "labels": [1, 0], "mode": "iou"}, "box", "dog or cat", (1, 2, 3, 4)),
+    ({"xyxy": [1.0, 2.0, 3.0, 4.0], "labels": [1, 7], "mode": "iou"}, "box", "this box", (1, 2, 3, 4)),
     ({"positions": [0, 2], "ids": [5, 6]}, "tokens", "this answer", None),
     ({"positions": [0], "ids": None}, "tokens", "this answer", None),
     ([1.0, 2.0], "features", "these features", None),

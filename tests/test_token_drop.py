@@ -217,3 +217,8 @@ def test_boxes_and_answer_tokens_are_those_of_really_dropping(head):
     assert many.order.tolist() == found.order.tolist()
     whole = pysmdl.explain(image(0), scorer, target, regions=labels, search="exact", progress=False)
     assert whole.deletion[0] == pytest.approx(found.deletion[0], abs=TOLERANCE)  # nothing removed: the same model
+    if head == "boxes":  # the only box of this net, looked for on the whole input
+        scorer = pysmdl.scorers.detector(net, decided_at=0.0)
+        own = pysmdl.explain(image(0), scorer, 1, removal="token-drop", regions=labels, search="exact", progress=False)
+        assert own.target["xyxy"] == pytest.approx(scorer.detections(image(0), 0.0)[0].box.xyxy, abs=1e-4)
+        assert own.target["labels"] == [1]

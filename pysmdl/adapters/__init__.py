@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pysmdl.adapters.families import encodes, has_both_towers, is_hugging_face, is_timm, is_torchvision
+from pysmdl.adapters.detectors import detecting
+from pysmdl.adapters.families import (
+    detector_family,
+    encodes,
+    has_both_towers,
+    is_hugging_face,
+    is_timm,
+    is_torchvision,
+)
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
@@ -20,6 +28,7 @@ from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
+from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
 
@@ -38,13 +47,15 @@ def adapt(
     prompts: Any = None,
     names: Any = None,
     gives: str = "logits",
+    decode: Decode | None = None,
     device: str | torch.device | None = None,
     **input: Unpack[InputSettings],
 ) -> Scorer:
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
-    It is known by its class: Hugging Face's image classifiers, CLIP, SigLIP and vision towers; timm's networks;
-    torchvision's; open_clip's; any other callable as a classifier. `repr` of the scorer says what was understood.
+    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP and vision towers; timm's
+    networks; torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode,
+    as a detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
@@ -56,6 +67,7 @@ def adapt(
             of the classes: ``target="a cat"``.
         names: Names of the classes; None: what the model carries, or the prompts.
         gives: "logits", or "probabilities", as in :func:`pysmdl.scorers.classifier`.
+        decode: Makes boxes and confidences of a detector's answer, as in :func:`pysmdl.scorers.detector`.
         device: As in :func:`pysmdl.scorers.classifier`.
         **input: How images become the input, in place of processor and transform: see :class:`InputSpec`.
 
@@ -72,18 +84,24 @@ def adapt(
         device = None
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
-    _check_texts(model, prompts, tokenizer)
-    features = encodes(model)
+    family = None if decode is not None else detector_family(model)
+    detects = family is not None or decode is not None
+    _check_texts(model, prompts, tokenizer, family)
+    features = not detects and encodes(model)
     check_said_once(processor, transform, input, prompts)
     spec = input_of(model, processor, transform, input)
-    if prompts is not None:
-        scorer = prompted(model, prompts, processor if tokenizer is None else tokenizer, spec, device)
+    tokens_of = processor if tokenizer is None else tokenizer
+    if detects:
+        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device)
+    elif prompts is not None:
+        scorer = prompted(model, prompts, tokens_of, spec, device)
     elif features:
         scorer = Similarity(image_features(model) if has_both_towers(model) else model, spec, device)
     else:
         scorer = Classifier(model, spec, device=device, gives=gives)
     if gives != "logits" and not isinstance(scorer, Classifier):
-        raise ValueError(f"gives is for classifiers; {type(model).__name__} gives features, so drop gives={gives!r}")
+        other = "boxes" if isinstance(scorer, Detector) else "features"
+        raise ValueError(f"gives is for classifiers; {type(model).__name__} gives {other}, so drop gives={gives!r}")
     given = names_of(names)
     if given is not None and prompts is not None and sorted(given) != list(range(len(prompts))):
         raise ValueError(f"names must be one for each of {len(prompts)} prompts; got {len(given)}")
@@ -105,7 +123,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         if said:
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
-    if not said and not is_timm(model):
+    if not said and not (is_timm(model) or detector_family(model)):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):
             made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))
@@ -116,10 +134,10 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
     return made
 
 
-def _check_texts(model: Any, prompts: Any, tokenizer: Any) -> None:
-    if prompts is not None:
+def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -> None:
+    if family == "prompts" or prompts is not None:
         prompt_names(prompts)
-        if not has_both_towers(model):
+        if family != "prompts" and not has_both_towers(model):
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

@@ -8,6 +8,14 @@ from typing import Any
 
 from torch import nn
 
+# What transformers' detectors answer, by the names of their classes: their own post_process_object_detection.
+SOFTMAX = ("Detr", "Yolos", "TableTransformer")  # the last class is "no object"
+SIGMOID = (
+    "ConditionalDetr", "DabDetr", "DeformableDetr", "DFine", "Deimv2", "LwDetr", "RfDetr", "RTDetr", "RTDetrV2",
+)  # fmt: skip
+PROMPTED = ("OwlViT", "Owlv2")  # a sigmoid a prompt
+DETECTING = "ForObjectDetection"
+
 
 def is_hugging_face(model: Any) -> bool:
     """Whether it is a model of transformers."""
@@ -33,6 +41,41 @@ def has_both_towers(model: Any) -> bool:
     """Whether it has a text tower and an image tower, as CLIP and SigLIP have."""
     ways = ("get_text_features", "get_image_features")
     return is_open_clip(model) or (is_hugging_face(model) and all(hasattr(model, name) for name in ways))
+
+
+def detector_family(model: Any) -> str | None:
+    """Of detectors how they answer: "softmax", "sigmoid", "prompts", "torchvision" or "ultralytics"; None: no such one.
+
+    Raises:
+        ValueError: it is a detector whose answer is not known here.
+    """
+    if _descends(model, "torchvision.models.detection."):
+        return "torchvision"
+    if _descends(model, "ultralytics."):
+        return _of_ultralytics(model)
+    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    named = next((name.removesuffix(DETECTING) for name in kinds if name.endswith(DETECTING)), None)
+    if named is None or not is_hugging_face(model):
+        return None
+    families = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "prompts": PROMPTED}
+    found = next((family for family, names in families.items() if named in names), None)
+    if found is None:
+        known = ", ".join(sorted((*SOFTMAX, *SIGMOID, *PROMPTED)))
+        raise ValueError(
+            f"{type(model).__name__} answers in a form that is not known here, unlike {known}: give pysmdl.adapt "
+            "decode=, a function of its answer and (height, width) of its input to boxes [B, Q, 4] and confidences "
+            "[B, Q, K]"
+        )
+    return found
+
+
+def _of_ultralytics(model: Any) -> str:
+    if not _descends(model, "ultralytics.", "DetectionModel"):
+        raise ValueError(
+            f"of ultralytics' models the networks that detect can be adapted: give yolo.model, a DetectionModel; got "
+            f"{type(model).__name__}"
+        )
+    return "ultralytics"
 
 
 def data_config(model: Any) -> Mapping[str, Any] | None:
@@ -70,9 +113,9 @@ def encodes(model: Any) -> bool:
     if getattr(model, "main_input_name", "") == "pixel_values" and name.endswith(("Model", "ModelWithProjection")):
         return True
     raise ValueError(
-        f"{name} cannot be adapted: of transformers' models those ...ForImageClassification can, CLIP, SigLIP, and "
-        "vision towers that give features. For others there are pysmdl.scorers.detector and tokens, with a function of "
-        "your own"
+        f"{name} cannot be adapted: of transformers' models those ...ForImageClassification and ...ForObjectDetection "
+        "can, CLIP, SigLIP, and vision towers that give features. For others there are pysmdl.scorers.detector and "
+        "tokens, with a function of your own"
     )
 
 

@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 
 from pysmdl.adapters import reading
-from pysmdl.adapters.families import data_config, is_hugging_face, is_open_clip, is_timm, is_torchvision
+from pysmdl.adapters.families import (
+    data_config,
+    detector_family,
+    is_hugging_face,
+    is_open_clip,
+    is_timm,
+    is_torchvision,
+)
 from pysmdl.adapters.pipelines import OwnPipeline, agreed
 from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
 
@@ -41,7 +48,12 @@ def input_of(model: Any, processor: Any, transform: Any, input: InputSettings) -
             f"{type(model).__name__} does not say what its input is: give processor=, as "
             "AutoImageProcessor.from_pretrained(...) makes it, or transform=, or mean, std and size"
         )
-    if is_torchvision(model):
+    family = detector_family(model)
+    if family == "ultralytics":
+        raise ValueError(
+            f"{type(model).__name__} does not say what its input is: give size=640, or the size that it was trained at"
+        )
+    if is_torchvision(model) and family is None:  # its detectors resize and normalise by themselves
         raise ValueError(
             f"{type(model).__name__} does not say what its input is: give transform=weights.transforms(), or mean, std "
             "and size"
@@ -61,7 +73,14 @@ def _of_processor(processor: Any) -> InputSpec:
 
 
 def _pixel_values(processor: Any, picture: Any) -> Any:
-    return processor(images=picture, return_tensors="pt")["pixel_values"]
+    found = processor(images=picture, return_tensors="pt")
+    mask = found.get("pixel_mask")
+    if mask is not None and not mask.bool().all():
+        raise ValueError(
+            f"it pads a picture to {list(mask.shape[1:])}, and what is padding does not reach the model here: set its "
+            "pad_size to None"
+        )
+    return found["pixel_values"]
 
 
 def _of_transform(transform: Any) -> InputSpec:

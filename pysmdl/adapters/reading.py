@@ -30,7 +30,8 @@ def of_processor(processor: Any) -> InputSpec | None:
     """
     resize, size = _geometry(processor)
     interpolation = RESAMPLES.get(_number(getattr(processor, "resample", None)))
-    if size is None or interpolation is None or getattr(processor, "do_pad", False):
+    pads = getattr(processor, "do_pad", False) and getattr(processor, "pad_size", True) is not None
+    if size is None or interpolation is None or pads:  # without a pad_size to the largest of a batch: of one
         return None
     factor = float(processor.rescale_factor) if getattr(processor, "do_rescale", False) else 1.0
     mean, std = [0.0] * 3, [1.0] * 3

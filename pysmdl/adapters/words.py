@@ -8,6 +8,7 @@ from pysmdl.adapters.families import classes_of
 from pysmdl.adapters.pipelines import OwnPipeline
 from pysmdl.inputs.image import InputSpec
 from pysmdl.scorers import Scorer
+from pysmdl.scorers.boxes import Detector
 from pysmdl.scorers.classes import ClassScorer
 
 
@@ -20,9 +21,11 @@ def understood(model: Any, scorer: Scorer, prompts: Any = None) -> str:
 def _answers(model: Any, scorer: Scorer, prompts: Any) -> str:
     if prompts is not None:
         return f"{len(prompts)} prompt" + ("s" if len(prompts) > 1 else "")
+    count = classes_of(model) or len(scorer.names or ())
+    if isinstance(scorer, Detector):
+        return f"boxes of {count} class" + ("es" if count > 1 else "") if count else "boxes"
     if not isinstance(scorer, ClassScorer):
         return "features"
-    count = classes_of(model) or len(scorer.names or ())
     return f"{count} classes" if count else "classes"
 
 

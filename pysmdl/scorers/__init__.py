@@ -14,7 +14,7 @@ from pysmdl.models.remote import Remote
 from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
-from pysmdl.scorers.boxes import Detector
+from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
@@ -204,21 +204,28 @@ def detector(
     confidence_floor: float = 0.0,
     *,
     decided_at: float = 0.5,
+    decode: Decode | None = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
 ) -> Detector:
-    """A detector or a grounding model; targets are :class:`pysmdl.Box` (VPS).
+    """A detector or a grounding model (VPS).
+
+    A target is a :class:`pysmdl.Box`; or a class, by its index or name, or None: the best box of that class, or of all,
+    on the full input. ``detections(image)`` of the scorer lists what it finds.
 
     Args:
         forward: Batch [B, C, H, W] to boxes [B, Q, 4], x0, y0, x1, y1 in the pixels of the model's input, and
             confidences [B, Q, K]; or to a list with a pair ([q, 4], [q, K]) for each row; a pair may be a mapping with
             "boxes", "scores" and "labels", as torchvision's detectors give.
         confidence_floor: Confidences at or below it count as 0.
-        decided_at: The decision stands where a box has IoU above 0.5 and confidence above this.
+        decided_at: The decision stands where a box has IoU above 0.5 and confidence above this. A target that is a
+            class has to be found with more.
+        decode: Makes the above of what forward gives: ``decode(answer, (height, width))``, with the sides of the
+            model's input.
         device, batch, **input: As in :func:`classifier`.
     """
-    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device, batch)
+    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device, batch, decode)
 
 
 def tokens(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import ScorerError
+from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
 from pysmdl.models.files import load_file
@@ -176,6 +177,12 @@ class Scorer(ABC):
 
     def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
         """What a caller gave as a target, where it is a name the number that it stands for."""
+        return target
+
+    def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Any:
+        """What a caller gave as a target, where it is to be looked for in the input what was found there, in the pixels
+        of the given image. x: the input [C, *grid] on the device; read: where it lies in the image.
+        """
         return target
 
     def own(self, values: Floats, target: NDArray[Any]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import ScorerError, number
+from pysmdl.inputs import Input, reader_of
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import match_boxes
-from pysmdl.models.base import Forward, Model
+from pysmdl.models.base import Forward, Model, of_model
+from pysmdl.models.class_names import class_named, names_in, names_of
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.detections import Detections, detections_of, padded
+from pysmdl.scorers.findings import OVERLAP, Candidates, Finding, candidates, class_of
 from pysmdl.targets import MODES, Box
 from pysmdl.types import Floats, Reading
+
+Decode = Callable[[Any, tuple[int, int]], Any]  # a model's answer and (height, width) of its input, to what it found
 
 
 class Detector(Scorer):
     """A target is one row: box, mode, labels. A row's values are match, IoU, confidence and box of the best prediction.
 
     Best is by IoU x confidence, by IoU alone in mode "iou"; the match in mode "cls" may be another prediction's.
+    A target may be a class instead, or None: the best box of that on the full input, by a forward pass of its own.
     See :func:`pysmdl.scorers.detector`.
     """
 
@@ -37,8 +43,13 @@ class Detector(Scorer):
         decided_at: float = 0.5,
         device: str | torch.device | None = None,
         batch: int | None = None,
+        decode: Decode | None = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
+        if decode is not None and not callable(decode):
+            raise ValueError(f"decode must be a function of an answer and (height, width); got {decode!r}")
+        self.decode = decode
+        self._whole = self.model.answers  # to whole inputs, also where the model is one that drops tokens by then
         self.confidence_floor = number("confidence_floor", confidence_floor, least=0, below=1)
         self.decided_at = number("decided_at", decided_at, least=0, below=1)
         self.classes: int | None = None
@@ -47,6 +58,47 @@ class Detector(Scorer):
     def ready(self) -> None:
         super().ready()
         self._looked = False
+
+    def detections(self, image: Any, threshold: float = 0.5, overlap: float = OVERLAP) -> list[Finding]:
+        """What it finds in an image, the most confident first, by one forward pass. Each may be a target.
+
+        Args:
+            image: As :func:`pysmdl.explain` takes it.
+            threshold: Confidence above which a box counts; a box counts for each class that has more.
+            overlap: IoU above which a box of the same class, and of less confidence, is left out; 1: none is.
+
+        Raises:
+            ValueError: threshold or overlap is not from 0 to 1.
+            ScorerError: the model answers something else than a detector does.
+        """
+        self.ready()
+        read = reader_of(image).read(image, self.input, False)
+        x = read.x.detach().to(self.device).to(self.dtype)
+        names = names_of(self.names) or names_in(self.model.modules)
+        return self._candidates(x, read).findings(names, threshold, overlap)
+
+    def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
+        return class_named(target, names) if isinstance(target, str) else target
+
+    def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Any:
+        if isinstance(target, Box):
+            return target
+        wanted = class_of(target)
+        return self._candidates(x, read).best(wanted, names, self.decided_at)
+
+    def _candidates(self, x: Tensor, read: Input) -> Candidates:
+        """All that it answers to one input [C, *grid], in the pixels of the image that was read."""
+        with torch.no_grad():
+            batch = self.input.into_model(x[None].clone())
+            answer, rows, _ = next(self._whole(batch))
+            return candidates(self._decoded(answer, batch), rows, read, self.device)
+
+    def _decoded(self, answer: Any, batch: Tensor) -> Any:
+        """An answer in a form that :func:`detections_of` takes."""
+        if self.decode is None:
+            return answer
+        with of_model():
+            return self.decode(answer, (batch.shape[2], batch.shape[3]))
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if not isinstance(target, Box):
@@ -75,7 +127,7 @@ class Detector(Scorer):
             batch = self.input.into_model(batch)
         labels = targets[:, 5:].int()
         whole = self.model.batch is None
-        found = detections_of(self.model(batch), labels) if whole else self._in_pieces(batch, labels)
+        found = self._found(self.model(batch), batch, labels) if whole else self._in_pieces(batch, labels)
         if found.classes is None:  # K is one for each of the target's own labels
             labels = torch.arange(labels.shape[1], dtype=torch.int32, device=labels.device).expand_as(labels)
         elif found.classes != self.classes or not self._looked:
@@ -84,13 +136,16 @@ class Detector(Scorer):
         given = found.boxes, found.confidences, corners, labels.contiguous(), mode
         return Outputs(match_boxes(*given, floor=self.confidence_floor, backend=wanted.backend))
 
+    def _found(self, answer: Any, batch: Tensor, labels: Tensor) -> Detections:
+        return detections_of(self._decoded(answer, batch), labels)
+
     def _in_pieces(self, batch: Tensor, labels: Tensor) -> Detections:
         """What is found where each call has a set number of rows."""
         found, first = [], 0
         for answer, rows, kept in self.model.answers(batch):
             own = labels[first : first + kept]
             own = torch.cat((own, own[-1:].expand(rows - kept, -1)))
-            found += detections_of(answer, own).rows()[:kept]
+            found += self._found(answer, batch, own).rows()[:kept]
             first += kept
         return padded(found, labels)
 
