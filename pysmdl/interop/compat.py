@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 KINDS = ("values", "ranks")
+ROWS = 32  # of a batch on a CPU: the engine's own choice depends on the clock, and so do the last bits
 WORDS = ("processor", "transform", "tokenizer", "prompts", "gives")  # of pysmdl.adapt: they make the scorer
 
 
@@ -65,8 +66,8 @@ class SubsetAttribution:
             target: A class for all, or one for each input (list or tensor [B]); None: the model's own top class.
             feature_mask: Whole numbers that broadcast to [B, 1, *grid], the same in every channel, 0..n-1 with each id
                 present; None: SLICO on the inputs as images.
-            perturbations_per_eval: Rows of a forward pass; None: the engine's choice. Never changes an answer beyond
-                what the model's own arithmetic does.
+            perturbations_per_eval: Rows of a forward pass; None: 32 on a CPU, so that the same call gives the same
+                bits; on a GPU the engine's choice. Never changes an answer beyond what the model's own arithmetic does.
             show_progress: A progress bar.
 
         Raises:
@@ -102,7 +103,8 @@ class SubsetAttribution:
             }
             for i in range(count)
         ]
-        settings: dict[str, Any] = {"baseline": 0.0, "batch_size": perturbations_per_eval, **self._settings}
+        rows = ROWS if perturbations_per_eval is None and inputs.device.type == "cpu" else perturbations_per_eval
+        settings: dict[str, Any] = {"baseline": 0.0, "batch_size": rows, **self._settings}
         words = {name: settings.pop(name, None) for name in WORDS}
         scorer = resolve_scorer(self.forward_func, inputs.device, **words)
         return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
