@@ -18,7 +18,7 @@ from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
-from pysmdl.models.class_names import names_in, names_of
+from pysmdl.models.class_names import names_of
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import preset_of
 from pysmdl.objective.presets import resolve as resolve_objective
@@ -106,7 +106,7 @@ class Explainer:
         given = resolve_scorer(model, device, **words, gives=gives)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
         self.scorer = self.removal.serves(given)
-        self.names = names_of(names) or names_of(self.scorer.names) or names_in(self.scorer.model.modules)
+        self.names = names_of(names) or self.scorer.class_names()
         self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace, self.names)
         shown = self.inputs.baseline
         if preset is not None:

@@ -82,12 +82,12 @@ def explain(
     ] = None,
 ) -> None:
     """Explain images: which regions carry the model's decision, in order."""
-    from pysmdl.cli import commands
+    from pysmdl.cli import arguments, commands
     from pysmdl.cli.results import check_kind
 
     check_kind(kind)
     traced = trace or (["predicted"] if kind == "mistake" else [])
-    explainer = _explainer(common, input, trace=list(map(_class, traced)), **asdict(of), **asdict(search))
+    explainer = _explainer(common, input, trace=list(map(arguments.class_of, traced)), **asdict(of), **asdict(search))
     items = _items(images, common, box)
     if dry_run:
         commands.estimate(explainer, items, out)
@@ -184,11 +184,6 @@ def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> A
 
     shared = {"regions": common.regions, "preset": common.preset, "names": _names(common)}
     return Explainer(_scorer(common, input), **shared, **settings)
-
-
-def _class(text: str) -> int | str:
-    """By its number, or its name."""
-    return int(text) if text.strip().isdecimal() else text
 
 
 def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pysmdl.adapters import adapt, resolve
 from pysmdl.cli import libraries
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
+from pysmdl.models.remote import is_url
 from pysmdl.scorers import Model, Scorer, classifier, endpoint
 from pysmdl.targets import Box
 
@@ -64,7 +65,7 @@ def load_model(
         from pysmdl import builtin
 
         found: Any = builtin.load(spec.removeprefix("builtin:"), device)
-    elif spec.startswith(("http://", "https://")):
+    elif is_url(spec):
         return endpoint(spec, **settings)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
@@ -93,10 +94,15 @@ def target(class_: str | None, box: str | None, labels: list[int] | None) -> int
         ValueError: a class and a box, a box without labels or labels without a box.
     """
     if box is None and not labels:
-        return int(class_) if class_ is not None and class_.strip().isdecimal() else class_
+        return None if class_ is None else class_of(class_)
     if box is None or not labels or class_ is not None:
         raise ValueError("give --target for a class, or --box together with --label for a detector")
     return Box(_numbers("box", box), labels)
+
+
+def class_of(text: str) -> int | str:
+    """A class by its number, or its name."""
+    return int(text) if text.strip().isdecimal() else text
 
 
 def class_names(spec: str, file: Path | None) -> tuple[str, ...] | None:

@@ -158,8 +158,7 @@ def explain_face() -> Explanation:
 
 def _said(found: Explanation) -> str:
     """What the model reads on the whole image."""
-    assert found.predicted is not None
-    return found.names[int(found.predicted[1, 0])]
+    return found.names[found.said]
 
 
 def _story(found: Explanation, who: str) -> str:

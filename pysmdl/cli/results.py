@@ -46,9 +46,8 @@ class Results:
         columns = ("image", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
         self.table = Table(*columns, title="explanations")
         self.whole = 0
-        self._draws = (
-            0 if kind == "none" else 2
-        )  # times that drawing may be interrupted: then there are no more pictures
+        # Times that drawing may be interrupted: then there are no more pictures.
+        self._draws = 0 if kind == "none" else 2
 
     def keep(self, found: Explanation) -> None:
         """Write an explanation's files, and its row. One that was cut short takes no whole one's place.
@@ -144,9 +143,9 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
         return printable(known.get(index, "")) or str(index)
 
     target = name(found.target) if kind(found.target) == "class" else kind(found.target)
-    said = int(found.predicted[1, 0]) if found.predicted is not None else -1
     enough = "nothing decides" if found.flat else f"{found.enough()} of {found.n}"
     return [
-        printable(Path(found.id or "").name), target, name(said) if said >= 0 else "-", f"{found.insertion_auc:.3f}",
-        f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", enough, str(found.evaluations),
+        printable(Path(found.id or "").name), target, name(found.said) if found.said >= 0 else "-",
+        f"{found.insertion_auc:.3f}", f"{found.deletion_auc:.3f}", f"{found.highest_confidence():.3f}", enough,
+        str(found.evaluations),
     ]  # fmt: skip

@@ -129,13 +129,24 @@ class ExplanationData:
         return int(np.argmax(self.insertion >= min(goal, highest) - within))
 
     @property
+    def said(self) -> int:
+        """The model's own top class for the full input; -1 where it is not known."""
+        return -1 if self.predicted is None else int(self.predicted[1, 0])
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Lowest and highest score that was measured on both curves; NaN where none was."""
+        scores = np.concatenate((self.insertion, self.deletion))
+        known = scores[np.isfinite(scores)]
+        return (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+
+    @property
     def flat(self) -> bool:
         """Whether nothing decides: the score stays within 0.02 of one value along both curves, relative to the largest
         score where that is above 1.
         """
-        scores = np.concatenate((self.insertion, self.deletion))
-        known = scores[np.isfinite(scores)]
-        return not len(known) or float(np.ptp(known)) <= FLAT * max(1.0, float(np.abs(known).max()))
+        low, high = self.reach
+        return not high - low > FLAT * max(1.0, abs(low), abs(high))
 
     def values(self, kind: str = "auto") -> Values:
         """What each region did. [n], float64, signed, in units of the score.

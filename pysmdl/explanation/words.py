@@ -40,13 +40,10 @@ def verbalise(
     e = explanation
     known = e.names if names is None else names
     what = _short(title(e.target, known))
-    said = -1 if e.predicted is None else int(e.predicted[1, 0])
     full = f"The model gives {what} {_number(e.deletion[0])}"
-    full += "." if said in (e.target, -1) else f", and says {_short(title(said, known))}."
+    full += "." if e.said in (e.target, -1) else f", and says {_short(title(e.said, known))}."
     if e.flat:
-        scores = np.concatenate((e.insertion, e.deletion))
-        known_scores = scores[np.isfinite(scores)]
-        low, high = (known_scores.min(), known_scores.max()) if len(known_scores) else (np.nan, np.nan)
+        low, high = e.reach
         return f"{full} Nothing decides: whatever is shown, the score stays between {_number(low)} and {_number(high)}."
     best = e.enough()
     share = round(100 * float(e.area[best]))

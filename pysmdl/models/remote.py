@@ -58,7 +58,7 @@ class Remote(Model):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url = asked if isinstance(asked, str) else None
-        if self._url is not None and not self._url.startswith(("http://", "https://")):
+        if self._url is not None and not is_url(self._url):
             raise ValueError(f"an endpoint must be a URL, http(s)://..., or an async function; got {asked!r}")
         if self._url is None and not _is_async(asked):
             raise TypeError(f"an endpoint must be a URL or an async function; got {type(asked).__name__}")
@@ -214,6 +214,11 @@ class Remote(Model):
             return np.array(json.loads((self._cache / f"{key}.json").read_text()), np.float32)
         except (OSError, ValueError):  # not there, or not whole
             return None
+
+
+def is_url(given: Any) -> bool:
+    """Whether it is text that names a server."""
+    return isinstance(given, str) and given.startswith(("http://", "https://"))
 
 
 def _is_async(function: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from pysmdl.progress.state import Progress
@@ -28,7 +29,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-class Shown:
+class Shown(ABC):
     """What tells of a run every so often. Once it cannot, the run goes on without."""
 
     interval = LOG
@@ -56,9 +57,9 @@ class Shown:
         except Exception:
             self._told = float("inf")
 
+    @abstractmethod
     def tell(self, text: str) -> None:
         """Show it."""
-        raise NotImplementedError
 
 
 class Lines(Shown):

@@ -76,7 +76,7 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
     """What was explained, by which method, and what the model says of it."""
     target, names = explanation.target, explanation.names
     of_class = kind(target) == "class"
-    said = -1 if explanation.predicted is None else int(explanation.predicted[1, 0])
+    said = explanation.said
     search = explanation.notes.get("search")
     return {
         "id": short(explanation.id or f"input {explanation.index}"),

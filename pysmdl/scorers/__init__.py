@@ -10,7 +10,7 @@ import torch
 
 from pysmdl.inputs.image import InputSettings, InputSpec, input_spec
 from pysmdl.models.base import Forward, Model
-from pysmdl.models.remote import Remote
+from pysmdl.models.remote import Remote, is_url
 from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
@@ -277,7 +277,7 @@ def resolve(model: Any, device: str | torch.device | None = None) -> Scorer:
     if isinstance(model, Scorer):
         model.ready()
         return model
-    if isinstance(model, str) and model.startswith(("http://", "https://")):
+    if is_url(model):
         if device is not None:
             raise ValueError(f"device is where a model here runs; a server has its own; got {device!r}")
         return endpoint(model)

@@ -20,6 +20,7 @@ from pysmdl.errors import ScorerError
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
+from pysmdl.models.class_names import Names, names_in, names_of
 from pysmdl.models.files import load_file
 from pysmdl.types import Floats, Reading
 
@@ -174,6 +175,10 @@ class Scorer(ABC):
 
         `scale`: width and height of the model's input over those of the given image.
         """
+
+    def class_names(self) -> Names | None:
+        """Names of its classes: those that it was given, else those that its model carries."""
+        return names_of(self.names) or names_in(self.model.modules)
 
     def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
         """What a caller gave as a target, where it is a name the number that it stands for."""

@@ -15,7 +15,7 @@ from pysmdl.inputs import Input, reader_of
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.kernels import match_boxes
 from pysmdl.models.base import Forward, Model, of_model
-from pysmdl.models.class_names import class_named, names_in, names_of
+from pysmdl.models.class_names import class_named
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.detections import Detections, detections_of, padded
 from pysmdl.scorers.findings import OVERLAP, Candidates, Finding, candidates, class_of
@@ -74,7 +74,7 @@ class Detector(Scorer):
         self.ready()
         read = reader_of(image).read(image, self.input, False)
         x = read.x.detach().to(self.device).to(self.dtype)
-        names = names_of(self.names) or names_in(self.model.modules)
+        names = self.class_names()
         return self._candidates(x, read).findings(names, threshold, overlap)
 
     def named(self, target: Any, names: Mapping[int, str] | None) -> Any:

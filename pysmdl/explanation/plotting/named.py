@@ -32,9 +32,8 @@ class Named:
     def why(self) -> str:
         """What is explained, how the model scores it, and what it says where that is something else."""
         e = self.explanation
-        said = -1 if e.predicted is None else int(e.predicted[1, 0])
         found = f"why {self.title(e.target)}? {float(e.deletion[0]):.2f}"
-        return found if said in (e.target, -1) else f"{found}\n(the model says {self.title(said)})"
+        return found if e.said in (e.target, -1) else f"{found}\n(the model says {self.title(e.said)})"
 
     @property
     def enough(self) -> str:
@@ -50,9 +49,8 @@ class Named:
         """Title and unit of the map."""
         e = self.explanation
         if e.flat:
-            scores = np.concatenate((e.insertion, e.deletion))
-            reach = np.ptp(scores[np.isfinite(scores)]) if np.isfinite(scores).any() else 0.0
-            return f"nothing decides:\nthe score moves by {reach:.3f}", "change of the score"
+            low, high = e.reach
+            return f"nothing decides:\nthe score moves by {np.nan_to_num(high - low):.3f}", "change of the score"
         if e.attribution is not None:
             return f"what {e.notes.get('search', 'the method')} gives each region", "attribution"
         return "what each region adds", "change of the score"
