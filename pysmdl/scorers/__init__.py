@@ -18,6 +18,8 @@ from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
+from pysmdl.scorers.headed_boxes import HeadedDetector
+from pysmdl.scorers.headed_tokens import HeadedTokens
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -191,8 +193,9 @@ def custom(
     Args:
         forward: Batch [B, C, H, W] to an answer [B, ...].
         head: ``head(raw, reference, target) -> [B]``: answers, the full input's beside each row, and the target [B],
-            the number that explain() was given or 0. One of :mod:`pysmdl.heads` takes the answers for logits.
-        dims: Dimensions of the answer, rows first: 1 for [B], 2 for [B, K], 3 for [B, T, K].
+            the number that explain() was given or 0. One of :mod:`pysmdl.heads` takes the answers for logits. Of a
+            head that gives [B, T] the mean counts, and the parts are the reading's "tokens".
+        dims: Dimensions of the answer, rows first: 1 for [B], 2 for [B, K], 3 for [B, T, K], 4 for [B, K, H, W].
         decided_at: As in :func:`scalar`, of what the head gives.
         device, batch, **input: As in :func:`classifier`.
     """
@@ -205,6 +208,7 @@ def detector(
     *,
     decided_at: float = 0.5,
     decode: Decode | None = None,
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -223,14 +227,19 @@ def detector(
             class has to be found with more.
         decode: Makes the above of what forward gives: ``decode(answer, (height, width))``, with the sides of the
             model's input.
+        head: What is read off the box that was found in place of IoU x confidence. One of :mod:`pysmdl.heads` takes
+            that for the probability that it is found; a function ``head(raw, reference, target) -> [B]`` is given the
+            row's [B, 7], match, IoU, confidence and box, the full input's beside it, and the box's first label [B].
         device, batch, **input: As in :func:`classifier`.
     """
-    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device, batch, decode)
+    how = input_spec(**input), confidence_floor, decided_at, device, batch, decode
+    return Detector(forward, *how) if head is None else HeadedDetector(forward, *how, head)
 
 
 def tokens(
     forward: Forward | Model,
     *,
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -239,9 +248,14 @@ def tokens(
 
     Args:
         forward: Batch [B, C, H, W] to logits [B, T, K] at the T positions of the answer generated on the full input.
+        head: What is read off each token in place of its probability: ``head(raw, reference, target)``, where each
+            token is a row: its logits, those on the full input, its id. The score is the tokens' mean; the sum, or
+            another, where one of :mod:`pysmdl.heads` says so (``reduce``).
         device, batch, **input: As in :func:`classifier`.
     """
-    return TokenScorer(forward, input_spec(**input), device, batch)
+    if head is None:
+        return TokenScorer(forward, input_spec(**input), device, batch)
+    return HeadedTokens(forward, input_spec(**input), device, batch, head)
 
 
 def token_drop(
