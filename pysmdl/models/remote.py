@@ -160,8 +160,8 @@ class Remote(Model):
         if self._sender is None:  # on the loop, where its parts belong
             send: Any = self.function
             if self._url is not None:
-                send, client = posting(self._url, ENCODED[self._encode], self._views, self._concurrency, self._headers)
-                weakref.finalize(self, close, client, loop_of(os.getpid()))
+                send, clients = posting(self._url, ENCODED[self._encode], self._views, self._headers)
+                weakref.finalize(self, close, clients, loop_of(os.getpid()))
             self._sender = Sender(send, self.name, *self._settings)
         several = [views[at : at + self._views] for at in range(0, len(views), self._views)]
         self.requests += len(several)
