@@ -137,6 +137,23 @@ def test_without_a_cache_the_next_call_asks_for_nothing_that_was_answered():
     assert model.requests == 13
 
 
+def test_a_budget_in_requests_leaves_a_partial_and_every_answer_that_was_paid_for(tmp_path):
+    with serving(delay=0.02, trouble={3: 503}.get) as served:
+        scorer = scorers.endpoint(served.url, max_requests=100, cache=tmp_path)
+        with pytest.raises(ScorerError, match=r"classify was sent max_requests=100 requests") as spent:
+            explain(scorer)
+        (partial,) = spent.value.partial
+        assert 0 < len(partial.order) < 16
+        assert served.count == 100
+        assert len(list(tmp_path.glob("*.json"))) == 99
+        with pytest.raises(ScorerError, match="max_requests=100"):
+            explain(scorer)
+        assert served.count == 100
+        found = explain(scorers.endpoint(served.url, cache=tmp_path))
+        assert served.count - 100 == found.evaluations - 99
+    np.testing.assert_array_equal(found.order[: len(partial.order)], partial.order)
+
+
 def test_a_damaged_answer_on_disk_is_asked_for_again(tmp_path):
     with serving() as served:
         found = explain(scorers.endpoint(served.url, cache=tmp_path), regions="grid:4")
@@ -255,6 +272,7 @@ def _ctrl_c():
             "concurrency must be a whole number of at least 1",
         ),
         (lambda: scorers.endpoint("http://host", retries=-1), "retries must be a whole number of at least 0; got -1"),
+        (lambda: scorers.endpoint("http://host", max_requests=0), "max_requests must be a whole number of at least 1"),
         (lambda: scorers.endpoint("http://host", timeout=0), "timeout must be a finite number above 0; got 0"),
         (lambda: scorers.endpoint("http://host", layout="nhwc"), "layout is not for endpoints"),
     ],

@@ -13,6 +13,7 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.models.remote import Remote, is_url
 from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
+from pysmdl.scorers.asking import chat
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
@@ -33,6 +34,7 @@ __all__ = [
     "Reading",
     "Scorer",
     "Wanted",
+    "chat",
     "classifier",
     "custom",
     "detector",
@@ -120,6 +122,7 @@ def endpoint(
     parse: Callable[[Any], Any] | None = None,
     cache: str | os.PathLike[str] | None = None,
     headers: Mapping[str, str] | None = None,
+    max_requests: int | None = None,
     head: Any = None,
     **input: Unpack[InputSettings],
 ) -> Classifier:
@@ -146,6 +149,8 @@ def endpoint(
         cache: A folder, made where there is none, that keeps an answer a file, by a hash of what was sent and to whom:
             what was answered once is never asked again, by no later run.
         headers: Sent with each request: a key, say.
+        max_requests: Sent at most, retries among them, in all calls of this scorer. One beyond is a ScorerError, whose
+            `partial` is what was found by then; what was answered is kept. None: any number.
         head, **input: As in :func:`classifier`, but for dtype, layout and takes: pictures have none.
 
     Raises:
@@ -156,7 +161,8 @@ def endpoint(
             raise ValueError(f"{name} is not for endpoints, which are sent pictures; got {name}={input[name]!r}")
     spec = input_spec(**input)
     tries: dict[str, Any] = {"concurrency": concurrency, "retries": retries, "timeout": timeout, "batch": batch}
-    model = Remote(asked, spec, encode=encode, parse=parse, cache=cache, headers=headers, **tries)
+    tries |= {"max_requests": max_requests, "cache": cache, "headers": headers}
+    model = Remote(asked, spec, encode=encode, parse=parse, **tries)
     return Classifier(model, spec, gives=gives, head=head)
 
 
