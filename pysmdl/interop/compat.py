@@ -95,9 +95,10 @@ class SubsetAttribution:
         additional_forward_args: Any = None,
     ) -> list[Explanation]:
         """The explanations behind :meth:`attribute`, one for each input; arguments are the same."""
-        if isinstance(inputs, (tuple, list)):
+        given: Any = inputs
+        if isinstance(given, (tuple, list)):
             raise ValueError(
-                f"inputs must be one tensor, of which regions are hidden; got {len(inputs)}: what else the model takes "
+                f"inputs must be one tensor, of which regions are hidden; got {len(given)}: what else the model takes "
                 "goes into additional_forward_args"
             )
         if not isinstance(inputs, Tensor) or inputs.dim() < 3:

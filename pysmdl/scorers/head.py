@@ -70,8 +70,10 @@ def reduced(head: Any, numbers: Floats) -> Floats:
     how = head.reduce if isinstance(head, Head) else "mean"
     if how == "geometric":
         with np.errstate(divide="ignore"):
-            return np.exp(np.log(numbers).mean(1))
-    return numbers.sum(1) if how == "sum" else numbers.mean(1)
+            mean: Floats = np.exp(np.log(numbers).mean(1))
+            return mean
+    found: Floats = numbers.sum(1) if how == "sum" else numbers.mean(1)
+    return found
 
 
 def read_off(head: Any, raw: Tensor, reference: Tensor, target: Tensor, gives: str) -> Tensor:
