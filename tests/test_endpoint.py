@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from serving import WEIGHTS, logits, pixels_of, serving
 
 import pysmdl
@@ -21,6 +23,7 @@ from pysmdl import heads, scorers
 from pysmdl.errors import ScorerError
 from pysmdl.models import Remote
 from pysmdl.models.sending import seconds_after
+from pysmdl.models.views import encoded
 
 from toys import image
 
@@ -64,6 +67,14 @@ def test_jpeg_and_forms_of_several_views():
     assert served.kinds == {"multipart/form-data"}
     assert served.count < found.evaluations / 2
     np.testing.assert_allclose(found.deletion[0], explain(local).deletion[0], atol=0.1)  # JPEG blurs
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (7, 1), (12, 12), (61, 83)])
+def test_a_png_is_of_the_same_pixels(height, width):
+    for pixels in (image(3, height, width), np.zeros((height, width, 3), np.uint8)):
+        read = Image.open(io.BytesIO(encoded(pixels, "png")))
+        assert (read.format, read.mode) == ("PNG", "RGB")
+        np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
 def test_many_are_in_flight_at_once():
