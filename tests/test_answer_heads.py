@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import kl_div
 
 import pysmdl
@@ -43,6 +44,36 @@ def test_an_ensembles_disagreement_is_explained():
     total, within = (-(each * each.log()).sum(-1) for each in (p.mean(1), p))
     assert found.deletion[0] == pytest.approx(float(total - within.mean(1)), abs=1e-6)
     assert found.insertion[0] == pytest.approx(0, abs=1e-6)  # a black image has all logits 0
+
+
+def dropping(layer):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), layer, nn.Flatten(), nn.Linear(800, 4)).eval()
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.4), nn.Dropout2d(0.4)])
+def test_passes_drop_the_same_for_each_row_and_another_in_each_pass(layer):
+    net = dropping(layer)
+    forward = pysmdl.models.passes(net, 6)
+    batch = torch.cat([tensor_of(seed) for seed in range(3)])
+    with torch.no_grad():
+        found = forward(batch)
+        torch.testing.assert_close(found[1:2], forward(batch[1:2]))
+        assert len(found[0].unique(dim=0)) == 6
+        assert not torch.equal(found, pysmdl.models.passes(net, 6, seed=1)(batch))
+        plain = net(batch)
+        many = pysmdl.models.passes(net, 2000)(batch[:1])
+    assert not net.training
+    assert not layer._forward_hooks
+    torch.testing.assert_close(many.mean(1), plain[:1], atol=0.05, rtol=0)  # what is kept is scaled up
+    scorer = scorers.custom(forward, heads.uncertainty("epistemic"), dims=3)
+    order = pysmdl.explain(image(), scorer, **EXACT).order
+    np.testing.assert_array_equal(order, pysmdl.explain(image(), scorer, batch_size=3, **EXACT).order)
+
+
+def test_a_network_that_drops_nothing_has_no_passes():
+    with pytest.raises(ValueError, match=r"model must have a dropout layer, nn.Dropout say; Linear has none"):
+        pysmdl.models.passes(nn.Linear(4, 4))
 
 
 def test_dice_gives_its_held_value():
