@@ -56,7 +56,8 @@ def _dropping(layers: list[_DropoutNd], seed: int) -> Iterator[None]:
         def hook(layer: Any, _: Any, answer: Tensor) -> Tensor:
             kept = torch.rand(_dropped(layer, answer), generator=_generator(seed + number, calls[number])) >= layer.p
             calls[number] += 1
-            return answer * (kept.to(answer) / max(1 - layer.p, 1e-12))
+            scaled: Tensor = answer * (kept.to(answer) / max(1 - layer.p, 1e-12))
+            return scaled
 
         return hook
 
