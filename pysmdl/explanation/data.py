@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
-from pysmdl.explanation.values import Frame, Values, gains, labels_at, ranks, spread
+from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
 from pysmdl.types import Floats, Ints
 
 NEARLY = 0.02  # a score this close to another is as good
@@ -51,6 +51,13 @@ class ExplanationData:
         reading: The scorer's other numbers at each curve point, kept and removed, by name (boxes, IoU, per-token
             scores). [2, k + 1, ...] each.
         attribution: A value for each region, of methods that give one. [n], float32, or None.
+        players: What each region is called: a column's name, a span's text, a segment's seconds. [n]; empty where
+            regions have no names, as those of images.
+        groups: What each region belongs to, such as a modality. [n], or empty.
+        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "ids"; "" where nobody knows.
+        shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
+            uint8 [T, H, W, 3], a row [F]; of an explanation read from disk a small one.
+        rate: Points a second along the last axis, of a sound.
     """
 
     order: NDArray[np.int64]
@@ -77,11 +84,16 @@ class ExplanationData:
     frame: Frame | None = None
     names: dict[int, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    players: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    modality: str = "image"
+    shown: NDArray[Any] | None = None
+    rate: float | None = None
 
     @property
     def n(self) -> int:
         """Number of regions of the input."""
-        return int(self.labels.max()) + 1
+        return len(self.players) or int(self.labels.max()) + 1
 
     @property
     def insertion_auc(self) -> float:
@@ -167,6 +179,17 @@ class ExplanationData:
         if kind == "gain" or self.attribution is None:
             return gains(self.order, self.insertion, self.deletion, self.n)
         return self.attribution.astype(np.float64)
+
+    def by_group(self, values: Values | None = None) -> dict[str, float]:
+        """Values added up by group, in the order in which the groups come first.
+
+        Args:
+            values: One a region [n]; None: :meth:`values`. NaN counts as 0.
+
+        Raises:
+            ValueError: the regions have no groups, or there are more or fewer values.
+        """
+        return grouped(self.groups, self.values() if values is None else values)
 
     def value_map(
         self, kind: str = "auto", positive: bool = False, density: bool = True, size: tuple[int, int] | None = None

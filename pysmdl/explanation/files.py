@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import disk
-from pysmdl.explanation import thumbnails
+from pysmdl.explanation import thumbnails, views
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored_meta import SCHEMA
 
 META = (
     "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
-    "provenance",
+    "provenance", "players", "groups", "modality", "rate",
 )  # fmt: skip
 
 
@@ -64,6 +64,8 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
     if picture and explanation.pixels is not None:
         arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
+    if picture and explanation.shown is not None:
+        arrays["shown"] = views.small(explanation.shown)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

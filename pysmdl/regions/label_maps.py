@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,12 +53,33 @@ def checked(regions: Regions) -> Regions:
     """Regions as they say they are, copied.
 
     Raises:
-        RegionError: their labels are no label map, or have another number of ids than n.
+        RegionError: their labels are no label map, or have another number of ids than n; names, groups or weights are
+            of another number.
     """
+    if regions.covers is not None:
+        return replace(regions, labels=regions.labels.copy())  # whose labels may lack a region that others hide
     made = from_labels(regions.labels)
     if made.n != regions.n:
         raise RegionError(f"n of the given Regions must be {made.n}, the number of ids in its labels; got {regions.n}")
-    return made
+    for name in ("names", "groups"):
+        given = getattr(regions, name)
+        if len(given) not in (0, made.n):
+            raise RegionError(f"{name} of the given Regions must be {made.n}, one a region; got {len(given)}")
+    weights = None if regions.weights is None else checked_weights(regions.weights, made.n)
+    named = {"names": tuple(map(str, regions.names)), "groups": tuple(map(str, regions.groups))}
+    return replace(made, **named, weights=weights)
+
+
+def checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
+    """What each region counts for, as [n] numbers of at least 0, copied.
+
+    Raises:
+        RegionError: they are of another number, negative, not finite, or all 0.
+    """
+    found = np.array(as_array("weights", weights, RegionError), np.float64)
+    if found.shape != (n,) or not np.isfinite(found).all() or found.min() < 0 or found.sum() <= 0:
+        raise RegionError(f"weights must be {n} finite numbers of at least 0, not all 0; got {list(found.shape)}")
+    return found
 
 
 def resized(regions: Regions, height: int, width: int, frame: Frame | None = None) -> Regions:
@@ -83,7 +105,7 @@ def resized(regions: Regions, height: int, width: int, frame: Frame | None = Non
             f"{_some(gone)}; join small regions to others, or let the scorer mask at the picture's size: "
             'mask_at="image"'
         )
-    return Regions(labels, regions.n)
+    return replace(regions, labels=labels)
 
 
 def _centres(first: float, last: float, count: int) -> NDArray[np.int64]:

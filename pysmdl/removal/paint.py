@@ -21,8 +21,10 @@ class Paint(Removal):
         return "paint"
 
     def compose(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
-        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=out)
+        into = out if out.dim() > 2 else out[:, None]
+        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=into)
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
-        compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=out, backend=backend)
+        into = out if out.dim() > 2 else out[:, None]  # plain rows have no channel
+        compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=into, backend=backend)
         return out

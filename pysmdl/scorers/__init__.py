@@ -18,6 +18,7 @@ from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
+from pysmdl.scorers.table import table
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -38,6 +39,7 @@ __all__ = [
     "endpoint",
     "resolve",
     "scalar",
+    "table",
     "token_drop",
     "tokens",
 ]

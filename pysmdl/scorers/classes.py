@@ -125,6 +125,11 @@ class ClassScorer(Scorer):
             return headed_outputs(self, answer, targets, wanted, features)
         return Outputs(self.probabilities(answer, targets, wanted), features)
 
+    def averaged(self, outputs: Sequence[Outputs]) -> Outputs:
+        found = super().averaged(outputs)
+        found.values[:, 1] = torch.stack([each.values[:, 1] for each in outputs]).mode(0).values  # no class is a mean
+        return found
+
     def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
