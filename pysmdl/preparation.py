@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
@@ -16,8 +17,9 @@ from pysmdl.errors import one_of
 from pysmdl.inputs import Input, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
 from pysmdl.models.class_names import Names
-from pysmdl.regions import divided_as, named_by_time, partition
-from pysmdl.removal import BASELINES, Removal
+from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
+from pysmdl.removal import BASELINES, Removal, Resident
+from pysmdl.removal.render import Render
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
@@ -25,6 +27,7 @@ from pysmdl.types import Regions
 log = logging.getLogger("pysmdl")
 
 NAMES = ("image", "target", "id", "regions", "baseline")
+UNREAD = "given"  # the modality of what only a function of the caller's knows how to read
 ALIASES = {"label": "target", "input": "image", "players": "regions"}
 
 
@@ -61,6 +64,9 @@ class Preparation:
         """The half that needs no device: read, resize, divide into regions."""
         item = as_dict(given)
         how, image = item.get("regions", self.regions), item["image"]
+        if isinstance(self.removal, Render) and without_grid(how):
+            unread = Input(torch.zeros(1), None, None, modality=UNREAD)
+            return Loaded({**item, "regions": how}, unread, how if isinstance(how, Regions) else players(how))
         computed = how is None or isinstance(how, str) or callable(how)
         read = self._reader(image).read(image, self.scorer.input, computed)
         how = read.divided if how is None else how
@@ -100,7 +106,7 @@ class Preparation:
         target = scorer.located(target, x, loaded.read, self.names)
         return Item(
             x=x,
-            resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
+            resident=self._resident(loaded, x),
             form=self.removal.form,
             regions=loaded.regions,
             target=scorer.encode(_framed(target, loaded.read.frame), self.trace, loaded.read.scale),
@@ -114,6 +120,13 @@ class Preparation:
             provenance=self._provenance(item),
         )
 
+    def _resident(self, loaded: Loaded, x: Tensor) -> Resident:
+        given = loaded.given
+        own = given.get("baseline")
+        baseline = self.baseline if own is None else own
+        seen: Any = None if loaded.read.modality == UNREAD else x
+        return self.removal.resident_of(given["image"], seen, loaded.regions, baseline, self.scorer)
+
     def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
         found = {"regions": how if isinstance(how, str) else "given"}
@@ -125,6 +138,8 @@ class Preparation:
         """
         item = as_dict(given)
         regions = item.get("regions", self.regions)
+        if isinstance(self.removal, Render):
+            return dict(item), False
         image, threaded = self._reader(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
         return lent, threaded and not callable(regions) and not _on_device(regions)

@@ -77,6 +77,7 @@ class Regions:
         groups: What each belongs to: a column's source, a modality. [n], or none.
         weights: What each counts for on the curves' axis, at least 0, not all 0. [n]; None: its points.
         covers: Where each is, if they may overlap: labels then have the first of each point. bool [n, *grid], or None.
+        cover: Whether a point is shown while "any" of those that cover it is kept, or "all" are.
     """
 
     labels: Ints
@@ -85,6 +86,7 @@ class Regions:
     groups: tuple[str, ...] = ()
     weights: NDArray[np.float64] | None = None
     covers: Bools | None = None
+    cover: str = "any"
 
     def areas(self) -> NDArray[Any]:
         """What each region counts for: its weight, or its grid points. [n]."""

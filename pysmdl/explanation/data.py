@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
 from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
-from pysmdl.types import Floats, Ints
+from pysmdl.types import Bools, Floats, Ints
 
 NEARLY = 0.02  # a score this close to another is as good
 FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
@@ -58,6 +58,7 @@ class ExplanationData:
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
             uint8 [T, H, W, 3], a row [F]; of an explanation read from disk a small one.
         rate: Points a second along the last axis, of a sound.
+        covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
     """
 
     order: NDArray[np.int64]
@@ -89,6 +90,7 @@ class ExplanationData:
     modality: str = "image"
     shown: NDArray[Any] | None = None
     rate: float | None = None
+    covers: Bools | None = None
 
     @property
     def n(self) -> int:
@@ -207,8 +209,22 @@ class ExplanationData:
             ValueError: as :meth:`values`, or a size where the regions divide no image.
         """
         values = self.values(kind)
+        if self.covers is not None:
+            return self._covered(np.maximum(values, 0) if positive else values, density, size)
         labels = self.labels if size is None else labels_at(self._image_labels("value_map(size=)"), size, self.frame)
         return spread(np.maximum(values, 0) if positive else values, labels, density)
+
+    def _covered(self, values: Values, density: bool, size: tuple[int, int] | None) -> Values:
+        """The map of regions that overlap: a point carries the sum over those that cover it."""
+        assert self.covers is not None
+        flat = self.covers.reshape(len(values), -1)
+        shared = np.nan_to_num(values) / (flat.sum(1) if density else 1.0)
+        found: Values = (shared @ flat).reshape(self.labels.shape)
+        if size is None:
+            return found
+        self._image_labels("value_map(size=)")
+        points = labels_at(np.arange(found.size).reshape(found.shape), size, self.frame)
+        return np.where(points < 0, 0.0, found.ravel()[points])
 
     def saliency(self) -> Floats:
         """The papers' picture: ranks, not what regions did (:meth:`value_map`). [*grid], 0 to 1; always shown points

@@ -28,7 +28,7 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     after another: label, points, label, points ...
     """
     found: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
-    found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
+    found |= {name: array for name, array in _arrays(explanation).items() if name not in ("labels", "covers")}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
     found["values"] = explanation.values()
     found["labels"] = {"shape": list(explanation.labels.shape), "runs": runs(explanation.labels)}
@@ -87,6 +87,8 @@ def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
         arrays["predicted"] = _small(explanation.predicted)
     if explanation.attribution is not None:
         arrays["attribution"] = explanation.attribution
+    if explanation.covers is not None:
+        arrays["covers"] = explanation.covers
     for group in ("terms", "traced", "reading"):
         arrays |= {f"{group}.{name}": values for name, values in getattr(explanation, group).items()}
     return arrays

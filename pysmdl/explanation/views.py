@@ -61,7 +61,7 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
     if e.shown is None or e.shown.shape[: e.labels.ndim] != e.labels.shape:
         why = "nothing of the input is kept" if e.shown is None else "a small picture of it is all that is kept"
         raise ValueError(f"view() needs the input as it was explained; {why}")
-    kept = _kept(e.labels, first)
+    kept = _kept(e.labels, first) if e.covers is None else e.covers[first].any(0) | ~e.covers.any(0)
     return _filled(e.shown, kept.reshape(*kept.shape, *[1] * (e.shown.ndim - kept.ndim)), fill)
 
 

@@ -72,5 +72,5 @@ def clip_frames(x: Tensor, spec: InputSpec) -> Pixels:
 
 def _array(x: Tensor) -> NDArray[Any]:
     """On the host, in memory of its own."""
-    found: NDArray[Any] = x.detach().cpu().float().numpy() if x.is_floating_point() else x.detach().cpu().numpy()
-    return found.copy()
+    found: NDArray[Any] = (x.float() if x.is_floating_point() else x).detach().cpu().numpy().copy()
+    return found

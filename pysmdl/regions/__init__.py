@@ -28,10 +28,11 @@ from pysmdl.regions.cells import (
     players,
     segments,
     tubes,
+    without_grid,
 )
 from pysmdl.regions.grid import grid
 from pysmdl.regions.label_maps import checked, from_labels, resized
-from pysmdl.regions.masks import from_masks, lima_masks, stacked
+from pysmdl.regions.masks import from_masks, lima_masks, overlapping, stacked
 from pysmdl.regions.prior import prior
 from pysmdl.regions.superpixel import seeds, slico, slico_opencv
 from pysmdl.types import Regions
@@ -49,6 +50,7 @@ __all__ = [
     "grid",
     "lima_masks",
     "named_by_time",
+    "overlapping",
     "partition",
     "players",
     "prior",
@@ -57,6 +59,7 @@ __all__ = [
     "slico",
     "slico_opencv",
     "tubes",
+    "without_grid",
 ]
 
 REGIONS: dict[str, Callable[..., Regions]] = {

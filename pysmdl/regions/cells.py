@@ -156,6 +156,14 @@ def players(names: Sequence[str] | int, groups: Sequence[str] = (), weights: Any
     return Regions(np.arange(n, dtype=np.int32), n, named, tuple(groups), counts)
 
 
+def without_grid(spec: Any) -> bool:
+    """Whether these are players that have no grid: a number, names, or what :func:`players` makes."""
+    if isinstance(spec, Regions):
+        return spec.labels.shape == (spec.n,) and spec.weights is not None
+    texts = isinstance(spec, (list, tuple)) and len(spec) > 0 and all(isinstance(each, str) for each in spec)
+    return texts or (isinstance(spec, int) and not isinstance(spec, bool))
+
+
 def divided_as(spec: str, read: Input) -> Input:
     """What an input without a picture is shown as, by how it is divided: bands make it a spectrogram."""
     if spec.partition(":")[0] == "bands" and read.x.dim() == 3:

@@ -66,8 +66,8 @@ def checked(regions: Regions) -> Regions:
         if len(given) not in (0, made.n):
             raise RegionError(f"{name} of the given Regions must be {made.n}, one a region; got {len(given)}")
     weights = None if regions.weights is None else checked_weights(regions.weights, made.n)
-    named = {"names": tuple(map(str, regions.names)), "groups": tuple(map(str, regions.groups))}
-    return replace(made, **named, weights=weights)
+    names, groups = (tuple(map(str, given)) for given in (regions.names, regions.groups))
+    return replace(made, names=names, groups=groups, weights=weights)
 
 
 def checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
@@ -96,7 +96,13 @@ def resized(regions: Regions, height: int, width: int, frame: Frame | None = Non
     if frame is not None:
         _all_inside(regions, frame)
     x0, y0, x1, y1 = frame or (0, 0, *regions.labels.shape[::-1])
-    labels = regions.labels[np.ix_(_centres(y0, y1, height), _centres(x0, x1, width))]
+    rows, columns = _centres(y0, y1, height), _centres(x0, x1, width)
+    labels = regions.labels[np.ix_(rows, columns)]
+    if regions.covers is not None:
+        covers = regions.covers[:, rows[:, None], columns]
+        if covers.any((1, 2)).all():
+            return replace(regions, labels=labels, covers=covers)
+        raise RegionError(f"on the model's grid {height}x{width} no point is left of some of the masks")
     gone = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=regions.n) == 0)
     if len(gone):
         size = "x".join(map(str, regions.labels.shape))

@@ -10,6 +10,7 @@ from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.baselines import BASELINES, baseline_of
 from pysmdl.removal.fills import Fill, boundary_gaussian, conditional_gaussian, marginal, noise
 from pysmdl.removal.paint import Paint
+from pysmdl.removal.render import Rendered, render
 from pysmdl.removal.token_drop import TokenDrop
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Fill",
     "Paint",
     "Removal",
+    "Rendered",
     "Resident",
     "TokenDrop",
     "baseline_of",
@@ -27,6 +29,7 @@ __all__ = [
     "fill_of",
     "marginal",
     "noise",
+    "render",
     "resolve",
 ]
 

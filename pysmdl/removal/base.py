@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.removal.baselines import baseline_of
+from pysmdl.removal.cover import layers_of
 from pysmdl.types import Ints, Regions
 
 if TYPE_CHECKING:
@@ -59,17 +60,21 @@ class Removal:
 
     Attributes:
         name: As the result's notes call it.
+        covers: Whether regions may overlap.
         painted: Whether absent regions show a baseline, so that a baseline may be given.
         fixed_rows: Whether all rows of an input have one shape.
         plans: Whether :meth:`plan` is asked for each batch.
+        captured: Whether a CUDA graph may hold what it does: no reads back, no code of the caller's.
         draws: Views of each row, whose scores are averaged: more than one, where what is absent is drawn.
         ops: Of :mod:`pysmdl.kernels`, those whose definitions read back from the device, which ends a CUDA graph.
     """
 
     name = "own"
+    covers = False
     painted = True
     fixed_rows = True
     plans = False
+    captured = True
     draws = 1
     ops: tuple[str, ...] = ()
 
@@ -105,7 +110,16 @@ class Removal:
         if callable(shown):
             shown = shown(x.reshape(row).clone(), labels >= 0)
         hidden = baseline_of(shown, x, scorer.input.black())
-        return Resident({"x": x, "baseline": hidden, "labels": labels}, row)
+        if regions.covers is None:
+            return Resident({"x": x, "baseline": hidden, "labels": labels}, row)
+        if not self.covers:
+            raise ValueError(f"removal {self.name!r} needs regions that do not overlap; regions.from_masks makes some")
+        layers = torch.from_numpy(layers_of(regions.covers))
+        return Resident({"x": x, "baseline": hidden, "every" if regions.cover == "all" else "any": layers}, row)
+
+    def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
+        """:meth:`resident`, for a removal that looks at what the caller gave too."""
+        return self.resident(x, regions, baseline, scorer)
 
     def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
         """On the host, what else travels with a batch, where `plans` says so: some whole numbers, and a size.

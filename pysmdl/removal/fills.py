@@ -45,6 +45,8 @@ class Drawn(Removal):
 
     name = "baseline"
 
+    captured = False
+
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
         return next(self.views(pool, rows, out, backend))
 
@@ -61,6 +63,8 @@ class Filled(Drawn):
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """x [C, *grid], labels [*grid] and the draws [R, C, *grid]."""
+        if regions.covers is not None:
+            raise ValueError("a fill that is drawn needs regions that do not overlap; regions.from_masks makes some")
         row, x = tuple(x.shape), x if x.dim() > 1 else x[None]
         drawn = self.fill.of(x, regions).to(x)
         if drawn.shape != (self.draws, *x.shape):

@@ -256,7 +256,7 @@ class Classifier(ClassScorer):
 
 def _version(batch: Tensor) -> int:
     """Counts the writes into a tensor, where torch does."""
-    return 0 if batch.is_inference() else batch._version
+    return batch._version if isinstance(batch, Tensor) and not batch.is_inference() else 0
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

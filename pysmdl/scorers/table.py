@@ -132,7 +132,7 @@ def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:
         return Model(function, device=device)
     names = getattr(owner, "feature_names_in_", None)
 
-    def predicted(rows: NDArray[Any]) -> Any:
+    def predicted(rows: Any) -> Any:
         rows = rows.astype(np.float64)
         if names is None:
             return function(rows)

@@ -40,7 +40,7 @@ class Forward:
     ) -> None:
         self.scorer, self.removal, self.device = scorer, removal, scorer.device
         self.channels_last = scorer.channels_last
-        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe
+        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe and removal.captured
         self.graphs = self.graphs and self._reads_nothing_back(config.backend)
         self.pools = pools
         self._backend, self._deterministic = config.backend, config.deterministic

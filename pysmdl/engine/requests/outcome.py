@@ -61,6 +61,7 @@ def explanation_of(
         provenance={**plan.provenance, **item.provenance},
         players=item.regions.names,
         groups=item.regions.groups,
+        covers=item.regions.covers,
         modality=item.modality,
         shown=item.shown,
         rate=item.rate,
