@@ -188,7 +188,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         def prepare(loaded: Loaded) -> Item:
             item = self.inputs.place(loaded)
-            if profile is not None and self.removal.fixed_rows:
+            if profile is not None and self.removal.fixed_rows and item.resident.row is not None:
                 profile.probe = partial(model_cost, self.scorer, item.x)
             return item
 

@@ -16,10 +16,12 @@ from pysmdl.engine import Item
 from pysmdl.errors import one_of
 from pysmdl.inputs import Input, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
+from pysmdl.inputs.several import Several, together
 from pysmdl.models.class_names import Names
 from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
 from pysmdl.removal import BASELINES, Removal, Resident
 from pysmdl.removal.render import Render
+from pysmdl.removal.several import resident_of_each
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
@@ -67,12 +69,19 @@ class Preparation:
         if isinstance(self.removal, Render) and without_grid(how):
             unread = Input(torch.zeros(1), None, None, modality=UNREAD)
             return Loaded({**item, "regions": how}, unread, how if isinstance(how, Regions) else players(how))
-        computed = how is None or isinstance(how, str) or callable(how)
-        read = self._reader(image).read(image, self.scorer.input, computed)
-        how = read.divided if how is None else how
+        if isinstance(image, Mapping):
+            return self._load_several(item, image, {} if how is None else how)
+        read, regions, how = self._divided(self._reader(image), image, how)
         if read.doubt is not None and not self._doubted:
             self._doubted = True
             log.warning("%s", read.doubt)
+        return Loaded({**item, "regions": how}, read, regions)
+
+    def _divided(self, reader: Reader, given: Any, how: Any) -> tuple[Input, Regions, Any]:
+        """One input, its regions, and how it was divided."""
+        computed = how is None or isinstance(how, str) or callable(how)
+        read = reader.read(given, self.scorer.input, computed)
+        how = read.divided if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
         grid = read.x.shape[1:] if read.x.dim() > 1 else read.x.shape
         regions = partition(how, read.content, grid, size, read.frame, read.divide)
@@ -80,16 +89,35 @@ class Preparation:
             regions = self.removal.divide(regions, self.scorer)
             read = divided_as(how, read)
             regions = named_by_time(how, regions, read.rate)
-        return Loaded({**item, "regions": how}, read, regions)
+        return read, regions, how
+
+    def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:
+        """Inputs by name, each divided as the players of its name say.
+
+        Raises:
+            ValueError: players are not given by name.
+        """
+        if not isinstance(how, Mapping) or not given or set(how) - set(given):
+            raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
+        parts = {}
+        for name, each in given.items():
+            read, regions, _ = self._divided(self._reader(each, name), each, how.get(name))
+            parts[name] = read, regions
+        read, joint = together(parts)
+        return Loaded({**item, "regions": "several"}, read, joint)
 
     def several(self, inputs: Iterable[Any]) -> Iterable[Any]:
         """The inputs of one argument, where the scorer's reader knows how they come: a table's rows."""
         several = getattr(self.scorer.reader, "several", None)
         return inputs if several is None else several(inputs)
 
-    def _reader(self, given: Any) -> Reader:
-        """Of the scorer, where its inputs are of its own kind."""
-        return reader_of(given) if self.scorer.reader is None else self.scorer.reader
+    def _reader(self, given: Any, name: str | None = None) -> Reader:
+        """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name."""
+        own = self.scorer.reader
+        if isinstance(own, Mapping):
+            own = None if name is None else own.get(name)
+        found: Reader = reader_of(given) if own is None else own
+        return found
 
     def place(self, loaded: Loaded) -> Item:
         """The other half: onto the scorer's device, with what absent regions look like there."""
@@ -124,6 +152,8 @@ class Preparation:
         given = loaded.given
         own = given.get("baseline")
         baseline = self.baseline if own is None else own
+        if isinstance(loaded.read, Several):
+            return resident_of_each(self.removal, loaded.read, baseline, self.scorer)
         seen: Any = None if loaded.read.modality == UNREAD else x
         return self.removal.resident_of(given["image"], seen, loaded.regions, baseline, self.scorer)
 
@@ -140,6 +170,9 @@ class Preparation:
         regions = item.get("regions", self.regions)
         if isinstance(self.removal, Render):
             return dict(item), False
+        if isinstance(item["image"], Mapping):
+            each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
+            return {**item, "image": each}, False
         image, threaded = self._reader(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
         return lent, threaded and not callable(regions) and not _on_device(regions)

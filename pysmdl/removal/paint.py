@@ -10,6 +10,7 @@ from torch import Tensor
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal
 from pysmdl.removal.cover import compose_covers
+from pysmdl.removal.several import view_of_each
 
 
 class Paint(Removal):
@@ -26,6 +27,8 @@ class Paint(Removal):
         painted(pool, bits, source, out, "auto")
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
+        if "x" not in pool:
+            return view_of_each(pool, rows, backend)
         painted(pool, rows.bits, rows.source, out, backend)
         return out
 
