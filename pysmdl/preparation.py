@@ -17,6 +17,7 @@ from pysmdl.errors import one_of
 from pysmdl.inputs import Input, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.several import Several, together
+from pysmdl.inputs.sound import HELD
 from pysmdl.models.class_names import Names
 from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
 from pysmdl.removal import BASELINES, Removal, Resident
@@ -69,7 +70,7 @@ class Preparation:
         if isinstance(self.removal, Render) and without_grid(how):
             unread = Input(torch.zeros(1), None, None, modality=UNREAD)
             return Loaded({**item, "regions": how}, unread, how if isinstance(how, Regions) else players(how))
-        if isinstance(image, Mapping):
+        if isinstance(image, Mapping) and not set(image) >= HELD:
             return self._load_several(item, image, {} if how is None else how)
         read, regions, how = self._divided(self._reader(image), image, how)
         if read.doubt is not None and not self._doubted:
@@ -170,7 +171,7 @@ class Preparation:
         regions = item.get("regions", self.regions)
         if isinstance(self.removal, Render):
             return dict(item), False
-        if isinstance(item["image"], Mapping):
+        if isinstance(item["image"], Mapping) and not set(item["image"]) >= HELD:
             each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
             return {**item, "image": each}, False
         image, threaded = self._reader(item["image"]).lend(item["image"])

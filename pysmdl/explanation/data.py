@@ -15,6 +15,14 @@ from pysmdl.types import Bools, Floats, Ints
 NEARLY = 0.02  # a score this close to another is as good
 FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
 KINDS = ("auto", "gain", "attribution")
+CALLED = {  # players, and what they are shares of, by modality; of others "players" and "input"
+    "image": ("regions", "area"),
+    "sound": ("segments", "time"),
+    "spectrogram": ("bands", "area"),
+    "clip": ("tubes", "clip"),
+    "table": ("columns", "columns"),
+    "ids": ("positions", "positions"),
+}
 
 
 @dataclass(eq=False)
@@ -96,6 +104,16 @@ class ExplanationData:
     def n(self) -> int:
         """Number of regions of the input."""
         return len(self.players) or int(self.labels.max()) + 1
+
+    @property
+    def called(self) -> str:
+        """What the players are called: regions of an image, segments of a sound, columns of a table."""
+        return CALLED.get(self.modality, ("players", ""))[0]
+
+    @property
+    def extent(self) -> str:
+        """What the players are shares of: an image's area, a sound's time."""
+        return CALLED.get(self.modality, ("", "input"))[1]
 
     @property
     def insertion_auc(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pysmdl.errors import one_of
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.plotting import kinds
+from pysmdl.explanation.plotting import kinds, modalities
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.layout import Panel, Strip, figure_of
 from pysmdl.explanation.plotting.named import Named, differences
@@ -28,6 +28,12 @@ KINDS: dict[str, Callable[..., list[Strip]]] = {
     "steps": kinds.steps,
     "mistake": kinds.mistake,
 }
+OTHERS: dict[str, Callable[[Named], list[Strip]]] = {
+    "row": modalities.row,
+    "map": modalities.alone,
+    "bars": modalities.bars_alone,
+    "curves": lambda named: [Strip([kinds.curves_panel(named, named.why)])],
+}
 BESIDE = ("row", "map", "order", "curves")
 
 
@@ -43,8 +49,11 @@ def figure(
         ValueError: no such kind, no image to draw on, or no other class traced for "mistake".
         ImageError: what was handed in is no image.
     """
-    _check(kind, (*KINDS, "curves"))
     named = Named(explanation, names)
+    if explanation.modality != "image" and pixels is None:
+        _check(kind, OTHERS)
+        return figure_of(OTHERS[kind](named))
+    _check(kind, (*KINDS, "curves"))
     if kind == "curves" or (kind == "row" and explanation.labels.ndim != 2):
         return figure_of([Strip([kinds.curves_panel(named, named.why)])])
     return figure_of(KINDS[kind](named, canvas(explanation, pixels)))
