@@ -70,10 +70,10 @@ class Preparation:
         if isinstance(self.removal, Render) and without_grid(how):
             unread = Input(torch.zeros(1), None, None, modality=UNREAD)
             return Loaded({**item, "regions": how}, unread, how if isinstance(how, Regions) else players(how))
-        if isinstance(image, Mapping) and not set(image) >= HELD:
+        if self._is_several(image):
             return self._load_several(item, image, {} if how is None else how)
         read, regions, how = self._divided(self._reader(image), image, how)
-        if read.doubt is not None and not self._doubted:
+        if read.doubt is not None and read.modality == "image" and not self._doubted:
             self._doubted = True
             log.warning("%s", read.doubt)
         return Loaded({**item, "regions": how}, read, regions)
@@ -111,6 +111,12 @@ class Preparation:
         """The inputs of one argument, where the scorer's reader knows how they come: a table's rows."""
         several = getattr(self.scorer.reader, "several", None)
         return inputs if several is None else several(inputs)
+
+    def _is_several(self, given: Any) -> bool:
+        """Whether it is inputs by name: a dict that is no sound, where the scorer reads none itself."""
+        if not isinstance(given, Mapping) or set(given) >= HELD:
+            return False
+        return self.scorer.reader is None or isinstance(self.scorer.reader, Mapping)
 
     def _reader(self, given: Any, name: str | None = None) -> Reader:
         """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name."""
@@ -171,7 +177,7 @@ class Preparation:
         regions = item.get("regions", self.regions)
         if isinstance(self.removal, Render):
             return dict(item), False
-        if isinstance(item["image"], Mapping) and not set(item["image"]) >= HELD:
+        if self._is_several(item["image"]):
             each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
             return {**item, "image": each}, False
         image, threaded = self._reader(item["image"]).lend(item["image"])

@@ -63,7 +63,8 @@ def test_of_overlapping_masks_a_point_carries_what_all_of_them_do(tmp_path):
     assert np.allclose(found.value_map(size=(8, 8))[::2, ::2], wanted)
     found.save(tmp_path / "x.npz")
     read = pysmdl.load(tmp_path / "x.npz")
-    assert np.allclose(read.value_map(), wanted) and read.players == ("row", "column")
+    assert np.allclose(read.value_map(), wanted)
+    assert read.players == ("row", "column")
     assert "covers" not in read.to_dict()
 
 
@@ -73,7 +74,8 @@ def test_a_mask_that_others_hide_is_a_player_like_any():
     parts = [hidden, hidden.copy(), hidden.copy()]
     parts[1][0, 1], parts[2][0, 0] = False, False
     found = explained(GRID, SUM, players=regions.overlapping(parts), baseline=0)
-    assert found.n == 3 and sorted(found.order) == [0, 1, 2]
+    assert found.n == 3
+    assert sorted(found.order) == [0, 1, 2]
 
 
 def test_masks_that_cover_nothing_and_removals_for_partitions_alone_are_refused():
@@ -118,12 +120,13 @@ def test_a_text_is_what_its_words_make_of_it():
         seen.extend(texts)
         return np.array([("good" in text) + 2 * ("not" in text) for text in texts], np.float32)
 
-    words = "this is not good".split()
+    words = ["this", "is", "not", "good"]
     found = explained(
         words, scorers.scalar(score), players=words,
         removal=removal.render(lambda member, item: [" ".join(np.array(item.given)[kept]) for kept in member]),
     )  # fmt: skip
-    assert found.players == tuple(words) and found.values().tolist() == [0, 0, 2, 1]
+    assert found.players == tuple(words)
+    assert found.values().tolist() == [0, 0, 2, 1]
     assert (found.modality, len(set(seen)), found.evaluations) == ("given", len(seen), len(seen))
 
 
@@ -133,7 +136,8 @@ def test_rendered_batches_may_be_arrays_and_dicts():
 
     scorer = scorers.scalar(lambda batch: batch["one"].sum(1) + 3 * batch["two"].sum(1))
     found = explained(None, scorer, players=4, removal=removal.render(made))
-    assert found.values().tolist() == [1, 1, 3, 3] and found.n == 4
+    assert found.values().tolist() == [1, 1, 3, 3]
+    assert found.n == 4
     with pytest.raises(ScorerError, match="render must make a tensor, an array, a dict of them or a list; got int"):
         explained(None, scorer, players=4, removal=removal.render(lambda member, item: 3))
     with pytest.raises(TypeError, match="render needs a function"):

@@ -31,7 +31,8 @@ def test_players_of_all_inputs_are_one_set_grouped_by_input(tmp_path):
     assert found.players == ("image: 0", "image: 1", "image: 2", "image: 3", "text: loud", "text: soft")
     assert found.by_group().keys() == {"image", "text"}
     assert sum(found.by_group().values()) == pytest.approx(4 + 20 / 8 + 1)
-    assert found.area[-1] == 1 and found.modality == "several"
+    assert found.area[-1] == 1
+    assert found.modality == "several"
     found.save(tmp_path / "x.npz")
     assert pysmdl.load(tmp_path / "x.npz").groups == found.groups
 
@@ -64,7 +65,8 @@ def test_a_picture_and_a_row_in_one_question():
     model = scorers.scalar(lambda batch: batch["photo"].mean((1, 2, 3)) + batch["facts"] @ torch.tensor([1.0, 2]))
     found = pysmdl.explain({"photo": image(), "facts": np.array([3.0, 4])}, model, progress=False,
                            players={"photo": "grid:4", "facts": ["age", "height"]}, search="exact")  # fmt: skip
-    assert found.players[-2:] == ("facts: age", "facts: height") and found.pixels is not None
+    assert found.players[-2:] == ("facts: age", "facts: height")
+    assert found.pixels is not None
     assert found.by_group()["facts"] == pytest.approx(11, abs=1e-4)
 
 

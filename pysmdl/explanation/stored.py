@@ -22,7 +22,19 @@ from pysmdl.explanation.stored_meta import check_meta, demand
 
 LIMIT = 1 << 28  # bytes: the label map of an image of 40 megapixels and more
 
-PLAIN = ("order", "score", "insertion", "deletion", "area", "labels", "predicted", "attribution", "picture", "shown", "covers")
+PLAIN = (
+    "order",
+    "score",
+    "insertion",
+    "deletion",
+    "area",
+    "labels",
+    "predicted",
+    "attribution",
+    "picture",
+    "shown",
+    "covers",
+)
 OPTIONAL = ("predicted", "attribution", "picture", "shown", "covers")
 GROUPS = ("terms", "traced", "reading")
 KINDS = {

@@ -25,9 +25,7 @@ def small(shown: NDArray[Any]) -> NDArray[Any]:
         step = max(1, -(-max(shown.shape[1:3]) // SIDE))
         return shown[nearest(len(shown), min(len(shown), FRAMES)), ::step, ::step]
     if shown.ndim == 1 and len(shown) > POINTS and shown.dtype.kind == "f":
-        starts = np.arange(POINTS // 2) * len(shown) // (POINTS // 2)
-        low, high = np.minimum.reduceat(shown, starts), np.maximum.reduceat(shown, starts)
-        return np.stack((low, high), 1).ravel().astype(np.float32)
+        return np.stack(envelope(shown, POINTS // 2), 1).ravel().astype(np.float32)
     sides = (POINTS,) if shown.ndim == 1 else SIDES
     for axis, most in enumerate(sides[: shown.ndim]):
         shown = shown.take(nearest(shown.shape[axis], min(shown.shape[axis], most)), axis)
@@ -37,6 +35,13 @@ def small(shown: NDArray[Any]) -> NDArray[Any]:
 def nearest(points: int, count: int) -> NDArray[np.intp]:
     """So many places of an axis of so many points, evenly; each the middle of its span."""
     return ((np.arange(count) + 0.5) * points / count).astype(np.intp)
+
+
+def envelope(signal: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lowest and highest of each column of a waveform, of which there are so many at most."""
+    count = len(signal) if len(signal) <= columns else min(columns, len(signal) // 2)
+    starts = np.arange(count) * len(signal) // count
+    return np.minimum.reduceat(signal, starts), np.maximum.reduceat(signal, starts)
 
 
 def labels_on(labels: Ints, shape: tuple[int, ...]) -> Ints:

@@ -48,8 +48,8 @@ def verbalise(
     best = e.enough()
     share = round(100 * float(e.area[best]))
     enough = (
-        f"The first {best} of {e.n} {e.called}, {share} % of the {e.extent}, alone give {_number(e.insertion[best])}; without "
-        f"them it gives {_number(e.deletion[best])}."
+        f"The first {best} of {e.n} {e.called}, {share} % of the {e.extent}, alone give {_number(e.insertion[best])}; "
+        f"without them it gives {_number(e.deletion[best])}."
     )
     return " ".join(filter(None, (full, enough, _added(e, top))))
 

@@ -23,7 +23,7 @@ class Several(Input):
 
 
 def together(parts: Mapping[str, tuple[Input, Regions]]) -> tuple[Several, Regions]:
-    """Inputs by name as one, and all of their regions as one's players: named, with the inputs for groups. On the curves'
+    """Inputs by name as one, and all of their regions as its players: named, with the inputs for groups. On the curves'
     axis each input counts for one, its regions for their share of it.
     """
     names: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,8 @@ class TableReader:
         Raises:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
+        if isinstance(given, Mapping):
+            given = self._cells(given)
         values = given.squeeze(0) if getattr(given, "ndim", 0) == 2 and len(given) == 1 else given
         if hasattr(given, "columns"):
             values = given.iloc[0] if len(given) == 1 else given
@@ -62,6 +64,17 @@ class TableReader:
         if not torch.isfinite(x).all():
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
         return x
+
+    def _cells(self, given: Mapping[str, Any]) -> list[float]:
+        """The columns of a row by name; text is read as a number."""
+        names = list(given) if self.columns is None else list(self.columns)
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise ImageError(f"a row must have the columns {', '.join(names)}; it lacks {missing}")
+        try:
+            return [float(given[name]) for name in names]
+        except (TypeError, ValueError) as error:
+            raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return (given.clone() if isinstance(given, Tensor) else given.copy() if hasattr(given, "copy") else given), True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -73,7 +73,7 @@ class Render(Removal):
         bits = rows.bits.cpu().numpy()
         ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
         made = []
-        for start, stop in zip(ends, ends[1:], strict=False):
+        for start, stop in pairwise(ends):
             item = self._items[int(numbers[start])].item
             words = bits[start:stop, : bitrows.words(item.regions.n)]
             made.append(self._function(bitrows.unpack(np.ascontiguousarray(words), item.regions.n), item))

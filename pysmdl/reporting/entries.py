@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from pysmdl.explanation import Explanation, thumbnails
 from pysmdl.explanation.files import plain, runs
+from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.values import labels_at
 from pysmdl.metrics import summary
 from pysmdl.reporting.making import made_by
@@ -44,8 +45,9 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         "seconds": rounded(explanation.seconds),
         "made": made_by(explanation),
     }
-    if explanation.labels.ndim == 2 and explanation.pixels is not None:
-        found |= _picture(explanation, len(json.dumps(plain(found))))
+    pictured = with_sheet(explanation)
+    if pictured.labels.ndim == 2 and pictured.pixels is not None:
+        found |= _picture(pictured, len(json.dumps(plain(found))))
     checked: dict[str, Any] = plain(found)
     return checked
 

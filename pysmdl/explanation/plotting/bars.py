@@ -9,6 +9,7 @@ import numpy as np
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.palette import MARK
 from pysmdl.explanation.plotting.panels import SMALL, shades
+from pysmdl.explanation.sheets import label
 
 MOST = 14
 LETTERS = 34
@@ -59,19 +60,7 @@ def _rows(explanation: ExplanationData) -> list[tuple[str, float]]:
     values = np.nan_to_num(e.values())
     order = np.argsort(-np.abs(values), kind="stable")
     most = len(order) if len(order) <= MOST + 1 else MOST
-    found = [(_label(e, int(player)), float(values[player])) for player in order[:most]]
+    found = [(label(e, int(player), LETTERS), float(values[player])) for player in order[:most]]
     if most < len(order):
         found.append((f"{len(order) - most} others", float(values[order[most:]].sum())))
     return found
-
-
-def _label(e: ExplanationData, player: int) -> str:
-    """A player's name; in a table of one column also what stands in it."""
-    name = " ".join((e.players[player] if e.players else f"{e.called[:-1]} {player}").split())
-    inside = np.flatnonzero(e.labels == player) if e.labels.ndim == 1 else ()
-    if e.modality == "table" and e.shown is not None and len(inside) == 1 and len(e.shown) == len(e.labels):
-        value = f" = {e.shown[inside[0]]:.4g}"
-    else:
-        value = ""
-    room = LETTERS - len(value)
-    return (name if len(name) <= room else name[: room - 1] + "…") + value

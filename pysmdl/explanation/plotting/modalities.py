@@ -24,7 +24,9 @@ def row(named: Named) -> list[Strip]:
         return [Strip([_bars(named), curves], named.why.replace("\n", " "), height=max(HIGH, bars.height(e)))]
     if e.modality == "clip":
         frames = [Strip(_frames(named, part), heading, height=1.6) for part, heading in enumerate(_headings(named))]
-        return [*frames, Strip([curves])]
+        words, unit = "what each frame's share of the tubes adds", named.importance[1]
+        by_frame = Panel(4.6, words, partial(signals.moments, e, unit), before=0.65, after=0.1, below=0.42)
+        return [*frames, Strip([by_frame, curves])]
     return [*alone(named), Strip([_signal(named, enough=True, wide=WIDE - 1.35 * HIGH - 0.8), curves], height=HIGH)]
 
 
@@ -58,7 +60,7 @@ def _signal(named: Named, *, enough: bool = False, wide: float = WIDE) -> Panel:
 
 
 def _headings(named: Named) -> tuple[str, str]:
-    return named.why.replace("\n", " ") + f" {named.importance[0]}", named.enough.replace("\n", " ")
+    return named.why.replace("\n", " ") + f": {named.importance[0]}", named.enough.replace("\n", " ")
 
 
 def _frames(named: Named, part: int) -> list[Panel]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.palette import KEPT, MARK
 from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
 from pysmdl.explanation.values import spread
-from pysmdl.explanation.views import labels_on
+from pysmdl.explanation.views import envelope, labels_on
 from pysmdl.types import Ints
 
 COLUMNS = 1200  # of a waveform
@@ -24,7 +24,7 @@ def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: A
     """
     e = explanation
     assert e.shown is not None
-    low, high = envelope(e.shown)
+    low, high = envelope(e.shown, COLUMNS)
     labels = labels_on(e.labels.reshape(-1, e.labels.shape[-1])[0], (len(low),))
     seconds = e.labels.shape[-1] / (e.rate or 1.0)
     at = (np.arange(len(low)) + 0.5) * seconds / len(low)
@@ -77,9 +77,7 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
     dressed(axes, e, title)
 
 
-def frame(
-    explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str
-) -> None:
+def frame(explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str) -> None:
     """One frame of a clip tinted by what each tube did; or, with a count, all but the first tubes darkened."""
     e = explanation
     assert e.shown is not None
@@ -97,17 +95,10 @@ def frame(
         colour_bar(axes, norm, map_, unit)
 
 
-def envelope(signal: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Lowest and highest of each column of a waveform."""
-    count = min(len(signal), COLUMNS) if len(signal) <= COLUMNS else min(COLUMNS, len(signal) // 2)
-    starts = np.arange(count) * len(signal) // count
-    return np.minimum.reduceat(signal, starts), np.maximum.reduceat(signal, starts)
-
-
 def runs(labels: Ints) -> list[tuple[int, int, int]]:
     """Spans of one player: its label, where it begins, where it ends."""
     ends = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    return [(int(labels[start]), start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+    return [(int(labels[start]), start, stop) for start, stop in pairwise(ends)]
 
 
 def badge(axes: Any, x: float, y: float, number: int) -> None:
@@ -130,7 +121,21 @@ def outline(axes: Any, e: ExplanationData, left: int, right: int, low: int, high
 
 def dressed(axes: Any, e: ExplanationData, title: str) -> None:
     """Axes of a signal."""
-    axes.set_xlabel("seconds" if e.rate else "points", fontsize=SMALL, color=MARK)
+    axes.set_xlabel(
+        "seconds" if e.rate else "frame" if e.modality == "spectrogram" else "point", fontsize=SMALL, color=MARK
+    )
     axes.tick_params(labelsize=7.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, fontsize=SMALL, pad=4, parse_math=False)
+
+
+def moments(explanation: ExplanationData, unit: str, axes: Any, title: str) -> None:
+    """What the parts of the tubes that lie in each frame add, one bar a frame."""
+    e = explanation
+    sums = e.value_map().reshape(e.labels.shape[0], -1).sum(1)
+    norm, map_ = shades(e, sums, float(np.abs(sums).max()) or 1.0)
+    axes.bar(np.arange(len(sums)), sums, color=map_(norm(sums)), width=0.8, edgecolor=PALE, linewidth=0.6)
+    axes.axhline(0, color=MARK, linewidth=0.8)
+    axes.set_ylabel(unit, fontsize=SMALL)
+    dressed(axes, e, title)
+    axes.set_xlabel("frame", fontsize=SMALL, color=MARK)
