@@ -32,7 +32,7 @@ def test_a_signal_goes_in_as_it_is(given):
     found = explained(given, model, players="time:3")
     assert found.values().tolist() == pytest.approx([3, 7, 11])
     assert set(seen) == {tuple(given.shape)}, "the model is given what it takes, with rows before it"
-    assert (found.n, found.modality, found.labels.tolist()) == (3, "sound", [0, 0, 1, 1, 2, 2])
+    assert (found.n, found.modality, found.labels.tolist()) == (3, "values", [0, 0, 1, 1, 2, 2])
 
 
 def test_ids_are_replaced_by_an_id():
@@ -135,11 +135,11 @@ def test_names_groups_and_weights_stay_with_the_explanation(tmp_path):
     assert "f" in found.players[found.order[0]]
     found.save(tmp_path / "x.npz")
     read = pysmdl.load(tmp_path / "x.npz")
-    assert (read.players, read.groups, read.modality) == (found.players, found.groups, "sound")
+    assert (read.players, read.groups, read.modality) == (found.players, found.groups, "values")
     assert read.by_group() == found.by_group()
     assert read.shown.tolist() == [1] * 6
     told = json.loads(read.to_json())
-    assert (told["players"], told["groups"], told["modality"], told["schema"]) == (names, groups, "sound", 3)
+    assert (told["players"], told["groups"], told["modality"], told["schema"]) == (names, groups, "values", 3)
 
 
 def test_what_has_no_groups_is_not_summed_by_them():

@@ -22,6 +22,7 @@ CALLED = {  # players, and what they are shares of, by modality; of others "play
     "clip": ("tubes", "clip"),
     "table": ("columns", "columns"),
     "ids": ("positions", "positions"),
+    "values": ("positions", "positions"),
 }
 
 
@@ -62,7 +63,8 @@ class ExplanationData:
         players: What each region is called: a column's name, a span's text, a segment's seconds. [n]; empty where
             regions have no names, as those of images.
         groups: What each region belongs to, such as a modality. [n], or empty.
-        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "ids"; "" where nobody knows.
+        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "ids", "values";
+            "" where nobody knows.
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
             uint8 [T, H, W, 3], a row [F]; of an explanation read from disk a small one.
         rate: Points a second along the last axis, of a sound.

@@ -52,6 +52,7 @@ def _waveform(signal: NDArray[np.float32], labels: Ints) -> tuple[Pixels, Ints]:
     height = (1 - np.arange(HIGH) / (HIGH - 1) * 2)[:, None] * top * 1.05
     inked = (height >= low - 0.01 * top) & (height <= high + 0.01 * top)
     grey = np.where(inked, INK, PAPER).astype(np.uint8)
+    grey = np.repeat(grey, max(1, HIGH // grey.shape[1]), 1)
     along = labels_on(labels, (grey.shape[1],))
     return np.repeat(grey[:, :, None], 3, 2), np.ascontiguousarray(np.broadcast_to(along, grey.shape))
 

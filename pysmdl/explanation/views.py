@@ -41,7 +41,9 @@ def envelope(signal: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[
     """Lowest and highest of each column of a waveform, of which there are so many at most."""
     count = len(signal) if len(signal) <= columns else min(columns, len(signal) // 2)
     starts = np.arange(count) * len(signal) // count
-    return np.minimum.reduceat(signal, starts), np.maximum.reduceat(signal, starts)
+    low, high = np.minimum.reduceat(signal, starts), np.maximum.reduceat(signal, starts)
+    low[1:], high[1:] = np.minimum(low[1:], high[:-1]), np.maximum(high[1:], low[:-1])  # no gaps between columns
+    return low, high
 
 
 def labels_on(labels: Ints, shape: tuple[int, ...]) -> Ints:

@@ -15,6 +15,7 @@ from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
 
+SIGNAL = 256  # points from which on numbers in a row are a signal
 IDS = (torch.int32, torch.int64)
 
 
@@ -60,7 +61,9 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
-        return Input(x, None, None, modality="sound", shown=shown, divided="time:20")
+        few = x.shape[-1] < SIGNAL
+        how = {"modality": "values", "divided": "columns"} if few else {"modality": "sound", "divided": "time:20"}
+        return Input(x, None, None, shown=shown, **how)
     scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
     return Input(x, None, None, scale, modality="", divided="grid")
 
