@@ -42,7 +42,8 @@ def explain(
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    results = Results([item["image"] for item in items], names, folder, kind)
+    paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
+    results = Results(paths, names, folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
