@@ -15,6 +15,8 @@ SIGMOID = (
 )  # fmt: skip
 PROMPTED = ("OwlViT", "Owlv2")  # a sigmoid a prompt
 DETECTING = "ForObjectDetection"
+# What transformers' models that answer a picture with words are called.
+MARKED = ("Llava",)  # the prompt marks where the picture stands
 
 
 def is_hugging_face(model: Any) -> bool:
@@ -67,6 +69,15 @@ def detector_family(model: Any) -> str | None:
             "[B, Q, K]"
         )
     return found
+
+
+def answering_family(model: Any) -> str | None:
+    """Of models that answer a picture with words how they are asked: "marked"; None: no such one."""
+    if not is_hugging_face(model):
+        return None
+    families = {f"{name}ForConditionalGeneration": "marked" for name in MARKED}
+    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    return next((families[name] for name in kinds if name in families), None)
 
 
 def _of_ultralytics(model: Any) -> str:

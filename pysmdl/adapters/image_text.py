@@ -1,0 +1,69 @@
+"""Models that answer a picture with words: LLaVA and its like. Which family, how a picture goes in, what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pysmdl.adapters.conversations import Conversation
+from pysmdl.adapters.families import answering_family
+from pysmdl.adapters.preprocessing import input_of
+from pysmdl.inputs.image import InputSettings
+from pysmdl.models.image_text import ImageText
+from pysmdl.models.inspect import refuse_training
+from pysmdl.scorers.answers import AnswerScorer
+
+__all__ = ["answering"]
+
+
+def answering(
+    model: Any,
+    processor: Any,
+    transform: Any,
+    tokenizer: Any,
+    prompt: str | None,
+    answer: str | None,
+    device: str | torch.device | None,
+    input: InputSettings,
+) -> AnswerScorer:
+    """A scorer of the words that a model answers to a picture.
+
+    Args:
+        model: As :func:`pysmdl.adapters.families.answering_family` knows it.
+        processor: Of pictures and texts.
+        transform, input: How photographs become the model's input, in place of the processor's image processor.
+        tokenizer: None: the processor's.
+        prompt, answer: As in :func:`pysmdl.adapt`.
+
+    Raises:
+        ValueError: the processor, its tokenizer or the prompt is missing, or the model is in training mode.
+    """
+    kind, family = type(model).__name__, answering_family(model)
+    tokens_of = getattr(processor, "tokenizer", None) if tokenizer is None else tokenizer
+    if processor is None or tokens_of is None or not hasattr(tokens_of, "decode"):
+        raise ValueError(
+            f"{kind} answers in words, for which it needs its processor with a tokenizer: give processor=, as "
+            f"AutoProcessor.from_pretrained(...) makes it; got {type(processor).__name__}"
+        )
+    for name, text in (("prompt", prompt), ("answer", answer)):
+        if text is not None and (not isinstance(text, str) or not text.strip()):
+            raise ValueError(f"{name} must be a text; got {text!r}")
+    refuse_training([model])
+    spec = input_of(model, None if transform is not None or input else processor, transform, input)
+    encodes = bool(getattr(model.config, "is_encoder_decoder", False))
+    network = ImageText(model, lambda batch: {"pixel_values": batch}, image_token_of(model), encodes, device)
+    speech = Conversation(network, processor, tokens_of, prompt, marks=family == "marked")
+    scorer = AnswerScorer(network, spec, speech, answer)
+    if prompt is None and not encodes:
+        raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
+    return scorer
+
+
+def image_token_of(model: Any) -> int | None:
+    """The number of the token that stands where a picture does."""
+    for name in ("image_token_id", "image_token_index"):
+        found = getattr(model.config, name, None)
+        if isinstance(found, int):
+            return found
+    return None

@@ -1,0 +1,226 @@
+"""Scorer of the words that a model answers to a picture and a prompt, teacher-forced (EAGLE)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pysmdl.inputs import Input, reader_of
+from pysmdl.inputs.image import InputSpec, Scale
+from pysmdl.inputs.image_files import Pixels
+from pysmdl.kernels import class_scores
+from pysmdl.models.image_text import ImageText, Told
+from pysmdl.scorers.answer_tokens import token_reading
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.targets import Answer, Tokens
+from pysmdl.types import Floats, Reading
+
+LISTED = 40  # words of an answer that an error names
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What stands before an answer.
+
+    Attributes:
+        prompt: What an encoder of its own reads; empty where there is none.
+        before: What the answer's first token follows on.
+    """
+
+    prompt: tuple[int, ...]
+    before: tuple[int, ...]
+
+
+class Speech(Protocol):
+    """A model's own way with words: prompt to tokens, tokens to text, and what it says by itself.
+
+    Attributes:
+        prompt: What it is asked, if anything.
+    """
+
+    prompt: str | None
+
+    def opening(self, picture: Pixels | None, prompt: str | None) -> Opening:
+        """What stands before the answer to a picture; prompt: None for the one that it was made with."""
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """The tokens of an answer that is given."""
+
+    def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
+        """The tokens that the model answers by itself, greedily, to an input [C, *grid]."""
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """The text of each token, as they follow on each other; empty of those that stand for no text."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """An answer with its place: what a row of targets is made of. Positions are those within the answer."""
+
+    opening: Opening
+    answer: tuple[int, ...]
+    positions: tuple[int, ...]
+    ids: tuple[int, ...]
+
+
+class AnswerScorer(Scorer):
+    """A target is one row: how many tokens are explained, how long prompt, opening and answer are, then positions and
+    ids of the explained ones, and the others' ids. A row's values are, for each explained token, top id and probability.
+
+    See :func:`pysmdl.adapt`.
+
+    Args:
+        model: How the network is called.
+        input: How images become its input.
+        speech: Its way with words.
+        answer: What it is to have answered; None: what it answers by itself to each full input.
+    """
+
+    target = "tokens"
+    has_confidence = False
+
+    def __init__(self, model: ImageText, input: InputSpec, speech: Speech, answer: str | None = None) -> None:
+        super().__init__(model, input)
+        self.speaking, self.speech, self.given = model, speech, answer
+
+    def answer(self, image: Any, kept: Any = None, baseline: Any = "black", prompt: str | None = None) -> str:
+        """What the model answers to an image by itself, also to one of which only a part is shown.
+
+        Args:
+            image: As :func:`pysmdl.explain` takes it.
+            kept: Where it is shown, True on the grid where its regions are: ``np.isin(e.labels, e.order[:j])`` of an
+                explanation, as the paths that EAGLE's AMCR walks need. None: everywhere.
+            baseline: What is shown elsewhere, as in :func:`pysmdl.explain`.
+            prompt: In place of the scorer's own.
+
+        Raises:
+            ValueError: kept is of another shape than the grid.
+        """
+        from pysmdl.removal.baselines import baseline_of
+
+        self.ready()
+        read = reader_of(image).read(image, self.input, False)
+        x = read.x.detach().to(self.device).to(self.dtype)
+        if kept is not None:
+            shown = read.spread(np.asarray(kept, bool))
+            x = torch.where(torch.from_numpy(shown).to(x.device), x, baseline_of(baseline, x, self.input.black()))
+        opening = self.speech.opening(_picture(read), prompt)
+        return "".join(self.speech.pieces(self.speech.said(x, opening)))
+
+    def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Located:
+        asked = target if isinstance(target, Answer) else Answer(target)
+        opening = self.speech.opening(_picture(read), asked.prompt)
+        text = self.given if asked.text is None else asked.text
+        answer = self.speech.said(x, opening) if text is None else self.speech.tokens_of(text)
+        pieces = self.speech.pieces(answer)
+        if not any(pieces):
+            raise ValueError("the model's answer to this input has no words: give answer=, or another prompt")
+        if isinstance(asked.words, Tokens):
+            positions = tuple(asked.words.positions)
+            if max(positions) >= len(answer):
+                raise ValueError(f"positions must be below {len(answer)}, the answer's length; got {max(positions)}")
+            ids = asked.words.ids
+        else:
+            positions, ids = places(asked.words, pieces), None
+        return Located(opening, answer, positions, tuple(answer[each] for each in positions) if ids is None else ids)
+
+    def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
+        if trace:
+            raise ValueError("trace follows classes of a classifier; an answer has none to trace")
+        before, prompt = target.opening.before, target.opening.prompt
+        counts = len(target.positions), len(prompt), len(before), len(target.answer)
+        row = (*counts, *target.positions, *target.ids, *prompt, *before, *target.answer)
+        return np.array(row, np.int32)
+
+    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        longest = max(map(len, targets))
+        return np.stack([np.pad(each, (0, longest - len(each))) for each in targets])
+
+    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
+        return values[:, : 2 * target[0]]
+
+    def unresolved(self, target: NDArray[Any]) -> bool:
+        return False
+
+    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
+        return target
+
+    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+        batch = self.input.into_model(batch)
+        told, ids = told_of(targets)
+        logits = self.speaking.next_tokens(batch, told)
+        scores = class_scores(logits.flatten(0, 1), ids.reshape(-1, 1), entropy=False, backend=wanted.backend)
+        return Outputs(scores[:, 1:].reshape(len(batch), -1))
+
+    def read(self, values: Floats, target: NDArray[Any]) -> Reading:
+        k = target[0]
+        return token_reading(values, target[4 + k : 4 + 2 * k])
+
+    def describe(self, target: NDArray[Any]) -> Any:
+        k, prompt, before, length = target[:4].tolist()
+        positions, ids = target[4 : 4 + k].tolist(), target[4 + k : 4 + 2 * k].tolist()
+        start = 4 + 2 * k + prompt + before
+        answer = target[start : start + length].tolist()
+        pieces = self.speech.pieces(answer)
+        own = [pieces[p] if answer[p] == token else self.speech.pieces([token])[0] for p, token in zip(positions, ids)]
+        return {"positions": positions, "ids": ids, "texts": own, "answer": "".join(pieces)}
+
+
+def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
+    """Positions of the tokens that some words of an answer are made of: of its text by its first occurrence as whole
+    words, of a slice of its characters, or all that stand for text.
+
+    Raises:
+        ValueError: the answer has no such words; the message has those that it has.
+    """
+    text, ends = "".join(pieces), np.cumsum([len(each) for each in pieces])
+    spoken = [position for position, piece in enumerate(pieces) if piece]
+    if words is None or words == "all":
+        return tuple(spoken)
+    if isinstance(words, slice):
+        start, stop, _ = slice(words.start, words.stop).indices(len(text))
+    elif (isinstance(words, str) and words.strip()) or type(words) is int:  # a number that the answer names
+        pattern = rf"(?<!\w){re.escape(str(words).strip())}(?!\w)"
+        found = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
+        start, stop = found.span() if found else (0, 0)
+    else:
+        raise ValueError(
+            f"target must be words of the answer, a slice of its characters, pysmdl.Tokens, pysmdl.Answer, or None for "
+            f"all of it; got {words!r}"
+        )
+    chosen = tuple(p for p in spoken if ends[p] > start and ends[p] - len(pieces[p]) < stop)
+    if not chosen:
+        listed = text.split()
+        shown = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
+        raise ValueError(f"the answer has no {words!r}; it is {text.strip()!r}, of the words {shown}")
+    return chosen
+
+
+def told_of(targets: Tensor) -> tuple[Told, Tensor]:
+    """What the model is told by rows of targets, and the ids [B, k] whose probabilities are wanted; short rows repeat
+    their last entry.
+    """
+    targets = torch.where(targets[:, :1] == 0, targets[:1], targets).long()  # rows of padding do as the first
+    k, prompt, before, answer = targets[:, :4].T[:, :, None]
+    most, longest, whole = (int(each.max()) for each in (k, prompt, before + answer))
+
+    def part(start: Tensor, length: Tensor, width: int) -> Tensor:
+        steps = torch.arange(width, device=targets.device)[None]
+        return targets.gather(1, start + torch.minimum(steps, length - 1).clamp(min=0))
+
+    start = torch.full_like(k, 4)
+    positions, ids = part(start, k, most), part(start + k, k, most)
+    prompts = part(start + 2 * k, prompt, longest) if longest else None
+    tokens = part(start + 2 * k + prompt, before + answer, whole)
+    return Told(tokens, before + positions - 1, prompts, prompt[:, 0]), ids.int()
+
+
+def _picture(read: Input) -> Pixels | None:
+    return read.content if read.picture is None else read.picture

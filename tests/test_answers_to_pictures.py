@@ -1,0 +1,63 @@
+"""Models that answer a picture with words: what is scored equals a slow loop of each family's own pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pysmdl
+
+from answer_models import FAMILIES, QUESTION, Family
+from library_models import photograph
+
+CLOSE = 1e-4  # of a probability
+pytest.importorskip("transformers")
+
+
+def own_answer(family: Family, picture: Any) -> list[int]:
+    """What the family's own generate() gives, without what ends it."""
+    given = family.given(Image.fromarray(picture))
+    with torch.no_grad():
+        found = family.model.generate(**given, do_sample=False)[0].tolist()
+    before = family.before(given)
+    found = found[len(before) :] if found[: len(before)] == before else found
+    while found and found[-1] in (0, 1, 2):
+        found.pop()
+    return found
+
+
+def probabilities(family: Family, given: dict[str, Any], answer: list[int]) -> torch.Tensor:
+    """Of each token of an answer that is given, from the logits at all positions. [T]."""
+    before = family.before(given)
+    tokens = torch.tensor([before + answer])
+    fed = family.forced(given, tokens)
+    with torch.no_grad():
+        logits = family.model(**fed).logits[0].float()
+    at = logits.shape[0] - tokens.shape[1] + len(before) - 1 + torch.arange(len(answer))
+    return logits.softmax(-1)[at, torch.tensor(answer)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_equals_its_own_pipeline(name):
+    """Generated tokens, their probabilities on the whole photograph, and 20 subsets for baselines in both spaces."""
+    family, photo = FAMILIES[name](), photograph()
+    answer = own_answer(family, photo)
+    spoken = [at for at, token in enumerate(answer) if token > 2]
+    scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
+    found = pysmdl.explain(photo, scorer, regions="grid:9", progress=False)
+    assert found.target["ids"] == [answer[at] for at in spoken]
+    given, black = (family.given(Image.fromarray(each)) for each in (photo, np.zeros_like(photo)))
+    own = probabilities(family, given, answer)[spoken]
+    np.testing.assert_allclose(found.reading["tokens"][1, 0], own.numpy(), atol=CLOSE)
+    for baseline, absent in (("black", black), ("zero", None)):
+        game = pysmdl.Game(photo, scorer, regions="grid:9", baseline=baseline)
+        kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
+        masked = [family.masked(given, row[game.labels], absent) for row in kept]
+        slow = [float(probabilities(family, each, answer)[spoken].mean()) for each in masked]
+        np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+        assert np.ptp(slow) > 10 * CLOSE  # the model looks at what is masked
