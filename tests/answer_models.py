@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,37 @@ def llava() -> Family:
     return Family(model, processor, asked=f"<image>\n{QUESTION}")
 
 
+class Patches(Family):
+    """Qwen's: what is shown is made into patches by the processor itself, of a picture of ones and zeros."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        as_it_is = {"do_resize": False, "do_rescale": False, "do_normalize": False, "input_data_format": "channels_last"}
+        ones = np.repeat(kept[:, :, None], 3, 2).astype(np.uint8)
+        return self.processor.image_processor(images=ones, return_tensors="pt", **as_it_is)["pixel_values"] > 0
+
+
+def qwen(kind: str = "Qwen2_5_VL") -> Family:
+    transformers = pytest.importorskip("transformers")
+    marks = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
+    words = tokenizer(marks, begins=False)
+    image, video, start, end = words.convert_tokens_to_ids(list(marks))
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
+    text = {**TEXT, "vocab_size": len(words), "rope_parameters": rope}
+    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32,
+              "fullatt_block_indexes": [1], "window_size": 56, "patch_size": 7, "temporal_patch_size": 2}  # fmt: skip
+    if kind == "Qwen2VL":
+        vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 7}
+    config = getattr(transformers, f"{kind}Config")(
+        text_config=text, vision_config=vision, image_token_id=image, video_token_id=video,
+        vision_start_token_id=start, vision_end_token_id=end,
+    )  # fmt: skip
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
+    plain = getattr(transformers, f"{kind}Processor")
+    processor = type(plain.__name__, (plain,), {"get_attributes": classmethod(lambda _: ["image_processor", "tokenizer"])})
+    return Patches(model, processor(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+
+
 def loud(kind: Any, config: Any, most: int = 6) -> Any:
     """A model of random weights large enough that each picture is answered otherwise, and at some length."""
     torch.manual_seed(0)
@@ -111,4 +143,8 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
     return model
 
 
-FAMILIES: dict[str, Callable[[], Family]] = {"LLaVA": llava}
+FAMILIES: dict[str, Callable[[], Family]] = {
+    "LLaVA": llava,
+    "Qwen2.5-VL": qwen,
+    "Qwen2-VL": lambda: qwen("Qwen2VL"),
+}

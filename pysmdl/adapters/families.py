@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +16,16 @@ SIGMOID = (
 )  # fmt: skip
 PROMPTED = ("OwlViT", "Owlv2")  # a sigmoid a prompt
 DETECTING = "ForObjectDetection"
-# What transformers' models that answer a picture with words are called.
-MARKED = ("Llava",)  # the prompt marks where the picture stands
+# What transformers' models that answer a picture with words are given, by the names of their classes.
+ANSWERING = {
+    "picture": ("Llava",),
+    "patches": ("Qwen2VL", "Qwen2_5_VL"),
+    "tiles": ("InternVL",),
+    "tiles in a list": ("Idefics3", "SmolVLM"),
+    "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
+}
+GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel")
+MARKED = ("picture", "patches", "tiles", "tiles in a list")  # the prompt marks where the picture stands
 
 
 def is_hugging_face(model: Any) -> bool:
@@ -72,12 +81,13 @@ def detector_family(model: Any) -> str | None:
 
 
 def answering_family(model: Any) -> str | None:
-    """Of models that answer a picture with words how they are asked: "marked"; None: no such one."""
+    """Of models that answer a picture with words what they are given, as ANSWERING has it; None: no such one."""
     if not is_hugging_face(model):
         return None
-    families = {f"{name}ForConditionalGeneration": "marked" for name in MARKED}
+    families = {name: family for family, names in ANSWERING.items() for name in names}
     kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
-    return next((families[name] for name in kinds if name in families), None)
+    bare = [re.sub("(ForConditionalGeneration|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)]
+    return next((families[name] for name in bare if name in families), None)
 
 
 def _of_ultralytics(model: Any) -> str:

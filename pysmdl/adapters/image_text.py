@@ -7,14 +7,19 @@ from typing import Any
 import torch
 
 from pysmdl.adapters.conversations import Conversation
-from pysmdl.adapters.families import answering_family
+from pysmdl.adapters.families import MARKED, answering_family
 from pysmdl.adapters.preprocessing import input_of
+from pysmdl.adapters.pieces import patched, tiled
 from pysmdl.inputs.image import InputSettings
-from pysmdl.models.image_text import ImageText
+from pysmdl.models import patches
+from pysmdl.models.image_text import ImageText, Pictures
 from pysmdl.models.inspect import refuse_training
 from pysmdl.scorers.answers import AnswerScorer
 
 __all__ = ["answering"]
+
+SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled}
+TINY = 1e-30
 
 
 def answering(
@@ -39,7 +44,7 @@ def answering(
     Raises:
         ValueError: the processor, its tokenizer or the prompt is missing, or the model is in training mode.
     """
-    kind, family = type(model).__name__, answering_family(model)
+    kind, family = type(model).__name__, answering_family(model) or ""
     tokens_of = getattr(processor, "tokenizer", None) if tokenizer is None else tokenizer
     if processor is None or tokens_of is None or not hasattr(tokens_of, "decode"):
         raise ValueError(
@@ -50,14 +55,30 @@ def answering(
         if text is not None and (not isinstance(text, str) or not text.strip()):
             raise ValueError(f"{name} must be a text; got {text!r}")
     refuse_training([model])
-    spec = input_of(model, None if transform is not None or input else processor, transform, input)
+    if transform is not None or input:
+        spec = input_of(model, None, transform, input)
+    else:
+        spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
-    network = ImageText(model, lambda batch: {"pixel_values": batch}, image_token_of(model), encodes, device)
-    speech = Conversation(network, processor, tokens_of, prompt, marks=family == "marked")
+    network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
+    speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED)
     scorer = AnswerScorer(network, spec, speech, answer)
     if prompt is None and not encodes:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
     return scorer
+
+
+def _pictures(family: str, processor: Any) -> Pictures:
+    """Composed rows to the arguments that the family's networks take them in."""
+    if family == "patches":
+        images = getattr(processor, "image_processor", processor)
+        sizes = images.patch_size, images.merge_size, images.temporal_patch_size
+        return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
+    if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
+        return lambda batch: {"pixel_values": patches.tiles(torch.where(batch == 0, TINY, batch))}
+    if family == "tiles":
+        return lambda batch: {"pixel_values": patches.tiles(batch).flatten(0, 1)}
+    return lambda batch: {"pixel_values": batch}
 
 
 def image_token_of(model: Any) -> int | None:
