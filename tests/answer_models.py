@@ -125,9 +125,146 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
     )  # fmt: skip
     model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
     images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
-    plain = getattr(transformers, f"{kind}Processor")
-    processor = type(plain.__name__, (plain,), {"get_attributes": classmethod(lambda _: ["image_processor", "tokenizer"])})
-    return Patches(model, processor(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+    return Patches(model, without_video(kind)(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+
+
+def without_video(kind: str) -> Any:
+    """A processor's class where nothing of videos is asked for: that half of it needs torchvision."""
+    plain = getattr(pytest.importorskip("transformers"), f"{kind}Processor")
+    own = {"get_attributes": classmethod(lambda _: ["image_processor", "tokenizer"])}
+    return type(plain.__name__, (plain,), own)
+
+
+class Tiles(Family):
+    """Tiles of a canvas, row by row, and a small view of it, which shows a point where the canvas does at its middle."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        side = x.shape[-1]
+        down, across = (length // side for length in kept.shape)
+        cut = [kept[i * side :, j * side :][:side, :side] for i in range(down) for j in range(across)]
+        if down * across > 1:
+            at = [[int((i + 0.5) * length / side) for i in range(side)] for length in kept.shape]
+            cut.append(kept[np.ix_(*at)])
+        return torch.from_numpy(np.stack(cut))[:, None]
+
+
+def internvl() -> Family:
+    transformers = pytest.importorskip("transformers")
+    marks = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
+    words = tokenizer(marks, begins=False)
+    start, end, image, _ = words.convert_tokens_to_ids(list(marks))
+    words.start_image_token, words.end_image_token, words.context_image_token, words.video_token = marks
+    words.start_image_token_id, words.end_image_token_id, words.context_image_token_id = start, end, image
+    text = transformers.Qwen2Config(vocab_size=len(words), **TEXT)
+    vision = transformers.InternVLVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.InternVLConfig(vision_config=vision, text_config=text, image_token_id=image)
+    model = loud(transformers.InternVLForConditionalGeneration, config)
+    images = processor_of("GotOcr2", size={"height": 32, "width": 32}, max_patches=6)
+    processor = without_video("InternVL")(images, words, image_seq_length=4)
+    return Tiles(model, processor, asked=f"<IMG_CONTEXT>\n{QUESTION}")
+
+
+class NestedTiles(Tiles):
+    """Idefics3's: a tile that is 0 everywhere counts as padding, so it is not quite 0 here."""
+
+    def masked(self, given: dict[str, Any], kept: Any, absent: dict[str, Any] | None) -> dict[str, Any]:
+        found = super().masked(given, kept, absent)
+        x = found["pixel_values"]
+        return {**found, "pixel_values": torch.where(x == 0, 1e-30, x)}
+
+
+def idefics(kind: str = "Idefics3") -> Family:
+    transformers = pytest.importorskip("transformers")
+    rows = [f"<row_{i + 1}_col_{j + 1}>" for i in range(6) for j in range(6)]
+    words = tokenizer(("<fake_token_around_image>", "<end_of_utterance>", "<global-img>", *rows), begins=False)
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = {**VISION, "image_size": 32, "patch_size": 8}
+    config = getattr(transformers, f"{kind}Config")(vision_config=vision, text_config=text, image_token_id=4)
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of(kind, size={"longest_edge": 96}, max_image_size={"longest_edge": 32})
+    settings = {}
+    if kind == "SmolVLM":
+        settings["video_processor"] = None
+        transformers.models.smolvlm.processing_smolvlm.num2words = str  # a package, for videos alone
+    processor = without_video(kind)(images, words, **settings, image_seq_len=4)
+    return NestedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def blip2() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer()
+    text = transformers.OPTConfig(
+        vocab_size=len(words), hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=2, dropout=0.0,
+        word_embed_proj_dim=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, max_position_embeddings=128,
+    )  # fmt: skip
+    config = transformers.Blip2Config(
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        qformer_config={**VISION, "encoder_hidden_size": 32, "vocab_size": 30, "cross_attention_frequency": 1},
+        text_config=text, num_query_tokens=4, image_token_index=4,
+    )  # fmt: skip
+    model = loud(transformers.Blip2ForConditionalGeneration, config)
+    squashed = {"size": {"height": 32, "width": 32}}
+    processor = without_video("Blip2")(processor_of("Blip", **squashed), words, num_query_tokens=4)
+    return Family(model, processor, asked=QUESTION)
+
+
+def trocr() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer()
+    decoder = transformers.TrOCRConfig(
+        vocab_size=len(words), d_model=32, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=48,
+        cross_attention_hidden_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+        max_position_embeddings=64, dropout=0.0,
+    )  # fmt: skip
+    encoder = transformers.ViTConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.VisionEncoderDecoderConfig(
+        encoder=encoder.to_dict(), decoder=decoder.to_dict(), decoder_start_token_id=2, pad_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    model = loud(transformers.VisionEncoderDecoderModel, config)
+    processor = without_video("TrOCR")(processor_of("ViT", size={"height": 32, "width": 32}), words)
+    return Family(model, processor, prompt=None, decodes=[2])
+
+
+def donut() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer(("<s_docvqa>", "<s_question>", "<s_answer>"))
+    decoder = transformers.MBartConfig(
+        vocab_size=len(words), d_model=32, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=48,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, is_decoder=True, add_cross_attention=True,
+        is_encoder_decoder=False, forced_eos_token_id=None, max_position_embeddings=64,
+    )  # fmt: skip
+    encoder = transformers.DonutSwinConfig(
+        image_size=(32, 48), patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4
+    )
+    config = transformers.VisionEncoderDecoderConfig(
+        encoder=encoder.to_dict(), decoder=decoder.to_dict(), decoder_start_token_id=2, pad_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    model = loud(transformers.VisionEncoderDecoderModel, config)
+    images = processor_of("Donut", size={"height": 32, "width": 48}, do_align_long_axis=False)
+    prompt = f"<s_docvqa> <s_question> {QUESTION} <s_answer>"
+    begins = words(prompt, add_special_tokens=False)["input_ids"]
+    return Family(model, without_video("Donut")(images, words), prompt=prompt, decodes=begins)
+
+
+def florence() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer(tuple(f"<loc_{i}>" for i in range(1000)), begins=False)
+    words.image_token, words.image_token_id = "<image>", 4
+    text = transformers.BartConfig(
+        vocab_size=len(words), d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None, max_position_embeddings=128,
+    )  # fmt: skip
+    vision = transformers.Florence2VisionConfig(
+        depths=(1, 1), patch_size=(7, 3), patch_stride=(4, 2), patch_padding=(3, 1), patch_prenorm=(False, True),
+        embed_dim=(16, 32), num_heads=(2, 2), num_groups=(2, 2), window_size=4, projection_dim=32,
+    )  # fmt: skip
+    config = transformers.Florence2Config(text_config=text, vision_config=vision, image_token_id=4)
+    model = loud(transformers.Florence2ForConditionalGeneration, config)
+    model.generation_config.decoder_start_token_id = 2
+    images = processor_of("CLIP", size={"height": 32, "width": 32}, do_center_crop=False, resample=3)
+    images.image_seq_length = 17
+    return Family(model, without_video("Florence2")(images, words), decodes=[2], asked=QUESTION)
 
 
 def loud(kind: Any, config: Any, most: int = 6) -> Any:
@@ -136,10 +273,12 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
     model = kind(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.dim() > 1:
+            if weight.dim() > 1 and weight.std() > 0:
                 weight.mul_((1.0 if "embed" in name else 1.8 / weight.shape[-1] ** 0.5) / weight.std())
-        model.get_output_embeddings().weight[: len(SPECIAL)] = 0  # it says words alone
-    model.generation_config.max_new_tokens = most
+    known, words = len(model.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
+    for each in {model, getattr(model, "language_model", model)}:  # BLIP-2's has settings of its own
+        each.generation_config.max_new_tokens = most
+        each.generation_config.suppress_tokens = [token for token in range(known) if token not in words]
     return model
 
 
@@ -147,4 +286,11 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "LLaVA": llava,
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
+    "InternVL": internvl,
+    "Idefics3": idefics,
+    "SmolVLM": lambda: idefics("SmolVLM"),
+    "BLIP-2": blip2,
+    "TrOCR": trocr,
+    "Donut": donut,
+    "Florence-2": florence,
 }

@@ -21,8 +21,9 @@ pytest.importorskip("transformers")
 def own_answer(family: Family, picture: Any) -> list[int]:
     """What the family's own generate() gives, without what ends it."""
     given = family.given(Image.fromarray(picture))
+    begins = {"decoder_input_ids": torch.tensor([family.decodes])} if family.decodes and family.prompt else {}
     with torch.no_grad():
-        found = family.model.generate(**given, do_sample=False)[0].tolist()
+        found = family.model.generate(**given, **begins, do_sample=False)[0].tolist()
     before = family.before(given)
     found = found[len(before) :] if found[: len(before)] == before else found
     while found and found[-1] in (0, 1, 2):

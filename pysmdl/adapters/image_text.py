@@ -63,7 +63,7 @@ def answering(
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
     speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED)
     scorer = AnswerScorer(network, spec, speech, answer)
-    if prompt is None and not encodes:
+    if prompt is None and network.asked:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
     return scorer
 

@@ -46,6 +46,9 @@ class ImageText(Model):
         image_token: Stands where a picture does; None where tokens and pictures are not one sequence.
         encodes: Whether an encoder of its own reads the picture, and the tokens are its decoder's.
         device: As in :class:`pysmdl.models.base.Model`.
+
+    Attributes:
+        asked: Whether it reads a prompt beside what its answer follows on.
     """
 
     def __init__(
@@ -58,7 +61,8 @@ class ImageText(Model):
     ) -> None:
         super().__init__(network, device=device)
         self.pictures, self.image_token, self.encodes = pictures, image_token, encodes
-        self._typed = "mm_token_type_ids" in inspect.signature(network.forward).parameters
+        takes = inspect.signature(network.forward).parameters
+        self.asked, self._typed = "input_ids" in takes, "mm_token_type_ids" in takes
 
     def given(self, batch: Tensor, told: Told) -> dict[str, Tensor]:
         """All that the network is given of some rows."""

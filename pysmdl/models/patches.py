@@ -38,4 +38,4 @@ def picture(values: Tensor, high: int, wide: int, side: int, merged: int, frames
 
 def tiles(batch: Tensor) -> Tensor:
     """Square tiles that stand below each other [B, C, T * S, S], one by one. [B, T, C, S, S]."""
-    return batch.unflatten(2, (-1, batch.shape[3])).transpose(1, 2)
+    return batch.unflatten(2, (-1, batch.shape[3])).transpose(1, 2).contiguous()
