@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from library_models import CUT, processor_of
 
-WORDS = "a the cat dog sits stands runs on under mat tree red blue big small what is in picture ? one two here now".split()
+WORDS = (
+    "a the cat dog sits stands runs on under mat tree red blue big small what is in picture ? one two here now".split()
+)
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
 QUESTION = "what is in the picture ?"
 TEXT = {
@@ -30,7 +32,9 @@ def tokenizer(extra: tuple[str, ...] = (), begins: bool = True, **settings: Any)
     plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
     plain.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     if begins:
-        plain.post_processor = tokenizers.processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 1)])
+        plain.post_processor = tokenizers.processors.TemplateProcessing(
+            single="<bos> $A", special_tokens=[("<bos>", 1)]
+        )
     names = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>"}
     marks = {"additional_special_tokens": ["<image>", *extra], "model_input_names": ["input_ids", "attention_mask"]}
     return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, **names, **marks, **settings)
@@ -103,7 +107,12 @@ class Patches(Family):
     """Qwen's: what is shown is made into patches by the processor itself, of a picture of ones and zeros."""
 
     def shown(self, kept: Any, x: Tensor) -> Tensor:
-        as_it_is = {"do_resize": False, "do_rescale": False, "do_normalize": False, "input_data_format": "channels_last"}
+        as_it_is = {
+            "do_resize": False,
+            "do_rescale": False,
+            "do_normalize": False,
+            "input_data_format": "channels_last",
+        }
         ones = np.repeat(kept[:, :, None], 3, 2).astype(np.uint8)
         return self.processor.image_processor(images=ones, return_tensors="pt", **as_it_is)["pixel_values"] > 0
 

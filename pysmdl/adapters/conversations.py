@@ -49,7 +49,9 @@ class Conversation:
         if asked is None:
             raise ValueError('an image-to-text model needs a prompt: give prompt="What is in the picture?"')
         if picture is None:
-            raise ValueError("an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it")
+            raise ValueError(
+                "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
+            )
         tokens = self._tokens(picture, self._worded(asked))
         return Opening(tokens, (self._start() or 0,)) if self.model.encodes else Opening((), tokens)
 

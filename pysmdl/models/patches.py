@@ -32,7 +32,9 @@ def patches(batch: Tensor, side: int, merged: int, frames: int) -> tuple[Tensor,
 def picture(values: Tensor, high: int, wide: int, side: int, merged: int, frames: int) -> Tensor:
     """The picture [C, H, W] that Qwen's patches [high * wide, C * frames * side * side] were made of."""
     channels = values.shape[1] // (frames * side * side)
-    split = values.reshape(high // merged, wide // merged, merged, merged, channels, frames, side, side)[:, :, :, :, :, 0]
+    split = values.reshape(high // merged, wide // merged, merged, merged, channels, frames, side, side)[
+        :, :, :, :, :, 0
+    ]
     return split.permute(4, 0, 2, 5, 1, 3, 6).reshape(channels, high * side, wide * side)
 
 

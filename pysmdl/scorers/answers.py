@@ -23,6 +23,7 @@ from pysmdl.targets import Answer, Tokens
 from pysmdl.types import Floats, Reading
 
 LISTED = 40  # words of an answer that an error names
+BOUNDS = r"(?<!\w)", r"(?!\w)"
 
 
 @dataclass(frozen=True)
@@ -90,27 +91,27 @@ class AnswerScorer(Scorer):
         super().__init__(model, input)
         self.speaking, self.speech, self.given = model, speech, answer
 
-    def answer(self, image: Any, kept: Any = None, baseline: Any = "black", prompt: str | None = None) -> str:
+    def answer(self, image: Any, kept: Any = None, baseline: Any = None, prompt: str | None = None) -> str:
         """What the model answers to an image by itself, also to one of which only a part is shown.
 
         Args:
             image: As :func:`pysmdl.explain` takes it.
             kept: Where it is shown, True on the grid where its regions are: ``np.isin(e.labels, e.order[:j])`` of an
                 explanation, as the paths that EAGLE's AMCR walks need. None: everywhere.
-            baseline: What is shown elsewhere, as in :func:`pysmdl.explain`.
+            baseline: What is shown elsewhere, in model space: a number, or a tensor that expands to [C, *grid]. None:
+                black.
             prompt: In place of the scorer's own.
 
         Raises:
             ValueError: kept is of another shape than the grid.
         """
-        from pysmdl.removal.baselines import baseline_of
-
         self.ready()
         read = reader_of(image).read(image, self.input, False)
         x = read.x.detach().to(self.device).to(self.dtype)
         if kept is not None:
-            shown = read.spread(np.asarray(kept, bool))
-            x = torch.where(torch.from_numpy(shown).to(x.device), x, baseline_of(baseline, x, self.input.black()))
+            shown = _spread(kept, read)
+            absent = self.input.black() if baseline is None else torch.as_tensor(baseline)
+            x = torch.where(torch.from_numpy(shown).to(x.device), x, absent.to(x))
         opening = self.speech.opening(_picture(read), prompt)
         return "".join(self.speech.pieces(self.speech.said(x, opening)))
 
@@ -187,9 +188,7 @@ def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
     if isinstance(words, slice):
         start, stop, _ = slice(words.start, words.stop).indices(len(text))
     elif (isinstance(words, str) and words.strip()) or type(words) is int:  # a number that the answer names
-        pattern = rf"(?<!\w){re.escape(str(words).strip())}(?!\w)"
-        found = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
-        start, stop = found.span() if found else (0, 0)
+        start, stop = _found(str(words).strip(), text)
     else:
         raise ValueError(
             f"target must be words of the answer, a slice of its characters, pysmdl.Tokens, pysmdl.Answer, or None for "
@@ -197,10 +196,18 @@ def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
         )
     chosen = tuple(p for p in spoken if ends[p] > start and ends[p] - len(pieces[p]) < stop)
     if not chosen:
-        listed = text.split()
+        listed = re.findall(r"\w[\w'-]*", text)
         shown = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
         raise ValueError(f"the answer has no {words!r}; it is {text.strip()!r}, of the words {shown}")
     return chosen
+
+
+def _found(words: str, text: str) -> tuple[int, int]:
+    """Where words are in a text, not as a part of longer ones; anyhow written, if not as they are. (0, 0): nowhere."""
+    before, after = ("" if re.match(r"\W", end) else bound for end, bound in zip((words[0], words[-1]), BOUNDS))
+    pattern = f"{before}{re.escape(words)}{after}"
+    found = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
+    return found.span() if found else (0, 0)
 
 
 def told_of(targets: Tensor) -> tuple[Told, Tensor]:
@@ -220,6 +227,15 @@ def told_of(targets: Tensor) -> tuple[Told, Tensor]:
     prompts = part(start + 2 * k, prompt, longest) if longest else None
     tokens = part(start + 2 * k + prompt, before + answer, whole)
     return Told(tokens, before + positions - 1, prompts, prompt[:, 0]), ids.int()
+
+
+def _spread(kept: Any, read: Input) -> NDArray[Any]:
+    """Where an input is shown, from where its content is."""
+    grid = tuple(read.x.shape[1:]) if read.points is None or read.content is None else read.content.shape[:2]
+    shown = np.asarray(kept, bool)
+    if shown.shape != grid:
+        raise ValueError(f"kept must be True or False on the grid {list(grid)}; got shape {list(shown.shape)}")
+    return read.spread(shown)
 
 
 def _picture(read: Input) -> Pixels | None:
