@@ -58,8 +58,8 @@ def adapt(
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
     It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, and models that
-    answer a picture with words; timm's networks; torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode,
-    as a detector. `repr` of the scorer says what was understood.
+    answer a picture with words; timm's networks; torchvision's; open_clip's; ultralytics' detectors; any other callable
+    as a classifier, or, with decode, as a detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
