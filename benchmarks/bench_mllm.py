@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 from answer_models import QUESTION, SPECIAL, TEXT, VISION, WORDS, loud, tokenizer
-from library_models import processor_of
 from PIL import Image
 
 import pysmdl
 from pysmdl.explainer import Explainer
 from pysmdl.scorers.answers import told_of
 
+from library_models import processor_of
 from measuring import DEVICE, interleaved, over, picture, seconds
 
 N, SIDE, PATCH, VOCABULARY, ROWS = 49, 336, 14, 32_000, 8

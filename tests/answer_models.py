@@ -13,9 +13,32 @@ from torch import Tensor, nn
 
 from library_models import CUT, processor_of
 
-WORDS = (
-    "a the cat dog sits stands runs on under mat tree red blue big small what is in picture ? one two here now".split()
-)
+WORDS = [
+    "a",
+    "the",
+    "cat",
+    "dog",
+    "sits",
+    "stands",
+    "runs",
+    "on",
+    "under",
+    "mat",
+    "tree",
+    "red",
+    "blue",
+    "big",
+    "small",
+    "what",
+    "is",
+    "in",
+    "picture",
+    "?",
+    "one",
+    "two",
+    "here",
+    "now",
+]
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
 QUESTION = "what is in the picture ?"
 TEXT = {

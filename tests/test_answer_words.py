@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from answer_models import FAMILIES, QUESTION, llava
 
 import pysmdl
 from pysmdl.scorers.answers import places
 
-from answer_models import FAMILIES, QUESTION, llava
 from library_models import made, photograph
 
 PIECES = ["A", " ca", "t", " sat", ",", " the", " cat", " sl", "ept", ".", ""]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from answer_models import FAMILIES, Family
 from PIL import Image
 
 import pysmdl
 
-from answer_models import FAMILIES, QUESTION, Family
 from library_models import photograph
 
 CLOSE = 1e-4  # of a probability

@@ -11,6 +11,7 @@ import torch
 
 from pysmdl.adapters.detectors import detecting
 from pysmdl.adapters.families import (
+    READING,
     answering_family,
     detector_family,
     encodes,
@@ -159,9 +160,9 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
 
 
 def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -> None:
-    if family == "prompts" or prompts is not None:
+    if family in READING or prompts is not None:
         prompt_names(prompts)
-        if family != "prompts" and not has_both_towers(model):
+        if family not in READING and not has_both_towers(model):
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

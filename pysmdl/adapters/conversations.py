@@ -18,7 +18,7 @@ STARTS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 class Conversation:
-    """The words of one model: :class:`pysmdl.scorers.answers.Speech`.
+    """The words of one model, as an :class:`AnswerScorer` asks for them.
 
     Args:
         model: How the network is called.

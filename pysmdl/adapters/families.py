@@ -15,7 +15,8 @@ SIGMOID = (
     "ConditionalDetr", "DabDetr", "DeformableDetr", "DFine", "Deimv2", "LwDetr", "RfDetr", "RTDetr", "RTDetrV2",
 )  # fmt: skip
 PROMPTED = ("OwlViT", "Owlv2")  # a sigmoid a prompt
-DETECTING = "ForObjectDetection"
+GROUNDED = ("GroundingDino", "MMGroundingDino")  # a sigmoid a token of all prompts
+DETECTING, READING = "ForObjectDetection", ("prompts", "phrases")  # families of detectors that read texts
 # What transformers' models that answer a picture with words are given, by the names of their classes.
 ANSWERING = {
     "picture": ("Llava",),
@@ -55,7 +56,8 @@ def has_both_towers(model: Any) -> bool:
 
 
 def detector_family(model: Any) -> str | None:
-    """Of detectors how they answer: "softmax", "sigmoid", "prompts", "torchvision" or "ultralytics"; None: no such one.
+    """Of detectors how they answer: "softmax", "sigmoid", "prompts", "phrases", "torchvision" or "ultralytics"; None: no
+    such one.
 
     Raises:
         ValueError: it is a detector whose answer is not known here.
@@ -68,10 +70,10 @@ def detector_family(model: Any) -> str | None:
     named = next((name.removesuffix(DETECTING) for name in kinds if name.endswith(DETECTING)), None)
     if named is None or not is_hugging_face(model):
         return None
-    families = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "prompts": PROMPTED}
+    families = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "prompts": PROMPTED, "phrases": GROUNDED}
     found = next((family for family, names in families.items() if named in names), None)
     if found is None:
-        known = ", ".join(sorted((*SOFTMAX, *SIGMOID, *PROMPTED)))
+        known = ", ".join(sorted((*SOFTMAX, *SIGMOID, *PROMPTED, *GROUNDED)))
         raise ValueError(
             f"{type(model).__name__} answers in a form that is not known here, unlike {known}: give pysmdl.adapt "
             "decode=, a function of its answer and (height, width) of its input to boxes [B, Q, 4] and confidences "

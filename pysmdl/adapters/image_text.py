@@ -8,8 +8,8 @@ import torch
 
 from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import MARKED, answering_family
-from pysmdl.adapters.preprocessing import input_of
 from pysmdl.adapters.pieces import patched, tiled
+from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings
 from pysmdl.models import patches
 from pysmdl.models.image_text import ImageText, Pictures

@@ -95,7 +95,7 @@ def _internvl(processor: Any, image: Any) -> tuple[Tensor, Layout]:
         return _stacked(values), (1, 1)
     images = processor.image_processor
     optimal = next(
-        getattr(sys.modules[kind.__module__], "get_optimal_tiled_canvas")
+        sys.modules[kind.__module__].get_optimal_tiled_canvas
         for kind in type(images).__mro__
         if hasattr(sys.modules[kind.__module__], "get_optimal_tiled_canvas")
     )
