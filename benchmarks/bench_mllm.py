@@ -103,7 +103,8 @@ def test_an_answer_against_the_model_alone_and_the_published_way(benchmark, repo
 
     _, engine = interleaved(benchmark, lambda i: 0.0, measured)
     bare, slow = bare[-len(engine) :], slow[-len(engine) :]
-    parameters = f"LLaVA's class, {VOCABULARY // 1000}k words, {(SIDE // PATCH) ** 2} picture tokens, 2 + 2 layers of 64, N = {N}"
+    tokens = (SIDE // PATCH) ** 2
+    parameters = f"LLaVA's class, {VOCABULARY // 1000}k words, {tokens} picture tokens, 2 + 2 layers of 64, N = {N}"
     times = [1e3 * t for t in engine]
     report("mllm: an evaluation over the model's own", times, over(engine, bare), unit="ms / evaluation",
            target="<= 1.10", parameters=f"{parameters}, batch {ROWS}, head on the word's row")  # fmt: skip

@@ -50,7 +50,8 @@ print(f"it answers: {scorer.answer(image)}")
 answer = pysmdl.Answer("five", text="a picture five on mat")  # or leave target= out: all words of its own answer
 found = pysmdl.explain(image, scorer, target=answer, regions="slico:16", k=3, search="exact")
 read = pysmdl.metrics.modality(found)
-for word, prior, evidence in zip(found.target["texts"], read.language_prior, read.perceptual_evidence):
+texts = found.target["texts"]
+for word, prior, evidence in zip(texts, read.language_prior, read.perceptual_evidence, strict=True):
     print(f"{word.strip()!r}: {prior:.3f} from the words before it, {evidence:+.3f} from the picture")
 print(f"without regions {found.order.tolist()}: {scorer.answer(image, kept=~np.isin(found.labels, found.order))}")
 found.plot().savefig(folder / "mllm.png", dpi=130)

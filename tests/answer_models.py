@@ -163,7 +163,11 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
 def without_video(kind: str) -> Any:
     """A processor's class where nothing of videos is asked for: that half of it needs torchvision."""
     plain = getattr(pytest.importorskip("transformers"), f"{kind}Processor")
-    own = {"get_attributes": classmethod(lambda _: ["image_processor", "tokenizer"])}
+    own = {
+        "get_attributes": classmethod(
+            lambda _: ["feature_extractor" if kind == "Whisper" else "image_processor", "tokenizer"]
+        )
+    }
     return type(plain.__name__, (plain,), own)
 
 
@@ -297,6 +301,24 @@ def florence() -> Family:
     images = processor_of("CLIP", size={"height": 32, "width": 32}, do_center_crop=False, resample=3)
     images.image_seq_length = 17
     return Family(model, without_video("Florence2")(images, words), decodes=[2], asked=QUESTION)
+
+
+def whisper() -> tuple[Any, Any]:
+    """Whisper, and its processor: the sound's log-mels are what is explained."""
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer(("<|startoftranscript|>", "<|notimestamps|>"))
+    start, plain = words.convert_tokens_to_ids(["<|startoftranscript|>", "<|notimestamps|>"])
+    words.prefix_tokens = [start, plain]
+    config = transformers.WhisperConfig(
+        vocab_size=len(words), d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, num_mel_bins=8, max_source_positions=50,
+        max_target_positions=40, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=start,
+        suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    model = loud(transformers.WhisperForConditionalGeneration, config)
+    model.generation_config.no_timestamps_token_id, model.generation_config.is_multilingual = plain, False
+    features = transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    return model, without_video("Whisper")(features, words)
 
 
 def loud(kind: Any, config: Any, most: int = 6) -> Any:

@@ -43,7 +43,7 @@ def test_a_number_may_be_a_word_of_an_answer():
 @pytest.mark.parametrize("words", ["dog", "ca", "sle", slice(90, 99)])
 def test_what_the_answer_has_not_is_told_with_its_words(words):
     with pytest.raises(
-        ValueError, match="the answer has no .*; it is 'A cat sat, the cat slept.', of the words A, cat, "
+        ValueError, match=r"the answer has no .*; it is 'A cat sat, the cat slept.', of the words A, cat, "
     ):
         places(words, PIECES)
 
@@ -67,7 +67,7 @@ def explained(target=None, scorer_=None, **settings):
 def test_the_answer_is_the_models_own_or_given_and_a_result_has_its_text():
     own = explained("sits")
     assert own.target == {"positions": [1], "ids": [9], "texts": [" sits"], "answer": "cat sits a runs runs a"}
-    given = explained("red dog", answer=OTHER, scorer_=None) if False else explained("red dog", scorer(answer=OTHER))
+    given = explained("red dog", scorer(answer=OTHER))
     assert given.target == {"positions": [1, 2], "ids": [16, 8], "texts": [" red", " dog"], "answer": OTHER}
     assert pysmdl.targets.title(given.target) == '"red dog"'
     assert given.reading["tokens"].shape == (2, 5, 2)
@@ -97,7 +97,8 @@ def test_prompts_and_answers_of_many_lengths_share_batches(name, side):
     family.processor.tokenizer.padding_side = side
     asked = [None, "what", "is the cat on the mat here ?", QUESTION]
     asked = asked if family.prompt else [None] * 4
-    targets = [pysmdl.Answer(text=text, prompt=prompt) for text, prompt in zip(["dog", OTHER, None, "a"], asked)]
+    texts = ["dog", OTHER, None, "a"]
+    targets = [pysmdl.Answer(text=text, prompt=prompt) for text, prompt in zip(texts, asked, strict=True)]
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
     settings = {"regions": "grid:4", "progress": False, "search": "exact"}
     items = [(photograph(), target) for target in targets]

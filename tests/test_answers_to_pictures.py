@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, Family
+from answer_models import FAMILIES, Family, whisper
 from PIL import Image
 
 import pysmdl
@@ -62,3 +62,26 @@ def test_a_family_equals_its_own_pipeline(name):
         slow = [float(probabilities(family, each, answer)[spoken].mean()) for each in masked]
         np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
         assert np.ptp(slow) > 10 * CLOSE  # the model looks at what is masked
+
+
+def test_whisper_is_explained_on_its_own_features():
+    """Spectrogram of a second of sound [1, mels, times]: the words that it hears, and 20 subsets by a slow loop."""
+    model, processor = whisper()
+    wave = np.sin(np.arange(16000) / (5 + np.arange(16000) / 4000)).astype(np.float32)
+    heard = processor.feature_extractor(wave, sampling_rate=16000, return_tensors="pt")["input_features"]
+    begins = torch.tensor([processor.tokenizer.prefix_tokens])
+    answer = model.generate(heard, decoder_input_ids=begins, do_sample=False)[0].tolist()
+    answer = [token for token in answer if 4 < token < 31]
+    scorer = pysmdl.adapt(model, processor=processor)
+    found = pysmdl.explain(heard, scorer, regions="grid:9", progress=False)
+    assert found.target["ids"] == answer
+    game = pysmdl.Game(heard, scorer, regions="grid:9")
+    kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
+    tokens = torch.cat((begins, torch.tensor([answer])), 1)
+    slow = []
+    for row in kept:
+        shown = torch.where(torch.from_numpy(row[game.labels]), heard, -1.0)
+        with torch.no_grad():
+            p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
+        slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)

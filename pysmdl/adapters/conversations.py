@@ -26,9 +26,19 @@ class Conversation:
         tokenizer: Of prompt and answer.
         prompt: What is asked, in words or, where it has the family's own image token, as it is.
         marks: Whether the prompt has to hold the image token, where there is no chat template to put it there.
+        begins: What each answer follows on; None: a decoder's start.
     """
 
-    def __init__(self, model: ImageText, processor: Any, tokenizer: Any, prompt: str | None, marks: bool) -> None:
+    def __init__(
+        self,
+        model: ImageText,
+        processor: Any,
+        tokenizer: Any,
+        prompt: str | None,
+        marks: bool,
+        begins: tuple[int, ...] | None = None,
+    ) -> None:
+        self.begins = begins
         self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
         self.marks = marks
         network: Any = model.function
@@ -122,6 +132,8 @@ class Conversation:
         """What a decoder's answer follows on: its start, then the prompt, if any; Donut's prompts are their own."""
         asked = () if prompt is None else tuple(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
         encoder = getattr(self.model.function.config, "encoder", None)  # type: ignore[attr-defined]
+        if self.begins is not None:
+            return (*self.begins, *asked)
         start = self._start()
         if asked and ("donut" in getattr(encoder, "model_type", "") or asked[0] == start):
             return asked

@@ -23,6 +23,7 @@ ANSWERING = {
     "patches": ("Qwen2VL", "Qwen2_5_VL"),
     "tiles": ("InternVL",),
     "tiles in a list": ("Idefics3", "SmolVLM"),
+    "sound": ("Whisper",),
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel")
@@ -56,8 +57,9 @@ def has_both_towers(model: Any) -> bool:
 
 
 def detector_family(model: Any) -> str | None:
-    """Of detectors how they answer: "softmax", "sigmoid", "prompts", "phrases", "torchvision" or "ultralytics"; None: no
-    such one.
+    """Of detectors how they answer; None: no such one.
+
+    "softmax", "sigmoid", "prompts", "phrases", "torchvision" or "ultralytics".
 
     Raises:
         ValueError: it is a detector whose answer is not known here.

@@ -1,4 +1,4 @@
-"""Models that answer a picture with words: LLaVA and its like. Which family, how a picture goes in, what is missing."""
+"""Models that answer a picture with words, LLaVA and its like: the family, how a picture goes in, what is missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import MARKED, answering_family
 from pysmdl.adapters.pieces import patched, tiled
 from pysmdl.adapters.preprocessing import input_of
-from pysmdl.inputs.image import InputSettings
+from pysmdl.inputs.image import InputSettings, InputSpec
 from pysmdl.models import patches
 from pysmdl.models.image_text import ImageText, Pictures
 from pysmdl.models.inspect import refuse_training
@@ -20,6 +20,7 @@ __all__ = ["answering"]
 
 SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled}
 TINY = 1e-30
+MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
 def answering(
@@ -57,11 +58,15 @@ def answering(
     refuse_training([model])
     if transform is not None or input:
         spec = input_of(model, None, transform, input)
+    elif family == "sound":
+        spec = InputSpec(*MELS)
     else:
         spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
-    speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED)
+    speech = Conversation(
+        network, processor, tokens_of, prompt, marks=family in MARKED, begins=_begins(family, tokens_of)
+    )
     scorer = AnswerScorer(network, spec, speech, answer)
     if prompt is None and network.asked:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
@@ -76,9 +81,16 @@ def _pictures(family: str, processor: Any) -> Pictures:
         return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
     if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
         return lambda batch: {"pixel_values": patches.tiles(torch.where(batch == 0, TINY, batch))}
+    if family == "sound":
+        return lambda batch: {"input_features": batch[:, 0]}
     if family == "tiles":
         return lambda batch: {"pixel_values": patches.tiles(batch).flatten(0, 1)}
     return lambda batch: {"pixel_values": batch}
+
+
+def _begins(family: str, tokenizer: Any) -> tuple[int, ...] | None:
+    """What each answer follows on, where the tokenizer says so: Whisper's language and task."""
+    return tuple(tokenizer.prefix_tokens) if family == "sound" else None
 
 
 def image_token_of(model: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Processors that make pieces of a photograph: the picture that these pieces show, and where each of them lies in it."""
+"""Processors that make pieces of a photograph: the picture that these show, and where each of them lies in it."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class TokenScorer(Scorer):
 
 
 def token_reading(values: Floats, ids: NDArray[Any]) -> Reading:
-    """What top ids and probabilities in turn [a, 2 T] say of the tokens [T]: their mean, and whether all of them lead."""
+    """What top ids and probabilities in turn [a, 2 T] say of tokens [T]: their mean, and whether all of them lead."""
     top, tokens = values[:, ::2], values[:, 1::2]
     decided = (top == ids).all(1).astype(np.float32)
     return Reading(tokens.mean(1), decided, others={"top_token": top, "tokens": tokens})

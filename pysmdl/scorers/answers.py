@@ -73,7 +73,7 @@ class Located:
 
 class AnswerScorer(Scorer):
     """A target is one row: how many tokens are explained, how long prompt, opening and answer are, then positions and
-    ids of the explained ones, and the others' ids. A row's values are, for each explained token, top id and probability.
+    ids of the explained ones, and the others' ids. A row's values are top id and probability of each explained token.
 
     See :func:`pysmdl.adapt`.
 
@@ -170,7 +170,10 @@ class AnswerScorer(Scorer):
         start = 4 + 2 * k + prompt + before
         answer = target[start : start + length].tolist()
         pieces = self.speech.pieces(answer)
-        own = [pieces[p] if answer[p] == token else self.speech.pieces([token])[0] for p, token in zip(positions, ids)]
+        own = [
+            pieces[p] if answer[p] == token else self.speech.pieces([token])[0]
+            for p, token in zip(positions, ids, strict=True)
+        ]
         return {"positions": positions, "ids": ids, "texts": own, "answer": "".join(pieces)}
 
 
@@ -204,7 +207,9 @@ def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
 
 def _found(words: str, text: str) -> tuple[int, int]:
     """Where words are in a text, not as a part of longer ones; anyhow written, if not as they are. (0, 0): nowhere."""
-    before, after = ("" if re.match(r"\W", end) else bound for end, bound in zip((words[0], words[-1]), BOUNDS))
+    before, after = (
+        "" if re.match(r"\W", end) else bound for end, bound in zip((words[0], words[-1]), BOUNDS, strict=True)
+    )
     pattern = f"{before}{re.escape(words)}{after}"
     found = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
     return found.span() if found else (0, 0)
