@@ -172,7 +172,7 @@ def without_video(kind: str) -> Any:
 
 
 class Tiles(Family):
-    """Tiles of a canvas, row by row, and a small view of it, which shows a point where the canvas does at its middle."""
+    """Tiles of a canvas, row by row, and a small view of all, whose points are those of the canvas at their middle."""
 
     def shown(self, kept: Any, x: Tensor) -> Tensor:
         side = x.shape[-1]

@@ -9,6 +9,7 @@ from answer_models import FAMILIES, QUESTION, llava
 
 import pysmdl
 from pysmdl.scorers.answers import places
+from pysmdl.scorers.locations import boxes
 
 from library_models import made, photograph
 
@@ -129,6 +130,36 @@ def test_the_answer_to_a_part_of_the_picture_is_generated_anew():
     assert ours.answer(photograph(), kept=np.ones_like(half)) == found.target["answer"]
     with pytest.raises(ValueError, match="kept must be"):
         ours.answer(photograph(), kept=half[1:])
+
+
+def test_locations_of_an_answer_are_boxes_in_the_photographs_pixels():
+    pieces = [
+        "</s>",
+        "a",
+        " cat",
+        "<loc_0>",
+        "<loc_500>",
+        "<loc_999>",
+        "<loc_999>",
+        *["<loc_9>"] * 4,
+        " dog",
+        "<loc_1>",
+    ]
+    first, second = boxes(pieces, (200, 1000))
+    assert (first.name, first.tokens.positions, second.name) == ("</s>a cat", (3, 4, 5, 6), "</s>a cat")
+    assert first.xyxy == pytest.approx((0.5, 100.1, 999.5, 199.9))
+    family = FAMILIES["Florence-2"]()
+    said = family.processor.tokenizer("a dog <loc_10> <loc_20> <loc_400> <loc_900>", add_special_tokens=False)[
+        "input_ids"
+    ]
+    family.model.generate = lambda **given: torch.tensor([[2, *said, 2]])
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt="<OD>")
+    (found,) = ours.boxes(photograph())
+    own = family.processor.post_processor.dequantize(torch.tensor([[10, 20, 400, 900]]), (170, 117))
+    assert found.name == "a dog"
+    np.testing.assert_allclose(found.xyxy, own[0], atol=1)  # which it cuts to whole pixels
+    explained_ = pysmdl.explain(photograph(), ours, target=found.tokens, regions="grid:4", progress=False)
+    assert explained_.target["texts"] == [" <loc_10>", " <loc_20>", " <loc_400>", " <loc_900>"]
 
 
 def test_what_was_understood_is_one_line():

@@ -19,6 +19,7 @@ from pysmdl.kernels import class_scores
 from pysmdl.models.image_text import ImageText, Told
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.locations import NamedBox, boxes
 from pysmdl.targets import Answer, Tokens
 from pysmdl.types import Floats, Reading
 
@@ -105,6 +106,12 @@ class AnswerScorer(Scorer):
         Raises:
             ValueError: kept is of another shape than the grid.
         """
+        return "".join(self._answered(image, prompt, kept, baseline)[1])
+
+    def _answered(
+        self, image: Any, prompt: str | None, kept: Any = None, baseline: Any = None
+    ) -> tuple[Input, list[str]]:
+        """An image as it was read, and the text of each token of the answer to it."""
         self.ready()
         read = reader_of(image).read(image, self.input, False)
         x = read.x.detach().to(self.device).to(self.dtype)
@@ -113,7 +120,20 @@ class AnswerScorer(Scorer):
             absent = self.input.black() if baseline is None else torch.as_tensor(baseline)
             x = torch.where(torch.from_numpy(shown).to(x.device), x, absent.to(x))
         opening = self.speech.opening(_picture(read), prompt)
-        return "".join(self.speech.pieces(self.speech.said(x, opening)))
+        return read, self.speech.pieces(self.speech.said(x, opening))
+
+    def boxes(self, image: Any, prompt: str | None = None) -> list[NamedBox]:
+        """The boxes that the model's own answer to an image names by tokens of location, as Florence-2's to "<OD>".
+
+        Each has its tokens, which are a target: ``explain(image, scorer, target=scorer.boxes(image)[0].tokens)``.
+
+        Args:
+            image: As :func:`pysmdl.explain` takes it.
+            prompt: In place of the scorer's own.
+        """
+        read, pieces = self._answered(image, prompt)
+        picture = _picture(read)
+        return [] if picture is None else boxes(pieces, picture.shape[:2])
 
     def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Located:
         asked = target if isinstance(target, Answer) else Answer(target)
