@@ -162,6 +162,17 @@ def test_locations_of_an_answer_are_boxes_in_the_photographs_pixels():
     assert explained_.target["texts"] == [" <loc_10>", " <loc_20>", " <loc_400>", " <loc_900>"]
 
 
+def test_a_result_is_written_and_read_with_the_words(tmp_path):
+    found = explained("sits a")
+    found.save(tmp_path / "why.npz")
+    assert pysmdl.load(tmp_path / "why.npz").target == found.target
+
+
+def test_tokens_cannot_be_dropped_from_it():
+    with pytest.raises(ValueError, match="token dropping"):
+        explained("sits", removal="token-drop")
+
+
 def test_what_was_understood_is_one_line():
     start = "<AnswerScorer: LlavaForConditionalGeneration, what it answers to 'what is in the picture ?', 32 x 32"
     assert repr(scorer()).startswith(start)

@@ -64,6 +64,35 @@ def test_a_family_equals_its_own_pipeline(name):
         assert np.ptp(slow) > 10 * CLOSE  # the model looks at what is masked
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("LLaVA", (37, 53)), ("Qwen2.5-VL", (56, 84)), ("BLIP-2", (32, 32)), ("Florence-2", (32, 32))]
+)
+def test_the_picture_masked_and_given_to_the_processor_scores_the_same(name, size):
+    """Of a size that the processor leaves as it is, so that nothing blends across the regions' borders."""
+    family, photo = FAMILIES[name](), photograph(*size)
+    answer = own_answer(family, photo)
+    game = pysmdl.Game(photo, family.model, processor=family.processor, prompt=family.prompt, regions="grid:9")
+    high, wide = game.labels.shape
+    top, left = (size[0] - high) // 2, (size[1] - wide) // 2
+    kept = np.random.default_rng(3).random((5, game.n_players)) < 0.5
+    slow = []
+    for row in kept:
+        masked = photo.copy()
+        masked[top : top + high, left : left + wide][~row[game.labels]] = 0
+        slow.append(float(probabilities(family, family.given(Image.fromarray(masked)), answer).mean()))
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+
+
+def test_qwens_patches_are_its_processors_to_the_bit():
+    family = FAMILIES["Qwen2.5-VL"]()
+    given = family.given(Image.fromarray(photograph()))
+    scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
+    x = scorer.input.view(photograph())[0]
+    made = scorer.model.pictures(x[None].repeat(2, 1, 1, 1))
+    assert torch.equal(made["pixel_values"], given["pixel_values"].repeat(2, 1))
+    assert torch.equal(made["image_grid_thw"], given["image_grid_thw"].repeat(2, 1))
+
+
 def test_whisper_is_explained_on_its_own_features():
     """Spectrogram of a second of sound [1, mels, times]: the words that it hears, and 20 subsets by a slow loop."""
     model, processor = whisper()

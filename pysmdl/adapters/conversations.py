@@ -41,8 +41,7 @@ class Conversation:
         self.begins = begins
         self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
         self.marks = marks
-        network: Any = model.function
-        self.settings = network.generation_config
+        self.settings = model.network.generation_config
         ends = [getattr(of, name, None) for of in (tokenizer, self.settings) for name in STARTS]
         listed = [each for end in ends for each in (end if isinstance(end, list) else [end])]
         self.silent = {each for each in (*listed, self._start()) if each is not None}
@@ -77,11 +76,10 @@ class Conversation:
 
     def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
         """What the model generates of one input [C, *grid], greedily, without what ends it."""
-        network: Any = self.model.function
         most = getattr(self.settings, "max_new_tokens", None) or LONGEST
         given = self.model.given(x[None].clone(), _told(opening, x.device))
         with torch.no_grad():
-            found = network.generate(**given, do_sample=False, num_beams=1, max_new_tokens=most)[0].tolist()
+            found = self.model.network.generate(**given, do_sample=False, num_beams=1, max_new_tokens=most)[0].tolist()
         before = len(opening.before)
         new = found[before:] if tuple(found[:before]) == opening.before else found
         while new and new[-1] in self.silent:
@@ -120,7 +118,7 @@ class Conversation:
 
     def _start(self) -> int | None:
         """What a decoder begins with."""
-        config = self.model.function.config  # type: ignore[attr-defined]
+        config = self.model.network.config
         for of in (self.settings, config, getattr(config, "decoder", None), getattr(config, "text_config", None)):
             found = getattr(of, "decoder_start_token_id", None)
             if found is not None:
@@ -131,7 +129,7 @@ class Conversation:
     def _decoded(self, prompt: str | None) -> tuple[int, ...]:
         """What a decoder's answer follows on: its start, then the prompt, if any; Donut's prompts are their own."""
         asked = () if prompt is None else tuple(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        encoder = getattr(self.model.function.config, "encoder", None)  # type: ignore[attr-defined]
+        encoder = getattr(self.model.network.config, "encoder", None)
         if self.begins is not None:
             return (*self.begins, *asked)
         start = self._start()

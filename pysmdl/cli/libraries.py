@@ -48,7 +48,13 @@ def hugging_face(
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **here) if prompts and input else None
     except Exception as error:  # of many types
         raise ValueError(f"cannot load the model in {folder}: {described(error)}") from error
-    words = {"processor": processor, "tokenizer": tokenizer, "prompts": prompts, "prompt": prompt, "answer": answer}
+    words: dict[str, Any] = {
+        "processor": processor,
+        "tokenizer": tokenizer,
+        "prompts": prompts,
+        "prompt": prompt,
+        "answer": answer,
+    }
     return adapt(_placed(model, device), **words, **input)
 
 

@@ -64,6 +64,11 @@ class ImageText(Model):
         takes = inspect.signature(network.forward).parameters
         self.asked, self._typed = "input_ids" in takes, "mm_token_type_ids" in takes
 
+    @property
+    def network(self) -> Any:
+        """As given, or its compiled form."""
+        return self.function
+
     def given(self, batch: Tensor, told: Told) -> dict[str, Tensor]:
         """All that the network is given of some rows."""
         found = dict(self.pictures(batch))
@@ -84,8 +89,8 @@ class ImageText(Model):
             ModelError: the network raised a ValueError.
             ScorerError: it returned no logits, or not of these places.
         """
-        with of_model(), only(self.function.get_output_embeddings(), told):  # type: ignore[attr-defined]
-            answer = self.function(**self.given(batch, told), use_cache=False)
+        with of_model(), only(self.network.get_output_embeddings(), told):
+            answer = self.network(**self.given(batch, told), use_cache=False)
         return tensor_in(answer, len(batch), LOGITS, self.device)
 
 

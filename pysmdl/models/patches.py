@@ -35,7 +35,8 @@ def picture(values: Tensor, high: int, wide: int, side: int, merged: int, frames
     split = values.reshape(high // merged, wide // merged, merged, merged, channels, frames, side, side)[
         :, :, :, :, :, 0
     ]
-    return split.permute(4, 0, 2, 5, 1, 3, 6).reshape(channels, high * side, wide * side)
+    whole: Tensor = split.permute(4, 0, 2, 5, 1, 3, 6).reshape(channels, high * side, wide * side)
+    return whole
 
 
 def tiles(batch: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class AnswerScorer(Scorer):
 
     def __init__(self, model: ImageText, input: InputSpec, speech: Speech, answer: str | None = None) -> None:
         super().__init__(model, input)
-        self.speaking, self.speech, self.given = model, speech, answer
+        self.speech, self.given = speech, answer
 
     def answer(self, image: Any, kept: Any = None, baseline: Any = None, prompt: str | None = None) -> str:
         """What the model answers to an image by itself, also to one of which only a part is shown.
@@ -147,7 +147,7 @@ class AnswerScorer(Scorer):
             positions = tuple(asked.words.positions)
             if max(positions) >= len(answer):
                 raise ValueError(f"positions must be below {len(answer)}, the answer's length; got {max(positions)}")
-            ids = asked.words.ids
+            ids = None if asked.words.ids is None else tuple(asked.words.ids)
         else:
             positions, ids = places(asked.words, pieces), None
         return Located(opening, answer, positions, tuple(answer[each] for each in positions) if ids is None else ids)
@@ -176,7 +176,7 @@ class AnswerScorer(Scorer):
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         batch = self.input.into_model(batch)
         told, ids = told_of(targets)
-        logits = self.speaking.next_tokens(batch, told)
+        logits = cast(ImageText, self.model).next_tokens(batch, told)
         scores = class_scores(logits.flatten(0, 1), ids.reshape(-1, 1), entropy=False, backend=wanted.backend)
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
 

@@ -36,7 +36,8 @@ def boxes(pieces: Sequence[str], size: tuple[int, int]) -> list[NamedBox]:
         pieces: The answer's text, token by token.
         size: (height, width) of the image.
     """
-    found, name, run = [], "", []
+    found, name = [], ""
+    run: list[tuple[int, int]] = []
     sides = (size[1], size[0]) * 2
     for position, piece in enumerate(pieces):
         location = LOCATION.fullmatch(piece)
