@@ -17,7 +17,7 @@ from PIL import Image
 
 import pysmdl
 from pysmdl.explainer import Explainer
-from pysmdl.scorers.answers import told_of
+from pysmdl.scorers.answer_places import told_of
 
 from library_models import processor_of
 from measuring import DEVICE, interleaved, over, picture, seconds

@@ -8,7 +8,7 @@ import torch
 from answer_models import FAMILIES, QUESTION, llava
 
 import pysmdl
-from pysmdl.scorers.answers import places
+from pysmdl.scorers.answer_places import places
 from pysmdl.scorers.locations import boxes
 
 from library_models import made, photograph

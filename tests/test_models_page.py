@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from answer_models import FAMILIES as ANSWERING
+from answer_models import whisper
 
 import pysmdl
 
@@ -88,6 +89,11 @@ def yolo() -> dict[str, Any]:
     return {"yolo": SimpleNamespace(model=ultralytics(raw_head))}
 
 
+def of_whisper() -> dict[str, Any]:
+    model, processor = whisper()
+    return {"whisper": model, "processor": processor, "heard": torch.randn(1, 8, 100).clamp(-1, 1.5)}
+
+
 def answering(name: str, word: str) -> Callable[[], dict[str, Any]]:
     """A model that answers in words, under the name that the line has for it."""
 
@@ -133,6 +139,7 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "BLIP-2": answering("BLIP-2", "blip"),
     "Florence-2": answering("Florence-2", "florence"),
     "TrOCR": answering("TrOCR", "trocr"),
+    "Whisper": of_whisper,
     "Donut": answering("Donut", "donut"),
     "any other detector": decoded,
     "any callable": callables,
