@@ -32,13 +32,13 @@ def patches(batch: Tensor, side: int, merged: int, frames: int) -> tuple[Tensor,
 def picture(values: Tensor, high: int, wide: int, side: int, merged: int, frames: int) -> Tensor:
     """The picture [C, H, W] that Qwen's patches [high * wide, C * frames * side * side] were made of."""
     channels = values.shape[1] // (frames * side * side)
-    split = values.reshape(high // merged, wide // merged, merged, merged, channels, frames, side, side)[
-        :, :, :, :, :, 0
-    ]
-    whole: Tensor = split.permute(4, 0, 2, 5, 1, 3, 6).reshape(channels, high * side, wide * side)
+    split = values.reshape(high // merged, wide // merged, merged, merged, channels, frames, side, side)
+    first = split.select(5, 0)
+    whole: Tensor = first.permute(4, 0, 2, 5, 1, 3, 6).reshape(channels, high * side, wide * side)
     return whole
 
 
 def tiles(batch: Tensor) -> Tensor:
     """Square tiles that stand below each other [B, C, T * S, S], one by one. [B, T, C, S, S]."""
-    return batch.unflatten(2, (-1, batch.shape[3])).transpose(1, 2).contiguous()
+    apart: Tensor = batch.unflatten(2, (-1, batch.shape[3]))
+    return apart.transpose(1, 2).contiguous()
