@@ -63,6 +63,14 @@ def tokenizer(extra: tuple[str, ...] = (), begins: bool = True, **settings: Any)
     return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, **names, **marks, **settings)
 
 
+def release_5() -> Any:
+    """transformers, whose classes are made otherwise before its release 5, if they are there."""
+    transformers = pytest.importorskip("transformers")
+    if int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("made for transformers 5")
+    return transformers
+
+
 @dataclass
 class Family:
     """A model with its processor, and its own way from a picture and an answer to logits, written out here.
@@ -141,7 +149,7 @@ class Patches(Family):
 
 
 def qwen(kind: str = "Qwen2_5_VL") -> Family:
-    transformers = pytest.importorskip("transformers")
+    transformers = release_5()
     marks = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
     words = tokenizer(marks, begins=False)
     image, video, start, end = words.convert_tokens_to_ids(list(marks))
@@ -185,7 +193,7 @@ class Tiles(Family):
 
 
 def internvl() -> Family:
-    transformers = pytest.importorskip("transformers")
+    transformers = release_5()
     marks = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
     words = tokenizer(marks, begins=False)
     start, end, image, _ = words.convert_tokens_to_ids(list(marks))
@@ -220,6 +228,7 @@ def idefics(kind: str = "Idefics3") -> Family:
     images = processor_of(kind, size={"longest_edge": 96}, max_image_size={"longest_edge": 32})
     settings = {}
     if kind == "SmolVLM":
+        release_5()
         settings["video_processor"] = None
         transformers.models.smolvlm.processing_smolvlm.num2words = str  # a package, for videos alone
     processor = without_video(kind)(images, words, **settings, image_seq_len=4)
@@ -227,7 +236,7 @@ def idefics(kind: str = "Idefics3") -> Family:
 
 
 def blip2() -> Family:
-    transformers = pytest.importorskip("transformers")
+    transformers = release_5()
     words = tokenizer()
     text = transformers.OPTConfig(
         vocab_size=len(words), hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=2, dropout=0.0,
@@ -283,7 +292,7 @@ def donut() -> Family:
 
 
 def florence() -> Family:
-    transformers = pytest.importorskip("transformers")
+    transformers = release_5()
     words = tokenizer(tuple(f"<loc_{i}>" for i in range(1000)), begins=False)
     words.image_token, words.image_token_id = "<image>", 4
     text = transformers.BartConfig(
@@ -305,7 +314,7 @@ def florence() -> Family:
 
 def whisper() -> tuple[Any, Any]:
     """Whisper, and its processor: the sound's log-mels are what is explained."""
-    transformers = pytest.importorskip("transformers")
+    transformers = release_5()
     words = tokenizer(("<|startoftranscript|>", "<|notimestamps|>"))
     start, plain = words.convert_tokens_to_ids(["<|startoftranscript|>", "<|notimestamps|>"])
     words.prefix_tokens = [start, plain]
@@ -319,6 +328,25 @@ def whisper() -> tuple[Any, Any]:
     model.generation_config.no_timestamps_token_id, model.generation_config.is_multilingual = plain, False
     features = transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
     return model, without_video("Whisper")(features, words)
+
+
+class Prefixed(Family):
+    """GIT: the tokens come after the picture's own states, and begin as its decoder does."""
+
+    def forced(self, given: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
+        return {**given, "input_ids": tokens}
+
+
+def git() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    vision = transformers.GitVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.GitConfig(
+        **VISION, vision_config=vision.to_dict(), vocab_size=len(words), max_position_embeddings=64, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    model = loud(transformers.GitForCausalLM, config)
+    return Prefixed(model, without_video("Git")(processor_of("CLIP", **CUT), words), prompt=None, decodes=[1])
 
 
 def loud(kind: Any, config: Any, most: int = 6) -> Any:
@@ -344,6 +372,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "Idefics3": idefics,
     "SmolVLM": lambda: idefics("SmolVLM"),
     "BLIP-2": blip2,
+    "GIT": git,
     "TrOCR": trocr,
     "Donut": donut,
     "Florence-2": florence,

@@ -66,8 +66,9 @@ def explained(target=None, scorer_=None, **settings):
 
 
 def test_the_answer_is_the_models_own_or_given_and_a_result_has_its_text():
-    own = explained("sits")
-    assert own.target == {"positions": [1], "ids": [9], "texts": [" sits"], "answer": "cat sits a runs runs a"}
+    said = scorer().answer(photograph())
+    own = explained(said.split()[0])
+    assert (own.target["positions"], own.target["texts"], own.target["answer"]) == ([0], said.split()[:1], said)
     given = explained("red dog", scorer(answer=OTHER))
     assert given.target == {"positions": [1, 2], "ids": [16, 8], "texts": [" red", " dog"], "answer": OTHER}
     assert pysmdl.targets.title(given.target) == '"red dog"'
@@ -76,15 +77,17 @@ def test_the_answer_is_the_models_own_or_given_and_a_result_has_its_text():
 
 def test_tokens_may_be_others_than_those_of_the_answer():
     """The word that it might have said: the answer before it is as it is."""
-    both = [explained(pysmdl.Tokens([1], [token])) for token in (9, 8)]
-    assert both[1].target["texts"] == ["dog"]
-    assert both[0].insertion[-1] > both[1].insertion[-1]
+    said = explained()
+    other = next(token for token in (8, 9) if token != said.target["ids"][1])
+    found = explained(pysmdl.Tokens([1], [other]))
+    assert found.target["texts"] == [{8: "dog", 9: "sits"}[other]]
+    assert found.insertion[-1] < said.reading["tokens"][1, 0, 1]
     with pytest.raises(ValueError, match="positions must be below 6, the answer's length; got 6"):
         explained(pysmdl.Tokens([6]))
 
 
 def test_language_prior_and_evidence_are_those_of_each_token():
-    found = explained("sits a")
+    found = explained("red dog", scorer(answer=OTHER))
     read = pysmdl.metrics.modality(found)
     assert read.language_prior.shape == (2,)
     np.testing.assert_allclose(read.language_prior + read.perceptual_evidence, found.reading["tokens"][1, 0], atol=1e-6)
@@ -112,11 +115,13 @@ def test_prompts_and_answers_of_many_lengths_share_batches(name, side):
 
 def test_the_head_makes_logits_of_the_asked_rows_alone():
     family, seen = llava(), []
-    family.model.lm_head.register_forward_hook(lambda module, given, logits: seen.append(tuple(logits.shape[1:])))
+    family.model.get_output_embeddings().register_forward_hook(
+        lambda module, given, logits: seen.append(tuple(logits.shape[1:]))
+    )
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=QUESTION, answer=OTHER)
     explained("red", ours)
     assert set(seen) == {(1, family.model.config.text_config.vocab_size)}
-    assert not family.model.lm_head._forward_pre_hooks
+    assert not family.model.get_output_embeddings()._forward_pre_hooks
 
 
 def test_the_answer_to_a_part_of_the_picture_is_generated_anew():
@@ -163,14 +168,14 @@ def test_locations_of_an_answer_are_boxes_in_the_photographs_pixels():
 
 
 def test_a_result_is_written_and_read_with_the_words(tmp_path):
-    found = explained("sits a")
+    found = explained("red dog", scorer(answer=OTHER))
     found.save(tmp_path / "why.npz")
     assert pysmdl.load(tmp_path / "why.npz").target == found.target
 
 
 def test_tokens_cannot_be_dropped_from_it():
     with pytest.raises(ValueError, match="token dropping"):
-        explained("sits", removal="token-drop")
+        explained(None, removal="token-drop")
 
 
 def test_what_was_understood_is_one_line():
@@ -199,8 +204,8 @@ ERRORS = {
     "a classifier": (of_vit, "prompt and answer are for models that answer with words; ViTForImage"),
     "a trace": (lambda: explained(trace=1), "an answer has none to trace"),
     "no such word": (
-        lambda: explained("tree"),
-        "has no 'tree'; it is 'cat sits a runs runs a', of the words cat, sits",
+        lambda: explained("tree", scorer(answer=OTHER)),
+        "has no 'tree'; it is 'the red dog runs', of the words the, red, dog, runs",
     ),
     "bare": (lambda: pysmdl.explain(photograph(), llava().model), "answers in words.*give processor="),
 }

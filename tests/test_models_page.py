@@ -138,6 +138,7 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "Idefics3": answering("Idefics3", "idefics"),
     "BLIP-2": answering("BLIP-2", "blip"),
     "Florence-2": answering("Florence-2", "florence"),
+    "GIT": answering("GIT", "git"),
     "TrOCR": answering("TrOCR", "trocr"),
     "Whisper": of_whisper,
     "Donut": answering("Donut", "donut"),

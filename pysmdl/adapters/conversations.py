@@ -53,7 +53,7 @@ class Conversation:
             ValueError: there is no prompt where the family needs one, or no picture.
         """
         asked = self.prompt if prompt is None else prompt
-        if not self.model.asked:
+        if self.begins is not None or not self.model.asked:
             return Opening((), self._decoded(asked))
         if asked is None:
             raise ValueError('an image-to-text model needs a prompt: give prompt="What is in the picture?"')

@@ -24,9 +24,10 @@ ANSWERING = {
     "tiles": ("InternVL",),
     "tiles in a list": ("Idefics3", "SmolVLM"),
     "sound": ("Whisper",),
+    "after": ("Git",),  # the answer follows on the picture's own states
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
-GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel")
+GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
 MARKED = ("picture", "patches", "tiles", "tiles in a list")  # the prompt marks where the picture stands
 
 
@@ -90,7 +91,9 @@ def answering_family(model: Any) -> str | None:
         return None
     families = {name: family for family, names in ANSWERING.items() for name in names}
     kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
-    bare = [re.sub("(ForConditionalGeneration|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)]
+    bare = [
+        re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
+    ]
     return next((families[name] for name in bare if name in families), None)
 
 

@@ -19,7 +19,6 @@ from pysmdl.scorers.answers import AnswerScorer
 __all__ = ["answering"]
 
 SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled}
-TINY = 1e-30
 MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
@@ -64,11 +63,10 @@ def answering(
         spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
-    speech = Conversation(
-        network, processor, tokens_of, prompt, marks=family in MARKED, begins=_begins(family, tokens_of)
-    )
+    begins = _begins(family, model, tokens_of)
+    speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED, begins=begins)
     scorer = AnswerScorer(network, spec, speech, answer)
-    if prompt is None and network.asked:
+    if prompt is None and network.asked and begins is None:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
     return scorer
 
@@ -80,7 +78,9 @@ def _pictures(family: str, processor: Any) -> Pictures:
         sizes = images.patch_size, images.merge_size, images.temporal_patch_size
         return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
     if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
-        return lambda batch: {"pixel_values": patches.tiles(torch.where(batch == 0, TINY, batch))}
+        return lambda batch: {
+            "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
+        }
     if family == "sound":
         return lambda batch: {"input_features": batch[:, 0]}
     if family == "tiles":
@@ -88,9 +88,11 @@ def _pictures(family: str, processor: Any) -> Pictures:
     return lambda batch: {"pixel_values": batch}
 
 
-def _begins(family: str, tokenizer: Any) -> tuple[int, ...] | None:
-    """What each answer follows on, where the tokenizer says so: Whisper's language and task."""
-    return tuple(tokenizer.prefix_tokens) if family == "sound" else None
+def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:
+    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's beginning."""
+    if family == "sound":
+        return tuple(tokenizer.prefix_tokens)
+    return (model.config.bos_token_id,) if family == "after" else None
 
 
 def image_token_of(model: Any) -> int | None:
