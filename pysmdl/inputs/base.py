@@ -33,6 +33,8 @@ class Input:
         rate: Points a second along the last axis, of a sound.
         divided: How it is divided where nobody says.
         divide: Its own ways to be divided, by name, such as a text's words; None for a name that is none of them.
+        points: Of each point of x, the point of the content that it shows, counted row by row: where the model sees the
+            content in parts, or twice, as tiles and a small view of all. [*grid]. None: x is the content's own grid.
     """
 
     x: Tensor
@@ -46,6 +48,11 @@ class Input:
     rate: float | None = None
     divided: str = "slico"
     divide: Callable[[str], Regions | None] | None = None
+    points: NDArray[Any] | None = None
+
+    def spread(self, of_content: NDArray[Any]) -> NDArray[Any]:
+        """What is known of each point of the content, as that of each point of x."""
+        return of_content if self.points is None else of_content.ravel()[self.points]
 
 
 class Reader(Protocol):
