@@ -152,7 +152,7 @@ class Preparation:
             modality=loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
-            provenance=self._provenance(item),
+            provenance=self._provenance(item, loaded.read.modality),
         )
 
     def _resident(self, loaded: Loaded, x: Tensor) -> Resident:
@@ -164,10 +164,11 @@ class Preparation:
         seen: Any = None if loaded.read.modality == UNREAD else x
         return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
 
-    def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _provenance(self, item: Mapping[str, Any], modality: str) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
         found = {"regions": how if isinstance(how, str) else "given"}
-        return {**found, "source": os.fsdecode(image)} if isinstance(image, (str, os.PathLike)) else found
+        path = isinstance(image, os.PathLike) or (isinstance(image, str) and modality != "text")
+        return {**found, "source": os.fsdecode(image)} if path else found
 
     def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
         """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may

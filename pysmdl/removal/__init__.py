@@ -1,4 +1,6 @@
-"""Removal: what absence means. :class:`Removal` is the seam; "baseline" paints over, "token-drop" leaves tokens out."""
+"""Removal: what absence means. :class:`Removal` is the seam; "baseline" paints over, "token-drop" leaves a
+picture's tokens out; "delete", "replace", "attention", "embedding" and "text" are of texts.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from pysmdl.removal.baselines import BASELINES, baseline_of
 from pysmdl.removal.fills import Fill, boundary_gaussian, conditional_gaussian, marginal, noise
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
+from pysmdl.removal.text import Attention, Delete, Embedding, Replace, Retokenized, attention, embedding, replace
 from pysmdl.removal.token_drop import TokenDrop
 
 __all__ = [
@@ -23,17 +26,28 @@ __all__ = [
     "Rendered",
     "Resident",
     "TokenDrop",
+    "attention",
     "baseline_of",
     "boundary_gaussian",
     "conditional_gaussian",
+    "embedding",
     "fill_of",
     "marginal",
     "noise",
     "render",
+    "replace",
     "resolve",
 ]
 
-REMOVALS: dict[str, Callable[[], Removal]] = {"baseline": Paint, "token-drop": TokenDrop}
+REMOVALS: dict[str, Callable[[], Removal]] = {
+    "baseline": Paint,
+    "token-drop": TokenDrop,
+    "delete": Delete,
+    "replace": Replace,
+    "attention": Attention,
+    "embedding": Embedding,
+    "text": Retokenized,
+}
 
 
 def fill_of(baseline: Any, scorer: Any) -> Fill | None:

@@ -21,7 +21,9 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
+from pysmdl.scorers.language import language_model
 from pysmdl.scorers.table import table
+from pysmdl.scorers.texts import string, text_classifier
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -41,9 +43,12 @@ __all__ = [
     "detector",
     "encoder",
     "endpoint",
+    "language_model",
     "resolve",
     "scalar",
+    "string",
     "table",
+    "text_classifier",
     "token_drop",
     "tokens",
 ]

@@ -1,0 +1,269 @@
+"""What the absence of spans of a text means: left out, replaced, hidden from attention, or without their embedding.
+
+A scorer of strings is given strings; one with a tokenizer rows of its ids (:class:`pysmdl.models.text.TokenBatch`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pysmdl.errors import one_of
+from pysmdl.inputs.text import TextReader
+from pysmdl.models.text import Ids, TokenBatch, TokenRows, rows_of_ids
+from pysmdl.regions.spans import token_players
+from pysmdl.removal.base import DeviceRows, Resident
+from pysmdl.removal.handed import Handed
+from pysmdl.scorers.base import Scorer
+from pysmdl.types import Bools, Ints, Regions
+
+POSITIONS, FILLS, TOKENS = ("keep", "close"), ("zero", "mean"), ("mask", "unk", "pad", "eos")
+SHOWN = "[MASK]"  # in strings
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """What is known of one text.
+
+    Attributes:
+        pieces: Runs of its characters that belong to one player, or to none (-1), in their order.
+        ids: Of its tokens, where the scorer has a tokenizer; else none. [N].
+        players: Of each token; -1: always shown. [N].
+        other: What may stand in their place. [N].
+        retokenized: Strings to ids.
+    """
+
+    pieces: tuple[tuple[str, int], ...]
+    ids: Ids | None
+    players: Ints
+    other: Any
+    retokenized: Callable[[Sequence[str]], Sequence[Sequence[int]]] | None
+
+    def kept(self, member: Bools) -> Bools:
+        """Which tokens rows of players keep. [b, n] to [b, N]."""
+        return np.concatenate((member, np.ones((len(member), 1), bool)), 1)[:, self.players]
+
+
+class OfText(Handed):
+    """Common to all: a row is a string, or token ids."""
+
+    def serves(self, scorer: Scorer) -> Scorer:
+        if not isinstance(scorer.reader, TextReader):
+            raise ValueError(
+                f'removal="{self.name}" is of texts: it needs pysmdl.scorers.string, text_classifier or language_model'
+            )
+        return scorer
+
+    def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
+        text, labels = scorer.reader.text(given), regions.labels
+        pieces = tuple(
+            ("".join(character for character, _ in run), int(player))
+            for player, run in groupby(zip(text.text, labels, strict=True), key=lambda each: each[1])
+        )
+        found = scorer.tokenized(text)
+        if found is None:
+            return self.hand(Sheet(pieces, None, labels[:0], self.instead(None, None), None), regions.n)
+        players = token_players(labels, text.text, found.offsets)
+        other = self.instead(scorer.tokenizer, found.ids)
+
+        def again(texts: Sequence[str]) -> Sequence[Sequence[int]]:
+            return [scorer.ids_of(each, text.special) for each in texts]
+
+        return self.hand(Sheet(pieces, found.ids, players, other, again), regions.n)
+
+    def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
+        runs = list(self.runs(pool, rows))
+        if runs[0][1].ids is None:
+            return [self.string(kept, sheet) for member, sheet in runs for kept in member.tolist()]
+        return TokenBatch([self.rows(member, sheet) for member, sheet in runs])
+
+    def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
+        """What stands in the place of what is absent: ids [N], or, of strings, a string."""
+        return ""
+
+    def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
+        """The text with some players, as a scorer of strings is given it."""
+        return spoken(kept, sheet.pieces, sheet.other)
+
+    @abstractmethod
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        """Rows of ids, of the players that each keeps [b, n]."""
+
+
+class Replace(OfText):
+    """See :func:`replace`."""
+
+    name = "replace"
+
+    def __init__(self, by: Any = None) -> None:
+        super().__init__()
+        if isinstance(by, str) and by not in TOKENS and not by.strip():
+            raise one_of("by", by, TOKENS)
+        self._by = by
+
+    def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
+        if ids is None:
+            return SHOWN if self._by is None or self._by in TOKENS else str(self._by)
+        if callable(self._by):
+            found = np.asarray(self._by(ids.copy()), np.int64)
+        elif isinstance(self._by, str) and self._by not in TOKENS:
+            found = np.asarray(tokenizer.convert_tokens_to_ids(self._by), np.int64)
+        else:
+            found = np.asarray(_named(tokenizer, self._by) if _by_name(self._by) else self._by, np.int64)
+        if found.shape not in ((), ids.shape):
+            raise ValueError(f"by must be one id, or {len(ids)}, one a token; got shape {list(found.shape)}")
+        return np.broadcast_to(found, ids.shape)
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        return _whole(np.where(sheet.kept(member), sheet.ids, sheet.other), sheet.ids)
+
+
+class Delete(OfText):
+    """Absent spans are left out; what follows moves up."""
+
+    name = "delete"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        kept = sheet.kept(member)
+        lengths = kept.sum(1)
+        width = max(int(lengths.max(initial=0)), 1)
+        first = np.argsort(~kept, axis=1, kind="stable")[:, :width]
+        places = np.arange(first.shape[1], dtype=np.int64)
+        seen = places[None] < lengths[:, None]
+        ids = np.where(seen, sheet.ids[first], 0)
+        return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, sheet.ids)
+
+
+class Attention(OfText):
+    """See :func:`attention`."""
+
+    name = "attention"
+
+    def __init__(self, positions: str = "keep") -> None:
+        super().__init__()
+        if positions not in POSITIONS:
+            raise one_of("positions", positions, POSITIONS)
+        self._close = positions == "close"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        seen = sheet.kept(member)
+        whole = _whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids)
+        positions = (seen.cumsum(1) - 1).clip(0) if self._close else whole.positions
+        after = seen.sum(1) if self._close else whole.lengths
+        return TokenRows(whole.ids, seen, positions, whole.lengths, after, sheet.ids)
+
+    def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
+        raise ValueError('removal="attention" needs a model with a tokenizer; a function of strings has no attention')
+
+
+class Embedding(OfText):
+    """See :func:`embedding`."""
+
+    name = "embedding"
+
+    def __init__(self, fill: str = "zero") -> None:
+        super().__init__()
+        if fill not in FILLS:
+            raise one_of("fill", fill, FILLS)
+        self._fill = fill
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
+        return TokenRows(
+            whole.ids,
+            whole.seen,
+            whole.positions,
+            whole.lengths,
+            whole.after,
+            sheet.ids,
+            ~sheet.kept(member),
+            self._fill,
+        )
+
+    def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
+        raise ValueError('removal="embedding" needs a model with a tokenizer; a function of strings has no embedding')
+
+
+class Retokenized(OfText):
+    """Absent spans are left out of the text, which the tokenizer then reads anew."""
+
+    name = "text"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None and sheet.retokenized is not None
+        texts = [spoken(kept, sheet.pieces, "") for kept in member.tolist()]
+        return rows_of_ids(sheet.retokenized(texts), sheet.ids)
+
+
+def replace(by: Any = None) -> Replace:
+    """Absent tokens are others.
+
+    Args:
+        by: "mask", "unk", "pad" or "eos" of the tokenizer; another token of it; an id; ids [N], one a token of the
+            text; a function of its ids [N] to these, asked once a text. None: the first of these that the tokenizer has. In
+            strings a span is one word, "[MASK]" or what is given.
+    """
+    return Replace(by)
+
+
+def attention(positions: str = "keep") -> Attention:
+    """Absent tokens are hidden from all others in every layer, so nothing of them gets anywhere.
+
+    Args:
+        positions: "keep": the others stay where they are, with a gap. "close": they move up, which for a causal model
+            and for absolute or rotary positions is the same as leaving tokens out.
+    """
+    return Attention(positions)
+
+
+def embedding(fill: str = "zero") -> Embedding:
+    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own."""
+    return Embedding(fill)
+
+
+def spoken(kept: Sequence[bool], pieces: Sequence[tuple[str, int]], other: str) -> str:
+    """The pieces that are kept, end to end; where what is divided ends with an absent one, without the space before."""
+    found, last = [], True
+    for text, player in (*pieces, ("", -1)):
+        if player < 0 and not last and found:
+            found[-1] = found[-1].rstrip()
+        last = player < 0 or kept[player]
+        if last:
+            found.append(text)
+        elif other:
+            found.append(other + text[len(text.rstrip()) :])
+            last = True
+    return "".join(found)
+
+
+def _whole(ids: Ids, whole: Ids) -> TokenRows:
+    lengths = np.full(len(ids), ids.shape[1], np.int64)
+    places = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int64), ids.shape)
+    return TokenRows(ids, np.ones(ids.shape, bool), places, lengths, lengths, whole)
+
+
+def _by_name(by: Any) -> bool:
+    return by is None or isinstance(by, str)
+
+
+def _named(tokenizer: Any, by: str | None) -> int:
+    """The id of a tokenizer's own token.
+
+    Raises:
+        ValueError: it has none.
+    """
+    for name in TOKENS if by is None else (by,):
+        found = getattr(tokenizer, f"{name}_token_id", None)
+        if found is not None:
+            return int(found)
+    raise ValueError(f"by must be a token that the tokenizer has; it has no {by or ', '.join(TOKENS)}: give an id")
