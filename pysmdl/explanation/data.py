@@ -67,7 +67,8 @@ class ExplanationData:
         modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values";
             "" where nobody knows.
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
-            uint8 [T, H, W, 3], a row [F], a text's code points [characters]; of an explanation read from disk a small one.
+            uint8 [T, H, W, 3], a row [F], a text's code points [characters]; of an explanation read from disk a small
+            one.
         rate: Points a second along the last axis, of a sound.
         covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
     """

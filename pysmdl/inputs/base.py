@@ -27,8 +27,8 @@ class Input:
             scaled by it.
         doubt: What to warn of, if anything.
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
-        modality: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values", or one of your own; "" where it is
-            nothing that one looks at.
+        modality: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values", or one of your own; ""
+            where it is nothing that one looks at.
         shown: What pictures of it are drawn from, where it is no image. [*grid] or [T, H, W, 3].
         rate: Points a second along the last axis, of a sound.
         divided: How it is divided where nobody says.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.base import Model
 from pysmdl.models.image_text import Told, only
-from pysmdl.models.text import Ids, TokenRows, embedded, rows_of_ids
+from pysmdl.models.text import Ids, Tally, TokenRows, embedded, rows_of_ids
 from pysmdl.profiling import stage
 
 LOGITS = Form("the model", 3)
@@ -30,9 +30,6 @@ class LanguageModel(Model):
         start: What an answer follows on where nothing is left of a text.
         reuse: Whether keys and values are shared; a network that gives none of transformers' does without.
         device: As in :class:`pysmdl.models.base.Model`.
-
-    Attributes:
-        tokens: How many have been run, all in all.
     """
 
     def __init__(self, network: nn.Module, start: int, reuse: bool = True, device: Any = None) -> None:
@@ -41,7 +38,7 @@ class LanguageModel(Model):
         super().__init__(network, device=device)
         self._start, self.reuse = start, reuse
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
-        self.tokens = 0
+        self._cache = "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
     @property
     def network(self) -> Any:
@@ -64,7 +61,8 @@ class LanguageModel(Model):
         """
         ends = _last(rows, self._start)
         starts = np.minimum(rows.starts(), ends)
-        if not self.reuse or not (starts.any() and self._prefix(rows.whole) is not None):
+        rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
+        if not self.reuse or not (starts.any() and self._prefix(rows.whole, rows.tally) is not None):
             starts = np.zeros_like(starts)
         said = np.array(answer[: max(at)], np.int64)
         found: list[Tensor] = []
@@ -106,23 +104,25 @@ class LanguageModel(Model):
             blank[:, : part.shape[1]] = part
             blank[behind, place] = False
         mask = np.concatenate((np.ones((len(chosen), start), bool), seen), 1)
-        cache = self._shared(rows.whole, start, len(chosen)) if start else None
+        cache = self._shared(rows, start, len(chosen)) if start else None
+        rows.tally.run += ids.size
         given = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
         return self._run(self._sent(ids), given, self._sent(asked), cache, blank, rows.fill)
 
     def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any, blank: Any, fill: str) -> Tensor:
         if not self._placed:
             del given["position_ids"]  # relative ones, by the mask
+        if cache is not None:
+            given[self._cache] = cache
         if blank is None:
             given["input_ids"] = ids
         else:
             given["inputs_embeds"] = embedded(self.network, ids, blank, fill)
-        self.tokens += ids.numel()
         with stage("model"), only(self.network.get_output_embeddings(), Told(ids, at)):
-            answer = self.network(**given, past_key_values=cache, use_cache=cache is not None)
+            answer = self.network(**given, use_cache=cache is not None)
         return tensor_in(answer, len(ids), LOGITS, self.device)
 
-    def _prefix(self, whole: Ids) -> Any:
+    def _prefix(self, whole: Ids, tally: Tally) -> Any:
         """Keys and values of a whole text, of each layer; None where the network has none that can be shared."""
         casts = torch.is_autocast_enabled(self.device.type)
         key = whole.tobytes(), casts and torch.get_autocast_dtype(self.device.type)
@@ -130,28 +130,30 @@ class LanguageModel(Model):
             while len(self._kept) >= KEPT:
                 self._kept.popitem(last=False)
             self._kept[key] = self._pairs(whole)
+            tally.run += len(whole)
         self._kept.move_to_end(key)
         return self._kept[key]
 
     def _pairs(self, whole: Ids) -> list[tuple[Tensor, Tensor]] | None:
         from transformers import DynamicCache
 
-        self.tokens += len(whole)
         ids = self._sent(whole[None])
         with stage("model"), only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0)):
             try:
-                made = self.network(input_ids=ids, past_key_values=DynamicCache(), use_cache=True).past_key_values
+                made = getattr(
+                    self.network(input_ids=ids, **{self._cache: DynamicCache()}, use_cache=True), self._cache
+                )
             except (AttributeError, TypeError):
                 return None
         pairs = list(_layers(made)) if isinstance(made, DynamicCache) else []
         return pairs if pairs and all(keys.shape[-2] == len(whole) for keys, _ in pairs) else None
 
-    def _shared(self, whole: Ids, start: int, rows: int) -> Any:
+    def _shared(self, rows: TokenRows, start: int, count: int) -> Any:
         from transformers import DynamicCache
 
         cache = DynamicCache()
-        for layer, pair in enumerate(self._prefix(whole)):
-            cache.update(*(each[:, :, :start].expand(rows, -1, -1, -1) for each in pair), layer)
+        for layer, pair in enumerate(self._prefix(rows.whole, rows.tally)):
+            cache.update(*(each[:, :, :start].expand(count, -1, -1, -1) for each in pair), layer)
         return cache
 
     def _sent(self, array: Any) -> Tensor:

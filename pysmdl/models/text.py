@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,14 @@ from torch import Tensor
 from pysmdl.types import Bools
 
 Ids = NDArray[np.int64]
+
+
+@dataclass
+class Tally:
+    """Tokens of a text's rows: how many were run, and how many the rows have."""
+
+    run: int = 0
+    had: int = 0
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class TokenRows:
         whole: Ids of the whole text. [N].
         blank: Tokens whose embedding is taken away. [b, L], or None.
         fill: What stands in its place: "zero" or "mean".
+        tally: Of the text, where tokens are counted.
     """
 
     ids: Ids
@@ -39,6 +48,7 @@ class TokenRows:
     whole: Ids
     blank: Bools | None = None
     fill: str = "zero"
+    tally: Tally = field(default_factory=Tally)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,4 +1,4 @@
-"""Spans of a text: tokens, words, sentences, lines, messages, characters, or given ones. They cover what is explained."""
+"""Spans of a text: tokens, words, sentences, lines, messages, characters, or given ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from pysmdl.types import Ints, Regions
 Spans = list[tuple[int, int]]
 
 SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’)]*|\n+")
-ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st vs e.g i.e fig vol al inc ltd co jr sr approx cf dept gen sen rev".split()
+ABBREVIATIONS = (
+    *("mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "fig", "vol", "al", "inc", "ltd", "co", "jr", "sr"),
+    *("approx", "cf", "dept", "est", "gen", "sen", "rev"),
 )
 
 
@@ -134,10 +135,8 @@ def _tiled(text: str, area: Area, unit: str, offsets: Spans) -> Spans:
     inside = text[area.start : area.stop]
     if not inside.strip():
         return []
-    if unit == "tokens":
-        starts = _token_starts(area, offsets)
-    else:
-        starts = [area.start + each for each in UNITS[unit](inside)]
+    of_unit = [area.start + each for each in UNITS[unit](inside)]
+    starts = _token_starts(area, offsets) if unit == "tokens" else of_unit
     if unit not in ("tokens", "characters"):  # whose spaces may be players themselves
         starts = [each + len(text[each : area.stop]) - len(text[each : area.stop].lstrip()) for each in starts]
     cuts = [area.start, *sorted({each for each in starts if each < area.stop})[1:], area.stop]

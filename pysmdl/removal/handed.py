@@ -46,7 +46,7 @@ class Handed(Removal):
         return Resident({"number": torch.tensor([number])}, None, held)
 
     def runs(self, pool: Mapping[str, Tensor], rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
-        """Of each input in a batch, one after the other, which players its rows keep [b, n], and what is known of it."""
+        """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it."""
         numbers = pool["number"][rows.source.long(), 0].cpu().numpy()
         bits = rows.bits.cpu().numpy()
         ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]

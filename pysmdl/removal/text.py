@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as altered
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from pysmdl.errors import one_of
 from pysmdl.inputs.text import TextReader
-from pysmdl.models.text import Ids, TokenBatch, TokenRows, rows_of_ids
+from pysmdl.models.text import Ids, Tally, TokenBatch, TokenRows, rows_of_ids
 from pysmdl.regions.spans import token_players
 from pysmdl.removal.base import DeviceRows, Resident
 from pysmdl.removal.handed import Handed
@@ -37,6 +38,7 @@ class Sheet:
         players: Of each token; -1: always shown. [N].
         other: What may stand in their place. [N].
         retokenized: Strings to ids.
+        tally: Of the tokens of its rows.
     """
 
     pieces: tuple[tuple[str, int], ...]
@@ -44,6 +46,7 @@ class Sheet:
     players: Ints
     other: Any
     retokenized: Callable[[Sequence[str]], Sequence[Sequence[int]]] | None
+    tally: Tally = field(default_factory=Tally)
 
     def kept(self, member: Bools) -> Bools:
         """Which tokens rows of players keep. [b, n] to [b, N]."""
@@ -81,7 +84,11 @@ class OfText(Handed):
         runs = list(self.runs(pool, rows))
         if runs[0][1].ids is None:
             return [self.string(kept, sheet) for member, sheet in runs for kept in member.tolist()]
-        return TokenBatch([self.rows(member, sheet) for member, sheet in runs])
+        return TokenBatch([altered(self.rows(member, sheet), tally=sheet.tally) for member, sheet in runs])
+
+    def counted(self, resident: Resident) -> dict[str, Any]:
+        tally: Tally = resident.host.known.tally
+        return {"tokens": tally.run, "tokens_of_rows": tally.had} if tally.had else {}
 
     def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
         """What stands in the place of what is absent: ids [N], or, of strings, a string."""
@@ -200,7 +207,8 @@ class Retokenized(OfText):
     name = "text"
 
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
-        assert sheet.ids is not None and sheet.retokenized is not None
+        assert sheet.ids is not None
+        assert sheet.retokenized is not None
         texts = [spoken(kept, sheet.pieces, "") for kept in member.tolist()]
         return rows_of_ids(sheet.retokenized(texts), sheet.ids)
 
@@ -209,9 +217,9 @@ def replace(by: Any = None) -> Replace:
     """Absent tokens are others.
 
     Args:
-        by: "mask", "unk", "pad" or "eos" of the tokenizer; another token of it; an id; ids [N], one a token of the
-            text; a function of its ids [N] to these, asked once a text. None: the first of these that the tokenizer has. In
-            strings a span is one word, "[MASK]" or what is given.
+        by: "mask", "unk", "pad" or "eos" of the tokenizer, another token of it, or an id; ids [N], one a token of the
+            text; a function of its ids [N] to these, asked once a text. None: the first of these that the tokenizer
+            has. In strings a span is one word, "[MASK]" or what is given.
     """
     return Replace(by)
 
@@ -233,16 +241,15 @@ def embedding(fill: str = "zero") -> Embedding:
 
 def spoken(kept: Sequence[bool], pieces: Sequence[tuple[str, int]], other: str) -> str:
     """The pieces that are kept, end to end; where what is divided ends with an absent one, without the space before."""
-    found, last = [], True
+    found: list[str] = []
+    shown, of_player = True, False  # the piece before this one, and whether the last one shown was a player's
     for text, player in (*pieces, ("", -1)):
-        if player < 0 and not last and found:
+        if player < 0 and not shown and of_player:
             found[-1] = found[-1].rstrip()
-        last = player < 0 or kept[player]
-        if last:
-            found.append(text)
-        elif other:
-            found.append(other + text[len(text.rstrip()) :])
-            last = True
+        shown = player < 0 or kept[player]
+        if shown or other:
+            found.append(text if shown else other + text[len(text.rstrip()) :])
+            shown, of_player = True, player >= 0
     return "".join(found)
 
 
