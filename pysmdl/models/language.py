@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class LanguageModel(Model):
             answer: Its ids [T].
             at: Which of them, by position. [k].
         """
-        ends = _last(rows, self._start)
+        rows = _begun(rows, self._start)
+        ends = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # the last token of each that is seen
         starts = np.minimum(rows.starts(), ends)
         rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
         if not self.reuse or not (starts.any() and self._prefix(rows.whole, rows.tally) is not None):
@@ -168,11 +170,12 @@ def _layers(cache: Any) -> Iterator[tuple[Tensor, Tensor]]:
         yield from zip(cache.key_cache, cache.value_cache, strict=True)
 
 
-def _last(rows: TokenRows, start: int) -> Ids:
-    """Where the last token of each row is that an answer follows on; a row of which nothing is seen gets one. [b]."""
-    empty = np.flatnonzero(~rows.seen.any(1))
-    if len(empty):
-        rows.ids[empty, 0], rows.seen[empty, 0] = start, True
-        rows.lengths[empty], rows.after[empty] = np.maximum(rows.lengths[empty], 1), np.maximum(rows.after[empty], 1)
-    ends: Ids = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)
-    return ends
+def _begun(rows: TokenRows, start: int) -> TokenRows:
+    """The rows, those of which nothing is seen with a first token that an answer can follow on."""
+    empty = ~rows.seen.any(1)
+    if not empty.any():
+        return rows
+    ids, seen = rows.ids.copy(), rows.seen.copy()
+    ids[empty, 0], seen[empty, 0] = start, True
+    lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
+    return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)
