@@ -61,17 +61,31 @@ class LanguageModel(Model):
             at: Which of them, by position. [k].
         """
         rows = _begun(rows, self._start)
-        ends = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # the last token of each that is seen
-        starts = np.minimum(rows.starts(), ends)
-        rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
+        last = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # of the tokens of each that are seen
+        said, asked = np.array(answer[: max(at)], np.int64), np.array(at)[None]
+        return self._grouped(rows, said, np.where(asked == 0, last[:, None], rows.lengths[:, None] + asked - 1))
+
+    def logits_at(self, rows: TokenRows, at: Sequence[int]) -> Tensor:
+        """Logits of what follows on some tokens of the rows themselves, which have one length. [b, k, K].
+
+        Args:
+            rows: Of one text.
+            at: Their places. [k].
+        """
+        return self._grouped(rows, np.zeros(0, np.int64), np.broadcast_to(np.array(at), (len(rows), len(at))))
+
+    def _grouped(self, rows: TokenRows, said: Ids, asked: Ids) -> Tensor:
+        """Logits after tokens at `asked` [b, k] of rows that are followed by what is said; rows that begin to differ
+        from the whole text at the same place go together.
+        """
+        starts = np.minimum(rows.starts(), asked.min(1))
+        rows.tally.had += int(rows.lengths.sum()) + len(rows) * len(said)
         if not self.reuse or not (starts.any() and self._prefix(rows.whole, rows.tally) is not None):
             starts = np.zeros_like(starts)
-        said = np.array(answer[: max(at)], np.int64)
-        found: list[Tensor] = []
-        places: list[Ids] = []
+        found, places = [], []
         for start in np.unique(starts):
             chosen = np.flatnonzero(starts == start)
-            found.append(self._after(rows, chosen, int(start), said, np.array(at), ends))
+            found.append(self._after(rows, chosen, int(start), said, asked[chosen] - start))
             places.append(chosen)
         back = torch.from_numpy(np.argsort(np.concatenate(places))).to(self.device)
         return torch.cat(found)[back] if len(found) > 1 else found[0]
@@ -85,9 +99,9 @@ class LanguageModel(Model):
             self._wholes[key] = self.next_tokens(rows_of_ids([whole.tolist()], whole), answer, at)
         return self._wholes[key]
 
-    def _after(self, rows: TokenRows, chosen: Ids, start: int, said: Ids, at: Ids, ends: Ids) -> Tensor:
-        """Logits of some rows, whose first `start` tokens have been run."""
-        lengths, after, last = (each[chosen] - start for each in (rows.lengths, rows.after + start, ends))
+    def _after(self, rows: TokenRows, chosen: Ids, start: int, said: Ids, asked: Ids) -> Tensor:
+        """Logits of some rows, whose first `start` tokens have been run; asked: places counted from there."""
+        lengths, after = rows.lengths[chosen] - start, rows.after[chosen]
         width = int(lengths.max()) + len(said)
         ids, positions = np.zeros((len(chosen), width), np.int64), np.zeros((len(chosen), width), np.int64)
         seen = np.zeros((len(chosen), width), bool)
@@ -98,7 +112,6 @@ class LanguageModel(Model):
         behind, steps = np.arange(len(chosen))[:, None], np.arange(len(said))[None]
         place = lengths[:, None] + steps
         ids[behind, place], positions[behind, place], seen[behind, place] = said, after[:, None] + steps, True
-        asked = np.where(at == 0, last[:, None], lengths[:, None] + at - 1)
         blank = None
         if rows.blank is not None:
             blank = np.zeros((len(chosen), width), bool)
