@@ -1,4 +1,4 @@
-"""A small language model trained here to look up facts in its prompt: two layers, seconds."""
+"""A small language model trained here to copy the value that stands after a key: two layers, seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import torch
 
-KEYS = [f"key{i}" for i in range(8)]
-VALUES = [f"value{i}" for i in range(8)]
-FACTS = 4
+THINGS = ["key", *(f"thing{i}" for i in range(9))]
+VALUES = [f"value{i}" for i in range(10)]
+FACTS, FIRST = 6, 4  # sentences of a prompt; the id of the key
 
 
 @cache
@@ -18,57 +18,49 @@ def words():
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: i for i, word in enumerate(["<pad>", "<eos>", ".", "?", *KEYS, *VALUES])}
+    vocabulary = {word: i for i, word in enumerate(["<pad>", "<eos>", ".", "?", *THINGS, *VALUES])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
 
 
-def prompt(drawn: np.random.Generator) -> tuple[str, str, int]:
-    """Facts and a question, its answer, and which fact has it."""
-    keys, values = drawn.permutation(len(KEYS))[:FACTS], drawn.permutation(len(VALUES))[:FACTS]
-    asked = int(drawn.integers(FACTS))
-    facts = "".join(f"{KEYS[key]} {VALUES[value]} . " for key, value in zip(keys, values, strict=True))
-    return f"{facts}? {KEYS[keys[asked]]}", f" {VALUES[values[asked]]}", asked
+def prompts(drawn: np.random.Generator, rows: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Ids of sentences and a question, and which sentence has the key."""
+    things = drawn.permuted(np.tile(np.arange(1, len(THINGS)), (rows, 1)), axis=1)[:, :FACTS]
+    where = drawn.integers(FACTS, size=rows)
+    things[np.arange(rows), where] = 0
+    values = drawn.integers(len(VALUES), size=(rows, FACTS)) + FIRST + len(THINGS)
+    facts = np.stack((things + FIRST, values, np.full_like(values, 2)), 2).reshape(rows, -1)
+    return torch.from_numpy(np.concatenate((facts, np.full((rows, 1), 3)), 1)), where
+
+
+def text_of(ids: torch.Tensor) -> str:
+    """A prompt as it is read."""
+    return words().decode(ids.tolist())
 
 
 @cache
-def trained(steps: int = 1000):
-    """The model, and the share of questions that it answered right at last."""
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+def trained(most: int = 1500):
+    """The model, trained until it is right in 99 of 100 prompts, or for so many steps."""
+    from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=4 + len(KEYS) + len(VALUES), hidden_size=48, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=2, head_dim=24, max_position_embeddings=64, eos_token_id=1,
-        pad_token_id=0, bos_token_id=None, tie_word_embeddings=False,
+    config = GPT2Config(
+        vocab_size=FIRST + len(THINGS) + len(VALUES), n_positions=32, n_embd=32, n_layer=2, n_head=2, eos_token_id=1,
+        bos_token_id=1, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
     )  # fmt: skip
-    model = Qwen3ForCausalLM(config)
-    drawn = np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
-    right = 0.0
-    for step in range(steps):
-        ids, places = batch(drawn, 48)
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1.0, (step + 1) / 50) * (1 - step / steps)
-        logits = model(ids).logits[:, places - 1]
-        wanted = ids[:, places]
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
+    model, drawn, mean = GPT2LMHeadModel(config), np.random.default_rng(0), 0.0
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0)
+    for _ in range(most):
+        ids, where = prompts(drawn, 128)
+        wanted = ids[torch.arange(len(ids)), torch.from_numpy(3 * where + 1)]
+        logits = model(ids, logits_to_keep=1).logits[:, -1]
+        loss = torch.nn.functional.cross_entropy(logits, wanted)
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        right = float((logits.argmax(2) == wanted).float().mean()) if step > steps - 10 else right
-    return model.eval(), right
-
-
-def batch(drawn: np.random.Generator, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids of facts, each asked for afterwards, and the places of the answers."""
-    keys = drawn.permuted(np.tile(np.arange(len(KEYS)), (rows, 1)), axis=1)[:, :FACTS]
-    values = drawn.permuted(np.tile(np.arange(len(VALUES)), (rows, 1)), axis=1)[:, :FACTS]
-    order = drawn.permuted(np.tile(np.arange(FACTS), (rows, 1)), axis=1)
-    keys, values = keys + 4, values + 4 + len(KEYS)
-    facts = np.stack((keys, values, np.full_like(keys, 2)), 2).reshape(rows, -1)
-    asked = np.stack(
-        (np.full_like(keys, 3), np.take_along_axis(keys, order, 1), np.take_along_axis(values, order, 1)), 2
-    ).reshape(rows, -1)
-    return torch.from_numpy(np.concatenate((facts, asked), 1)), torch.arange(3 * FACTS + 2, 6 * FACTS, 3)
+        mean = 0.9 * mean + 0.1 * float((logits.argmax(1) == wanted).float().mean())
+        if mean > 0.995:
+            break
+    return model.eval(), mean

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from language_models import bert, byte_level, gpt2, qwen3, word_pieces
 
 import pysmdl
 from pysmdl import heads, removal, scorers
-
-from language_models import bert, byte_level, gpt2, qwen3, word_pieces
 
 TEXT = "The cat sat on the mat. A dog barked at night, and nobody came. Dr. Smith met J. Doe. Was it cold?"
 TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXT}]
@@ -108,7 +107,8 @@ def test_keys_and_values_that_are_shared_change_nothing(name, made, way):
         assert np.abs(getattr(found[0], name) - getattr(found[1], name)).max() < 1e-5
     assert np.array_equal(found[0].order, found[1].order)
     ran = [each.notes["tokens"] for each in found]
-    assert ran[0] < ran[1] and ran[1] >= found[1].notes["tokens_of_rows"] == found[0].notes["tokens_of_rows"]
+    assert ran[0] < ran[1]
+    assert ran[1] >= found[1].notes["tokens_of_rows"] == found[0].notes["tokens_of_rows"]
 
 
 def test_leaving_one_sentence_out_runs_what_follows_it_alone():
@@ -135,17 +135,16 @@ def test_company_and_padding_change_no_answer(made, side):
     finally:
         tokenizer.padding_side = before
     for one, other in zip(together, alone, strict=True):
-        assert np.array_equal(one.order, other.order) and np.abs(one.insertion - other.insertion).max() < 1e-6
+        assert np.array_equal(one.order, other.order)
+        assert np.abs(one.insertion - other.insertion).max() < 1e-6
 
 
 @pytest.mark.parametrize("way", WAYS, ids=named)
 def test_a_classifier_of_texts_in_one_line(way):
     found = pysmdl.explain(TEXT, bert(), tokenizer=word_pieces(), target="fair", removal=way, progress=False)
-    assert (
-        found.names[1] == "fair"
-        and found.called == "spans"
-        and found.notes["removal"] == (way if isinstance(way, str) else way.name)
-    )
+    assert found.names[1] == "fair"
+    assert found.called == "spans"
+    assert found.notes["removal"] == (way if isinstance(way, str) else way.name)
     with torch.no_grad():
         wanted = bert()(**word_pieces()(TEXT, return_tensors="pt")).logits.softmax(1)[0, 1]
     assert found.deletion[0] == pytest.approx(float(wanted), abs=1e-6)
@@ -172,10 +171,12 @@ def test_a_language_model_in_one_line_explains_words_of_its_own_answer():
     ids = tokenizer.apply_chat_template(TALK, add_generation_prompt=True, tokenize=True, return_dict=False)
     with torch.no_grad():
         said = qwen3().generate(torch.tensor([ids]), do_sample=False, max_new_tokens=2)[0, len(ids) :].tolist()
-    assert found.target["ids"] == said and found.groups == ("system", "user")
+    assert found.target["ids"] == said
+    assert found.groups == ("system", "user")
     assert found.deletion[0] == pytest.approx(by_hand(qwen3(), ids, said), abs=1e-6)
     of_red = pysmdl.explain(TEXT, qwen3(), tokenizer=byte_level(), answer=ANSWER, target="red", progress=False)
-    assert "".join(of_red.target["texts"]).strip() == "red" and of_red.target["answer"] == ANSWER
+    assert "".join(of_red.target["texts"]).strip() == "red"
+    assert of_red.target["answer"] == ANSWER
 
 
 def scoped_by_hand(value, n, scope, update_step, pending):

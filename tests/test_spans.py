@@ -6,13 +6,12 @@ import random
 
 import numpy as np
 import pytest
+from language_models import bert, byte_level, gpt2, word_pieces
 
 import pysmdl
 from pysmdl import scorers
 from pysmdl.errors import ImageError, RegionError
 from pysmdl.regions.spans import UNITS, sentences, token_players
-
-from language_models import bert, byte_level, gpt2, word_pieces
 
 STORY = "  Dr. Smith met J. Doe at 3.5 km. “Was it cold?” she asked…  No!\nYes, e.g. 好。很好。 End"
 COUNTED = scorers.string(lambda texts: [float(len(text)) for text in texts])
@@ -35,7 +34,8 @@ def test_sentences_end_where_a_reader_would_say_so():
 def test_names_of_spans_join_to_the_text(unit):
     found = spans(STORY, unit)
     assert "".join(found.players) == STORY
-    assert found.modality == "text" and found.called == "spans"
+    assert found.modality == "text"
+    assert found.called == "spans"
     assert "".join(map(chr, found.shown)) == STORY
     assert np.array_equal(np.bincount(found.labels), [len(each) for each in found.players])
 
@@ -78,19 +78,22 @@ def test_pieces_pairs_and_functions_say_what_the_spans_are():
 def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
     scorer = scorers.language_model(gpt2(), byte_level(True), answer="far")
     found = spans(TALK, "messages", scorer)
-    assert found.players == ("Be brief. Be kind.", "Is it far? It is.") and found.groups == ("system", "user")
+    assert found.players == ("Be brief. Be kind.", "Is it far? It is.")
+    assert found.groups == ("system", "user")
     found = spans(TALK, "sentences", scorer)
     assert found.players == ("Be brief. ", "Be kind.", "Is it far? ", "It is.")
     assert "".join(map(chr, found.shown)).endswith("Is it far? It is.\n<|assistant|>\n")
     assert set(found.by_group()) == {"system", "user"}
     plain = spans(TALK, "messages")
-    assert plain.players == ("Be brief. Be kind.", "Is it far? It is.") and plain.insertion[-1] == 37
+    assert plain.players == ("Be brief. Be kind.", "Is it far? It is.")
+    assert plain.insertion[-1] == 37
 
 
 def test_a_file_is_read(tmp_path):
     (tmp_path / "story.txt").write_text(STORY, encoding="utf-8")
     found = spans(tmp_path / "story.txt", "lines")
-    assert len(found.players) == 2 and found.provenance["source"] == str(tmp_path / "story.txt")
+    assert len(found.players) == 2
+    assert found.provenance["source"] == str(tmp_path / "story.txt")
     assert "source" not in spans(STORY, "lines").provenance
 
 

@@ -38,14 +38,16 @@ def test_words_of_praise_left_out_one_by_one(vader):
     found = pysmdl.explain(PRAISE, vader, search="occlusion", progress=False)
     assert found.players == ("VADER ", "is ", "smart, ", "handsome, ", "and ", "funny.")
     assert found.values() == pytest.approx([0, 0, 0.1047, 0.1508, 0, 0.1220], abs=1e-4)
-    assert found.deletion[0] == pytest.approx(0.8316, abs=1e-4) and found.insertion[0] == 0
+    assert found.deletion[0] == pytest.approx(0.8316, abs=1e-4)
+    assert found.insertion[0] == 0
 
 
 def test_negation_is_an_interaction_that_shapley_values_share_out(vader):
     game = pysmdl.Game(PLOT, vader)
     found = shapley(game)
     wanted = [0, 0, 0, -0.3317, 0.1472, 0.1534, 0.0726, 0.0726, 0.0726, 0.5270]
-    assert found == pytest.approx(wanted, abs=1e-4) and found.sum() == pytest.approx(0.7138, abs=1e-4)
+    assert found == pytest.approx(wanted, abs=1e-4)
+    assert found.sum() == pytest.approx(0.7138, abs=1e-4)
     assert game.evaluations == 2**10
 
 
@@ -75,7 +77,8 @@ def test_classes_of_strings_have_names_and_heads():
 
     scorer = scorers.string(told, gives="logits", names=["no", "yes"])
     found = pysmdl.explain("yes no yes", scorer, target="yes", search="exact", progress=False)
-    assert found.order[-1] == 1 and found.names[1] == "yes"
+    assert found.order[-1] == 1
+    assert found.names[1] == "yes"
     assert found.insertion == pytest.approx(1 / (1 + np.exp(1 - np.array([0, 1, 2, 2]))))
     margin = scorers.string(told, gives="logits", head=pysmdl.heads.margin())
     assert pysmdl.explain("yes no yes", margin, target=1, progress=False).deletion[0] == 1
@@ -87,7 +90,8 @@ def test_many_texts_share_batches():
     together = sorted(pysmdl.explain_many(texts, scorer, search="exact", progress=False), key=lambda e: e.index)
     alone = [pysmdl.explain(text, scorer, search="exact", progress=False) for text in texts]
     for one, other in zip(together, alone, strict=True):
-        assert one.players == other.players and np.array_equal(one.insertion, other.insertion)
+        assert one.players == other.players
+        assert np.array_equal(one.insertion, other.insertion)
 
 
 @pytest.mark.parametrize(

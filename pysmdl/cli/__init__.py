@@ -13,6 +13,7 @@ import typer
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
+    AnyImages,
     BoxOptions,
     CommonOptions,
     Debug,
@@ -57,7 +58,8 @@ def show_demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the
 @app.command()
 @command
 def explain(
-    images: Images,
+    images: AnyImages = None,
+    *,
     common: CommonOptions,
     search: SearchOptions,
     of: SetOptions,
@@ -69,6 +71,9 @@ def explain(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
     ] = Path("explanations"),
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text, in place of files; give several.", rich_help_panel="Common")
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show what was made.", rich_help_panel="Common")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, and how long.", rich_help_panel="Common")
@@ -81,14 +86,16 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain images: which regions carry the model's decision, in order."""
+    """Explain images, sounds, texts: which regions carry the model's decision, in order."""
     from pysmdl.cli import arguments, commands
     from pysmdl.cli.results import check_kind
 
     check_kind(kind)
+    if not images and not text:
+        raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
     explainer = _explainer(common, input, trace=list(map(arguments.class_of, traced)), **asdict(of), **asdict(search))
-    items = _items(images, common, box)
+    items = _items(images or [], common, box, text or [])
     if dry_run:
         commands.estimate(explainer, items, out)
         return
@@ -186,8 +193,10 @@ def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> A
     return Explainer(_scorer(common, input), **shared, **settings)
 
 
-def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
-    """An item an image; its name is one that every file and stream can hold."""
+def _items(
+    images: Sequence[str], common: CommonOptions, given: BoxOptions, texts: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """An item an image, or a text; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments, inputs
     from pysmdl.cli.tables import is_table, rows_of
 
@@ -197,7 +206,8 @@ def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> l
     items = [
         {"image": path, "target": target, "id": printable(path)} for path in (inputs.images(files) if files else [])
     ]
-    return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+    items += [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+    return items + [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
 
 
 def _show(folder: Path) -> None:

@@ -14,13 +14,16 @@ from pysmdl.types import Bools, Ints
 
 POINTS = 2000  # of a signal in a file
 SIDES = (96, 240)  # of a spectrogram
+WHOLE = 1 << 19  # bytes of ids and texts
 FRAMES, SIDE = 12, 96  # of a clip
 
 
 def small(shown: NDArray[Any]) -> NDArray[Any]:
     """The same for a file: a signal as the lowest and highest of each of 1000 spans, a spectrogram of at most 96 x 240,
-    a clip of at most 12 frames of 96 pixels.
+    a clip of at most 12 frames of 96 pixels; whole numbers in a row, such as a text's characters, as they are.
     """
+    if shown.ndim == 1 and shown.dtype.kind in "iu" and shown.nbytes <= WHOLE:
+        return shown
     if shown.ndim == 4:
         step = max(1, -(-max(shown.shape[1:3]) // SIDE))
         return shown[nearest(len(shown), min(len(shown), FRAMES)), ::step, ::step]

@@ -1,4 +1,4 @@
-"""Which sentences of its sources an answer stands on: the fewest that carry it, and what each costs when it is left out."""
+"""Which sentences of its sources an answer stands on: the fewest that carry it, and what each one's absence costs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pysmdl.explanation.data import NEARLY
 from pysmdl.interop.game import Game
 from pysmdl.regions import partition
 
+OF_SEARCH = ("search", "k", "evaluations", "seed", "objective", "until", "preset")
+
 
 @dataclass(frozen=True)
 class MinimalSources:
@@ -23,8 +25,8 @@ class MinimalSources:
     Attributes:
         players: Their numbers, in the text's order.
         names: Their text.
-        sufficiency: Score with these alone, as a share of the whole text's, where scores are not negative; else the loss.
-        necessity: Share of the whole text's score that goes without them; else the loss.
+        sufficiency: Score with these alone, as a share of the whole text's, where that is above 0; else the difference.
+        necessity: Share of the whole text's score that goes without them; else the difference.
         evaluations: Distinct rows that the model saw.
     """
 
@@ -66,7 +68,7 @@ def minimal_sources(
     """
     within = number("within", within, least=0)
     found = explain(text, model, target, players=players, progress=False, **settings)
-    own = {name: value for name, value in settings.items() if name not in ("search", "k", "evaluations", "seed", "objective")}
+    own = {name: value for name, value in settings.items() if name not in OF_SEARCH}
     game = Game(text, model, target, players=players, **own)
     full, n = float(game.grand_value), game.n_players
     kept = np.zeros(n, bool)
@@ -79,7 +81,8 @@ def minimal_sources(
     alone, rest = (float(game(each)[0]) for each in (kept, ~kept))
     chosen = tuple(np.flatnonzero(kept).tolist())
     shares = (alone / full, 1 - rest / full) if full > 0 else (alone - full, full - rest)
-    return MinimalSources(chosen, tuple(found.players[i] for i in chosen), *shares, found.evaluations + game.evaluations)
+    names = tuple(found.players[i] for i in chosen)
+    return MinimalSources(chosen, names, *shares, found.evaluations + game.evaluations)
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,8 @@ def leave_one_out(
     candidates: int = 8,
     **settings: Any,
 ) -> LeftOut:
-    """Leave-one-out of a long context: sections first, then the spans of the costliest ones alone (AttriBoT, Liu et al.,
-    ICLR 2025). Rows share the keys and values of what stands before what they leave out.
+    """Leave-one-out of a long context: sections first, then the spans of the costliest ones alone (AttriBoT, ICLR
+    2025). Rows share the keys and values of what stands before what they leave out.
 
     Args:
         text, model, target: As in :func:`pysmdl.explain`.
@@ -145,7 +148,8 @@ def leave_one_out(
     asked, proposed, costs = np.arange(game.n_players), 0, np.full(coarse.n, np.nan)
     if proxy is not None:
         small = Game(text, proxy, target, players=players, **settings)
-        asked, proposed = np.argsort(-_costs(small, [[each] for each in asked]), kind="stable")[:candidates], small.evaluations
+        asked = np.argsort(-_costs(small, [[int(each)] for each in asked]), kind="stable")[:candidates]
+        proposed = small.evaluations
     elif coarse.n > best:
         costs = _costs(game, [np.flatnonzero(of_section == section).tolist() for section in range(coarse.n)])
         asked = np.flatnonzero(np.isin(of_section, np.argsort(-costs, kind="stable")[:best]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from pysmdl.errors import number
 from pysmdl.inputs.text import TextInput
-from pysmdl.models.text import TokenRows, rows_of_ids
+from pysmdl.models.text import rows_of_ids
 from pysmdl.regions import partition
 from pysmdl.regions.spans import token_players
-from pysmdl.scorers.head import called
 from pysmdl.scorers.heads import kl
 from pysmdl.scorers.language import LanguageScorer
 
@@ -46,8 +45,8 @@ class Suppression:
 def suppression_matrix(
     text: Any, scorer: LanguageScorer, players: Any = "sentences", temperature: float = 0.6
 ) -> Suppression:
-    """Hide each sentence from the attention of all others, in all layers and heads, and compare what the model would say
-    after every token of later ones: KL of the distribution as it was from that without, at a temperature.
+    """Hide each sentence from the attention of all others, in all layers and heads, and compare what the model would
+    say after every token of later ones: KL of the distribution as it was from that without, at a temperature.
 
     m + 1 forward passes, of what follows on the hidden sentence alone. Positions stay as they were.
 
@@ -72,20 +71,14 @@ def suppression_matrix(
     with torch.no_grad():
         whole = scorer.language.logits_at(plain, range(len(found.ids)))[0].float()
         for j in range(regions.n):
-            later = np.flatnonzero((of_token > j) & (np.arange(len(of_token)) > np.flatnonzero(of_token == j).max(initial=-1)))
-            if not len(later) or not (of_token == j).any():
+            own, later = np.flatnonzero(of_token == j), np.flatnonzero(of_token > j)
+            later = later[later > own.max(initial=-1)]
+            if not len(later) or not len(own):
                 continue
-            hidden = TokenRows(
-                plain.ids, (of_token != j)[None], plain.positions, plain.lengths, plain.after, found.ids, tally=plain.tally
-            )
+            hidden = replace(plain, seen=(of_token != j)[None])
             logits = scorer.language.logits_at(hidden, later.tolist())[0].float()
-            apart = -called(kl(temperature), logits, whole[later], later_ids(later, whole), "logits")
+            apart = -kl(temperature)(logits, whole[later], later)
             logs = (apart.double().clamp(min=0) + LEAST).log().cpu().numpy()
             for i in np.unique(of_token[later]):
                 matrix[i, j] = logs[of_token[later] == i].mean()
     return Suppression(matrix, regions.names, plain.tally.run)
-
-
-def later_ids(later: NDArray[Any], whole: torch.Tensor) -> torch.Tensor:
-    """What a head wants for classes, which this one does not read."""
-    return torch.zeros(len(later), dtype=torch.int64, device=whole.device)
