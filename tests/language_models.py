@@ -74,7 +74,8 @@ def qwen3(vocabulary: int = 403, seed: int = 0):
 
     config = Qwen3Config(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, max_position_embeddings=2048, eos_token_id=1, pad_token_id=0, bos_token_id=None,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=2048, eos_token_id=1, pad_token_id=0,
+        bos_token_id=None,
     )  # fmt: skip
     return loud(Qwen3ForCausalLM(config), seed)
 

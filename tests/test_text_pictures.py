@@ -44,6 +44,11 @@ def test_the_terminal_shows_the_text(found):
     assert sum("on rgb" in str(span.style) for span in made.spans) == 2
 
 
+def test_a_view_is_what_is_kept_of_the_text(found):
+    assert found.view(1) == "<b>good</b> "
+    assert found.view(0) == "" and found.view(found.n) == TEXT
+
+
 def test_a_sheet_has_each_span_where_it_is_written(found):
     sheet = with_sheet(found)
     assert sheet.pixels.shape[:2] == sheet.labels.shape

@@ -52,8 +52,9 @@ class Explanation(ExplanationData):
         """
         return words.verbalise(self, names, top)
 
-    def view(self, k: int | None = None, fill: float = 0) -> NDArray[Any]:
-        """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames.
+    def view(self, k: int | None = None, fill: float = 0) -> Any:
+        """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames,
+        a text.
 
         Args:
             k: How many; None: those that are enough.

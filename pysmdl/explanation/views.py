@@ -57,8 +57,8 @@ def labels_on(labels: Ints, shape: tuple[int, ...]) -> Ints:
     return labels
 
 
-def view(explanation: ExplanationData, count: int | None = None, fill: float = 0) -> NDArray[Any]:
-    """What is left of the input where only the first regions of the order are kept.
+def view(explanation: ExplanationData, count: int | None = None, fill: float = 0) -> Any:
+    """What is left of the input where only the first regions of the order are kept: an array, or a text.
 
     Raises:
         ValueError: there is nothing to show, or only a small picture of it.
@@ -72,6 +72,8 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
         why = "nothing of the input is kept" if e.shown is None else "a small picture of it is all that is kept"
         raise ValueError(f"view() needs the input as it was explained; {why}")
     kept = _kept(e.labels, first) if e.covers is None else e.covers[first].any(0) | ~e.covers.any(0)
+    if e.modality == "text":
+        return "".join(map(chr, e.shown[kept].tolist()))
     return _filled(e.shown, kept.reshape(*kept.shape, *[1] * (e.shown.ndim - kept.ndim)), fill)
 
 
