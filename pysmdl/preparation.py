@@ -82,10 +82,15 @@ class Preparation:
         """One input, its regions, and how it was divided."""
         computed = how is None or isinstance(how, str) or callable(how)
         read = reader.read(given, self.scorer.input, computed)
-        how = read.divided if how is None else how
+        how = (self.removal.divided or read.divided) if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
-        grid = read.x.shape[1:] if read.x.dim() > 1 else read.x.shape
-        regions = partition(how, read.content, grid, size, read.frame, read.divide)
+        grid = self.removal.grid(read.x.shape[1:] if read.x.dim() > 1 else read.x.shape)
+
+        def own(name: str) -> Regions | None:
+            found = None if read.divide is None else read.divide(name)
+            return self.removal.players(name, grid) if found is None else found
+
+        regions = partition(how, read.content, grid, size, read.frame, own)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
             read = divided_as(how, read)
@@ -149,7 +154,7 @@ class Preparation:
             id=None if item.get("id") is None else str(item["id"]),
             pixels=loaded.read.picture,
             frame=loaded.read.frame,
-            modality=loaded.read.modality,
+            modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
             provenance=self._provenance(item),

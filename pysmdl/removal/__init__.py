@@ -12,6 +12,7 @@ from pysmdl.removal.fills import Fill, boundary_gaussian, conditional_gaussian, 
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
 from pysmdl.removal.token_drop import TokenDrop
+from pysmdl.removal.wavelet import spatial_map, wavelet
 
 __all__ = [
     "BASELINES",
@@ -31,6 +32,8 @@ __all__ = [
     "noise",
     "render",
     "resolve",
+    "spatial_map",
+    "wavelet",
 ]
 
 REMOVALS: dict[str, Callable[[], Removal]] = {"baseline": Paint, "token-drop": TokenDrop}
