@@ -16,7 +16,7 @@ import torch
 import typer
 
 import pysmdl
-from pysmdl import builtin, methods, scorers
+from pysmdl import builtin, methods, removal, scorers
 from pysmdl.cli import app
 from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
@@ -97,6 +97,8 @@ SETTERS = (
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.table,
+    removal.conditional_gaussian,
     scorers.InputSpec,
     scorers.boxes.Detector.detections,
 )

@@ -1,7 +1,8 @@
 """Players in a transform: an image's Haar coefficients, of which a row keeps some; the model sees the inverse of those.
 
 What a detail of a certain size did, and where: the coarse average and, level by level, finer details (WCAM, Kasmi et
-al. 2023). The packed transform has the average at its top left, the details of level 1, the finest, at its right and below.
+al. 2023). The packed transform has the average at its top left, the details of level 1, the finest, at its right and
+below.
 """
 
 from __future__ import annotations
