@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.removal.baselines import baseline_of
-from pysmdl.removal.cover import layers_of
+from pysmdl.removal.cover import parts_of
 from pysmdl.types import Ints, Regions
 
 if TYPE_CHECKING:
@@ -126,8 +126,9 @@ class Removal:
             return Resident({"x": x, "baseline": hidden, "labels": labels}, row)
         if not self.covers:
             raise ValueError(f"removal {self.name!r} needs regions that do not overlap; regions.from_masks makes some")
-        layers = torch.from_numpy(layers_of(regions.covers))
-        return Resident({"x": x, "baseline": hidden, "every" if regions.cover == "all" else "any": layers}, row)
+        parts, table = map(torch.from_numpy, parts_of(regions.covers))
+        name = "every" if regions.cover == "all" else "any"
+        return Resident({"x": x, "baseline": hidden, "labels": parts, name: table}, row)
 
     def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
         """:meth:`resident`, for a removal that looks at what the caller gave too."""

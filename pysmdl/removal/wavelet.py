@@ -23,6 +23,7 @@ from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.types import Ints, Regions
 
 HALF = math.sqrt(0.5)
+AT_ONCE = 4  # rows that a cache holds with what is made of them
 
 
 def transformed(x: Tensor, levels: int) -> Tensor:
@@ -42,15 +43,30 @@ def transformed(x: Tensor, levels: int) -> Tensor:
 
 def inverse(packed: Tensor, levels: int) -> Tensor:
     """What :func:`transformed` was made from."""
-    out = packed.clone()
-    for level in range(levels - 1, -1, -1):
+    return assembled(packed * scales(packed.shape[-2:], levels).to(packed), levels)
+
+
+def scales(shape: Sequence[int], levels: int) -> Tensor:
+    """What each coefficient is multiplied by on its way back: a half a level. [H', W']."""
+    return torch.from_numpy(0.5 ** np.minimum(level_of(shape, levels), levels).astype(np.float64))
+
+
+def assembled(packed: Tensor, levels: int) -> Tensor:
+    """The image of coefficients that are scaled already, by sums alone: of a point's average and its three details."""
+    height, width = packed.shape[-2] >> levels, packed.shape[-1] >> levels
+    average = packed[..., :height, :width]
+    for level in range(levels, 0, -1):
         height, width = packed.shape[-2] >> level, packed.shape[-1] >> level
-        block = out[..., :height, :width]
-        low, high = block[..., : height // 2, :], block[..., height // 2 :, :]
-        block = (torch.stack((low + high, low - high), -2) * HALF).flatten(-3, -2)
-        low, high = block[..., : width // 2], block[..., width // 2 :]
-        out[..., :height, :width] = (torch.stack((low + high, low - high), -1) * HALF).flatten(-2)
-    return out
+        rows = packed[..., :height, width : 2 * width]
+        columns, both = (packed[..., height : 2 * height, at : at + width] for at in (0, width))
+        upper, lower, right, left = average + columns, average - columns, rows + both, rows - both
+        found = packed.new_empty((*packed.shape[:-2], 2 * height, 2 * width))
+        torch.add(upper, right, out=found[..., 0::2, 0::2])
+        torch.sub(upper, right, out=found[..., 0::2, 1::2])
+        torch.add(lower, left, out=found[..., 1::2, 0::2])
+        torch.sub(lower, left, out=found[..., 1::2, 1::2])
+        average = found
+    return average
 
 
 class Wavelet(Removal):
@@ -92,11 +108,12 @@ class Wavelet(Removal):
         return Regions(made.labels, made.n, names, groups)
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
-        """The transform of x [C, H', W'], zeros, and labels of the packed square."""
+        """The transform of x [C, H', W'], scaled for its way back, zeros, and labels of the packed square."""
         height, width = self.grid(x.shape[1:])
         below, beside = height - x.shape[1], width - x.shape[2]
         filled = torch.nn.functional.pad(x.float()[None], (0, beside, 0, below), mode="replicate")[0]
-        packed = transformed(filled, self.levels).to(x.dtype)
+        packed = transformed(filled, self.levels)
+        packed = (packed * scales(packed.shape[1:], self.levels).to(packed)).to(x.dtype)
         zero = packed.new_zeros(1).expand(packed.shape)
         sides = torch.zeros(1, dtype=torch.int8, device=x.device).expand(x.shape[1:])  # its shape is what counts
         labels = torch.from_numpy(regions.labels)
@@ -105,7 +122,9 @@ class Wavelet(Removal):
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
         compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=out, backend=backend)
         height, width = pool["sides"].shape[1:]
-        return inverse(out, self.levels)[..., :height, :width].contiguous()
+        step = len(out) if out.is_cuda else AT_ONCE
+        found = [assembled(part, self.levels)[..., :height, :width] for part in out.split(step)]
+        return torch.cat(found)
 
 
 def wavelet(levels: int = 3) -> Wavelet:
