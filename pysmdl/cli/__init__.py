@@ -188,10 +188,11 @@ def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> A
 
 def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
     """An item an image; its name is one that every file and stream can hold."""
-    from pysmdl.cli import arguments, inputs
+    from pysmdl.cli import arguments
+    from pysmdl.inputs import folders
 
     target = arguments.target(common.target, given.box, given.label)
-    return [{"image": path, "target": target, "id": printable(path)} for path in inputs.images(images)]
+    return [{"image": path, "target": target, "id": printable(path)} for path in folders.images(images)]
 
 
 def _show(folder: Path) -> None:

@@ -1,0 +1,146 @@
+"""A job: many inputs, explained into a store; begun again it goes on. Resume is a set difference by id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from pysmdl.errors import number, whole_number
+from pysmdl.explainer import Explainer
+from pysmdl.jobs import parts, sources, writer
+from pysmdl.jobs.asked import agree
+from pysmdl.jobs.entries import Choice, Entry
+from pysmdl.jobs.here import Here
+from pysmdl.jobs.places import Place, place_of
+from pysmdl.jobs.state import State
+from pysmdl.jobs.stopping import Stop
+from pysmdl.jobs.telling import telling
+from pysmdl.settings import spelt_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
+
+log = logging.getLogger("pysmdl")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a job ended.
+
+    Attributes:
+        explained: Inputs explained in this run, and stored.
+        failed: Inputs that failed in it.
+        before: Inputs that were in the store when it began.
+        stopped: Whether it was stopped before all inputs had their turn.
+    """
+
+    explained: int
+    failed: int
+    before: int
+    stopped: bool
+
+
+@spelt_out(Explainer)
+def run(
+    inputs: Any,
+    model: Any,
+    store: str | PathLike[str],
+    *,
+    workers: int = 1,
+    target: Any = None,
+    limit: int | None = None,
+    shuffle: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    retry_failed: bool = False,
+    pictures: bool = False,
+    rows: int = writer.ROWS,
+    seconds: float = writer.SECONDS,
+    patience: float = writer.PATIENCE,
+    progress: bool = True,
+    metrics_port: int | None = None,
+    stop: Stop | None = None,
+    **settings: Unpack[Settings],
+) -> Outcome:
+    """Explain inputs into a store. The same call again goes on where it was: what has an id in the store is not
+    explained anew.
+
+    Args:
+        inputs: A path or several (images, folders, patterns, manifests in CSV, JSON lines or Parquet, WebDataset's tars,
+            folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes them. What
+            has no id of its own gets one of its place: the same as long as it lies there.
+        model: As in :func:`pysmdl.explain`.
+        store: A folder, or an address of fsspec's ("s3://...").
+        workers: 1: this process.
+        target: Of inputs that name none.
+        limit: At most so many inputs in this run.
+        shuffle: A seed of their order.
+        shard: (3, 8): the third of eight parts that are the same for every run, for schedulers.
+        retry_failed: Whether inputs that failed before are tried again.
+        pictures: Keep a small picture of each image, up to 30 kB, so that what is stored can draw itself.
+        rows, seconds: A part is written when it has so many rows, or its first has waited so long.
+        patience: Seconds that a store which cannot be written to is tried again.
+        progress: Whether it is shown how far it is: a table on a terminal, lines in a log.
+        metrics_port: Where Prometheus finds that, on 127.0.0.1.
+        stop: Asked from another thread or a signal, it ends the run early.
+        **settings: As in :func:`pysmdl.explain`.
+
+    Returns:
+        How it ended. An input that fails takes no other along; it is in the store's failures.
+
+    Raises:
+        ValueError: an argument is out of range, an id is there twice.
+        StoreError: the store was made with other settings, another run is at work on it, or it cannot be written to.
+        OSError: the store or a manifest cannot be read.
+        KeyboardInterrupt: Ctrl-C; all that was explained is stored.
+    """
+    if whole_number("workers", workers, 1) > 1:
+        raise ValueError(f"workers must be 1: this pysmdl runs a job in one process; got {workers}. Take shard=")
+    whole_number("rows", rows, 1)
+    number("seconds", seconds, above=0)
+    number("patience", patience, least=0)
+    choice, place = Choice(limit, shuffle, shard), place_of(store)
+    explainer = Explainer(model, **settings)
+    place.ready()
+    agree(place, explainer, target)
+    share = f"{shard[0]}-of-{shard[1]}"
+    with place.held(share):
+        before, left = remaining(inputs, place, choice, retry_failed)
+        state = State(total=len(left) if isinstance(left, Sized) else None, before=before)
+        kept = writer.Writer(place, rows, seconds, patience, share, pictures)
+        with telling(state, place, share, progress, metrics_port):
+            try:
+                Here(explainer, target, kept, state, stop or Stop()).work(left)
+            except BaseException as error:
+                state.ended = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+                raise
+            finally:
+                try:
+                    kept.close()
+                finally:
+                    state.stored, state.failed = kept.stored, kept.failed
+            state.ended = "stopped" if stop is not None and stop.asked else "done"
+    return Outcome(kept.stored, kept.failed, before, state.ended == "stopped")
+
+
+def remaining(inputs: Any, place: Place, choice: Choice, retry_failed: bool = False) -> tuple[int, Iterable[Entry]]:
+    """How many inputs the store has, and those that are left: a list, where their number is known.
+
+    Raises:
+        ValueError, OSError: the inputs cannot be read.
+    """
+    done = ids(place, "parts")
+    if not retry_failed:
+        done |= ids(place, "failures")
+    given = sources.entries_of(inputs)
+    before = sum(each.id in done and choice.mine(each.id) for each in given) if isinstance(given, list) else len(done)
+    return before, choice.of(given, done)
+
+
+def ids(place: Place, folder: str) -> set[str]:
+    """Those in a store's parts, or failures: one column of each is read."""
+    return {id for _, table in parts.read_all(place, folder, ["id"]) for id in table["id"].to_pylist()}
