@@ -1,4 +1,7 @@
-"""The command line: `pysmdl explain | report | eval | profile | demo | env`. Arguments here, work in `commands`."""
+"""The command line: `pysmdl explain | run | store | report | eval | profile | demo | env`.
+
+Arguments here, work in `commands`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pysmdl.cli import jobs
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
@@ -165,6 +169,9 @@ def profile(
 
     explainer = _explainer(common, input, **asdict(of), **asdict(search))
     commands.profile(explainer, _items(images, common, box), repeat, folder, out)
+
+
+jobs.register(app)
 
 
 def _scorer(common: CommonOptions, input: InputOptions) -> Any:

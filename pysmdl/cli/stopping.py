@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -63,6 +63,33 @@ def held() -> Iterator[None]:
     try:
         yield
     finally:
+        _handle(before)
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def asking(ask: Callable[[bool], None], seconds: float) -> Iterator[None]:
+    """The first signal asks what runs inside to end, with False; one that insists, or so many seconds, asks with True.
+    Afterwards the signal takes its course.
+    """
+    came: list[int] = []
+    new = _Once()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        insists = number == signal.SIGALRM or (new() and came)
+        if number != signal.SIGALRM:
+            came.append(number)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        ask(bool(insists))
+
+    signals = [each for each in SIGNALS if callable(signal.getsignal(each))]
+    before = _handle(dict.fromkeys((*signals, signal.SIGALRM), stop))
+    try:
+        yield
+    finally:
+        if before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         _handle(before)
         if came:
             signal.raise_signal(came[0])

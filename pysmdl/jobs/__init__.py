@@ -5,7 +5,7 @@ from __future__ import annotations
 from pysmdl.jobs.comparing import diff
 from pysmdl.jobs.job import Outcome, run
 from pysmdl.jobs.stopping import Stop
-from pysmdl.jobs.store import Failure, Store, open_store
+from pysmdl.jobs.store import Failure, Store, means, open_store
 from pysmdl.jobs.upkeep import Verified
 
-__all__ = ["Failure", "Outcome", "Stop", "Store", "Verified", "diff", "open_store", "run"]
+__all__ = ["Failure", "Outcome", "Stop", "Store", "Verified", "diff", "means", "open_store", "run"]

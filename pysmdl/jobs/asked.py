@@ -1,4 +1,4 @@
-"""What a job was asked, as job.json has it: a store takes explanations of one model under the same settings, no others."""
+"""What a job was asked, as job.json has it: a store holds what one model gave under the same settings."""
 
 from __future__ import annotations
 

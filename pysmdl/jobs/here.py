@@ -48,8 +48,10 @@ class Here:
                     self._state.done += 1
         except KeyboardInterrupt:
             self._writer.hurry(STORING)
-            if not self._stop.asked:  # else it was ours, of _progress
+            if not self._stop.asked:  # else it is what was asked for
                 raise
+        finally:
+            self._stop.over = True
         if self._stop.asked:
             self._writer.hurry(STORING)
 

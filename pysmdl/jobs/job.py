@@ -70,8 +70,8 @@ def run(
     explained anew.
 
     Args:
-        inputs: A path or several (images, folders, patterns, manifests in CSV, JSON lines or Parquet, WebDataset's tars,
-            folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes them. What
+        inputs: A path or several (images, folders, patterns, manifests in CSV, JSON lines or Parquet, WebDataset's
+            tars, folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes them. What
             has no id of its own gets one of its place: the same as long as it lies there.
         model: As in :func:`pysmdl.explain`.
         store: A folder, or an address of fsspec's ("s3://...").

@@ -1,4 +1,4 @@
-"""Where a store is: a folder of this machine, or an address that fsspec knows. Objects are written whole or not at all."""
+"""Where a store is: a folder of this machine, or an address of fsspec's. Files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Place(Protocol):
     def ready(self) -> None:
         """Make it, and see that it can be written to."""
 
-    def names(self, folder: str) -> list[str]:
-        """Parts of one of its folders, sorted."""
+    def names(self, folder: str, suffix: str = ".parquet") -> list[str]:
+        """Files of one of its folders, or of itself (""), sorted."""
 
     def opened(self, name: str) -> BinaryIO:
         """A file, for reading."""
@@ -65,9 +65,9 @@ class Folder:
         for folder in FOLDERS:
             disk.ready(self._path / folder)
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, suffix: str = ".parquet") -> list[str]:
         with suppress(FileNotFoundError), os.scandir(self._path / folder) as found:
-            return sorted(f"{folder}/{each.name}" for each in found if each.name.endswith(".parquet"))
+            return sorted(posixpath.join(folder, each.name) for each in found if each.name.endswith(suffix))
         return []
 
     def opened(self, name: str) -> BinaryIO:
@@ -118,14 +118,14 @@ class Remote:
         for folder in FOLDERS:
             self._files.makedirs(self._at(folder), exist_ok=True)
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, suffix: str = ".parquet") -> list[str]:
         self._files.invalidate_cache()
         try:
             found = self._files.ls(self._at(folder), detail=False)
         except FileNotFoundError:
             return []
         names = (posixpath.basename(each) for each in found)
-        return sorted(f"{folder}/{name}" for name in names if name.endswith(".parquet"))
+        return sorted(posixpath.join(folder, name) for name in names if name.endswith(suffix))
 
     def opened(self, name: str) -> BinaryIO:
         found: BinaryIO = self._files.open(self._at(name), "rb")

@@ -74,7 +74,9 @@ def explanation_of(row: Mapping[str, Any], place: str) -> Explanation:
     except StoreError:
         raise
     except Exception as error:  # of many types, as the row is damaged
-        raise StoreError(f"{place} holds no explanation of {row.get('id')!r}: {error or type(error).__name__}") from error
+        raise StoreError(
+            f"{place} holds no explanation of {row.get('id')!r}: {error or type(error).__name__}"
+        ) from error
 
 
 def failure_of(

@@ -91,7 +91,18 @@ def clock(seconds: float) -> str:
 
 def prometheus(state: dict[str, Any]) -> str:
     """A status as Prometheus reads it."""
-    names = ("total", "before", "done", "stored", "failed", "evaluations", "seconds", "rate", "seconds_left", "model_share")
+    names = (
+        "total",
+        "before",
+        "done",
+        "stored",
+        "failed",
+        "evaluations",
+        "seconds",
+        "rate",
+        "seconds_left",
+        "model_share",
+    )
     lines = [
         f"# TYPE pysmdl_job_{name} gauge\npysmdl_job_{name} {float(state[name])!r}"
         for name in names

@@ -14,10 +14,12 @@ class Stop:
 
     Attributes:
         asked: Whether it was.
+        over: Whether nothing is in flight any more, and what is done is being stored.
     """
 
     def __init__(self) -> None:
         self._until: float | None = None
+        self.over = False
 
     def __call__(self, grace: float = GRACE) -> None:
         """Ask; asked again, those in flight have no more time than that."""

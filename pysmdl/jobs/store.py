@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pysmdl.errors import StoreError, need
@@ -126,7 +128,9 @@ class Store:
         arrow = schema.arrow()
         columns = [name for name in schema.part().names if name not in ARRAYS]
         found = [
-            table.filter(arrow.array([self._rows.get(id) == (name, at) for at, id in enumerate(table["id"].to_pylist())]))
+            table.filter(
+                arrow.array([self._rows.get(id) == (name, at) for at, id in enumerate(table["id"].to_pylist())])
+            )
             for name, table in parts.read_all(self._place, "parts", columns)
             if table.num_rows
         ]
@@ -221,3 +225,13 @@ def is_store(path: str | PathLike[str]) -> bool:
 
 def _failure(row: Mapping[str, Any], place: str) -> Failure:
     return Failure(**{**row, "settled": settled(row["settled"], place)})
+
+
+def means(store: Store) -> dict[str, float]:
+    """The mean of each metric over the explanations that have it."""
+    found: dict[str, list[float]] = {}
+    for row in store.metrics():
+        for name, each in row.items():
+            if isinstance(each, (int, float)) and math.isfinite(each):
+                found.setdefault(name, []).append(float(each))
+    return {name: fmean(values) for name, values in found.items()}

@@ -77,7 +77,7 @@ def _merge(place: Place, folder: str, tables: Iterator[tuple[str, Any]]) -> set[
         old.append(name)
         if sum(each.num_rows for each in waiting) >= ROWS:
             _rewrite(place, folder, waiting, old)
-    if len(old) > 1 or waiting and not any(each.num_rows for each in waiting):
+    if len(old) > 1 or (waiting and not any(each.num_rows for each in waiting)):
         _rewrite(place, folder, waiting, old)
     return ids
 
@@ -102,7 +102,5 @@ def _failed(place: Place, done: set[str]) -> Iterator[tuple[str, Any]]:
     tables = [(name, parts.read(place, name)) for name in place.names("failures")]
     last = {id: (name, number) for name, table in tables for number, id in enumerate(table["id"].to_pylist())}
     for name, table in tables:
-        stands = [
-            id not in done and last[id] == (name, number) for number, id in enumerate(table["id"].to_pylist())
-        ]
+        stands = [id not in done and last[id] == (name, number) for number, id in enumerate(table["id"].to_pylist())]
         yield name, table.filter(schema.arrow().array(stands, type=schema.arrow().bool_()))
