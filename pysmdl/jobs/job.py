@@ -71,8 +71,8 @@ def run(
 
     Args:
         inputs: A path or several (images, folders, patterns, manifests in CSV, JSON lines or Parquet, WebDataset's
-            tars, folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes them. What
-            has no id of its own gets one of its place: the same as long as it lies there.
+            tars, folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes
+            them. What has no id of its own gets one of its place: the same as long as it lies there.
         model: As in :func:`pysmdl.explain`.
         store: A folder, or an address of fsspec's ("s3://...").
         workers: 1: this process.
@@ -116,14 +116,14 @@ def run(
             try:
                 Here(explainer, target, kept, state, stop or Stop()).work(left)
             except BaseException as error:
-                state.ended = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+                state.end("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
                 raise
             finally:
                 try:
                     kept.close()
                 finally:
                     state.stored, state.failed = kept.stored, kept.failed
-            state.ended = "stopped" if stop is not None and stop.asked else "done"
+            state.end("stopped" if stop is not None and stop.asked else "done")
     return Outcome(kept.stored, kept.failed, before, state.ended == "stopped")
 
 

@@ -1,4 +1,4 @@
-"""What a part holds: a row an explanation, a row a failure. These columns are pinned: readers elsewhere count on them."""
+"""What a part holds: a row an explanation, a row a failure. The columns are pinned: others read them, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job may be given as inputs: files, folders, patterns, manifests, data sets, or anything that can be iterated."""
+"""What a job may be given as inputs: files, folders, patterns, manifests, data sets, or any iterable."""
 
 from __future__ import annotations
 

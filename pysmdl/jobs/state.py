@@ -8,6 +8,10 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MEASURES = (
+    "total", "before", "done", "stored", "failed", "evaluations", "seconds", "rate", "seconds_left", "model_share",
+)  # fmt: skip
+
 
 @dataclass
 class State:
@@ -37,6 +41,10 @@ class State:
     ended: str = ""
     workers: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def end(self, how: str) -> None:
+        """It is over, unless it was before."""
+        self.ended = self.now().ended or how
 
     def now(self) -> State:
         """The same with the seconds since it began."""
@@ -91,21 +99,9 @@ def clock(seconds: float) -> str:
 
 def prometheus(state: dict[str, Any]) -> str:
     """A status as Prometheus reads it."""
-    names = (
-        "total",
-        "before",
-        "done",
-        "stored",
-        "failed",
-        "evaluations",
-        "seconds",
-        "rate",
-        "seconds_left",
-        "model_share",
-    )
     lines = [
         f"# TYPE pysmdl_job_{name} gauge\npysmdl_job_{name} {float(state[name])!r}"
-        for name in names
+        for name in MEASURES
         if state[name] is not None
     ]
     return "\n".join(lines) + "\n"

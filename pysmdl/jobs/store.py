@@ -1,4 +1,4 @@
-"""Store: the explanations of a job, in parts that are written once; read lazily. There is no index that could disagree."""
+"""Store: the explanations of a job, in parts that are written once. There is no index that could disagree."""
 
 from __future__ import annotations
 
@@ -127,18 +127,15 @@ class Store:
         """Likewise as a pyarrow.Table."""
         arrow = schema.arrow()
         columns = [name for name in schema.part().names if name not in ARRAYS]
-        found = [
-            table.filter(
-                arrow.array([self._rows.get(id) == (name, at) for at, id in enumerate(table["id"].to_pylist())])
-            )
-            for name, table in parts.read_all(self._place, "parts", columns)
-            if table.num_rows
-        ]
+        found = []
+        for name, table in parts.read_all(self._place, "parts", columns):
+            first = [self._rows.get(id) == (name, at) for at, id in enumerate(table["id"].to_pylist())]
+            found.append(table.filter(arrow.array(first, type=arrow.bool_())))
         empty = arrow.schema([schema.part().field(name) for name in columns]).empty_table()
         return arrow.concat_tables([empty, *found])
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Every metric of every explanation (:func:`pysmdl.metrics.summary`), read off the stored curves: a dict each."""
+        """Every metric of each explanation (:func:`pysmdl.metrics.summary`), read off the stored curves."""
         from pysmdl.metrics import summary
 
         for found in self:

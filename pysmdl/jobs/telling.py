@@ -1,4 +1,4 @@
-"""What one sees of a job: a table on a terminal, a line every 30 s in a log, status.json beside the store, Prometheus."""
+"""What one sees of a job: a table on a terminal, lines in a log, a status beside the store, Prometheus."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def telling(state: State, place: Place, share: str, progress: bool, port: int | 
         finally:
             over.set()
             thread.join(5.0)
-            state.ended = state.ended or ("failed" if sys.exc_info()[0] is not None else "done")
+            state.end("failed" if sys.exc_info()[0] is not None else "done")
             write(state, place, share)
 
 

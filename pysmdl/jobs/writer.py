@@ -91,7 +91,7 @@ class Writer:
     def _check(self) -> None:
         if self._error is not None:
             raise StoreError(
-                f"the store {self._place} cannot be written to: {described(self._error)}; all that was stored before is "
+                f"the store {self._place} cannot be written to: {described(self._error)}; what was stored before is "
                 f"there, {self.lost} explanations and failures are not: the same command again explains these anew"
             ) from self._error
 
