@@ -54,7 +54,7 @@ def held() -> Iterator[None]:
     new = _Once()
 
     def hold(number: int, frame: FrameType | None) -> None:
-        insists = new() and came
+        insists = new() and bool(came)
         came.append(number)
         if insists:
             raise KeyboardInterrupt
@@ -77,11 +77,11 @@ def asking(ask: Callable[[bool], None], seconds: float) -> Iterator[None]:
     new = _Once()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        insists = number == signal.SIGALRM or (new() and came)
+        insists = number == signal.SIGALRM or (new() and bool(came))
         if number != signal.SIGALRM:
             came.append(number)
             signal.setitimer(signal.ITIMER_REAL, seconds)
-        ask(bool(insists))
+        ask(insists)
 
     signals = [each for each in SIGNALS if callable(signal.getsignal(each))]
     before = _handle(dict.fromkeys((*signals, signal.SIGALRM), stop))

@@ -32,6 +32,7 @@ class Entry:
         rest: What else an item of explain_many may have: target, regions, baseline.
         source: Where it is from, in words.
         group: Of the caller's.
+        attempts: How often it failed before.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Entry:
     rest: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     group: str | None = None
+    attempts: int = 0
 
     def item(self, target: Any = None) -> dict[str, Any]:
         """As explain_many takes it; the image may still be one that is opened at its turn.

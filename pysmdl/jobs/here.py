@@ -75,7 +75,7 @@ class Here:
 
     def _fail(self, entry: Entry, error: Exception) -> None:
         log.error("input %r failed: %s", entry.id, described(error))
-        self._writer.fail(failure_of(entry.id, error, entry.source, entry.group))
+        self._writer.fail(failure_of(entry.id, error, entry.source, entry.group, entry.attempts + 1))
         self._state.failed += 1
 
     def _progress(self, progress: Progress) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sized
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -133,14 +133,31 @@ def remaining(inputs: Any, place: Place, choice: Choice, retry_failed: bool = Fa
     Raises:
         ValueError, OSError: the inputs cannot be read.
     """
-    done = ids(place, "parts")
-    if not retry_failed:
-        done |= ids(place, "failures")
+    done, failed = ids(place, "parts"), attempts(place)
     given = sources.entries_of(inputs)
+    if not retry_failed:
+        done |= set(failed)
+    elif isinstance(given, list):
+        given = [_again(each, failed) for each in given]
+    else:
+        given = (_again(each, failed) for each in given)
     before = sum(each.id in done and choice.mine(each.id) for each in given) if isinstance(given, list) else len(done)
     return before, choice.of(given, done)
 
 
 def ids(place: Place, folder: str) -> set[str]:
-    """Those in a store's parts, or failures: one column of each is read."""
+    """Those in a store's parts: one column of each is read."""
     return {id for _, table in parts.read_all(place, folder, ["id"]) for id in table["id"].to_pylist()}
+
+
+def attempts(place: Place) -> dict[str, int]:
+    """How often each input failed that ever did."""
+    found: dict[str, int] = {}
+    for _, table in parts.read_all(place, "failures", ["id", "attempts"]):
+        for id, count in zip(table["id"].to_pylist(), table["attempts"].to_pylist(), strict=True):
+            found[id] = max(count, found.get(id, 0))
+    return found
+
+
+def _again(entry: Entry, failed: Mapping[str, int]) -> Entry:
+    return replace(entry, attempts=failed[entry.id]) if entry.id in failed else entry
