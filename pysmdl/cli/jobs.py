@@ -18,6 +18,7 @@ stores = typer.Typer(no_args_is_help=True, help="What a store holds, and its upk
 log = logging.getLogger("pysmdl")
 
 G = TypeVar("G")
+OF_RAY = ("cpus", "gpus", "timeout", "attempts")
 Address = Annotated[str, typer.Argument(help="The store: a folder, or an address as s3://...", show_default=False)]
 
 
@@ -26,12 +27,20 @@ class JobOptions:
     """The job"""
 
     store: Annotated[str | None, typer.Option(help="Where explanations are kept: a folder, or s3://...")] = None
+    workers: Annotated[int, typer.Option(help="Workers of Ray, started here; 1: this process.")] = 1
+    ray: Annotated[str | None, typer.Option(help="A running Ray cluster's address.")] = None
+    cpus: Annotated[float, typer.Option(help="Cores of a worker of Ray's.")] = 1.0
+    gpus: Annotated[float, typer.Option(help="GPUs of a worker of Ray's; a fraction shares one.")] = 0.0
+    timeout: Annotated[float, typer.Option(help="Seconds without an answer until a worker counts as dead.")] = 600.0
+    attempts: Annotated[int, typer.Option(help="Times that an input alone may take its worker along.")] = 2
     limit: Annotated[int | None, typer.Option(help="At most so many inputs now.")] = None
     shuffle: Annotated[int | None, typer.Option(help="A seed of their order.")] = None
     shard: Annotated[str, typer.Option(help="3/8: the third of eight parts, for schedulers.")] = "1/1"
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False
     pictures: Annotated[bool, typer.Option("--pictures", help="Keep a small picture of each image.")] = False
     metrics_port: Annotated[int | None, typer.Option(help="Serve the numbers to Prometheus, on 127.0.0.1.")] = None
+    rows: Annotated[int, typer.Option(help="A part is written when it has so many rows ...")] = 256
+    seconds: Annotated[float, typer.Option(help="... or its first has waited so long.")] = 10.0
     patience: Annotated[float, typer.Option(help="Seconds that a store which is away is waited for.")] = 60.0
 
 
@@ -80,13 +89,16 @@ def _run(
     from pysmdl.cli.stopping import asking
     from pysmdl.jobs.stopping import GRACE
 
-    model = arguments.load_model(common.model, common.device, **asdict(input))
+    model = jobs.Factory(arguments.load_model, common.model, common.device, **asdict(input))
     target = arguments.target(common.target, box.box, box.label)
     names = arguments.class_names(common.model, common.names)
     settings = {"regions": common.regions, "preset": common.preset, "names": names, **asdict(of), **asdict(search)}
-    chosen = {name: each for name, each in asdict(job).items() if name != "store"} | {"shard": _shard(job.shard)}
+    chosen = {name: each for name, each in asdict(job).items() if name not in (*OF_RAY, "store", "ray")}
+    chosen |= {"shard": _shard(job.shard)}
+    if job.workers > 1 or job.ray is not None:
+        chosen["ray"] = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
     if dry_run:
-        _estimate(inputs, model, target, job, settings)
+        _estimate(inputs, model(), target, job, settings)
         return 0
     stop = jobs.Stop()
 

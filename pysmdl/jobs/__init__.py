@@ -6,6 +6,19 @@ from pysmdl.jobs.comparing import diff
 from pysmdl.jobs.job import Outcome, run
 from pysmdl.jobs.stopping import Stop
 from pysmdl.jobs.store import Failure, Store, means, open_store
+from pysmdl.jobs.task import Factory, RayOptions
 from pysmdl.jobs.upkeep import Verified
 
-__all__ = ["Failure", "Outcome", "Stop", "Store", "Verified", "diff", "means", "open_store", "run"]
+__all__ = [
+    "Factory",
+    "Failure",
+    "Outcome",
+    "RayOptions",
+    "Stop",
+    "Store",
+    "Verified",
+    "diff",
+    "means",
+    "open_store",
+    "run",
+]

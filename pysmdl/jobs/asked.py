@@ -38,25 +38,25 @@ def asked(explainer: Explainer, target: Any = None) -> dict[str, Any]:
     }
     model = {name: each for name, each in plan.provenance.items() if name not in ("device", "versions")}
     model["weights"] = fingerprint(explainer.scorer)
-    found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model})))
+    about = {name: plan.provenance.get(name) for name in ("device", "versions")}
+    found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model, **about})))
     return found
 
 
-def agree(place: Place, explainer: Explainer, target: Any = None) -> None:
-    """Write job.json, or see that the one that is there asks the same.
+def agree(place: Place, wanted: Mapping[str, Any]) -> None:
+    """Write job.json, or see that the one that is there asks the same, on whatever device.
 
     Raises:
         StoreError: it asks something else; the message says what.
     """
-    wanted, there = asked(explainer, target), job_of(place)
+    there = job_of(place)
     if there is not None:
         differs = list(_differences(there, wanted))
         if differs:
             raise StoreError(f"the store {place} was made with other settings: {'; '.join(differs)}; take a new one")
         return
     about = {"store": schema.VERSION, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    versions = {name: explainer.plan.provenance.get(name) for name in ("device", "versions")}
-    place.write("job.json", json.dumps(plain({**about, **wanted, **versions}), indent=1).encode() + b"\n")
+    place.write("job.json", json.dumps({**about, **wanted}, indent=1).encode() + b"\n")
 
 
 def fingerprint(scorer: Scorer) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,6 +29,9 @@ class Here:
         writer: Stores what is done.
         state: Is told how far it is.
         stop: Ends it early.
+
+    Attributes:
+        beat: time.monotonic() when the model answered last.
     """
 
     def __init__(self, explainer: Explainer, target: Any, writer: Writer, state: State, stop: Stop) -> None:
@@ -35,9 +39,12 @@ class Here:
         self._flight: dict[int, Entry] = {}  # by the engine's numbers
         on_host = explainer.scorer.device.type == "cpu"  # on a GPU the host only launches
         self._model = Sum("model") if on_host else None
+        self._before = 0  # evaluations of earlier calls of work()
+        self.beat = time.monotonic()
 
     def work(self, entries: Iterable[Entry]) -> None:
         """Until all are done, or it is stopped. Inputs that are cut short are left as if they had not been begun."""
+        self._before, self.beat = self._state.evaluations, time.monotonic()
         profile = None if self._model is None else Profile(events=self._model)
         items = self._items(iter(entries))
         try:
@@ -79,7 +86,8 @@ class Here:
         self._state.failed += 1
 
     def _progress(self, progress: Progress) -> None:
-        self._state.evaluations = progress.evaluations
+        self.beat = time.monotonic()
+        self._state.evaluations = self._before + progress.evaluations
         self._state.stored = self._writer.stored
         self._state.model_seconds = None if self._model is None else self._model.seconds
         if self._stop.late:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -13,11 +14,12 @@ from pysmdl.explainer import Explainer
 from pysmdl.jobs import parts, sources, writer
 from pysmdl.jobs.asked import agree
 from pysmdl.jobs.entries import Choice, Entry
-from pysmdl.jobs.here import Here
 from pysmdl.jobs.places import Place, place_of
 from pysmdl.jobs.state import State
 from pysmdl.jobs.stopping import Stop
+from pysmdl.jobs.task import Keeping, RayOptions, Task
 from pysmdl.jobs.telling import telling
+from pysmdl.jobs.workers import InProcess, Workers
 from pysmdl.settings import spelt_out
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pysmdl.settings import Settings
 
 log = logging.getLogger("pysmdl")
+
+ORPHANS = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def run(
     store: str | PathLike[str],
     *,
     workers: int = 1,
+    ray: RayOptions | None = None,
     target: Any = None,
     limit: int | None = None,
     shuffle: int | None = None,
@@ -75,7 +80,9 @@ def run(
             them. What has no id of its own gets one of its place: the same as long as it lies there.
         model: As in :func:`pysmdl.explain`.
         store: A folder, or an address of fsspec's ("s3://...").
-        workers: 1: this process.
+        workers: 1: this process; more: so many actors of Ray, which is started here on the loopback interface
+            (`pip install 'pysmdl[ray]'`). The model reaches them pickled, or as a :class:`pysmdl.jobs.Factory`.
+        ray: What else Ray is to know: a cluster's address, cores and GPUs of a worker, when one is given up.
         target: Of inputs that name none.
         limit: At most so many inputs in this run.
         shuffle: A seed of their order.
@@ -98,33 +105,37 @@ def run(
         OSError: the store or a manifest cannot be read.
         KeyboardInterrupt: Ctrl-C; all that was explained is stored.
     """
-    if whole_number("workers", workers, 1) > 1:
-        raise ValueError(f"workers must be 1: this pysmdl runs a job in one process; got {workers}. Take shard=")
+    whole_number("workers", workers, 1)
     whole_number("rows", rows, 1)
     number("seconds", seconds, above=0)
     number("patience", patience, least=0)
     choice, place = Choice(limit, shuffle, shard), place_of(store)
-    explainer = Explainer(model, **settings)
+    share, stop = f"{shard[0]}-of-{shard[1]}", stop or Stop()
+    task = Task(model, settings, target, Keeping(os.fspath(store), share, rows, seconds, patience, pictures))
+    made = workers_of(task, workers, ray, stop)
     place.ready()
-    agree(place, explainer, target)
-    share = f"{shard[0]}-of-{shard[1]}"
-    with place.held(share):
-        before, left = remaining(inputs, place, choice, retry_failed)
+    with place.held(share), made:
+        with place.held(f"{share}-workers", seconds=ORPHANS):  # workers that outlived a killed run have stored by then
+            agree(place, made.asked())
+            before, left = remaining(inputs, place, choice, retry_failed)
         state = State(total=len(left) if isinstance(left, Sized) else None, before=before)
-        kept = writer.Writer(place, rows, seconds, patience, share, pictures)
         with telling(state, place, share, progress, metrics_port):
             try:
-                Here(explainer, target, kept, state, stop or Stop()).work(left)
+                made.work(left, state)
             except BaseException as error:
                 state.end("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
                 raise
-            finally:
-                try:
-                    kept.close()
-                finally:
-                    state.stored, state.failed = kept.stored, kept.failed
-            state.end("stopped" if stop is not None and stop.asked else "done")
-    return Outcome(kept.stored, kept.failed, before, state.ended == "stopped")
+            state.end("stopped" if stop.asked else "done")
+    return Outcome(state.stored, state.failed, before, stop.asked)
+
+
+def workers_of(task: Task, workers: int, options: RayOptions | None, stop: Stop) -> Workers:
+    """This process, or Ray's."""
+    if workers == 1 and options is None:
+        return InProcess(task, stop)
+    from pysmdl.jobs.ray_driver import RayWorkers
+
+    return RayWorkers(task, workers, options or RayOptions(), stop)
 
 
 def remaining(inputs: Any, place: Place, choice: Choice, retry_failed: bool = False) -> tuple[int, Iterable[Entry]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import posixpath
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,8 +36,12 @@ class Place(Protocol):
         """A file, if it is there."""
 
     @contextmanager
-    def held(self, share: str) -> Iterator[None]:
-        """Keep others from the same share of the same job."""
+    def held(self, share: str, by_all: bool = False, seconds: float = 0.0) -> Iterator[None]:
+        """Keep others from the same share of the same job; or, by all workers of one run, a later run. Waits so long.
+
+        Raises:
+            StoreError: others hold it.
+        """
         yield
 
 
@@ -86,15 +91,21 @@ class Folder:
         (self._path / name).unlink(missing_ok=True)
 
     @contextmanager
-    def held(self, share: str) -> Iterator[None]:
+    def held(self, share: str, by_all: bool = False, seconds: float = 0.0) -> Iterator[None]:
         lock = os.open(self._path / f".lock-{share}", os.O_RDWR | os.O_CREAT, 0o666)
+        until = time.monotonic() + seconds
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(f"another run is at work on this share of the store {self}") from None
-            except OSError:  # some network file systems have no locks
-                pass
+            while True:
+                try:
+                    fcntl.flock(lock, (fcntl.LOCK_SH if by_all else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise StoreError(f"another run is at work on this share of the store {self}") from None
+                    time.sleep(0.1)
+                except OSError:  # some network file systems have no locks
+                    break
+                else:
+                    break
             yield
         finally:
             os.close(lock)
@@ -139,7 +150,7 @@ class Remote:
             self._files.rm_file(self._at(name))
 
     @contextmanager
-    def held(self, share: str) -> Iterator[None]:
+    def held(self, share: str, by_all: bool = False, seconds: float = 0.0) -> Iterator[None]:
         yield
 
     def _at(self, name: str) -> str:

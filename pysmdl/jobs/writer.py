@@ -33,6 +33,7 @@ class Writer:
         patience: Seconds that a write is tried again.
         who: Is part of the names of parts.
         picture: Whether rows have a small picture.
+        told: Is told of a part that is in the store: its folder, and its rows' ids.
 
     Attributes:
         stored: Explanations that are in the store.
@@ -48,9 +49,10 @@ class Writer:
         patience: float = PATIENCE,
         who: str = "",
         picture: bool = False,
+        told: Callable[[str, list[str]], None] = lambda folder, ids: None,
     ) -> None:
         self._place, self._rows, self._seconds, self._patience = place, rows, seconds, patience
-        self._who, self._picture = who, picture
+        self._who, self._picture, self._told = who, picture, told
         self.stored = self.failed = self.lost = 0
         self._error: Exception | None = None
         self._latest = float("inf")  # when no more is tried
@@ -69,6 +71,10 @@ class Writer:
     def fail(self, row: Mapping[str, Any]) -> None:
         """A failure, as a row of the schema. Raises as :meth:`put`."""
         self._put(lambda: ("failures", row))
+
+    def flush(self) -> None:
+        """Store soon what waits, whatever there is."""
+        self._queue.put(_flush)
 
     def close(self) -> None:
         """Store the rest. Raises as :meth:`put`."""
@@ -113,6 +119,9 @@ class Writer:
             if make is None:
                 self._flush(waiting)
                 return
+            if make is _flush:
+                due = self._flush(waiting)
+                continue
             if self._error is not None:
                 self.lost += 1
                 continue
@@ -141,6 +150,7 @@ class Writer:
             self._error = error
             log.error("%d rows could not be stored: %s", len(rows), described(error))
             return False
+        self._told(folder, [row["id"] for row in rows])
         if folder == "parts":
             self.stored += len(rows)
         else:
@@ -158,3 +168,8 @@ class Writer:
                 log.warning("%s/%s is tried again in %.1f s: %s", self._place, name, wait, described(error))
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST)
+
+
+def _flush() -> tuple[str, Mapping[str, Any]]:
+    """Stands in the queue for a flush."""
+    raise NotImplementedError
