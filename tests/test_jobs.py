@@ -469,3 +469,33 @@ def test_a_model_that_hangs_is_left_at_the_second_signal(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 130
     process.communicate()
+
+
+def test_ray_data_gets_batches_as_rows_of_a_part(tmp_path):
+    batch = {"image": np.stack([image(seed) for seed in range(4)]), "target": np.arange(4), "id": list("abcd")}
+    explain = jobs.RayExplain(jobs.Factory(lambda: MODEL), {"regions": "grid:9", "search": "exact"})
+    table = explain(batch)
+    direct = pysmdl.explain(image(2), MODEL, 2, **SETTINGS)
+    assert table["id"].to_pylist() == list("abcd")
+    assert table["order"].to_pylist()[2] == direct.order.tolist()
+    assert table["error"].null_count == 4
+    broken = explain({"image": [str(tmp_path / "none.png"), str(saved(tmp_path / "a.png"))]})
+    assert "no such image" in broken["error"].to_pylist()[0]
+    assert broken["regions"].to_pylist() == [None, 9]
+
+
+def test_a_signal_waits_while_something_is_held_and_a_second_insists():
+    from pysmdl.cli.stopping import SAME, held, stoppable
+
+    said = []
+    with stoppable(), pytest.raises(KeyboardInterrupt):
+        with held():
+            signal.raise_signal(signal.SIGINT)
+            said.append("held")
+        said.append("not reached")
+    with stoppable(), pytest.raises(KeyboardInterrupt), held():
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(SAME + 0.1)
+        signal.raise_signal(signal.SIGINT)
+        said.append("not reached")
+    assert said == ["held"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pysmdl.jobs.comparing import diff
 from pysmdl.jobs.job import Outcome, run
+from pysmdl.jobs.ray_data import RayExplain
 from pysmdl.jobs.stopping import Stop
 from pysmdl.jobs.store import Failure, Store, means, open_store
 from pysmdl.jobs.task import Factory, RayOptions
@@ -13,6 +14,7 @@ __all__ = [
     "Factory",
     "Failure",
     "Outcome",
+    "RayExplain",
     "RayOptions",
     "Stop",
     "Store",
