@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -132,7 +133,7 @@ def _of_file(path: Path, groups: Mapping[str, Any]) -> tuple[list[str], dict[str
         OSError: it cannot be read.
     """
     try:
-        import tomllib
+        tomllib = import_module("tomllib")  # since Python 3.11
     except ImportError:
         raise ValueError("a job.toml needs Python 3.11: give the options on the command line") from None
     try:

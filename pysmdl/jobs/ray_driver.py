@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -36,6 +37,26 @@ STARTS = 3  # times that a worker may die before it has begun
 
 class WorkerError(PysmdlError, RuntimeError):
     """Workers die before they begin: no model, no memory for it, no such machine."""
+
+
+def _imported(options: RayOptions) -> Any:
+    """Ray. Where it is started here, it is told first, by what it has for laptops, that this machine is no part of a
+    cluster: else it takes 127.0.0.1 for the machine's own address, and listens on all of them.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if options.address is None and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        import ray
+        from ray._private import ray_constants
+    except ImportError:
+        raise need("ray", "A job with several workers", "pysmdl[ray]") from None
+    if options.address is None and not ray.is_initialized():  # imported before
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    return ray
 
 
 @contextmanager
@@ -92,12 +113,7 @@ class RayWorkers(Workers):
     """
 
     def __init__(self, task: Task, count: int, options: RayOptions, stop: Stop) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            import ray
-        except ImportError:
-            raise need("ray", "A job with several workers", "pysmdl[ray]") from None
+        ray = _imported(options)
         self._ray, self._task, self._count, self._options, self._stop = ray, task, count, options, stop
         of_ray = ray.exceptions
         self._deadly = (of_ray.RayActorError, of_ray.WorkerCrashedError, of_ray.OutOfMemoryError)
