@@ -23,11 +23,13 @@ import torch
 from command_line import ANSWER, call, module, saved
 from job_runs import MODEL, SETTINGS, equal, items, job, pictures, started
 from PIL import Image
+from rich.console import Console
 
 import pysmdl
 from pysmdl import builtin, jobs
 from pysmdl.errors import StoreError
 from pysmdl.jobs.sources import entries_of
+from pysmdl.jobs.telling import table
 
 from toys import image
 
@@ -249,16 +251,16 @@ def test_a_data_set_of_hugging_face_is_read_from_its_folder(form, tmp_path):
     folder = tmp_path / "data" / "train"
     folder.mkdir(parents=True)
     (tmp_path / "data" / "dataset_dict.json").write_text('{"splits": ["train"]}')
-    table = pa.table(
+    rows = pa.table(
         {"image": [{"bytes": png(seed), "path": None} for seed in range(4)], "label": [seed % 4 for seed in range(4)]}
     )
     new = pa.ipc.new_stream if form == "stream" else pa.ipc.new_file
-    with new(folder / "data-00000-of-00001.arrow", table.schema) as writer:
-        writer.write_table(table)
+    with new(folder / "data-00000-of-00001.arrow", rows.schema) as writer:
+        writer.write_table(rows)
     assert job(tmp_path / "data", tmp_path / "s").explained == 4
     found = pysmdl.open_store(tmp_path / "s")
     assert equal(found[f"{folder}/data-00000-of-00001.arrow#2"], pysmdl.explain(image(2), MODEL, 2, **SETTINGS))
-    pq.write_table(table, tmp_path / "data.parquet", row_group_size=3)
+    pq.write_table(rows, tmp_path / "data.parquet", row_group_size=3)
     assert job(tmp_path / "data.parquet", tmp_path / "t").explained == 4
     assert equal(
         pysmdl.open_store(tmp_path / "t")[f"{tmp_path}/data.parquet:4"], pysmdl.explain(image(3), MODEL, 3, **SETTINGS)
@@ -374,6 +376,9 @@ def test_the_status_is_written_and_shown(tmp_path, monkeypatch):
     assert (status["done"], status["stored"], status["failed"], status["total"]) == (3, 3, 1, 4)
     assert status["ended"] == "done"
     assert 0 < status["model_share"] <= 1
+    console = Console(width=120, file=io.StringIO())
+    console.print(table({**status, "workers": ["w1: 3 done"]}))
+    assert all(word in console.file.getvalue() for word in ("3 of 4", "failed", "w1: 3 done"))
     code, said = call("run", "--status", tmp_path / "s")
     assert code == 0
     assert "1-of-1: 3 of 4 explained, 3 stored, 1 failed" in said
@@ -474,11 +479,11 @@ def test_a_model_that_hangs_is_left_at_the_second_signal(tmp_path):
 def test_ray_data_gets_batches_as_rows_of_a_part(tmp_path):
     batch = {"image": np.stack([image(seed) for seed in range(4)]), "target": np.arange(4), "id": list("abcd")}
     explain = jobs.RayExplain(jobs.Factory(lambda: MODEL), {"regions": "grid:9", "search": "exact"})
-    table = explain(batch)
+    rows = explain(batch)
     direct = pysmdl.explain(image(2), MODEL, 2, **SETTINGS)
-    assert table["id"].to_pylist() == list("abcd")
-    assert table["order"].to_pylist()[2] == direct.order.tolist()
-    assert table["error"].null_count == 4
+    assert rows["id"].to_pylist() == list("abcd")
+    assert rows["order"].to_pylist()[2] == direct.order.tolist()
+    assert rows["error"].null_count == 4
     broken = explain({"image": [str(tmp_path / "none.png"), str(saved(tmp_path / "a.png"))]})
     assert "no such image" in broken["error"].to_pylist()[0]
     assert broken["regions"].to_pylist() == [None, 9]

@@ -103,11 +103,11 @@ def _run(
         return 0
     stop = jobs.Stop()
 
-    def ask(insists: bool) -> None:
-        if not insists:
+    def ask(times: int) -> None:
+        if times == 1:
             log.warning("stopping: what is in flight has %.0f s to be done; a second time stops at once", GRACE)
-        stop(0.0 if insists else GRACE)
-        if insists and not stop.over:
+        stop(GRACE if times == 1 else 0.0)
+        if times == 2 or (times == 0 and not stop.over):
             raise KeyboardInterrupt
 
     with asking(ask, GRACE + 1):

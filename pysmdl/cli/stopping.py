@@ -69,19 +69,20 @@ def held() -> Iterator[None]:
 
 
 @contextmanager
-def asking(ask: Callable[[bool], None], seconds: float) -> Iterator[None]:
-    """The first signal asks what runs inside to end, with False; one that insists, or so many seconds, asks with True.
-    Afterwards the signal takes its course.
+def asking(ask: Callable[[int], None], seconds: float) -> Iterator[None]:
+    """Signals ask what runs inside to end: the first with 1, one that insists with 2, and so many seconds after either
+    it is asked with 0. Afterwards the signal takes its course.
     """
     came: list[int] = []
     new = _Once()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        insists = number == signal.SIGALRM or (new() and bool(came))
-        if number != signal.SIGALRM:
+        if number == signal.SIGALRM:
+            ask(0)
+        elif new():
             came.append(number)
             signal.setitimer(signal.ITIMER_REAL, seconds)
-        ask(insists)
+            ask(min(len(came), 2))
 
     signals = [each for each in SIGNALS if callable(signal.getsignal(each))]
     before = _handle(dict.fromkeys((*signals, signal.SIGALRM), stop))

@@ -313,6 +313,7 @@ class RayWorkers(Workers):
 
     def _close(self) -> None:
         """Have each worker store what it has; those that do not within the time of a stop are let go."""
+        self._stop.over = True  # the workers have times of their own
         if self._stop.asked:
             self._writer.hurry(STORING)
             for hand in self._hands:

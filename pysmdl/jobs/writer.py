@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pysmdl.errors import StoreError, described
@@ -20,7 +21,8 @@ log = logging.getLogger("pysmdl")
 
 ROWS, SECONDS = 256, 10.0  # a part is written when it has so many rows, or its first has waited so long
 PATIENCE = 60.0  # seconds that a store which cannot be written to is tried again
-WAITING = 4096  # rows held meanwhile; beyond these the engine waits, too
+WAITING = 4096  # rows held meanwhile; beyond these the engine waits, too,
+HELD = 1 << 28  # bytes, and beyond these of theirs
 LONGEST = 5.0  # seconds between two tries
 
 
@@ -56,6 +58,7 @@ class Writer:
         self.stored = self.failed = self.lost = 0
         self._error: Exception | None = None
         self._latest = float("inf")  # when no more is tried
+        self._held, self._freed = 0, threading.Condition()
         self._queue: queue.Queue[Callable[[], tuple[str, Mapping[str, Any]]] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._work, name="pysmdl-writer", daemon=True)
         self._thread.start()
@@ -66,7 +69,14 @@ class Writer:
         Raises:
             StoreError: the store cannot be written to, for longer than the patience.
         """
-        self._put(lambda: self._packed(found, entry))
+        if found.pixels is not None and not self._picture:
+            found = replace(found, size=found.size or found.pixels.shape[:2], pixels=None)
+        size = found.labels.nbytes + (0 if found.pixels is None else found.pixels.nbytes)
+        with self._freed:
+            while self._held and self._held + size > HELD and self._error is None:
+                self._freed.wait(1.0)
+            self._held += size
+        self._put(lambda: self._packed(found, entry, size))
 
     def fail(self, row: Mapping[str, Any]) -> None:
         """A failure, as a row of the schema. Raises as :meth:`put`."""
@@ -101,7 +111,10 @@ class Writer:
                 f"there, {self.lost} explanations and failures are not: the same command again explains these anew"
             ) from self._error
 
-    def _packed(self, found: Explanation, entry: Entry) -> tuple[str, Mapping[str, Any]]:
+    def _packed(self, found: Explanation, entry: Entry, size: int) -> tuple[str, Mapping[str, Any]]:
+        with self._freed:
+            self._held -= size
+            self._freed.notify()
         try:
             return "parts", row_of(found, entry.id, entry.source, entry.group, self._picture)
         except Exception as error:  # notes of a search of somebody's own that are no plain values
