@@ -1,6 +1,6 @@
 """What a store costs: time over explain_many, size of a row, the scan before a resume, memory of a long job.
 
-python benchmarks/bench_jobs.py overhead|scan|memory
+python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT INPUTS
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,13 @@ from pysmdl import builtin, jobs
 from pysmdl.jobs.job import ids
 from pysmdl.jobs.parts import content_of, named
 from pysmdl.jobs.places import place_of
+from pysmdl.jobs.ray_driver import RayWorkers
 from pysmdl.jobs.rows import row_of
 from pysmdl.jobs.schema import part
+from pysmdl.jobs.sources import entries_of
+from pysmdl.jobs.state import State
+from pysmdl.jobs.stopping import Stop
+from pysmdl.jobs.task import Factory, Keeping, RayOptions, Task
 
 SETTINGS: dict[str, Any] = {"regions": "grid:16", "progress": False}
 
@@ -78,9 +84,45 @@ def memory(count: int) -> None:
     print(f"{count} inputs: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
 
 
+class Sleeping:
+    """A model that takes its time and no processor: two milliseconds a row."""
+
+    def __call__(self, batch: Any) -> Any:
+        time.sleep(0.002 * len(batch))
+        return batch.mean((2, 3))
+
+
+def workers(count: int, inputs: int) -> None:
+    """Explanations a second of so many workers of Ray's on a model that sleeps, and the share of their time that it has;
+    between the first tenth and the last.
+    """
+    sizes = (4, 9, 16, 25, 36)  # regions: the dearest takes a hundred times as long as the cheapest
+    dice = np.random.default_rng(0)
+    given = [{**each, "regions": f"grid:{dice.choice(sizes)}"} for each in scenes(inputs)]
+    with tempfile.TemporaryDirectory() as folder:
+        keeping = Keeping(str(Path(folder) / "store"), "1-of-1", 64, 2.0, 60.0, False)
+        settings = {"search": "exact", "batch_size": 32, "config": pysmdl.EngineConfig(max_searches=8)}
+        task = Task(Factory(Sleeping), settings, None, keeping)
+        state, seen = State(total=inputs), []
+        place_of(keeping.store).ready()
+        with RayWorkers(task, count, RayOptions(cpus=2 / count), Stop()) as made:
+            made.asked()
+            thread = threading.Thread(target=made.work, args=(entries_of(given), state))
+            thread.start()
+            while thread.is_alive():
+                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, len(state.workers)))
+                time.sleep(0.1)
+    inside = [each for each in seen if inputs * 0.1 <= each[1] <= inputs * 0.9]
+    (began, first, model, _), (ended, last, whole, _) = inside[0], inside[-1]
+    share = (whole - model) / (ended - began)  # of one worker: model_seconds is their mean
+    print(f"{count} workers: {(last - first) / (ended - began):.2f} a second, the model has {share:.1%} of their time")
+
+
 if __name__ == "__main__":
     which = sys.argv[1] if len(sys.argv) > 1 else "overhead"
     if which == "memory":
         memory(int(sys.argv[2]))
+    elif which == "workers":
+        workers(int(sys.argv[2]), int(sys.argv[3]))
     else:
         {"overhead": overhead, "scan": scan}[which]()

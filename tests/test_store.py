@@ -234,6 +234,9 @@ def test_a_report_and_the_metrics_read_a_store(tmp_path):
     assert pysmdl.report(pysmdl.open_store(tmp_path / "s"), tmp_path / "r.html") == 2
     rows = list(pysmdl.open_store(tmp_path / "s").metrics())
     assert rows[0]["insertion_auc"] == pysmdl.open_store(tmp_path / "s")[rows[0]["id"]].insertion_auc
+    code, said = call("eval", tmp_path / "s", "--out", tmp_path / "table")
+    assert code == 0
+    assert len((tmp_path / "table" / "evaluation.csv").read_text().splitlines()) == 3
     code, said = call("store", "show", tmp_path / "s")
     assert code == 0
     assert "2 explanations, 0 failures" in said

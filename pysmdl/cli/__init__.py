@@ -138,10 +138,14 @@ def compare(
     mufidelity: Annotated[int, typer.Option(help="Random subsets for MuFidelity, evaluated on top; 0: none.")] = 0,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the CSV and Parquet tables.")] = Path("evaluation"),
 ) -> None:
-    """Compare methods on images: every metric, with evaluations and seconds."""
-    from pysmdl.cli.evaluate import evaluate
+    """Compare methods on images: every metric, with evaluations and seconds. Or stores of `pysmdl run`, as they are."""
+    from pysmdl.cli.evaluate import evaluate, evaluate_stores
+    from pysmdl.jobs.store import is_store
     from pysmdl.studies.evaluation import methods_named
 
+    if all(map(is_store, images)):
+        evaluate_stores(images, folder, out)
+        return
     if common.preset is not None:
         raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
