@@ -94,6 +94,7 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    pysmdl.jobs.run,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,

@@ -67,7 +67,7 @@ class Folder:
         return str(self._path)
 
     def ready(self) -> None:
-        for folder in FOLDERS:
+        for folder in ("", *FOLDERS):
             disk.ready(self._path / folder)
 
     def names(self, folder: str, suffix: str = ".parquet") -> list[str]:

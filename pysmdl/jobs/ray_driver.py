@@ -169,7 +169,8 @@ class RayWorkers(Workers):
         self._state, self._entries = state, iter(entries)
         self._ended = False
         self._writer = writer_of(self._task.keeping, f"{self._task.keeping.share}-driver")
-        self._hands += [self._new() for _ in range(self._count - len(self._hands))]
+        few = self._count if state.total is None else -(-state.total // PIECE)
+        self._hands += [self._new() for _ in range(min(self._count, few) - len(self._hands))]
         for hand in self._hands:
             if hand.begun:
                 self._begin(hand)
@@ -187,7 +188,9 @@ class RayWorkers(Workers):
     def _turn(self) -> None:
         for hand in self._hands:
             self._feed(hand)
-        ready, _ = self._ray.wait([hand.asked for hand in self._hands], num_returns=1, timeout=1.0)
+        waited = [hand.asked for hand in self._hands]
+        self._ray.wait(waited, num_returns=1, timeout=1.0)
+        ready, _ = self._ray.wait(waited, num_returns=len(waited), timeout=0)
         for hand in [hand for hand in self._hands if hand.asked in ready]:
             try:
                 if not hand.begun:
@@ -259,6 +262,8 @@ class RayWorkers(Workers):
         hand.done, hand.last = news.done, news
         self._state.stored += len(news.stored)
         self._failed_there += len(news.failed)
+        for id in news.failed:
+            log.error("input %r failed; the store's failures say why", id)
         for id in (*news.stored, *news.failed):
             hand.leased.pop(id, None)
         if news.error is not None:
