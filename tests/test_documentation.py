@@ -95,6 +95,7 @@ SETTERS = (
     pysmdl.explain_many,
     pysmdl.EngineConfig,
     pysmdl.jobs.run,
+    scorers.chat,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
