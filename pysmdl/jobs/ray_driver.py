@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from pysmdl.config import EngineConfig
-from pysmdl.errors import PysmdlError, described, need
+from pysmdl.errors import PysmdlError, described
 from pysmdl.jobs import parts
 from pysmdl.jobs.entries import Entry
 from pysmdl.jobs.places import place_of
+from pysmdl.jobs.ray_cluster import imported, start
 from pysmdl.jobs.ray_worker import News, Worker
 from pysmdl.jobs.rows import failure_of
 from pysmdl.jobs.state import State
@@ -37,38 +35,6 @@ STARTS = 3  # times that a worker may die before it has begun
 
 class WorkerError(PysmdlError, RuntimeError):
     """Workers die before they begin: no model, no memory for it, no such machine."""
-
-
-def _imported(options: RayOptions) -> Any:
-    """Ray. Where it is started here, it is told first, by what it has for laptops, that this machine is no part of a
-    cluster: else it takes 127.0.0.1 for the machine's own address, and listens on all of them.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if options.address is None and "ray" not in sys.modules:
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    try:
-        import ray
-        from ray._private import ray_constants
-    except ImportError:
-        raise need("ray", "A job with several workers", "pysmdl[ray]") from None
-    if options.address is None and not ray.is_initialized():  # imported before
-        ray_constants.ENABLE_RAY_CLUSTER = False
-    return ray
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Ray puts a handler of its own for SIGTERM in place of whatever is there."""
-    main = threading.current_thread() is threading.main_thread()
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)} if main else {}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @dataclass
@@ -113,7 +79,7 @@ class RayWorkers(Workers):
     """
 
     def __init__(self, task: Task, count: int, options: RayOptions, stop: Stop) -> None:
-        ray = _imported(options)
+        ray = imported(options)
         self._ray, self._task, self._count, self._options, self._stop = ray, task, count, options, stop
         of_ray = ray.exceptions
         self._deadly = (of_ray.RayActorError, of_ray.WorkerCrashedError, of_ray.OutOfMemoryError)
@@ -130,8 +96,7 @@ class RayWorkers(Workers):
         self._ahead = (config or EngineConfig()).max_searches + 3 * PIECE
 
     def __enter__(self) -> RayWorkers:
-        with _signals_kept():
-            self._start()
+        self._own = start(self._ray, self._count, self._options)
         try:
             self._shared = self._ray.put(self._task)
         except Exception as error:
@@ -141,17 +106,6 @@ class RayWorkers(Workers):
                 "give the model as pysmdl.jobs.Factory(make, ...)"
             ) from error
         return self
-
-    def _start(self) -> None:
-        self._own = not self._ray.is_initialized()
-        if self._own and self._options.address is not None:
-            self._ray.init(address=self._options.address, log_to_driver=False)
-        elif self._own:
-            self._ray.init(
-                num_cpus=max(1, round(self._count * self._options.cpus)), include_dashboard=False,
-                _node_ip_address="127.0.0.1", log_to_driver=False, configure_logging=False,
-                object_store_memory=100 << 20,
-            )  # fmt: skip
 
     def __exit__(self, *_: object) -> None:
         for hand in self._hands:
@@ -229,8 +183,15 @@ class RayWorkers(Workers):
         hand.asked = hand.actor.news.remote()
 
     def _feed(self, hand: Hand) -> None:
-        """Keep as much in a worker's hands as its engine takes, and less near the end, for the others' sake."""
-        if hand.leased and hand.fed == hand.done and not hand.flushed and (self._ended or hand.suspects):
+        """Keep as much in a worker's hands as its engine takes, and less near the end, for the others' sake. Suspects
+        go to one that has nothing: to the new one in a dead one's place, first of all.
+        """
+        if (
+            hand.leased
+            and hand.fed == hand.done
+            and not hand.flushed
+            and (self._ended or hand.suspects or self._suspects)
+        ):
             hand.actor.flush.remote()
             hand.flushed = True
         if not hand.begun or (hand.suspects and hand.leased):
@@ -244,7 +205,7 @@ class RayWorkers(Workers):
         if self._state.total is not None:
             open_ = self._state.total - self._state.done - self._state.failed
             most = max(LEAST, min(most, open_ // (2 * len(self._hands))))
-        while not self._ended and not self._suspects and hand.fed - hand.done < most:
+        while not self._ended and hand.fed - hand.done < most:
             self._give(hand, self._next(PIECE))
 
     def _next(self, count: int) -> list[Entry]:
