@@ -84,7 +84,7 @@ def test_an_input_that_ends_its_process_and_one_that_hangs_are_put_aside(tmp_pat
         "    if (batch[:, 0, 0, 0] > 0.999).any():\n        os._exit(1)\n"
         "    if (batch[:, 0, 0, -1] > 0.999).any():\n        time.sleep(1000)\n"
     )
-    process = started(tmp_path, *TWO, "--timeout", "4", "--attempts", "1", model=model + ANSWER)
+    process = started(tmp_path, *TWO, "--timeout", "8", "--attempts", "1", model=model + ANSWER)
     said = process.communicate()[0]
     assert process.returncode == 1, said
     assert "7 explained, 2 failed" in said
