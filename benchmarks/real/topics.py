@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pysmdl
+
 from real.fetch import there
 
 SCALE = 20.0  # of the cosines, before the softmax over the topics
@@ -55,6 +56,6 @@ class MiniLM:
         """As pysmdl takes it: which of the topics a text is of."""
         with torch.no_grad():
             prototypes = torch.cat([self(self.ids(topic)[None]) for topic in topics])
-        made = pysmdl.scorers.encoder(self, SCALE * prototypes)
+        made = pysmdl.scorers.encoder(self, SCALE * prototypes, mean=0.0, std=1.0)
         made.names = tuple(topics)
         return made

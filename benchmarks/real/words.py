@@ -9,14 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 import pysmdl
+
 from real.fetch import session, there
 
 HEIGHT, NONE = 48, 0  # pixels; the token of no character
+
+
+def strips(scorer: pysmdl.scorers.Scorer, count: int) -> NDArray[np.int32]:
+    """A label map of a word's picture: upright strips, from left to right."""
+    width = scorer.input.size[1]
+    return np.tile((np.arange(width) * count // width).astype(np.int32), (HEIGHT, 1))
 
 
 class Reader:
