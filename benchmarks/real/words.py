@@ -42,7 +42,8 @@ class Reader:
 
     def scorer(self, picture: Path) -> pysmdl.scorers.Scorer:
         """As pysmdl takes it, for pictures of this one's proportions."""
-        width, height = Image.open(picture).size
+        with Image.open(picture) as opened:
+            width, height = opened.size
         size = HEIGHT, max(HEIGHT, round(HEIGHT * width / height))
         return pysmdl.scorers.tokens(self, mean=0.5, std=0.5, channel_order="bgr", size=size, takes="numpy")
 
