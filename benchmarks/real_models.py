@@ -14,19 +14,17 @@ import argparse
 import csv
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 import pysmdl
 from pysmdl.targets import title
 
-from real import dinov2, faces, lite0, nanodet, pictures, topics, voices, words
-from real.fetch import scikit, there
+from real import dinov2, faces, lite0, nanodet, pictures, topics, voices, whisper, words
+from real.files import scikit, there
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "real_models.csv"
@@ -91,15 +89,15 @@ def pp_ocr() -> Iterator[Case]:
         yield Case(picture.stem, picture, scorer, reader.text(said), target, settings)
 
 
-def whisper() -> Iterator[Case]:
-    whisper = voices.Whisper()
+def whisper_() -> Iterator[Case]:
+    net = whisper.Whisper()
     for clip in ("Front_Center", "Rear_Right"):
         path = there(f"voices/{clip}.wav")
-        mel = whisper.spectrogram(path)
-        said = whisper.hear(mel)
-        for word, target in whisper.words(said):
-            settings = {"regions": whisper.spans(path), "baseline": float(mel.min()), "evaluations": 110}
-            yield Case(f"{clip}: {word}", mel, whisper.scorer(said), whisper.text(said), target, settings)
+        mel = net.spectrogram(path)
+        said = net.hear(mel)
+        for word, target in net.words(said):
+            settings = {"regions": net.spans(path), "baseline": float(mel.min()), "evaluations": 110}
+            yield Case(f"{clip}: {word}", mel, net.scorer(said), net.text(said), target, settings)
 
 
 def silero() -> Iterator[Case]:
@@ -132,7 +130,7 @@ MODELS: dict[str, Callable[[], Iterator[Case]]] = {
     "CenterFace": centerface,
     "NanoDet": nanodet_,
     "PP-OCR": pp_ocr,
-    "Whisper tiny.en": whisper,
+    "Whisper tiny.en": whisper_,
     "Silero": silero,
     "MiniLM": minilm,
     "DINOv2-small, tokens dropped": dinov2_,

@@ -18,7 +18,7 @@ import pytest
 
 from pysmdl.kernels import backends_for
 
-from real.fetch import BUILD
+from real.files import BUILD
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 RUNNABLE = [

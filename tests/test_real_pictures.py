@@ -11,7 +11,7 @@ import pysmdl
 from pysmdl.builtin import imagenet
 
 from real import dinov2, faces, lite0, nanodet, words
-from real.fetch import scikit, there
+from real.files import scikit, there
 
 pytestmark = pytest.mark.slow
 QUOKKA = (148, 50, 550, 642)  # as its package labels it

@@ -8,7 +8,8 @@ import pytest
 import pysmdl
 
 from real import topics, voices
-from real.fetch import BUILD, there
+from real.files import BUILD, there
+from real.whisper import Whisper
 
 pytestmark = pytest.mark.slow
 WHISPER = pytest.mark.real("models/whisper/model.bin", "models/whisper/tokenizer.json", "voices/Rear_Right.wav")
@@ -26,7 +27,7 @@ SPOKEN = {  # a text, its topic, the words that may come first
 
 @pytest.fixture(scope="module")
 def whisper():
-    return voices.Whisper()
+    return Whisper()
 
 
 @WHISPER

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 import pysmdl
 
-from real.fetch import there
+from real.files import there
 
 INPUT = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "size": 224, "interpolation": "bicubic"}
 SCALE = 20.0  # of the cosines, before the softmax over the photographs
@@ -35,12 +35,13 @@ def network() -> Any:
 
 def scorer(photographs: list[Any]) -> pysmdl.scorers.Scorer:
     """As pysmdl takes it, absent patches left out: which of the photographs, mirrored, a picture is most like."""
-    tower = pysmdl.scorers.token_drop(network(), torch.zeros(2, 384), normalize=True, **INPUT)
+    net = network()
+    spec = pysmdl.scorers.token_drop(net, torch.zeros(2, 384), normalize=True, **INPUT).input
     pixels = [pysmdl.inputs.image_files.load(each)[:, ::-1].copy() for each in photographs]
     with torch.no_grad():
-        x = torch.stack([tower.input.normalise(tower.input.grid(each)) for each in pixels])
-        found = F.normalize(tower.model.function(x).pooler_output, dim=1)
-    return pysmdl.scorers.token_drop(network(), SCALE * found, normalize=True, **INPUT)
+        x = torch.stack([spec.normalise(spec.grid(each)) for each in pixels])
+        found = F.normalize(net(x).pooler_output, dim=1)
+    return pysmdl.scorers.token_drop(net, SCALE * found, normalize=True, **INPUT)
 
 
 def _weights(content: bytes) -> Iterator[tuple[str, Tensor]]:

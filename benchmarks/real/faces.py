@@ -17,7 +17,7 @@ from torch import Tensor
 
 import pysmdl
 
-from real.fetch import session, there
+from real.files import session, there
 
 STRIDE = 4
 PARTS = ["537", "538", "539"]  # heat map, log sizes, offsets

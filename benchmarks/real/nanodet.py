@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 import pysmdl
 
-from real.fetch import there
+from real.files import there
 
 BINS = 11  # of a distance: probabilities of 0 to 10 strides
 INPUT = {

@@ -14,8 +14,9 @@ from PIL import Image
 import pysmdl
 from pysmdl.explanation.plotting.palette import colours
 
-from real import nanodet, voices
-from real.fetch import there
+from real import nanodet
+from real.files import there
+from real.whisper import Whisper
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SAID = 30144  # Whisper's token of "Rear"
@@ -36,7 +37,7 @@ def quokka() -> None:
 
 def misheard() -> None:
     """The spectrogram of a clip, and below it what each tenth of a second adds to three words."""
-    whisper, clip = voices.Whisper(), there("voices/Rear_Right.wav")
+    whisper, clip = Whisper(), there("voices/Rear_Right.wav")
     mel, regions = whisper.spectrogram(clip), whisper.spans(clip)
     said = whisper.hear(mel)
     (first, heard), (second, rest) = whisper.words(said)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 import pysmdl
 
-from real.fetch import there
+from real.files import there
 
 SCALE = 20.0  # of the cosines, before the softmax over the topics
 PADDING = 0.0

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import pysmdl
 
-from real.fetch import session, there
+from real.files import session, there
 
 HEIGHT, NONE = 48, 0  # pixels; the token of no character
 
