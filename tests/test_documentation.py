@@ -98,6 +98,7 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    scorers.chat,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,

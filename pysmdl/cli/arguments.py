@@ -69,6 +69,9 @@ def load_model(
 
         found: Any = builtin.load(spec.removeprefix("builtin:"), device)
     elif is_url(spec):
+        for name, said in (("device", device), ("prompts", prompts)):
+            if said:
+                raise ValueError(f"{name} is for a model here; {spec} is a server, which has its own; got {said!r}")
         return endpoint(spec, **settings)
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
