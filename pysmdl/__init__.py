@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
     from pysmdl.scorers import heads
-    from pysmdl.targets import Box, Tokens
+    from pysmdl.targets import Answer, Box, Tokens
 
 __all__ = [
+    "Answer",
     "Box",
     "EngineConfig",
     "Explainer",
@@ -90,6 +91,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "targets",
     "Box": "targets",
     "EngineConfig": "config",
     "Explainer": "explainer",

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 KINDS = ("values", "ranks")
 ROWS = 32  # of a batch on a CPU: the engine's own choice depends on the clock, and so do the last bits
-WORDS = ("processor", "transform", "tokenizer", "prompts", "gives")  # of pysmdl.adapt: they make the scorer
+WORDS = (
+    "processor",
+    "transform",
+    "tokenizer",
+    "prompts",
+    "prompt",
+    "answer",
+    "gives",
+)  # of pysmdl.adapt: they make the scorer
 
 
 class SubsetAttribution:
