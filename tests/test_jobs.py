@@ -63,6 +63,9 @@ def test_other_settings_in_the_same_store_are_refused_with_what_differs(tmp_path
         job(items(2), tmp_path / "s", regions="grid:4")
     with pytest.raises(StoreError, match="k null, now 3"):
         job(items(2), tmp_path / "s", k=3)
+    told = jobs.Factory(lambda prompt: MODEL, prompt="what is it?")
+    with pytest.raises(StoreError, match=r'model.s prompt null, now "what is it\?"'):
+        jobs.run(items(2), told, tmp_path / "s", **SETTINGS)
     scorer = builtin.load("digits")
     other = builtin.load("digits")
     with torch.no_grad():

@@ -22,7 +22,7 @@ from pysmdl.scorers import Scorer
 SAMPLED = 1024  # numbers of each tensor of weights
 
 
-def asked(explainer: Explainer, target: Any = None) -> dict[str, Any]:
+def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Settings and model in plain values: what explanations of one store have in common."""
     plan, inputs = explainer.plan, explainer.inputs
     settings = {
@@ -37,6 +37,7 @@ def asked(explainer: Explainer, target: Any = None) -> dict[str, Any]:
         "precision": explainer.config.precision,
     }
     model = {name: each for name, each in plan.provenance.items() if name not in ("device", "versions")}
+    model |= {name: _said(each) for name, each in (words or {}).items()}
     model["weights"] = fingerprint(explainer.scorer)
     about = {name: plan.provenance.get(name) for name in ("device", "versions")}
     found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model, **about})))

@@ -70,7 +70,7 @@ class Worker:
             os.chdir(self._folder)
         place = place_of(self._task.keeping.store)
         explainer = self._task.explainer()
-        found = asked(explainer, self._task.target)
+        found = asked(explainer, self._task.target, self._task.words)
         place.ready()
         self._writer = writer_of(self._task.keeping, self._name, told=self._told)
         self._here = Here(explainer, self._task.target, self._writer, self._state, self._stop)

@@ -9,22 +9,27 @@ from typing import Any
 from pysmdl.errors import number, whole_number
 from pysmdl.explainer import Explainer
 
+WORDS = ("prompts", "prompt", "answer", "gives")
+
 
 class Factory:
     """A model that is made where it is used: `Factory(make, *arguments, **settings)` stands for what that call gives.
 
     Args:
         make: A function that other processes can import, or that can be pickled.
+
+    Attributes:
+        settings: What it is called with, by name.
     """
 
     def __init__(self, make: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
         if not callable(make):
             raise ValueError(f"make must be callable; got {type(make).__name__}")
-        self._make, self._arguments, self._settings = make, arguments, settings
+        self._make, self._arguments, self.settings = make, arguments, settings
 
     def __call__(self) -> Any:
         """The model."""
-        return self._make(*self._arguments, **self._settings)
+        return self._make(*self._arguments, **self.settings)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,12 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     target: Any = None
     keeping: Keeping = Keeping("", "1-of-1", 256, 10.0, 60.0, False)
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the model is told in words, which is as good as another model: prompts, a prompt, an answer."""
+        given = {**(self.model.settings if isinstance(self.model, Factory) else {}), **self.settings}
+        return {name: given[name] for name in WORDS if given.get(name) is not None}
 
     def explainer(self) -> Explainer:
         """With the model made, where it is a factory."""

@@ -48,7 +48,7 @@ class InProcess(Workers):
         pass
 
     def asked(self) -> dict[str, Any]:
-        return asked(self._explainer, self._task.target)
+        return asked(self._explainer, self._task.target, self._task.words)
 
     def work(self, entries: Iterable[Entry], state: State) -> None:
         kept = writer_of(self._task.keeping, self._task.keeping.share)
