@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pysmdl import (
         builtin,
         errors,
+        jobs,
         kernels,
         methods,
         metrics,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pysmdl.interop import compat
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
+    from pysmdl.jobs.store import open_store
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
@@ -67,12 +69,14 @@ __all__ = [
     "explain_many",
     "explain_steps",
     "heads",
+    "jobs",
     "kernels",
     "lima",
     "load",
     "methods",
     "metrics",
     "objective",
+    "open_store",
     "pair",
     "plot",
     "progress",
@@ -110,6 +114,7 @@ _HOMES = {
     "pair": "objective.presets",
     "plot": "explanation.plotting",
     "load": "explanation",
+    "open_store": "jobs.store",
     "report": "reporting",
     "smdl": "objective.presets",
     "vps": "objective.presets",

@@ -98,6 +98,7 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    pysmdl.jobs.run,
     scorers.chat,
     scorers.classifier,
     scorers.custom,
