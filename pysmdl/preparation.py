@@ -84,7 +84,10 @@ class Preparation:
         read = reader.read(given, self.scorer.input, computed)
         how = (self.removal.divided or read.divided) if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
-        grid = self.removal.grid(read.x.shape[1:] if read.x.dim() > 1 else read.x.shape)
+        seen = read.x.shape[1:] if read.x.dim() > 1 else read.x.shape
+        if read.points is not None and read.content is not None:
+            seen = read.content.shape[:2]
+        grid = self.removal.grid(seen)
 
         def own(name: str) -> Regions | None:
             found = None if read.divide is None else read.divide(name)
@@ -167,7 +170,7 @@ class Preparation:
         if isinstance(loaded.read, Several):
             return resident_of_each(self.removal, loaded.read, baseline, self.scorer)
         seen: Any = None if loaded.read.modality == UNREAD else x
-        return self.removal.resident_of(given["image"], seen, loaded.regions, baseline, self.scorer)
+        return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
 
     def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
@@ -188,6 +191,11 @@ class Preparation:
         image, threaded = self._reader(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
         return lent, threaded and not callable(regions) and not _on_device(regions)
+
+
+def _spread(loaded: Loaded) -> Regions:
+    """The regions on the grid of what the model is given."""
+    return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:
