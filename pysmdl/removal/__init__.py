@@ -8,7 +8,8 @@ from typing import Any
 from pysmdl.errors import one_of
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.baselines import BASELINES, baseline_of
-from pysmdl.removal.fills import Fill, boundary_gaussian, conditional_gaussian, marginal, noise
+from pysmdl.removal.fills import Fill, boundary_gaussian, marginal, noise
+from pysmdl.removal.gaussian import conditional_gaussian
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
 from pysmdl.removal.token_drop import TokenDrop
