@@ -133,7 +133,8 @@ def profile(
 
 def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
-    batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
+    given = x.to(scorer.device, scorer.dtype) if x.is_floating_point() else x.to(scorer.device)
+    batch = given.expand(min(8, most), *x.shape).contiguous()
     targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()
     seconds = []
     for _ in range(2):

@@ -22,6 +22,7 @@ from pysmdl.regions.label_maps import checked, from_labels, resized
 from pysmdl.regions.masks import from_masks, lima_masks, overlapping, stacked
 from pysmdl.regions.players import columns, players, without_grid
 from pysmdl.regions.prior import prior
+from pysmdl.regions.strokes import strokes
 from pysmdl.regions.superpixel import seeds, slico, slico_opencv
 from pysmdl.types import Regions
 
@@ -46,6 +47,7 @@ __all__ = [
     "segments",
     "slico",
     "slico_opencv",
+    "strokes",
     "tubes",
     "without_grid",
 ]

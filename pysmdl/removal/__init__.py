@@ -8,7 +8,7 @@ from typing import Any
 from pysmdl.errors import one_of
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.baselines import BASELINES, baseline_of
-from pysmdl.removal.fills import Fill, boundary_gaussian, marginal, noise
+from pysmdl.removal.fills import Fill, boundary_gaussian, local_mean, marginal, noise
 from pysmdl.removal.gaussian import conditional_gaussian
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
@@ -29,6 +29,7 @@ __all__ = [
     "boundary_gaussian",
     "conditional_gaussian",
     "fill_of",
+    "local_mean",
     "marginal",
     "noise",
     "render",
