@@ -145,7 +145,9 @@ class LocalMean(Fill):
             inside = labels[near] == region
             ring = binary_dilation(inside, np.ones([3] * inside.ndim)) & ~inside
             if ring.any():
-                found[(slice(None), *near)][:, inside] = points[(slice(None), *near)][:, ring].mean(1, keepdims=True)
+                around = (slice(None), *near)
+                cut = found[around]  # a view
+                cut[:, inside] = points[around][:, ring].mean(1, keepdims=True)
         return torch.from_numpy(found)[None]
 
 

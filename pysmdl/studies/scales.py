@@ -52,11 +52,9 @@ class Scales:
         for part in self.parts:
             values = part.value_map(size=size)
             maps.append(values / (np.maximum(values, 0).sum() or 1.0))
-        if self.fuse == "max":
-            return np.max(maps, axis=0)
         if self.fuse == "rank-mean":
             maps = [_ranks(values) for values in maps]
-        found: NDArray[np.float64] = np.mean(maps, axis=0)
+        found: NDArray[np.float64] = (np.max if self.fuse == "max" else np.mean)(np.stack(maps), axis=0)
         return found
 
     def plot(self, kind: str = "map") -> Figure:
