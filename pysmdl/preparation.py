@@ -16,6 +16,7 @@ from pysmdl.engine import Item
 from pysmdl.errors import one_of
 from pysmdl.inputs import Input, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
+from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import Several, together
 from pysmdl.inputs.sound import HELD
 from pysmdl.models.class_names import Names
@@ -29,9 +30,7 @@ from pysmdl.types import Regions
 
 log = logging.getLogger("pysmdl")
 
-NAMES = ("image", "target", "id", "regions", "baseline")
 UNREAD = "given"  # the modality of what only a function of the caller's knows how to read
-ALIASES = {"label": "target", "input": "image", "players": "regions"}
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,16 @@ class Preparation:
         """One input, its regions, and how it was divided."""
         computed = how is None or isinstance(how, str) or callable(how)
         read = reader.read(given, self.scorer.input, computed)
-        how = read.divided if how is None else how
+        how = (self.removal.divided or read.divided) if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
-        grid = _grid(read)
-        regions = partition(how, read.content, grid, size, read.frame, read.divide)
+        seen = _grid(read)
+        grid = self.removal.grid(seen)
+
+        def own(how: Any) -> Regions | None:
+            found = None if read.divide is None else read.divide(how)
+            return self.removal.players(how, grid) if found is None and isinstance(how, str) else found
+
+        regions = partition(how, read.content, grid, size, read.frame, own)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
             read = divided_as(how, read)
@@ -149,7 +154,7 @@ class Preparation:
             id=None if item.get("id") is None else str(item["id"]),
             pixels=loaded.read.picture,
             frame=loaded.read.frame,
-            modality=loaded.read.modality,
+            modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
             provenance=self._provenance(item, loaded.read.modality),
@@ -183,7 +188,7 @@ class Preparation:
             return {**item, "image": each}, False
         image, threaded = self._reader(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
-        return lent, threaded and not callable(regions) and not _on_device(regions)
+        return lent, threaded and not callable(regions) and not on_device(regions)
 
 
 def _grid(read: Input) -> tuple[int, ...]:
@@ -200,30 +205,6 @@ def _spread(loaded: Loaded) -> Regions:
     return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
 
 
-def as_dict(given: Any) -> Mapping[str, Any]:
-    """An item as a dict with image and whatever else it names; a data set's "label" is its target."""
-    if isinstance(given, Mapping):
-        item = {_known(name, given): given[name] for name in given}
-        unknown = set(item) - set(NAMES)
-        if unknown or "image" not in item:
-            names = ", ".join(NAMES[1:])
-            raise ValueError(
-                f"an item needs image (or input) and may have {names} (or label for target, players for regions); got "
-                f"{sorted(given)}"
-            )
-        return item
-    if isinstance(given, tuple):
-        if len(given) != 2:
-            raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
-        return {"image": given[0], "target": given[1]}
-    return {"image": given}
-
-
-def _known(name: str, given: Mapping[str, Any]) -> str:
-    """A name of NAMES for one of the others that stand for it, unless both are there."""
-    return ALIASES[name] if name in ALIASES and ALIASES[name] not in given else name
-
-
 def _framed(target: Any, frame: Frame | None) -> Any:
     """A target in the pixels of what the model sees of the image.
 
@@ -238,22 +219,3 @@ def _framed(target: Any, frame: Frame | None) -> Any:
         seen = ", ".join(f"{corner:g}" for corner in frame)
         raise ValueError(f"xyxy must overlap what the model sees of the image, its crop {seen}; got {target.xyxy}")
     return replace(target, xyxy=(x0 - left, y0 - top, x1 - left, y1 - top))
-
-
-def _on_device(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return any(map(_on_device, value)) if isinstance(value, (list, tuple)) else getattr(value, "is_cuda", False)
-
-
-def copied(value: Any) -> Any:
-    """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
-    if isinstance(value, dict):
-        return {name: copied(each) for name, each in value.items()}
-    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
-        return type(value)(map(copied, value))
-    if isinstance(value, Regions):
-        return replace(value, labels=value.labels.copy())
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return value.clone() if isinstance(value, Tensor) else value

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from answer_models import FAMILIES, QUESTION, llava
+from command_line import SCENES, call
 
 import pysmdl
 from pysmdl.scorers.answer_places import places
@@ -233,10 +234,12 @@ def test_a_chat_template_words_the_prompt_and_an_image_token_leaves_it_as_it_is(
 
 @pytest.mark.slow
 def test_a_folder_on_the_command_line(tmp_path):
-    from pysmdl.cli.arguments import load_model
-
-    family = llava()
-    family.model.save_pretrained(tmp_path)
-    family.processor.save_pretrained(tmp_path)
-    ours = load_model(f"hf:{tmp_path}", prompt=QUESTION, answer=OTHER)
-    assert explained("dog", ours).target["texts"] == [" dog"]
+    family, folder, out = llava(), str(tmp_path / "net"), tmp_path / "out"
+    family.model.save_pretrained(folder)
+    family.processor.save_pretrained(folder)
+    words = ["--prompt", QUESTION, "--answer", OTHER, "--target", "red dog", "--regions", "grid:4", "--out", str(out)]
+    code, printed = call("explain", SCENES[0], "--model", f"hf:{folder}", *words)
+    assert code == 0, printed
+    assert '"red dog"' in printed
+    (written,) = out.glob("*.npz")
+    assert pysmdl.load(written).target["texts"] == [" red", " dog"]

@@ -31,6 +31,7 @@ FLOORS = (
     "explainer",
     "settings",
     "api",
+    "jobs",
     "interop reporting",
     "studies",
     "cli",

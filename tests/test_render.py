@@ -78,6 +78,23 @@ def test_a_mask_that_others_hide_is_a_player_like_any():
     assert sorted(found.order) == [0, 1, 2]
 
 
+def test_strokes_of_a_sketch_are_players_that_cross():
+    made = regions.strokes([[(0, 8), (15, 8)], [(8, 0), (8, 15)]], (16, 16), width=1)
+    assert made.names == ("stroke 0", "stroke 1")
+    assert made.covers[:, 8, 8].all()
+    assert [mask.sum() for mask in made.covers] == [16, 16]
+    sketch = torch.from_numpy(made.covers.any(0)[None].astype(np.float32))
+    found = explained(sketch, SUM, players=made)
+    assert found.values().sum() == pytest.approx(31)
+    assert pysmdl.Game(sketch, SUM, players=made)([[1, 0], [0, 1]]).tolist() == [16, 16]
+    parts = regions.strokes([[(0, 8), (15, 8)], [(8, 0), (8, 15)]], (16, 16), width=1, pieces=3)
+    assert (parts.n, parts.groups[:3]) == (6, ("stroke 0",) * 3)
+    assert np.array_equal(parts.covers[:3].any(0), made.covers[0])
+    for wrong in ([], [[(0, 0)]], [[(40, 40), (50, 50)]]):
+        with pytest.raises(RegionError):
+            regions.strokes(wrong, (16, 16))
+
+
 def test_masks_that_cover_nothing_and_removals_for_partitions_alone_are_refused():
     with pytest.raises(RegionError, match="these are empty: 1"):
         regions.overlapping([ROW, ~ROW & ROW])

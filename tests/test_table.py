@@ -139,6 +139,20 @@ def test_a_border_is_what_regions_are_replaced_by():
     assert np.array_equal(*again), "the draws are the fill's own, and the same each time"
 
 
+def test_a_region_is_replaced_by_what_is_around_it():
+    x = torch.zeros(2, 9, 9)
+    x[0], x[1], x[:, 3:6, 3:6] = 2.0, 5.0, 9.0
+    labels = np.full((9, 9), -1)
+    labels[3:6, 3:6] = 0
+    seen = []
+    scorer = scorers.scalar(lambda batch: seen.append(batch.clone()) or batch.sum((1, 2, 3)))
+    found = explained(x, scorer, regions=labels, baseline=removal.local_mean())
+    assert found.values().tolist() == pytest.approx([9 * (9 - 2) + 9 * (9 - 5)])
+    hidden = next(row for batch in seen for row in batch if row[0, 4, 4] != 9)
+    assert torch.equal(hidden, torch.tensor([2.0, 5.0])[:, None, None].expand(2, 9, 9))
+    assert found.evaluations == 2
+
+
 def test_draws_are_counted_and_no_budget_is_exceeded():
     scorer = scorers.table(lambda rows: rows @ np.arange(1.0, 7.0))
     data = np.random.default_rng(0).normal(size=(50, 6))

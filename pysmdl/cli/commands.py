@@ -103,7 +103,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
         x = item.x
         try:
             seconds = _seconds_whole(explainer, item) if item.modality == "text" else None
-            about = most * (_seconds_per_row(explainer.scorer, x, item.target, most) if seconds is None else seconds)
+            about = most * (seconds_per_row(explainer.scorer, x, item.target, most) if seconds is None else seconds)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
@@ -147,9 +147,10 @@ def _seconds_whole(explainer: Explainer, item: Item) -> float:
     return time.perf_counter() - began
 
 
-def _seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
+def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
-    batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
+    given = x.to(scorer.device, scorer.dtype) if x.is_floating_point() else x.to(scorer.device)
+    batch = given.expand(min(8, most), *x.shape).contiguous()
     targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()
     seconds = []
     for _ in range(2):

@@ -24,6 +24,7 @@ CALLED = {  # players, and what they are shares of, by modality; of others "play
     "text": ("spans", "text"),
     "ids": ("positions", "positions"),
     "values": ("positions", "positions"),
+    "wavelet": ("coefficients", "transform"),
 }
 
 
@@ -245,7 +246,8 @@ class ExplanationData:
         if size is None:
             return found
         self._image_labels("value_map(size=)")
-        points = labels_at(np.arange(found.size).reshape(found.shape), size, self.frame)
+        own = np.arange(found.size, dtype=np.int32).reshape(found.shape)
+        points = labels_at(own, size, self.frame)
         return np.where(points < 0, 0.0, found.ravel()[points])
 
     def saliency(self) -> Floats:

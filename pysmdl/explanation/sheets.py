@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def _sheet(e: ExplanationData) -> tuple[Pixels, Ints] | None:
     return _listed(e) if e.n <= LINES else None
 
 
-def _waveform(signal: NDArray[np.float32], labels: Ints) -> tuple[Pixels, Ints]:
+def _waveform(signal: NDArray[Any], labels: Ints) -> tuple[Pixels, Ints]:
     low, high = envelope(signal, WIDE)
     top = float(max(np.abs(low).max(), np.abs(high).max())) or 1.0
     height = (1 - np.arange(HIGH) / (HIGH - 1) * 2)[:, None] * top * 1.05
@@ -60,7 +60,7 @@ def _waveform(signal: NDArray[np.float32], labels: Ints) -> tuple[Pixels, Ints]:
     return np.repeat(grey[:, :, None], 3, 2), np.ascontiguousarray(np.broadcast_to(along, grey.shape))
 
 
-def _spectrogram(shown: NDArray[np.float32], labels: Ints) -> tuple[Pixels, Ints]:
+def _spectrogram(shown: NDArray[Any], labels: Ints) -> tuple[Pixels, Ints]:
     low, high = np.percentile(shown, (2, 99.5))
     loud = np.clip((shown - low) / ((high - low) or 1.0), 0, 1)
     grey = (PAPER - (PAPER - INK) * loud).astype(np.uint8)[::-1]
@@ -73,9 +73,9 @@ def _spectrogram(shown: NDArray[np.float32], labels: Ints) -> tuple[Pixels, Ints
 def _contacts(frames: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
     """Six frames of a clip in two rows, white lines between."""
     chosen = nearest(len(frames), min(len(frames), 6))
-    inside = labels_on(labels, frames.shape[:3])
+    inside = labels_on(labels, tuple(frames.shape[:3]))
     columns = min(3, len(chosen))
-    margin = max(1, frames.shape[2] // 40)
+    margin = max(1, frames[0].shape[1] // 40)
     pixels = [np.pad(frames[t], ((0, margin), (0, margin), (0, 0)), constant_values=255) for t in chosen]
     marked = [np.pad(inside[t], (0, margin), constant_values=-1) for t in chosen]
     while len(pixels) % columns:
@@ -104,9 +104,8 @@ def _listed(e: ExplanationData) -> tuple[Pixels, Ints]:
 def label(e: ExplanationData, player: int, letters: int) -> str:
     """A player's name in so many letters; in a table of one column also what stands in it."""
     name = " ".join((e.players[player] if e.players else f"{e.called[:-1]} {player}").split())
-    inside = np.flatnonzero(e.labels == player) if e.labels.ndim == 1 else ()
-    value = ""
-    if e.modality == "table" and e.shown is not None and len(inside) == 1 and len(e.shown) == len(e.labels):
+    inside, value = np.flatnonzero(e.labels == player), ""
+    if e.modality == "table" and e.shown is not None and len(inside) == 1 and e.shown.shape == e.labels.shape:
         value = f" = {e.shown[inside[0]]:.4g}"
     room = letters - len(value)
     return (name if len(name) <= room else name[: room - 1] + "…") + value

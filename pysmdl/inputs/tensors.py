@@ -61,9 +61,9 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
-        few = x.shape[-1] < SIGNAL
-        how = {"modality": "values", "divided": "columns"} if few else {"modality": "sound", "divided": "time:20"}
-        return Input(x, None, None, shown=shown, **how)
+        if x.shape[-1] < SIGNAL:
+            return Input(x, None, None, modality="values", shown=shown, divided="columns")
+        return Input(x, None, None, modality="sound", shown=shown, divided="time:20")
     scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
     return Input(x, None, None, scale, modality="", divided="grid")
 

@@ -116,7 +116,7 @@ class Model:
                 "or give dtype=torch.float32 and convert in a function of your own"
             )
 
-    def __call__(self, batch: Tensor) -> Any:
+    def __call__(self, batch: Any) -> Any:
         """One call of the function, its answer as it comes. With fewer rows than `batch` it has that many.
 
         Raises:
@@ -151,7 +151,7 @@ class Model:
                 f"(a head in float32 takes features.float()), or call model.to(torch.float32) ({error})"
             ) from error
 
-    def answers(self, batch: Tensor) -> Iterator[tuple[Any, int, int]]:
+    def answers(self, batch: Any) -> Iterator[tuple[Any, int, int]]:
         """Answers to the batch in its order, one or, where each call has a set number of rows, several.
 
         Yields the answer, the rows that it has, and how many of them count. What is kept of one must be copied before
@@ -163,7 +163,7 @@ class Model:
         for piece in batch.split(self.batch):
             yield self(piece), self.batch, len(piece)
 
-    def tensor(self, batch: Tensor, form: Form) -> Tensor:
+    def tensor(self, batch: Any, form: Form) -> Tensor:
         """The answer as one tensor of this form, a row per input: see :func:`pysmdl.models.answers.tensor_in`."""
         if self.batch is not None and isinstance(batch, Tensor):
             found = (tensor_in(answer, rows, form, self.device)[:kept] for answer, rows, kept in self.answers(batch))

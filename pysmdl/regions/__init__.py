@@ -17,24 +17,13 @@ from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError, one_of
 from pysmdl.inputs.image_files import Frame, Pixels
-from pysmdl.regions.cells import (
-    GRIDS,
-    bands,
-    by_grid,
-    cells,
-    columns,
-    divided_as,
-    is_of_grid,
-    named_by_time,
-    players,
-    segments,
-    tubes,
-    without_grid,
-)
+from pysmdl.regions.cells import GRIDS, bands, by_grid, cells, divided_as, is_of_grid, named_by_time, segments, tubes
 from pysmdl.regions.grid import grid
 from pysmdl.regions.label_maps import checked, from_labels, resized
 from pysmdl.regions.masks import from_masks, lima_masks, overlapping, stacked
+from pysmdl.regions.players import columns, players, without_grid
 from pysmdl.regions.prior import prior
+from pysmdl.regions.strokes import strokes
 from pysmdl.regions.superpixel import seeds, slico, slico_opencv
 from pysmdl.types import Regions
 
@@ -59,6 +48,7 @@ __all__ = [
     "segments",
     "slico",
     "slico_opencv",
+    "strokes",
     "tubes",
     "without_grid",
 ]
@@ -107,7 +97,7 @@ def partition(
         made = named
     elif isinstance(spec, str):
         made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
-    elif _texts(spec):
+    elif without_grid(spec) and not isinstance(spec, (int, Regions)):
         made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
@@ -117,10 +107,6 @@ def partition(
         return resized(made, shape[0], shape[1], frame)
     or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"
     raise RegionError(f"regions must cover the input's grid {list(shape)}{or_picture}; got {list(made.labels.shape)}")
-
-
-def _texts(spec: Any) -> bool:
-    return isinstance(spec, (list, tuple)) and len(spec) > 0 and all(isinstance(each, str) for each in spec)
 
 
 def _of_array(array: NDArray[Any], dimensions: int) -> Regions:

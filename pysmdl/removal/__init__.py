@@ -10,11 +10,13 @@ from typing import Any
 from pysmdl.errors import one_of
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.baselines import BASELINES, baseline_of
-from pysmdl.removal.fills import Fill, boundary_gaussian, conditional_gaussian, marginal, noise
+from pysmdl.removal.fills import Fill, boundary_gaussian, local_mean, marginal, noise
+from pysmdl.removal.gaussian import conditional_gaussian
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
 from pysmdl.removal.text import Attention, Delete, Embedding, Replace, Retokenized, attention, embedding, replace
 from pysmdl.removal.token_drop import TokenDrop
+from pysmdl.removal.wavelet import spatial_map, wavelet
 
 __all__ = [
     "BASELINES",
@@ -32,11 +34,14 @@ __all__ = [
     "conditional_gaussian",
     "embedding",
     "fill_of",
+    "local_mean",
     "marginal",
     "noise",
     "render",
     "replace",
     "resolve",
+    "spatial_map",
+    "wavelet",
 ]
 
 REMOVALS: dict[str, Callable[[], Removal]] = {

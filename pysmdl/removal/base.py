@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.removal.baselines import baseline_of
-from pysmdl.removal.cover import layers_of
+from pysmdl.removal.cover import parts_of
 from pysmdl.types import Ints, Regions
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Removal:
         fixed_rows: Whether all rows of an input have one shape.
         plans: Whether :meth:`plan` is asked for each batch.
         captured: Whether a CUDA graph may hold what it does: no reads back, no code of the caller's.
+        modality: What an input is to it, where its regions divide something else than what is given.
+        divided: How an input is divided where nobody says; None: as suits the input.
         draws: Views of each row, whose scores are averaged: more than one, where what is absent is drawn.
         ops: Of :mod:`pysmdl.kernels`, those whose definitions read back from the device, which ends a CUDA graph.
     """
@@ -76,6 +78,8 @@ class Removal:
     plans = False
     captured = True
     draws = 1
+    modality: str | None = None
+    divided: str | None = None
     ops: tuple[str, ...] = ()
 
     @property
@@ -90,6 +94,14 @@ class Removal:
             ValueError: its model cannot take that.
         """
         return scorer
+
+    def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Of the regions, for an input's grid."""
+        return tuple(shape)
+
+    def players(self, name: str, shape: Sequence[int]) -> Regions | None:
+        """Regions of a name that this removal alone knows, on its grid; None for any other."""
+        return None
 
     def divide(self, regions: Regions, scorer: Scorer) -> Regions:
         """Regions that were computed for this input, as this removal can hide them."""
@@ -114,8 +126,9 @@ class Removal:
             return Resident({"x": x, "baseline": hidden, "labels": labels}, row)
         if not self.covers:
             raise ValueError(f"removal {self.name!r} needs regions that do not overlap; regions.from_masks makes some")
-        layers = torch.from_numpy(layers_of(regions.covers))
-        return Resident({"x": x, "baseline": hidden, "every" if regions.cover == "all" else "any": layers}, row)
+        parts, table = map(torch.from_numpy, parts_of(regions.covers))
+        name = "every" if regions.cover == "all" else "any"
+        return Resident({"x": x, "baseline": hidden, "labels": parts, name: table}, row)
 
     def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
         """:meth:`resident`, for a removal that looks at what the caller gave too."""

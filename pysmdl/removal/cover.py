@@ -1,4 +1,8 @@
-"""Players that overlap: a point shows the input while any of the players that cover it is kept, or all of them are."""
+"""Players that overlap: a point shows the input while any of the players that cover it is kept, or all of them are.
+
+Points that the same players cover are one part. Whether a row shows a part is read off a small table, and then the
+parts are composed as any partition is.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +12,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pysmdl import bitrows
+from pysmdl.kernels import compose
 from pysmdl.types import Bools, Ints
 
-NOBODY = -2  # of a layer at a point that fewer players cover
+WORD = 32
 
 
-def layers_of(covers: Bools) -> Ints:
-    """Which players cover each point: bool [n, *grid] to layers [K, *grid], K the most that cover one; -2 beyond."""
-    order = np.argsort(~covers, axis=0, kind="stable")  # those that cover a point come first
-    most = max(1, int(covers.sum(0).max()))
-    layers: Ints = np.where(np.take_along_axis(covers, order, 0), order, NOBODY)[:most].astype(np.int32)
-    return layers
-
-
-def shown(layers: Tensor, bits: Tensor, place: Tensor, every: bool) -> Tensor:
-    """Whether each row shows each point; one that nobody covers is always shown. bool [B, 1, *grid].
+def parts_of(covers: Bools) -> tuple[Ints, Ints]:
+    """The part of each point, -1 where nobody covers it, and who covers each part, as rows of bits.
 
     Args:
-        layers: Of all inputs. [M, K, *grid].
-        bits: Kept players. [B, W].
-        place: Which input each row shows. [B].
-        every: Whether all that cover a point must be kept, or any.
+        covers: Where each player is. bool [n, *grid].
+
+    Returns:
+        [*grid], and [Q, W] with Q filled up to a multiple of 32 by rows of nobody.
     """
-    found = torch.full((len(bits), *layers.shape[2:]), every, device=bits.device)
-    for layer in layers.unbind(1):
-        labels = layer[place].flatten(1)
-        word = labels.clamp(min=0) >> 5
-        kept = ((bits.gather(1, word.long()) >> (labels & 31)) & 1).bool().view(found.shape)
-        there = (labels >= 0).view(found.shape)
-        found = found & (kept | ~there) if every else found | (kept & there)
-    uncovered = (layers[:, 0] < 0)[place]
-    return (found | uncovered)[:, None]
+    flat = np.ascontiguousarray(covers.reshape(len(covers), -1).T)
+    found, part = np.unique(bitrows.pack(flat), axis=0, return_inverse=True)
+    part = part.ravel()
+    nobody = np.flatnonzero(~found.any(1))
+    labels = np.where(np.isin(part, nobody), -1, part).astype(np.int32).reshape(covers.shape[1:])
+    table = np.zeros((-(-len(found) // WORD) * WORD, found.shape[1]), np.int32)
+    table[: len(found)] = found
+    return labels, table
 
 
-def compose_covers(pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
-    """What :func:`pysmdl.kernels.compose` is for a partition. Padding is filled with zeros."""
-    place, every = source.long().clamp(min=0), "every" in pool
-    keep = shown(pool["every" if every else "any"], bits, place, every)
-    torch.where(keep, pool["x"][place], pool["baseline"][place], out=out)
-    out[source < 0] = 0
+def shown(table: Tensor, bits: Tensor, every: bool) -> Tensor:
+    """The parts that each row shows, as rows of bits.
+
+    Args:
+        table: Who covers each part, for each row. [B, Q, W].
+        bits: Kept players. [B, W].
+        every: Whether all that cover a part must be kept, or any.
+    """
+    row = bits[:, None, : table.shape[2]]
+    kept = (table & ~row == 0).all(2) if every else (table & row != 0).any(2)
+    each = kept.view(len(bits), -1, WORD).to(torch.int32) << torch.arange(WORD, dtype=torch.int32, device=bits.device)
+    return each.sum(2, dtype=torch.int32)
+
+
+def compose_covers(pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
+    """What :func:`pysmdl.kernels.compose` is for a partition."""
+    every = "every" in pool
+    table = pool["every" if every else "any"][source.long().clamp(min=0)]
+    rows = shown(table, bits, every)
+    compose(pool["x"], pool["baseline"], pool["labels"], rows, source, out=out, backend=backend)

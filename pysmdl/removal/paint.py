@@ -36,7 +36,7 @@ class Paint(Removal):
 def painted(pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
     """Rows of a pool into out [B, *row]; plain rows have no channel, and are given one here."""
     into = out if out.dim() > 2 else out[:, None]
-    if "labels" in pool:
-        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=into, backend=backend)
+    if "any" in pool or "every" in pool:
+        compose_covers(pool, bits, source, into, backend)
     else:
-        compose_covers(pool, bits, source, into)
+        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=into, backend=backend)

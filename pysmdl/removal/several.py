@@ -32,7 +32,7 @@ def resident_of_each(removal: Removal, read: Several, baseline: Any, scorer: Sco
         x = x.to(scorer.dtype).contiguous() if x.is_floating_point() else x
         own = baseline.get(name, scorer.baseline) if isinstance(baseline, Mapping) else baseline
         made = removal.resident(x, regions, own, scorer).tensors
-        if "labels" not in made:
+        if "any" in made or "every" in made:
             raise ValueError(f"regions of several inputs must not overlap; those of {name!r} do")
         labels = torch.where(made["labels"] < 0, made["labels"], made["labels"] + start)
         hidden = made["baseline"] if x.dim() > 1 else made["baseline"][0]

@@ -15,7 +15,7 @@ from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.table import TableReader
 from pysmdl.models.base import Model
-from pysmdl.regions.cells import columns as columns_of
+from pysmdl.regions.players import columns as columns_of
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Scorer
 from pysmdl.scorers.classes import Classifier
