@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pysmdl.errors import number, whole_number
+from pysmdl.errors import number, one_of, whole_number
 from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
@@ -24,6 +24,7 @@ from pysmdl.search.greedy import (
 )
 from pysmdl.search.guided_search import guided_rounds
 from pysmdl.search.lazy_greedy import lazy_rounds
+from pysmdl.search.phase_window import POLICIES, WindowRules, phase_window_rounds
 from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Search, Task
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "guided",
     "lazy",
     "lowest_of",
+    "phase_window",
     "placing",
     "scoped",
     "stochastic",
@@ -175,6 +177,73 @@ def lazy(width: int = 8) -> Search:
     )
 
 
+def phase_window(
+    window_share: float = 0.3,
+    delete: float = 0.05,
+    select: float = 0.6,
+    policy: str = "batch",
+    batch: float = 0.99,
+    anneal: bool = True,
+    seed: int | None = 0,
+    jump: float = 0.02,
+    protect: float = 0.98,
+    greedy: int = 0,
+) -> Search:
+    """PhaseWin's search (CVPR 2026, arXiv 2511.10914): greedy choices from a window of what last looked best.
+
+    A fifth to a third of exact greedy's evaluations; how many depends on the scores. See :mod:`its module
+    <pysmdl.search.phase_window>` for what a phase is; G is the best F of a phase's second scoring.
+
+    Args:
+        window_share: The window's width, as a share of the regions left after the greedy rounds.
+        delete: Candidates below this share of G are set aside for the end.
+        select: Candidates at or above this share of G may enter the window, and be taken from it.
+        policy: What is taken of a window: "batch", all within `batch` of its best; "largest", the best alone; "top2",
+            the second too where it is within 5 % of the best.
+        batch: Share of the window's best from which on "batch" takes a candidate.
+        anneal: Whether a candidate may be put back once, by even odds, when the window is filled.
+        seed: Of those odds; None for the seed of explain().
+        jump: A phase ends where the ratio of F between one region taken and the next rises by more than this.
+        protect: Share of the last F from which on the region that ended a phase so is taken all the same.
+        greedy: Rounds of exact greedy to begin with.
+    """
+    if policy not in POLICIES:
+        raise one_of("policy", policy, POLICIES)
+    shares = {"window_share": window_share, "delete": delete, "select": select, "batch": batch}
+    seed = None if seed is None else whole_number("seed", seed, 0)
+    parameters = {
+        **{name: _share(name, value) for name, value in shares.items()},
+        "policy": policy,
+        "anneal": bool(anneal),
+        "seed": seed,
+        "jump": number("jump", jump, least=0),
+        "protect": number("protect", protect, least=0),
+        "greedy": whole_number("greedy", greedy, 0),
+    }
+
+    def start(task: Task) -> Rounds:
+        rules = WindowRules(**(parameters | {"seed": task.seed if seed is None else seed}))
+        return phase_window_rounds(task.n, task.k, rules)
+
+    def asks(n: int, k: int) -> int:
+        first = min(int(parameters["greedy"]), k)
+        total, left = first * (2 * n - first + 1) // 2, n - first
+        width = max(1, int(window_share * left))
+        total += left  # one scoring of what the phases leave
+        while left > 0:  # a phase of one choice after its first is the dearest a region
+            total, left = total + 2 * left - 1 + 2 * min(width, left), left - 2
+        return total
+
+    return Search("phase_window", start, asks, parameters)
+
+
+def _share(name: str, value: float) -> float:
+    found = number(name, value, least=0)
+    if found > 1:
+        raise ValueError(f"{name} must be a share from 0 to 1; got {found:g}")
+    return found
+
+
 def guided(evaluations: int | None = None, pairs: int | None = None, seed: int | None = None) -> Search:
     """pysmdl's own: a surrogate fitted on everything measured says what to measure next (see its module).
 
@@ -228,5 +297,6 @@ SEARCHES: dict[str, Callable[[], Search]] = {
     "scoped": scoped,
     "lazy": lazy,
     "stochastic": stochastic,
+    "phase_window": phase_window,
     "guided": guided,
 }
