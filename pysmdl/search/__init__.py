@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -264,8 +265,7 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n) if task.evaluations is None else task.evaluations
-        halves = 40 + task.n // 2 if pairs is None else pairs
-        return guided_rounds(task.n, task.k, rows, halves, task.seed if seed is None else seed)
+        return guided_rounds(task if seed is None else replace(task, seed=seed), rows, 20 if pairs is None else pairs)
 
     parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed}
     return Search("guided", start, lambda n, k: budget(n), parameters, budget=budget)
