@@ -37,6 +37,7 @@ class Fitted {
     PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
     const int64_t n = flip.shape(0), count = flip.shape(1);
     flip_.assign(flip.data(), flip.data() + flip.size());
+    surrogate.n = n, surrogate.count = count, surrogate.span = count ? weight_of_all(n, count) : 1;
     near_ = numbers(given, "near", count, "subset"), far_ = numbers(given, "far", count, "subset");
     effect_ = numbers(given, "effect", n, "region"), area_ = numbers(given, "area", n, "region");
     const double reach = number(given, "reach");
@@ -47,7 +48,6 @@ class Fitted {
     surrogate.offset = number(given, "offset"), surrogate.soft = number(given, "soft");
     surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
     surrogate.bounded = number(given, "bounded") != 0;
-    surrogate.n = n, surrogate.count = count, surrogate.span = count ? weight_of_all(n, count) : 1;
   }
   Fitted(const Fitted&) = delete;
   Fitted& operator=(const Fitted&) = delete;

@@ -104,35 +104,50 @@ class Chain {
   std::vector<uint8_t> fresh_;   // whether it is up to date. [n + 1]
 };
 
-// lines[t] = sum over x of signs(T)[x] * row[x], for t up to count.
-PYSMDL_SIMD void signed_sums(const int8_t* flip, int64_t n, int64_t stride, int64_t count, const double* row,
-                             double* lines) {
-  std::fill(lines, lines + count, 0.0);
-  for (int64_t x = 0; x < n; ++x, flip += stride) {
-    const double value = row[x];
-    for (int64_t t = 0; t < count; ++t) lines[t] += flip[t] > 0 ? -value : value;
-  }
+PYSMDL_SIMD void add_signed(const double* row, bool positive, double* to, int64_t n) {
+  const double sign = positive ? 1 : -1;
+  for (int64_t x = 0; x < n; ++x) to[x] += sign * row[x];
+}
+
+// lines[i, t] = sum over x of rows[x, i] * signs[x, t], for kTogether rows and one tile of t, in order of x.
+constexpr int kTogether = 4, kTile = 32;
+
+PYSMDL_SIMD void tile_lines(const float* rows, const float* signs, int64_t n, int64_t wide, float* lines) {
+  float in[kTogether][kTile] = {};
+  for (int64_t x = 0; x < n; ++x, rows += kTogether, signs += wide)
+    for (int i = 0; i < kTogether; ++i)
+      for (int t = 0; t < kTile; ++t) in[i][t] += rows[i] * signs[t];
+  for (int i = 0; i < kTogether; ++i) std::copy(in[i], in[i] + kTile, lines + i * wide);
 }
 
 }  // namespace
 
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
                  int64_t first, int64_t stride, double* even, double* odd) {
-  std::vector<double> row(n), lines(count);
+  const int64_t wide = (count + kTile - 1) / kTile * kTile;
+  std::vector<float> signs(n * wide), rows(n * kTogether), lines(kTogether * wide);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) signs[x * wide + t] = flip[x * count + t] < 0 ? 1.0f : -1.0f;
   std::vector<uint8_t> member(n);
   std::vector<int16_t> apart(count);
-  for (int64_t i = first; i < count; ++i) {
-    for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + i] < 0;
-    std::fill(row.begin(), row.end(), 0.0);
-    for (int64_t x = 0; x < n; ++x)
-      for (int64_t y = 0; y < n; ++y) row[y] += member[x] ? alike[x * n + y] : -alike[x * n + y];
-    signed_sums(flip, n, count, i + 1, row.data(), lines.data());
-    differences(flip, n, count, member.data(), 1, apart.data());
-    double *to_even = even + i * stride, *to_odd = odd ? odd + i * stride : nullptr;
-    for (int64_t t = 0; t <= i; ++t) {
-      const double near = table[apart[t]], far = table[span - apart[t]];
-      to_even[t] = odd ? near + far : lines[t] + near;
-      if (odd) to_odd[t] = 2 * lines[t] + near - far;
+  std::vector<double> row(n);
+  for (int64_t from = first; from < count; from += kTogether) {
+    const int64_t together = std::min<int64_t>(kTogether, count - from);
+    for (int64_t i = 0; i < together; ++i) {
+      std::fill(row.begin(), row.end(), 0.0);
+      for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
+      for (int64_t x = 0; x < n; ++x) rows[x * kTogether + i] = static_cast<float>(row[x]);
+    }
+    for (int64_t t = 0; t < from + together; t += kTile) tile_lines(rows.data(), signs.data() + t, n, wide, &lines[t]);
+    for (int64_t i = 0; i < together; ++i) {
+      for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
+      differences(flip, n, count, member.data(), 1, apart.data());
+      double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
+      for (int64_t t = 0; t <= from + i; ++t) {
+        const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
+        to_even[t] = odd ? near + far : line + near;
+        if (odd) to_odd[t] = 2 * line + near - far;
+      }
     }
   }
 }

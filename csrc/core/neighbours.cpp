@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "fast_math.h"
 #include "simd.h"
@@ -11,7 +12,6 @@ namespace pysmdl {
 namespace {
 
 constexpr int kTile = 32;   // regions whose sums are in registers at a time
-constexpr int kLanes = 32;  // partial sums kept apart: for the vectoriser, and for the same order on every machine
 
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
@@ -36,22 +36,51 @@ PYSMDL_SIMD void tile_sums(const float* const* rows, const float* lacks, int64_t
   for (int i = 0; i < Neighbours::kRows; ++i) std::copy(in[i], in[i] + kTile, sums + i * wide);
 }
 
-// out = near * table[d] - far * mirrored[d]; adds the two terms' sums up.
-PYSMDL_SIMD void weighted(const double* near, const double* far, const double* table, const double* mirrored,
-                          const int16_t* d, int64_t n, float* out, double& of_near, double& of_far) {
-  double nears[kLanes] = {}, fars[kLanes] = {};
-  int64_t t = 0;
-  for (; t + kLanes <= n; t += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const double a = near[t + lane] * table[d[t + lane]], b = far[t + lane] * mirrored[d[t + lane]];
-      nears[lane] += a, fars[lane] += b, out[t + lane] = static_cast<float>(a - b);
+// Sums over T of near and far by alikeness, of a subset and of its complement.
+struct Sums {
+  double near[2], far[2];
+};
+
+// kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms; `both` holds
+// e(d) and e(span - d) by d.
+PYSMDL_SIMD Sums weighted(const double* near, const double* far, const double (*both)[2], const int16_t* d, int64_t n,
+                          float* kept, float* removed) {
+  constexpr int kBlock = 8;
+  double sums[4][kBlock] = {}, close[kBlock], remote[kBlock];
+  for (int64_t t = 0; t < n; t += kBlock) {
+    const int size = static_cast<int>(std::min<int64_t>(kBlock, n - t));
+    for (int i = 0; i < size; ++i) close[i] = both[d[t + i]][0], remote[i] = both[d[t + i]][1];
+    for (int i = 0; i < size; ++i) {
+      const double a = near[t + i] * close[i], b = far[t + i] * remote[i];
+      const double c = near[t + i] * remote[i], e = far[t + i] * close[i];
+      sums[0][i] += a, sums[1][i] += b, sums[2][i] += c, sums[3][i] += e;
+      kept[t + i] = static_cast<float>(a - b), removed[t + i] = static_cast<float>(c - e);
     }
-  of_near = of_far = 0;
-  for (int lane = 0; lane < kLanes; ++lane) of_near += nears[lane], of_far += fars[lane];
-  for (; t < n; ++t) {
-    const double a = near[t] * table[d[t]], b = far[t] * mirrored[d[t]];
-    of_near += a, of_far += b, out[t] = static_cast<float>(a - b);
   }
+  double total[4] = {};
+  for (int s = 0; s < 4; ++s)
+    for (const double each : sums[s]) total[s] += each;
+  return {{total[0], total[2]}, {total[1], total[3]}};
+}
+
+// The least and the most of n differences.
+PYSMDL_SIMD std::pair<int16_t, int16_t> range(const int16_t* d, int64_t n, int16_t least) {
+  int16_t most = 0;
+  for (int64_t t = 0; t < n; ++t) least = std::min(least, d[t]), most = std::max(most, d[t]);
+  return {least, most};
+}
+
+// e(d) and e(span - d) by d.
+std::vector<double> exponentials(const Surrogate& s) {
+  std::vector<double> both(2 * (s.span + 1));
+  const double rate = 1 / (s.reach * static_cast<double>(s.span));
+  for (int64_t d = 0; d <= s.span; ++d)
+    both[2 * d] = both[2 * (s.span - d) + 1] = s.smooth * std::exp(-rate * static_cast<double>(d));
+  return both;
+}
+
+const double (*pairs(const std::vector<double>& both))[2] {
+  return reinterpret_cast<const double(*)[2]>(both.data());
 }
 
 double score(const Surrogate& s, double z) {
@@ -85,11 +114,9 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
 
 void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, double* value, double* unsure) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
-  std::vector<double> table(s.span + 1), mirrored;
-  for (int64_t d = 0; d <= s.span; ++d) table[d] = s.smooth * std::exp(-rate * static_cast<double>(d));
-  mirrored.assign(table.rbegin(), table.rend());
+  const std::vector<double> both = exponentials(s);
   std::vector<int16_t> d(s.count);
-  std::vector<float> unused(s.count);
+  std::vector<float> unused(2 * s.count);
   const std::vector<int16_t> nothing = sizes(s.flip, s.n, s.count);
   for (int64_t i = 0; i < subsets; ++i, member += s.n) {
     std::copy(nothing.begin(), nothing.end(), d.begin());
@@ -98,13 +125,11 @@ void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool pa
       line += (member[x] ? 0.5 : -0.5) * s.effect[x];
       if (member[x]) add_row(s.flip + x * s.count, d.data(), d.data(), s.count);
     }
-    double near, far, other_near, other_far;
-    weighted(s.near, s.far, table.data(), mirrored.data(), d.data(), s.count, unused.data(), near, far);
-    weighted(s.near, s.far, mirrored.data(), table.data(), d.data(), s.count, unused.data(), other_near, other_far);
-    const double z[2] = {s.offset + line + near + far, s.offset - line + other_near + other_far};
+    const Sums sums =
+        weighted(s.near, s.far, pairs(both), d.data(), s.count, unused.data(), unused.data() + s.count);
+    const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
     value[i] = worth_of(s, z[0], z[1]);
-    int64_t least = s.span, most = 0;
-    for (const int16_t each : d) least = std::min<int64_t>(least, each), most = std::max<int64_t>(most, each);
+    const auto [least, most] = range(d.data(), s.count, static_cast<int16_t>(s.span));
     int64_t apart[2] = {least, s.span - most};
     if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
     unsure[i] = 0;
@@ -121,11 +146,9 @@ Neighbours::Neighbours(const Surrogate& s)
       lacks_(s.count * wide_),
       fewer_(s.n),
       more_(s.n),
-      exponential_(s.span + 1),
+      both_(exponentials(s)),
       sums_(2 * kRows * wide_) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
-  for (int64_t d = 0; d <= s.span; ++d) exponential_[d] = s.smooth * std::exp(-rate * static_cast<double>(d));
-  mirrored_.assign(exponential_.rbegin(), exponential_.rend());
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
     for (int64_t t = 0; t < s.count; ++t) lacks_[t * wide_ + x] = flip[t] > 0 ? 1.0f : 0.0f;
@@ -151,10 +174,10 @@ void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
 }
 
 void Neighbours::settle(Subset& subset) const {
-  const int16_t* d = subset.differences.data();
-  const double *table = exponential_.data(), *mirrored = mirrored_.data();
-  weighted(s_.near, s_.far, table, mirrored, d, s_.count, subset.kept.data(), subset.near[0], subset.far[0]);
-  weighted(s_.near, s_.far, mirrored, table, d, s_.count, subset.removed.data(), subset.near[1], subset.far[1]);
+  const Sums sums = weighted(s_.near, s_.far, pairs(both_), subset.differences.data(), s_.count, subset.kept.data(),
+                             subset.removed.data());
+  std::copy(sums.near, sums.near + 2, subset.near);
+  std::copy(sums.far, sums.far + 2, subset.far);
 }
 
 double Neighbours::worth(const Subset& subset) const {

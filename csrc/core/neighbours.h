@@ -39,7 +39,7 @@ class Neighbours {
   int64_t wide_;                               // n, rounded up to whole tiles
   std::vector<float> lacks_;                   // [count, wide]: 1 where T lacks x, else 0
   std::vector<double> fewer_, more_;           // [n]: what an exponential is multiplied by when d falls, and grows
-  std::vector<double> exponential_, mirrored_; // by differences, and by span less differences. [span + 1]
+  std::vector<double> both_;                   // the exponential of d and of span - d, by d. [span + 1, 2]
   mutable std::vector<float> sums_;            // [2 kRows, wide]
 };
 

@@ -13,7 +13,7 @@ from pysmdl.types import Bools
 Numbers = NDArray[np.float64]
 
 REACH = 8  # places a region is moved at most
-ROWS = 12  # measured at a time
+ROWS, SHARE = 12, 0.25  # measured at a time: so many, or this share of n
 TRUST = 0.7  # of what the surrogate misses at a prefix, that it also misses at the subset that would replace it
 DOUBT = 0.5  # of the surrogate's own, as a deviation of what a move gains
 
@@ -29,7 +29,7 @@ def promising(known: Measurements, order: Order, k: int, left: int) -> Bools:
         left: Rows that may be taken.
     """
     moves = Moves(known, order, k)
-    rows = min(left, max(ROWS, known.views))
+    rows = min(left, max(ROWS, int(SHARE * len(order))))
     chosen: list[int] = []
     touched = np.zeros(len(order), bool)
     for move in moves.ranked(left):
@@ -76,7 +76,9 @@ class Moves:
         total, found = known.of(self.chain), np.full(len(self.member), np.nan)
         found[inside] = known.of(self.member[inside])
         unknown = np.isnan(found)
-        predicted, unsure = surrogate.predict(self.member)
+        asked = unknown & inside
+        predicted, unsure = np.zeros(len(unknown)), np.zeros(len(unknown))
+        predicted[asked], unsure[asked] = surrogate.predict(self.member[asked])
         missed = np.nan_to_num(total - surrogate.predict(self.chain)[0])
         value = np.where(unknown, predicted + TRUST * missed[self.size], found).reshape(self.shape)
         total = np.nan_to_num(total)

@@ -37,9 +37,9 @@ PITCH = 1.05  # of neighbours' distance in a grid of as many regions: how far ef
 NOISE = 0.1  # variance of what alikeness cannot tell, in squared log-odds: scores may jump from one subset to the next
 SOFT = 0.02  # scores closer to 0 or 1 are nearly one: their log-odds would drown the rest
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
-REWEIGH, REWEIGHINGS = 1.5, 3  # regions are weighed anew when this many times as much is known, so many times over
+REWEIGH, REWEIGHINGS = 1.5, 3  # regions are weighed anew when this many times as much is known; at first so often
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
-GAIN = 1e-6  # a move must gain more than rounding can make
+GAIN = 2e-5  # a move must gain more: what it gains by rounding, or next to nothing, is not worth following
 
 
 class Fitted(NamedTuple):
@@ -110,7 +110,7 @@ class Surrogate:
         count = len(self._member)
         if count < REWEIGH * self._weighed:
             return
-        for _ in range(REWEIGHINGS):
+        for _ in range(1 if self._weighed else REWEIGHINGS):
             effect = np.abs(self._effect) * self._span / self._weight
             if effect.any():
                 self._weigh(effect / effect.mean())
