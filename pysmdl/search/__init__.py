@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -210,32 +210,32 @@ def phase_window(
     """
     if policy not in POLICIES:
         raise one_of("policy", policy, POLICIES)
-    shares = {"window_share": window_share, "delete": delete, "select": select, "batch": batch}
-    seed = None if seed is None else whole_number("seed", seed, 0)
-    parameters = {
-        **{name: _share(name, value) for name, value in shares.items()},
-        "policy": policy,
-        "anneal": bool(anneal),
-        "seed": seed,
-        "jump": number("jump", jump, least=0),
-        "protect": number("protect", protect, least=0),
-        "greedy": whole_number("greedy", greedy, 0),
-    }
+    rules = WindowRules(
+        _share("window_share", window_share),
+        _share("delete", delete),
+        _share("select", select),
+        policy,
+        _share("batch", batch),
+        bool(anneal),
+        0 if seed is None else whole_number("seed", seed, 0),
+        number("jump", jump, least=0),
+        number("protect", protect, least=0),
+        whole_number("greedy", greedy, 0),
+    )
 
     def start(task: Task) -> Rounds:
-        rules = WindowRules(**(parameters | {"seed": task.seed if seed is None else seed}))
-        return phase_window_rounds(task.n, task.k, rules)
+        return phase_window_rounds(task.n, task.k, replace(rules, seed=task.seed) if seed is None else rules)
 
     def asks(n: int, k: int) -> int:
-        first = min(int(parameters["greedy"]), k)
+        first = min(rules.greedy, k)
         total, left = first * (2 * n - first + 1) // 2, n - first
-        width = max(1, int(window_share * left))
+        width = max(1, int(rules.window_share * left))
         total += left  # one scoring of what the phases leave
         while left > 0:  # a phase of one choice after its first is the dearest a region
             total, left = total + 2 * left - 1 + 2 * min(width, left), left - 2
         return total
 
-    return Search("phase_window", start, asks, parameters)
+    return Search("phase_window", start, asks, {**asdict(rules), "seed": seed})
 
 
 def _share(name: str, value: float) -> float:
@@ -248,12 +248,12 @@ def _share(name: str, value: float) -> float:
 def guided(evaluations: int | None = None, pairs: int | None = None, seed: int | None = None) -> Search:
     """pysmdl's own: a surrogate fitted on everything measured says what to measure next (see its module).
 
-    Better orders than exact greedy's at a fraction of its evaluations: see docs/searches.md. Every row counts, its
-    random pairs and the curves too. The same seed gives the same order.
+    Better orders than exact greedy's at a fraction of its evaluations, and the better the more it may take, from
+    2 n + 40 on: see docs/searches.md. Every row counts, its blobs and the curves too. The same seed, the same order.
 
     Args:
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.
-        pairs: Random halves to begin with, with their complements; None for 40 + n / 2.
+        pairs: Subsets to begin with, each with its complement; None for a twelfth of the rows, 60 at most.
         seed: None for the seed of explain().
     """
     evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
@@ -265,7 +265,8 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n) if task.evaluations is None else task.evaluations
-        return guided_rounds(task if seed is None else replace(task, seed=seed), rows, 20 if pairs is None else pairs)
+        first = min(60, max(1, rows // 12)) if pairs is None else pairs
+        return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first)
 
     parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed}
     return Search("guided", start, lambda n, k: budget(n), parameters, budget=budget)

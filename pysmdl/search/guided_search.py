@@ -37,6 +37,7 @@ PASSES = 3  # moves of each region at a fit
 LAST = 0.15  # of the rows, for moves of single regions that are measured
 STALLS = 30  # fits in a row that propose nothing new, after which there is nothing left to try
 BLOB = 0.3  # how far the regions of a blob lie from each other, the whole being of size 1
+SMALL, EXPLORED = (0.03, 0.25), 3  # shares of the regions in a blob that varies a prefix; so many batches at a time
 WAVES = 64  # of which blobs are made
 
 
@@ -80,7 +81,7 @@ class Guide:
         """Measure until the rows are spent or nothing is left to try."""
         yield from self._begin()
         stalls = 0
-        while self.left >= self.known.views and stalls <= STALLS:
+        while self.left >= self.known.views and stalls <= STALLS and len(self.lattice.total) < 2**self.n:
             self.surrogate.fit()
             last = self.best is not None and self.left <= LAST * self.evaluations
             if last and (yield from self._move()):
@@ -95,8 +96,8 @@ class Guide:
                 break
             else:
                 self._improve()
-                moved = not last and (yield from self._move())
-                stalls = 0 if moved else stalls + 1
+                tried = (not last and (yield from self._explore())) or (yield from self._move())
+                stalls = 0 if tried else stalls + 1
         self._improve()
         found = self.order if self.best is None else self.best
         return Ranking(found[: self.k].tolist(), {"fits": self.fits, "subsets_measured": len(self.lattice.total)})
@@ -132,6 +133,17 @@ class Guide:
         yield from self.known.measure(chain, self.order if self.best is None else self.best, final=True)
         self._improve()
 
+    def _explore(self) -> Generator[Ask, Evaluation, bool]:
+        """Measure what the best order would meet on other ways: prefixes of it with a small blob of regions changed."""
+        if self.best is None or self.k < 2:
+            return False
+        count = min(EXPLORED * self.batch, self.left // self.known.views)
+        known = prefixes(self.best, self.k)[self.rng.integers(1, self.k, count)]
+        before = self.known.spent
+        yield from self.known.measure(known ^ blobs(self.rng, count, self.n, self.places, SMALL), self.best, final=True)
+        self._improve()
+        return self.known.spent > before
+
     def _move(self) -> Generator[Ask, Evaluation, bool]:
         """Measure what moves of single regions in the best order need; False where there is none to try."""
         if self.best is None:
@@ -151,17 +163,26 @@ class Guide:
             self.best = np.array([*found[0], *rest], np.int32)
 
 
-def blobs(rng: np.random.Generator, count: int, n: int, places: NDArray[np.float64] | None) -> Bools:
-    """Subsets of regions that lie together, of any size: where a random smooth function is below one of its quantiles.
+def blobs(
+    rng: np.random.Generator,
+    count: int,
+    n: int,
+    places: NDArray[np.float64] | None,
+    share: tuple[float, float] = (0.1, 0.9),
+) -> Bools:
+    """Subsets of regions that lie together: where a random smooth function is below one of its quantiles.
 
-    [count, n]; random halves where nobody knows the regions' places.
+    [count, n]. Where nobody knows the regions' places, random ones.
+
+    Args:
+        share: The smallest and the largest share of the regions in a subset.
     """
     if places is None:
-        return rng.random((count, n)) < 0.5
+        return rng.random((count, n)) < rng.uniform(*share, (count, 1))
     waves = rng.standard_normal((count, WAVES, places.shape[1])) / BLOB  # of a Gaussian spectrum: a Gaussian process
     phases = rng.uniform(0, 2 * np.pi, (count, WAVES, 1))
     heights = np.cos((waves[:, :, None] * places).sum(3) + phases).sum(1)
-    quantiles = rng.uniform(0.1, 0.9, count)
+    quantiles = rng.uniform(*share, count)
     return np.array([row < np.quantile(row, q) for row, q in zip(heights, quantiles, strict=True)])
 
 

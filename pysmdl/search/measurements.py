@@ -83,7 +83,9 @@ class Measurements:
             if not rows <= self._rows:
                 new.append(i)
             self._rows |= rows
-        views = [None if view is None else self._brought(view[:count][new]) for view in (found.insertion, found.deletion)]
+        views = [
+            None if view is None else self._brought(view[:count][new]) for view in (found.insertion, found.deletion)
+        ]
         kept, removed = views
         if not new:
             return

@@ -1,4 +1,4 @@
-"""The plain twin of what ``_C`` does for the surrogate (csrc/core/chain.h defines it): NumPy, one step after the other."""
+"""The plain twin of what ``_C`` does for the surrogate (csrc/core/chain.h defines it): NumPy, step by step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Plain:
     def kernel_rows(
         flip: NDArray[np.int8], alike: Numbers, table: Numbers, first: int, even: Numbers, odd: Numbers | None = None
     ) -> None:
-        """The kernel's rows from `first` on, in place: of subsets alone, or of sums and differences with complements."""
+        """The kernel's rows from `first` on, in place: of subsets, or of sums and differences with complements."""
         count = flip.shape[1]
         signs = np.where(flip < 0, 1.0, -1.0)
         line = signs[:, first:].T @ alike @ signs
@@ -78,9 +78,7 @@ class Plain:
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(
-        fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float
-    ) -> float:
+    def improve_chain(fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float) -> float:
         """Move each region in turn to the best place at most `within` away, in place; what k steps are worth.
 
         A move must gain more than `least`.

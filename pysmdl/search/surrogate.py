@@ -1,13 +1,13 @@
 """A surrogate of the target score: what a subset that was never measured is likely to score, by those that were.
 
-A Gaussian process on soft log-odds of the score, log((p + SOFT) / (1 - p + SOFT)), or on the score itself where it has no
-bounds. With s(S) the signs of the regions, 1 where S has one and -1 where it lacks it, and d the weight of the regions
-in which two subsets differ, of all w:
+A Gaussian process on soft log-odds of the score, log((p + SOFT) / (1 - p + SOFT)), or on the score itself where it has
+no bounds. With s(S) the signs of the regions, 1 where S has one and -1 where it lacks it, and d the weight of the
+regions in which two subsets differ, of all w:
 
     kernel(S, S') = LINEAR s(S)' D^1/2 T D^1/2 s(S') + SMOOTH exp(-d / (REACH w)),   D = diag(weights / w)
 
-The first part adds up one effect a region, and effects of neighbours are alike: T = OWN I + (1 - OWN) exp(-r^2 / 2 l^2),
-r the distance of two regions and l about that of neighbours. The second one lets regions interact, of any order, and
+The first part adds up one effect a region, and effects of neighbours are alike: with r their distance and l about that
+of next neighbours, T = OWN I + (1 - OWN) exp(-r^2 / 2 l^2). The second one lets regions interact, of any order, and
 forgets what lies far away. A region weighs what its effect has been found to be: subsets that differ only where it
 matters little are nearly the same. Weights are whole numbers, so distances are too, and the exponential is a table.
 
@@ -76,9 +76,7 @@ class Surrogate:
         paired: Whether each subset's complement is measured with it.
     """
 
-    def __init__(
-        self, n: int, area: Numbers | None = None, places: Numbers | None = None, native: Any = None
-    ) -> None:
+    def __init__(self, n: int, area: Numbers | None = None, places: Numbers | None = None, native: Any = None) -> None:
         self.n = n
         self.kept = self.removed = 1.0
         self.bounded, self.paired = True, False
