@@ -253,7 +253,7 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
 
     Args:
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.
-        pairs: Subsets to begin with, each with its complement; None for a twelfth of the rows, 60 at most.
+        pairs: Subsets to begin with, each with its complement; None for a twelfth of the rows, 20 to 60.
         seed: None for the seed of explain().
     """
     evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
@@ -265,7 +265,7 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n) if task.evaluations is None else task.evaluations
-        first = min(60, max(1, rows // 12)) if pairs is None else pairs
+        first = min(60, max(20, rows // 12)) if pairs is None else pairs
         return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first)
 
     parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed}
