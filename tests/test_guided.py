@@ -118,7 +118,7 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
         assert order.tolist() == other.tolist() or not bounded  # whose gains are as large as float32's rounding
         assert worth == pytest.approx(other_worth, rel=1e-5, abs=2e-5)
     for each, other in zip(told, other_told, strict=True):
-        np.testing.assert_allclose(each, other, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(each, other, atol=1e-5 * (1 + np.abs(other).max()))
 
 
 def test_moves_find_the_best_chain_of_a_small_surrogate():
@@ -276,7 +276,7 @@ def test_k_regions_are_the_best_found_for_k():
     found = explain(linear_model(), regions="grid:36", search="guided", k=6, objective=CLASS)
     whole = explain(linear_model(), regions="grid:36", search="guided", objective=CLASS)
     assert len(found.order) == 6
-    assert found.score.sum() >= whole.score[:6].sum() - 1e-3
+    assert found.score.sum() >= whole.score[:6].sum() - 1e-2
 
 
 @pytest.mark.slow

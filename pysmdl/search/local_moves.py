@@ -56,7 +56,7 @@ class Moves:
 
     def __init__(self, known: Measurements, order: Order, k: int) -> None:
         n = len(order)
-        self.reach = min(REACH, n - 1)
+        self.reach = min(REACH if k == n else n, n - 1)  # of a few regions any other may take the last place
         steps = np.r_[-np.arange(1, self.reach + 1), np.arange(1, self.reach + 1)]
         # One row a step, one column a region: what is summed up along a move is a running sum down the rows.
         source, target = np.broadcast_arrays(np.arange(n), np.arange(n) + steps[:, None])
@@ -76,7 +76,7 @@ class Moves:
         total, found = known.of(self.chain), np.full(len(self.member), np.nan)
         found[inside] = known.of(self.member[inside])
         unknown = np.isnan(found)
-        asked = unknown & inside
+        asked = unknown & inside & (self.size <= k)
         predicted, unsure = np.zeros(len(unknown)), np.zeros(len(unknown))
         predicted[asked], unsure[asked] = surrogate.predict(self.member[asked])
         missed = np.nan_to_num(total - surrogate.predict(self.chain)[0])

@@ -98,7 +98,8 @@ class Surrogate:
         """Take the scores [a] of subsets [a, n] never given before, with those of their complements if `paired`."""
         self._member = np.concatenate((self._member, member))
         scores = np.stack((score, score if of_complement is None else of_complement)).astype(np.float64)
-        odds = np.log((scores + SOFT) / (1 - scores + SOFT)) if self.bounded else scores
+        within = scores.clip(0, 1)  # a cosine may lie below 0
+        odds = np.log((within + SOFT) / (1 - within + SOFT)) if self.bounded else scores
         self._odds = np.hstack((self._odds, np.rint(odds / GRAIN) * GRAIN))
 
     def fit(self) -> None:
