@@ -23,9 +23,12 @@ import numpy as np
 import pysmdl
 from pysmdl import builtin
 
+from real.fetch import fetch
+from real.files import scikit, there
+from real.packages import PACKAGES
+
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "photo_study.csv"
-PHOTOS = HOME.parent / "build" / "photos"
 SCIKIT = ("coffee.png", "camera.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg")
 DEBIAN = (
     "fruits.jpg", "baboon.jpg", "apple.jpg", "orange.jpg", "squirrel_cls.jpg", "messi5.jpg", "home.jpg",
@@ -52,16 +55,8 @@ def photographs(folder: Path | None) -> list[Path]:
     """Those of a folder, or the study's own, fetched where they are missing."""
     if folder is not None:
         return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    import skimage.data
-
-    unpacked = PHOTOS / "usr" / "share" / "doc" / "opencv-doc" / "examples" / "data"
-    if not all((unpacked / name).exists() for name in DEBIAN):
-        PHOTOS.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", "opencv-doc"], check=True, cwd=PHOTOS)
-        package = next(PHOTOS.glob("opencv-doc_*.deb"))
-        subprocess.run(["dpkg", "-x", package.name, "."], check=True, cwd=PHOTOS)
-    own = Path(skimage.data.__file__).parent
-    return [own / name for name in SCIKIT] + [unpacked / name for name in DEBIAN]
+    fetch(next(package for package in PACKAGES if package.name == "opencv-doc"))
+    return [scikit(name) for name in SCIKIT] + [there(f"photos/{name}") for name in DEBIAN]
 
 
 def study_photos(methods: list[str], folder: Path | None) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pysmdl import (
         builtin,
         errors,
+        jobs,
         kernels,
         methods,
         metrics,
@@ -35,15 +36,17 @@ if TYPE_CHECKING:
     from pysmdl.interop import compat
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
+    from pysmdl.jobs.store import open_store
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
     from pysmdl.scorers import heads
-    from pysmdl.targets import Box, Tokens
+    from pysmdl.targets import Answer, Box, Tokens
 
 __all__ = [
+    "Answer",
     "Box",
     "EngineConfig",
     "Explainer",
@@ -66,12 +69,14 @@ __all__ = [
     "explain_many",
     "explain_steps",
     "heads",
+    "jobs",
     "kernels",
     "lima",
     "load",
     "methods",
     "metrics",
     "objective",
+    "open_store",
     "pair",
     "plot",
     "progress",
@@ -86,6 +91,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "targets",
     "Box": "targets",
     "EngineConfig": "config",
     "Explainer": "explainer",
@@ -108,6 +114,7 @@ _HOMES = {
     "pair": "objective.presets",
     "plot": "explanation.plotting",
     "load": "explanation",
+    "open_store": "jobs.store",
     "report": "reporting",
     "smdl": "objective.presets",
     "vps": "objective.presets",

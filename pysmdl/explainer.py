@@ -89,6 +89,8 @@ class Explainer:
         transform: Any = None,
         tokenizer: Any = None,
         prompts: Any = None,
+        prompt: str | None = None,
+        answer: str | None = None,
         gives: str | None = None,
         config: EngineConfig | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class Explainer:
         if batch_size is not None:
             self.config = replace(self.config, batch_size=batch_size)
         words = {"processor": processor, "transform": transform, "tokenizer": tokenizer, "prompts": prompts}
-        given = resolve_scorer(model, device, **words, gives=gives)
+        given = resolve_scorer(model, device, **words, prompt=prompt, answer=answer, gives=gives)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or self.scorer.class_names()

@@ -66,7 +66,8 @@ class Preparation:
             self._doubted = True
             log.warning("%s", read.doubt)
         size = None if read.picture is None else read.picture.shape[:2]
-        regions = partition(how, read.content, read.x.shape[1:], size, read.frame)
+        grid = read.x.shape[1:] if read.points is None or read.content is None else read.content.shape[:2]
+        regions = partition(how, read.content, grid, size, read.frame)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
         return Loaded(item, read, regions)
@@ -83,7 +84,7 @@ class Preparation:
         target = scorer.located(target, x, loaded.read, self.names)
         return Item(
             x=x,
-            resident=self.removal.resident(x, loaded.regions, self.baseline if baseline is None else baseline, scorer),
+            resident=self.removal.resident(x, _spread(loaded), self.baseline if baseline is None else baseline, scorer),
             form=self.removal.form,
             regions=loaded.regions,
             target=scorer.encode(_framed(target, loaded.read.frame), self.trace, loaded.read.scale),
@@ -108,6 +109,11 @@ class Preparation:
         image, threaded = reader_of(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
         return lent, threaded and not callable(regions) and not _on_device(regions)
+
+
+def _spread(loaded: Loaded) -> Regions:
+    """The regions on the grid of what the model is given."""
+    return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:

@@ -40,6 +40,8 @@ class Settings(TypedDict, total=False):
     transform: Any
     tokenizer: Any
     prompts: Any
+    prompt: str | None
+    answer: str | None
     gives: str | None
     config: EngineConfig | None
 

@@ -18,6 +18,8 @@ import pytest
 
 from pysmdl.kernels import backends_for
 
+from real.files import BUILD
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 RUNNABLE = [
     (backend, device) for device in DEVICES for backend, problem in backends_for(device).items() if problem is None
@@ -47,6 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    for item in items:
+        missing = [file for mark in item.iter_markers("real") for file in mark.args if not (BUILD / file).exists()]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"build/{missing[0]} is not here: run make models"))
 
 
 @pytest.fixture(params=params([pair for pair in RUNNABLE if pair[0] != "cuda"]))

@@ -46,8 +46,8 @@ class Served:
         most: Requests that it worked on at once, at most.
     """
 
-    def __init__(self, delay: float, trouble: Trouble) -> None:
-        self.delay, self.trouble = delay, trouble
+    def __init__(self, delay: float, trouble: Trouble, answer: Callable[[bytes], Any] | None = None) -> None:
+        self.delay, self.trouble, self.answer = delay, trouble, answer
         self.bodies: Counter[bytes] = Counter()
         self.kinds: set[str] = set()
         self.times: list[float] = []
@@ -96,6 +96,8 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, headers, json.dumps(self.answer(body, kind)).encode() if status == 200 else b"not now")
 
     def answer(self, body: bytes, kind: str) -> Any:
+        if self.served.answer is not None:
+            return self.served.answer(body)
         if not kind.startswith("multipart/"):
             return logits(pixels_of(body))
         border = b"--" + kind.partition("boundary=")[2].encode()
@@ -126,8 +128,11 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(delay: float = 0.0, trouble: Trouble = lambda number: None) -> Iterator[Served]:
-    served = Served(delay, trouble)
+def serving(
+    delay: float = 0.0, trouble: Trouble = lambda number: None, answer: Callable[[bytes], Any] | None = None
+) -> Iterator[Served]:
+    """A server; `answer`: what it makes of a body, in place of its logits."""
+    served = Served(delay, trouble, answer)
     server = Server(("127.0.0.1", 0), type("Own", (Handler,), {"served": served}))
     served.url = f"http://127.0.0.1:{server.server_address[1]}/classify"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

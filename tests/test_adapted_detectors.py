@@ -11,7 +11,18 @@ import torch
 import pysmdl
 from pysmdl.errors import ScorerError
 
-from detection_models import DETECTORS, NAMES, best, bright, detector_of, owl, raw_head, stand_in, ultralytics
+from detection_models import (
+    DETECTORS,
+    NAMES,
+    best,
+    bright,
+    detector_of,
+    grounding,
+    owl,
+    raw_head,
+    stand_in,
+    ultralytics,
+)
 from library_models import photograph, pixels_of
 
 transformers = pytest.importorskip("transformers")
@@ -78,6 +89,42 @@ def test_what_is_found_is_what_the_family_finds_in_the_photographs_pixels(kind):
         away = np.abs(own["boxes"].numpy() - each.box.xyxy).max(1) + (own["labels"].numpy() != each.label)
         assert away.min() < 1e-2
     assert len(scorer.detections(PHOTO, threshold)) <= len(found)
+
+
+def test_grounding_dino_scores_a_phrase_by_the_columns_of_its_tokens():
+    model, processor = grounding()
+    scorer = pysmdl.adapt(model, processor=processor, prompts=[*PROMPTS, "photo"])
+    found = next(each for each in scorer.detections(PHOTO, 0.0) if each.name == "a dog")
+    texts = processor(text=[[*PROMPTS, "photo"]], images=PHOTO, return_tensors="pt")
+    assert texts["input_ids"][0].tolist() == [1, 4, 5, 10, 4, 6, 10, 7, 10, 2]  # <bos> a cat . a dog . photo . <eos>
+    words = {name: texts[name] for name in ("input_ids", "token_type_ids", "attention_mask") if name in texts}
+
+    def post(x, sides):
+        answer = model(pixel_values=x, **words)
+        sure = answer.logits.sigmoid()
+        (own,) = processor.post_process_grounded_object_detection(answer, threshold=-1, target_sizes=[sides])
+        return own["boxes"], sure[0, :, 4:6].max(-1).values
+
+    pipeline = pixels_of(processor.image_processor)
+    loop(scorer, found, pipeline, post, SIDES)
+    boxes, sure = post(pipeline(PHOTO), SIDES)
+    np.testing.assert_allclose(found.box.xyxy, boxes[sure.argmax()].detach().numpy(), atol=1e-2)
+    explained = pysmdl.explain(PHOTO, scorer, target="a dog", regions="grid:4", k=1, progress=False)
+    np.testing.assert_allclose(explained.target["xyxy"], found.box.xyxy)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "prompts must be a list of texts"),
+        ({"prompts": ["a cat. a dog"]}, "must have no full stop, which ends each; got"),
+        ({"prompts": ["a cat"] * 9}, "prompts must be 24 tokens at most in all, .*; got 29"),
+    ],
+)
+def test_what_grounding_dino_cannot_read_is_named(words, message):
+    model, processor = grounding()
+    with pytest.raises(ValueError, match=message):
+        pysmdl.adapt(model, processor=processor, **words)
 
 
 @pytest.mark.parametrize("kind", ["OwlViT", "Owlv2"])

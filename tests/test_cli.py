@@ -83,6 +83,8 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
             ["--model", "nowhere"],
             "timm:NAME, package.module:attribute, a URL or a file that exists; got 'nowhere'",
         ),
+        (["--model", "http://127.0.0.1:1/", "--device", "cpu"], "device is for a model here; http://127.0.0.1:1/ is a"),
+        (["--model", "http://127.0.0.1:1/", "--prompts", "a cat"], "prompts is for a model here"),
         (["--model", "no.such.module:model"], "cannot import no.such.module"),
         (["--model", "torch.nn:nothing"], "torch.nn has no nothing"),
         (["--model", "math:pi"], "must be a scorer or callable; got float"),

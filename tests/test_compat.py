@@ -47,12 +47,35 @@ def test_attribute_broadcasts_as_captum_does():
         ({"feature_mask": MASK[..., 1:]}, "feature_mask must broadcast"),
         ({"feature_mask": torch.stack([MASK[0, 0], MASK[0, 0], 8 - MASK[0, 0]])[None]}, "the same in every channel"),
         ({"baselines": torch.zeros(5)}, "baselines must broadcast"),
+        ({"inputs": (INPUTS, INPUTS)}, r"inputs must be one tensor, .*; got 2: .* into additional_forward_args"),
         ({"inputs": INPUTS[0, 0]}, r"inputs must be a tensor \[B, C, \*grid\]"),
     ],
 )
 def test_attribute_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         pysmdl.SubsetAttribution(linear_model()).attribute(**{"inputs": INPUTS, "target": 1, **arguments})
+
+
+def test_what_else_the_model_takes_goes_along_with_each_masked_input():
+    shifts, model = torch.randn(3, 4, generator=torch.Generator().manual_seed(1)), linear_model()
+
+    def forward(batch, shift, scale, names):
+        assert shift.shape == (len(batch), 4)
+        assert names == ["a"]
+        return scale * model(batch) + shift
+
+    method = pysmdl.SubsetAttribution(forward, search="exact", regions="grid:9")
+    found = method.explanations(INPUTS, target=1, additional_forward_args=(shifts, 2.0, ["a"]))
+    for i in range(3):
+        (alone,) = pysmdl.SubsetAttribution(
+            lambda batch, i=i: 2.0 * model(batch) + shifts[i], search="exact", regions="grid:9"
+        ).explanations(INPUTS[i : i + 1], target=1)
+        np.testing.assert_array_equal(found[i].order, alone.order)
+        np.testing.assert_allclose(found[i].insertion, alone.insertion, atol=1e-6)
+    one = pysmdl.SubsetAttribution(lambda batch, scale: scale * model(batch), search="exact")
+    other = pysmdl.SubsetAttribution(lambda batch: 3 * model(batch), search="exact")
+    of_one = one.attribute(INPUTS, target=1, feature_mask=MASK, additional_forward_args=3)
+    assert torch.equal(of_one, other.attribute(INPUTS, target=1, feature_mask=MASK))
 
 
 def test_the_setting_baseline_counts_where_a_call_gives_none():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from answer_models import llava
 
 import pysmdl
 from pysmdl import builtin, methods, scorers
@@ -78,6 +79,9 @@ def given(tmp_path, monkeypatch) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_what_is_shown_runs(page, given, tmp_path):
+    if page == "docs/models.md":
+        family = llava()
+        given |= {"llava": family.model, "processor": family.processor}
     for code in blocks(page, "python"):
         code = code.replace("mean=..., std=...", "mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)")
         exec(compile(code, page, "exec"), {**given})
@@ -94,6 +98,8 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    pysmdl.jobs.run,
+    scorers.chat,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from serving import WEIGHTS, logits, pixels_of, serving
 
 import pysmdl
@@ -21,6 +23,7 @@ from pysmdl import heads, scorers
 from pysmdl.errors import ScorerError
 from pysmdl.models import Remote
 from pysmdl.models.sending import seconds_after
+from pysmdl.models.views import encoded
 
 from toys import image
 
@@ -64,6 +67,14 @@ def test_jpeg_and_forms_of_several_views():
     assert served.kinds == {"multipart/form-data"}
     assert served.count < found.evaluations / 2
     np.testing.assert_allclose(found.deletion[0], explain(local).deletion[0], atol=0.1)  # JPEG blurs
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (7, 1), (12, 12), (61, 83)])
+def test_a_png_is_of_the_same_pixels(height, width):
+    for pixels in (image(3, height, width), np.zeros((height, width, 3), np.uint8)):
+        read = Image.open(io.BytesIO(encoded(pixels, "png")))
+        assert (read.format, read.mode) == ("PNG", "RGB")
+        np.testing.assert_array_equal(np.asarray(read), pixels)
 
 
 def test_many_are_in_flight_at_once():
@@ -135,6 +146,23 @@ def test_without_a_cache_the_next_call_asks_for_nothing_that_was_answered():
         np.testing.assert_allclose(model(batch), local(batch), atol=1e-6)
         assert served.count == 13
     assert model.requests == 13
+
+
+def test_a_budget_in_requests_leaves_a_partial_and_every_answer_that_was_paid_for(tmp_path):
+    with serving(delay=0.02, trouble={3: 503}.get) as served:
+        scorer = scorers.endpoint(served.url, max_requests=100, cache=tmp_path)
+        with pytest.raises(ScorerError, match=r"classify was sent max_requests=100 requests") as spent:
+            explain(scorer)
+        (partial,) = spent.value.partial
+        assert 0 < len(partial.order) < 16
+        assert served.count == 100
+        assert len(list(tmp_path.glob("*.json"))) == 99
+        with pytest.raises(ScorerError, match="max_requests=100"):
+            explain(scorer)
+        assert served.count == 100
+        found = explain(scorers.endpoint(served.url, cache=tmp_path))
+        assert served.count - 100 == found.evaluations - 99
+    np.testing.assert_array_equal(found.order[: len(partial.order)], partial.order)
 
 
 def test_a_damaged_answer_on_disk_is_asked_for_again(tmp_path):
@@ -255,6 +283,7 @@ def _ctrl_c():
             "concurrency must be a whole number of at least 1",
         ),
         (lambda: scorers.endpoint("http://host", retries=-1), "retries must be a whole number of at least 0; got -1"),
+        (lambda: scorers.endpoint("http://host", max_requests=0), "max_requests must be a whole number of at least 1"),
         (lambda: scorers.endpoint("http://host", timeout=0), "timeout must be a finite number above 0; got 0"),
         (lambda: scorers.endpoint("http://host", layout="nhwc"), "layout is not for endpoints"),
     ],

@@ -16,6 +16,10 @@ SHOWN = {  # what each prints, and the files that it writes
     "clip": (["<Encoder: CLIPModel, 3 prompts, 64 x 64 (shorter side 72, centre crop)", "a cat: 0."], ["clip.png"]),
     "detector": (["1.00 on the whole image", "1.00 with its first 4 of 64 regions alone, 0.00"], ["detector.png"]),
     "endpoint": (["first run: ", " views, 0 asked, ", "region 6 decides"], []),
+    "mllm": (
+        ["what it answers to 'What is in the picture?', 64 x 64", "'five': 0.", "without regions ["],
+        ["mllm.png"],
+    ),
     "own_search": (["exact          lima", "two_at_a_time  log_odds"], []),
     "stream": (
         ["scene0_1.npz: 1 with", "input 9 failed: no such image"],

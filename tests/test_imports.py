@@ -30,6 +30,7 @@ FLOORS = (
     "explainer",
     "settings",
     "api",
+    "jobs",
     "interop reporting",
     "studies",
     "cli",

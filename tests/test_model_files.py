@@ -14,7 +14,8 @@ from serving import serving
 import pysmdl
 from pysmdl import scorers
 from pysmdl.cli.arguments import load_model
-from pysmdl.models.onnx_files import OnnxModel
+from pysmdl.models import onnx_files
+from pysmdl.models.onnx_files import OnnxModel, answers_to
 
 from toys import image
 
@@ -64,8 +65,9 @@ def test_scripts_and_programs_by_their_files(tmp_path):
     torch.jit.save(torch.jit.trace(net, batch), str(tmp_path / "net.pt"))
     shapes = ({0: torch.export.Dim("n", min=1, max=4096)},)
     torch.export.save(torch.export.export(net, (batch,), dynamic_shapes=shapes), str(tmp_path / "net.pt2"))
+    torch.jit.save(torch.jit.freeze(torch.jit.trace(net, batch)), str(tmp_path / "frozen.pt"))
     plain = explain(net)
-    for name in ("net.pt", "net.pt2"):
+    for name in ("net.pt", "frozen.pt", "net.pt2"):
         np.testing.assert_array_equal(explain(str(tmp_path / name)).order, plain.order)
         game = pysmdl.Game(image(), tmp_path / name, 1, regions="grid:16")
         assert game.grand_value == pytest.approx(float(plain.deletion[0]), abs=1e-6)
@@ -95,6 +97,42 @@ def test_a_path_that_is_no_model_is_named(name, content, says, tmp_path):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=says):
         explain(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_batch_is_read_where_it_lies(half, tmp_path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(write(tmp_path / "net.onnx", network(), half=half)))
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    batch = torch.rand(5, 3, 12, 12, dtype=torch.float16 if half else torch.float32)
+    for each in (batch, batch.to(memory_format=torch.channels_last)):
+        (found,) = answers_to(session, taken.name, [given.name], each)
+        np.testing.assert_array_equal(found, session.run(None, {taken.name: batch.numpy()})[0])
+
+
+@pytest.mark.parametrize(("loaded", "device", "takes"), [(True, "cuda:1", torch.Tensor), (False, "cpu", np.ndarray)])
+def test_where_the_gpus_provider_was_loaded_batches_are_made_there(loaded, device, takes, tmp_path, monkeypatch):
+    given = []
+
+    class Session:
+        def __init__(self, inner):
+            self.get_inputs, self.get_outputs = inner.get_inputs, inner.get_outputs
+
+        def get_providers(self):
+            return ["CUDAExecutionProvider"] * loaded + ["CPUExecutionProvider"]
+
+        def run(self, _, batches):
+            given.extend(batches.values())
+            return [np.zeros((2, 4), np.float32)]
+
+    make = onnx_files._session
+    monkeypatch.setattr(onnx_files, "_session", lambda path, device: Session(make(path, None)))
+    monkeypatch.setattr(onnx_files, "answers_to", lambda s, taken, names, batch: s.run(None, {taken: batch}))
+    model = OnnxModel(write(tmp_path / "net.onnx", network()), "cuda:1")
+    assert model.device == torch.device(device)
+    model(torch.zeros(2, 3, 12, 12))
+    assert type(given[0]) is takes
 
 
 def test_a_device_that_onnx_runtime_lacks_is_named(tmp_path):

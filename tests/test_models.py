@@ -66,6 +66,23 @@ def test_an_offloaded_model_says_where_it_runs(said):
     assert Model(on_gpu).device == torch.device("cuda:1")
 
 
+@pytest.mark.parametrize("place", ["disk", "cpu"])
+def test_a_vision_transformer_that_accelerate_offloads_has_its_own_order(place, tmp_path):
+    accelerate = pytest.importorskip("accelerate")
+    x = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    settings = {"regions": "grid:9", "search": "exact", "progress": False}
+    plain = pysmdl.explain(x, hugging_face("vit"), 3, **settings)
+    model = hugging_face("vit")
+    if place == "disk":
+        model = accelerate.disk_offload(model, tmp_path, execution_device=torch.device("cpu"))
+    else:
+        model = accelerate.cpu_offload(model, execution_device=torch.device("cpu"))
+    assert all(each.is_meta for each in model.parameters())
+    found = pysmdl.explain(x, model, 3, **settings)
+    np.testing.assert_array_equal(found.order, plain.order)
+    np.testing.assert_allclose(found.insertion, plain.insertion, atol=1e-6)
+
+
 def test_of_several_devices_the_first_counts():
     model = nn.Sequential(nn.Linear(432, 4), nn.Linear(4, 4, device="meta"))
     assert Model(model).device == torch.device("cpu")
@@ -85,6 +102,25 @@ def test_the_parameters_that_meet_the_batch_first_say_its_type():
     assert set(seen) == {torch.bfloat16}
     assert classifier(nn.Sequential(low, high)).dtype == torch.bfloat16
     assert classifier(lambda x: x.mean((2, 3))).dtype == torch.float32
+
+
+def test_a_head_in_float32_on_a_body_in_bfloat16_is_explained_or_named():
+    class Net(nn.Module):
+        def __init__(self, converts):
+            super().__init__()
+            torch.manual_seed(0)
+            self.body, self.head, self.converts = nn.Linear(432, 8).bfloat16(), nn.Linear(8, 4), converts
+
+        def forward(self, batch):
+            features = self.body(batch.flatten(1))
+            return self.head(features.float() if self.converts else features)
+
+    net = Net(True).eval()
+    found = explain(net)
+    x = (torch.from_numpy(image().transpose(2, 0, 1)[None]).float() / 255).bfloat16()
+    assert found.deletion[0] == pytest.approx(float(net(x).softmax(1)[0, 1].detach()), abs=1e-6)
+    with pytest.raises(pysmdl.errors.ScorerError, match=r"weights are bfloat16 and float32, .*features\.float\(\)"):
+        explain(Net(False).eval())
 
 
 def test_a_model_in_float64_is_refused():

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pysmdl.adapters.phrases import grounded
 from pysmdl.adapters.prompts import prompt_names, text_features
 from pysmdl.errors import ScorerError
 from pysmdl.inputs.image import InputSpec
@@ -19,6 +20,7 @@ from pysmdl.scorers.boxes import Decode, Detector
 
 Size = tuple[int, int]  # height, width
 SURE = 0.1  # what OWL-ViT's processors take for found, where all others say 0.5
+FOUND = 0.25  # and Grounding DINO's
 
 
 def detecting(
@@ -36,7 +38,7 @@ def detecting(
         model: As :func:`pysmdl.adapters.families.detector_family` knows it, or any other with a decode.
         family: What that says; None: decode says how it answers.
         decode: As in :func:`pysmdl.scorers.detector`; it goes before the family's.
-        prompts, tokens_of: Of OWL-ViT, as in :func:`pysmdl.adapters.prompts.prompted`.
+        prompts, tokens_of: Of OWL-ViT and Grounding DINO, as in :func:`pysmdl.adapters.prompts.prompted`.
         spec: How images become the model's input.
 
     Raises:
@@ -46,6 +48,14 @@ def detecting(
         names = prompt_names(prompts)
         refuse_training([model])
         scorer = Detector(asked(model, names, tokens_of), spec, decided_at=SURE, device=device, decode=by_sigmoid)
+        scorer.names = names
+        return scorer
+    if family == "phrases" and decode is None:
+        names = prompt_names(prompts)
+        refuse_training([model])
+        scorer = Detector(
+            grounded(model, names, tokens_of), spec, decided_at=FOUND, device=device, decode=by_confidence
+        )
         scorer.names = names
         return scorer
     if decode is None and family is not None:
@@ -91,6 +101,11 @@ def by_sigmoid(answer: Any, size: Size) -> tuple[Tensor, Tensor]:
     """
     logits, boxes = _parts(answer)
     return _in_pixels(boxes, size), logits.sigmoid()
+
+
+def by_confidence(answer: Any, size: Size) -> tuple[Tensor, Tensor]:
+    """Grounding DINO's, whose phrases have their confidences by then: see :func:`pysmdl.adapters.phrases.grounded`."""
+    return _in_pixels(answer["pred_boxes"].float(), size), answer["confidences"]
 
 
 def by_head(answer: Any, size: Size, classes: int) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
         most = explainer.most(item)
         x = item.x
         try:
-            about = most * _seconds_per_row(explainer.scorer, x, item.target, most)
+            about = most * seconds_per_row(explainer.scorer, x, item.target, most)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
@@ -130,7 +130,7 @@ def profile(
     return chosen
 
 
-def _seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
+def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
     batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
     targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()

@@ -30,7 +30,9 @@ class CommonOptions:
             help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a .onnx, .pt2 or TorchScript."
         ),
     ] = "builtin:digits"
-    target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
+    target: Annotated[
+        str | None, typer.Option(help="Class, by number or name, or words of an answer; the model's own if not given.")
+    ] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[
         str | None,
@@ -53,6 +55,8 @@ class InputOptions:
     prompts: Annotated[
         list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
     ] = None
+    prompt: Annotated[str | None, typer.Option(help="What a model that answers in words is asked (LLaVA).")] = None
+    answer: Annotated[str | None, typer.Option(help="The answer to explain; the model's own if not given.")] = None
 
 
 @dataclass(frozen=True)

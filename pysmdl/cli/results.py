@@ -16,7 +16,7 @@ from pysmdl.cli.stopping import held
 from pysmdl.errors import StoreError, described, one_of
 from pysmdl.explanation import Explanation, files, load
 from pysmdl.explanation.plotting import KINDS, figure
-from pysmdl.targets import kind
+from pysmdl.targets import kind, title
 
 log = logging.getLogger("pysmdl")
 
@@ -142,7 +142,10 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
     def name(index: int) -> str:
         return printable(known.get(index, "")) or str(index)
 
-    target = name(found.target) if kind(found.target) == "class" else kind(found.target)
+    what = kind(found.target)
+    if what == "tokens" and "texts" in found.target:
+        what = printable(title(found.target))
+    target = name(found.target) if what == "class" else what
     enough = "nothing decides" if found.flat else f"{found.enough()} of {found.n}"
     return [
         printable(Path(found.id or "").name), target, name(found.said) if found.said >= 0 else "-",

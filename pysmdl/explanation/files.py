@@ -27,7 +27,7 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     """Everything but the pixels, as plain values. NaN becomes None. Of labels its shape, and its runs in rows, one
     after another: label, points, label, points ...
     """
-    found: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
+    found: dict[str, Any] = {"schema": SCHEMA, **meta_of(explanation), "n": explanation.n}
     found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
     found["values"] = explanation.values()
@@ -60,7 +60,7 @@ def write(explanation: ExplanationData, path: str | PathLike[str], picture: bool
 
 def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     """What :func:`write` writes."""
-    meta = json.dumps(plain({"schema": SCHEMA, **_meta(explanation)}), allow_nan=False)
+    meta = json.dumps(plain({"schema": SCHEMA, **meta_of(explanation)}), allow_nan=False)
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
     if picture and explanation.pixels is not None:
         arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
@@ -69,7 +69,8 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     return buffer.getvalue()
 
 
-def _meta(explanation: ExplanationData) -> dict[str, Any]:
+def meta_of(explanation: ExplanationData) -> dict[str, Any]:
+    """What is no array."""
     found = {name: getattr(explanation, name) for name in META}
     if explanation.size is None and explanation.pixels is not None:  # what is read back has a smaller picture
         found["size"] = explanation.pixels.shape[:2]
@@ -79,10 +80,10 @@ def _meta(explanation: ExplanationData) -> dict[str, Any]:
 def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
     names = ("order", "score", "insertion", "deletion", "area")
     arrays: dict[str, NDArray[Any]] = {name: getattr(explanation, name) for name in names}
-    arrays["order"] = _small(arrays["order"])
-    arrays["labels"] = _small(explanation.labels)
+    arrays["order"] = small(arrays["order"])
+    arrays["labels"] = small(explanation.labels)
     if explanation.predicted is not None:
-        arrays["predicted"] = _small(explanation.predicted)
+        arrays["predicted"] = small(explanation.predicted)
     if explanation.attribution is not None:
         arrays["attribution"] = explanation.attribution
     for group in ("terms", "traced", "reading"):
@@ -90,7 +91,7 @@ def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _small(values: NDArray[Any]) -> NDArray[Any]:
+def small(values: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers in the smallest type that holds them."""
     largest = int(values.max(initial=1))
     return values.astype(

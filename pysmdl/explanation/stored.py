@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,18 +45,33 @@ def read(path: str | PathLike[str], limit_bytes: int = LIMIT) -> dict[str, Any]:
     """
     try:
         with opened(path) as file:
-            archive = Archive(file)
-            _check_size(archive.headers, limit_bytes)
-            meta = json.loads(str(archive.array("meta")))
-            check_meta(path, meta)
-            headers = {name: header for name, header in archive.headers.items() if name != "meta"}
-            _check_headers(headers)
-            fields = _fields({name: archive.array(name) for name in headers})
+            return unpacked(path, file, limit_bytes)
     except (FileNotFoundError, StoreError):
         raise
     except Exception as error:  # of many types, as the file is damaged
         raise StoreError(f"{path} is not a saved explanation: {error or type(error).__name__}") from error
-    return {**meta, **fields}
+
+
+def unpacked(path: str | PathLike[str], file: IO[bytes], limit_bytes: int = LIMIT) -> dict[str, Any]:
+    """Likewise of an open file. Raises whatever its damage leads to."""
+    archive = Archive(file)
+    _check_size(archive.headers, limit_bytes)
+    meta = json.loads(str(archive.array("meta")))
+    check_meta(path, meta)
+    headers = {name: header for name, header in archive.headers.items() if name != "meta"}
+    _check_headers(headers)
+    return {**meta, **_fields({name: archive.array(name) for name in headers})}
+
+
+def checked(path: str | PathLike[str], meta: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The fields of an explanation from its text and its arrays, however they were kept; checked as a file's are.
+
+    Raises:
+        StoreError, ValueError: they are none of an explanation; `path` names where they are from.
+    """
+    check_meta(path, meta)
+    _check_headers({name: Header(array.shape, array.dtype) for name, array in arrays.items()})
+    return {**meta, **_fields(arrays)}
 
 
 def _check_size(headers: Mapping[str, Header], limit_bytes: int) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 from pysmdl.inputs.base import Input, Reader
 from pysmdl.inputs.image import InputSpec, input_spec
+from pysmdl.inputs.lazy import Opener, OpenerReader
 from pysmdl.inputs.pictures import ImageReader
 from pysmdl.inputs.tensors import TensorReader
 
-__all__ = ["READERS", "Input", "InputSpec", "Reader", "input_spec", "reader_of"]
+__all__ = ["READERS", "Input", "InputSpec", "Opener", "Reader", "input_spec", "reader_of"]
 
-READERS: list[Reader] = [TensorReader(), ImageReader()]
+READERS: list[Reader] = [TensorReader(), OpenerReader(), ImageReader()]
 
 
 def reader_of(given: Any) -> Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.inputs.image import InputSpec
@@ -24,6 +25,8 @@ class Input:
             scaled by it.
         doubt: What to warn of, if anything.
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
+        points: Of each point of x, the point of the content that it shows, counted row by row: where the model sees the
+            content in parts, or twice, as tiles and a small view of all. [*grid]. None: x is the content's own grid.
     """
 
     x: Tensor
@@ -32,6 +35,11 @@ class Input:
     scale: tuple[float, float] = (1.0, 1.0)
     doubt: str | None = None
     frame: Frame | None = None
+    points: NDArray[Any] | None = None
+
+    def spread(self, of_content: NDArray[Any]) -> NDArray[Any]:
+        """What is known of each point of the content, as that of each point of x."""
+        return of_content if self.points is None else of_content.ravel()[self.points]
 
 
 class Reader(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pysmdl.errors import number, one_of, whole_number
@@ -40,6 +41,11 @@ class Pipeline(Protocol):
 
     def frame(self, image: tuple[int, ...]) -> Frame | None:
         """Where its output lies in a photograph of (height, width); None where that cannot be said."""
+
+    def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
+        """What the model sees of a photograph of (height, width), where it is given that in pieces: in one piece, and
+        of each point of its input the point there, counted row by row; None: the input is that piece.
+        """
 
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
         """What to warn of, at the first photograph, if an input made of it is not what the pipeline gives."""

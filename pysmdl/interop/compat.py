@@ -26,14 +26,23 @@ if TYPE_CHECKING:
 
 KINDS = ("values", "ranks")
 ROWS = 32  # of a batch on a CPU: the engine's own choice depends on the clock, and so do the last bits
-WORDS = ("processor", "transform", "tokenizer", "prompts", "gives")  # of pysmdl.adapt: they make the scorer
+WORDS = (
+    "processor",
+    "transform",
+    "tokenizer",
+    "prompts",
+    "prompt",
+    "answer",
+    "gives",
+)  # of pysmdl.adapt: they make the scorer
 
 
 class SubsetAttribution:
     """Captum's interface: ``SubsetAttribution(model).attribute(inputs, target=..., feature_mask=...)``.
 
     Args:
-        forward_func: Inputs [B, C, *grid] to logits [B, K]; the target score is their softmax.
+        forward_func: Inputs [B, C, *grid], and what `additional_forward_args` are, to logits [B, K]; the target score
+            is their softmax.
         kind: "values": what each region did, spread over its points, so that a map adds up to the regions' values;
             "ranks": the papers' picture, 0 to 1.
         **settings: regions, baseline, search, objective, k, evaluations, device, seed, config, and what a model is
@@ -57,6 +66,7 @@ class SubsetAttribution:
         feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
+        additional_forward_args: Any = None,
     ) -> Tensor:
         """Attribution of each input element, the same in all channels, in the shape of the inputs.
 
@@ -69,11 +79,15 @@ class SubsetAttribution:
             perturbations_per_eval: Rows of a forward pass; None: 32 on a CPU, so that the same call gives the same
                 bits; on a GPU the engine's choice. Never changes an answer beyond what the model's own arithmetic does.
             show_progress: A progress bar.
+            additional_forward_args: What the function takes after the inputs, one or a tuple. Of a tensor with a row
+                for each input every masked input gets its own's, and inputs are then explained one after the other; all
+                else is handed on as it is.
 
         Raises:
-            ValueError: shapes do not broadcast, or a feature mask differs between channels.
+            ValueError: shapes do not broadcast, a feature mask differs between channels, or inputs are several tensors.
         """
-        found = self.explanations(inputs, baselines, target, feature_mask, perturbations_per_eval, show_progress)
+        others = perturbations_per_eval, show_progress, additional_forward_args
+        found = self.explanations(inputs, baselines, target, feature_mask, *others)
         made = [each.value_map() if self.kind == "values" else each.saliency() for each in found]
         maps = torch.from_numpy(np.stack(made)).to(inputs)
         return maps[:, None].expand(inputs.shape).clone()
@@ -86,8 +100,15 @@ class SubsetAttribution:
         feature_mask: Any = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
+        additional_forward_args: Any = None,
     ) -> list[Explanation]:
         """The explanations behind :meth:`attribute`, one for each input; arguments are the same."""
+        given: Any = inputs
+        if isinstance(given, (tuple, list)):
+            raise ValueError(
+                f"inputs must be one tensor, of which regions are hidden; got {len(given)}: what else the model takes "
+                "goes into additional_forward_args"
+            )
         if not isinstance(inputs, Tensor) or inputs.dim() < 3:
             raise ValueError(f"inputs must be a tensor [B, C, *grid] of at least 3 dimensions; got {_shape(inputs)}")
         count = len(inputs)
@@ -106,8 +127,33 @@ class SubsetAttribution:
         rows = ROWS if perturbations_per_eval is None and inputs.device.type == "cpu" else perturbations_per_eval
         settings: dict[str, Any] = {"baseline": 0.0, "batch_size": rows, **self._settings}
         words = {name: settings.pop(name, None) for name in WORDS}
-        scorer = resolve_scorer(self.forward_func, inputs.device, **words)
-        return list(explain_many(items, scorer, progress=show_progress, ordered=True, **settings))
+        extra = additional_forward_args if isinstance(additional_forward_args, tuple) else (additional_forward_args,)
+        extra = () if additional_forward_args is None else extra
+        apart = any(isinstance(each, Tensor) and each.dim() and len(each) == count for each in extra)
+        found: list[Explanation] = []
+        for own in range(count) if apart and count > 1 else [None]:
+            model = _with(self.forward_func, extra, count, own or 0)
+            scorer = resolve_scorer(model, inputs.device, **words)
+            some = items if own is None else items[own : own + 1]
+            found += explain_many(some, scorer, progress=show_progress, ordered=True, **settings)
+        return found
+
+
+def _with(function: Callable[..., Any], extra: tuple[Any, ...], count: int, own: int) -> Callable[..., Any]:
+    """A function of inputs alone: what else it takes goes along, of a tensor with `count` rows row `own` each time."""
+    if not extra:
+        return function
+
+    def forward(batch: Tensor) -> Any:
+        rows = [
+            each[own : own + 1].expand(len(batch), *each.shape[1:])
+            if isinstance(each, Tensor) and each.dim() and len(each) == count
+            else each
+            for each in extra
+        ]
+        return function(batch, *rows)
+
+    return forward
 
 
 @spelt_out(Explainer)

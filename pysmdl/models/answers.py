@@ -28,7 +28,7 @@ class Form:
 
     what: str
     dims: int
-    names: tuple[str, ...] = ("logits", "logits_per_image")
+    names: tuple[str, ...] = ("logits", "logits_per_image", "out")  # "out": segmentations of torchvision
 
 
 EMBEDDED = ("image_embeds", "pooler_output", "last_hidden_state", "logits")  # as Hugging Face's models name features

@@ -179,3 +179,8 @@ def likes_channels_last(modules: Sequence[nn.Module]) -> bool:
 def dtype_of(modules: Sequence[nn.Module]) -> torch.dtype:
     """The type of the first parameters of floating point, which the batch meets: others may have another."""
     return next((each.dtype for each in _parameters(modules) if each.is_floating_point()), torch.float32)
+
+
+def types_apart(modules: Sequence[nn.Module]) -> list[torch.dtype]:
+    """The types of the parameters of floating point, as many as there are."""
+    return list(dict.fromkeys(each.dtype for each in _parameters(modules) if each.is_floating_point()))

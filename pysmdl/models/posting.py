@@ -24,18 +24,19 @@ def need_client() -> Any:
 
 
 def posting(
-    url: str, kind: str, views: int, concurrency: int, headers: Mapping[str, str]
-) -> tuple[Callable[[Any], Coroutine[Any, Any, Any]], Any]:
-    """A function that sends a view as the body, or several as parts of a form; and the client to be closed in the end.
+    url: str, kind: str, views: int, headers: Mapping[str, str]
+) -> tuple[Callable[[Any], Coroutine[Any, Any, Any]], list[Any]]:
+    """A function that sends a view as the body, or several as parts of a form; and the clients to be closed in the end.
 
     Args:
         kind: Content type of a view.
         views: Of a request.
-        concurrency: Connections that are kept.
         headers: Of each request.
     """
     httpx = need_client()
-    client = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=concurrency))
+    clients: list[Any] = []  # one a request in flight: httpx looks through all connections of a client at each request
+    free: list[Any] = []
+    security, address = httpx.create_ssl_context(), httpx.URL(url)
     sent = {**({"content-type": kind} if views == 1 else {}), **headers}
 
     async def post(request: Any) -> Any:
@@ -43,10 +44,16 @@ def posting(
             parts: dict[str, Any] = {"content": request}
         else:
             parts = {"files": [("image", ("view", each, kind)) for each in request]}
+        if not free:
+            free.append(httpx.AsyncClient(timeout=None, verify=security))
+            clients.append(free[-1])
+        client = free.pop()
         try:
-            reply = await client.post(url, headers=sent, **parts)
+            reply = await client.post(address, headers=sent, **parts)
         except httpx.TransportError as error:
             raise Refused(f"{type(error).__name__} {error}".strip()) from error
+        finally:
+            free.append(client)
         if reply.status_code in PASSES:
             raise Refused(f"status {reply.status_code}", seconds_after(reply.headers.get("retry-after")))
         if reply.status_code != 200:
@@ -56,10 +63,10 @@ def posting(
         except ValueError:
             raise ScorerError(f"{url} must reply in JSON; got {reply.text[:80]!r}") from None
 
-    return post, client
+    return post, clients
 
 
-def close(client: Any, loop: asyncio.AbstractEventLoop) -> None:
-    """Close a client's connections, on the loop that they belong to."""
-    if loop.is_running():
+def close(clients: list[Any], loop: asyncio.AbstractEventLoop) -> None:
+    """Close the connections of clients, on the loop that they belong to."""
+    for client in clients if loop.is_running() else []:
         asyncio.run_coroutine_threadsafe(client.aclose(), loop)

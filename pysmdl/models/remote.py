@@ -21,7 +21,7 @@ from pysmdl.errors import ScorerError, number, one_of, whole_number
 from pysmdl.inputs.image import InputSpec
 from pysmdl.models.base import Model
 from pysmdl.models.posting import close, need_client, posting
-from pysmdl.models.sending import Call, Sender, loop_of
+from pysmdl.models.sending import Call, Sender, Spent, loop_of
 from pysmdl.models.views import ENCODED, encoded
 from pysmdl.profiling import stage
 from pysmdl.types import Floats
@@ -34,6 +34,12 @@ Asked = tuple[str, Any]  # a view's key, and what is sent of it
 
 class Remote(Model):
     """Answers of a server or of an async function, see :func:`pysmdl.scorers.endpoint`; any scorer takes it as a model.
+
+    Args:
+        asked, **others: As in :func:`pysmdl.scorers.endpoint`.
+        input: How images become the views.
+        wrap: Makes the JSON that is sent of an encoded view; None: the view itself is sent.
+        means: What `parse` reads off a reply, where the request does not say it: answers are kept by it too.
 
     Attributes:
         rows: Rows of a batch that keep as many requests in flight as there may be.
@@ -56,6 +62,9 @@ class Remote(Model):
         parse: Callable[[Any], Any] | None = None,
         cache: str | os.PathLike[str] | None = None,
         headers: Mapping[str, str] | None = None,
+        max_requests: int | None = None,
+        wrap: Callable[[bytes], bytes] | None = None,
+        means: str = "",
     ) -> None:
         self._url = asked if isinstance(asked, str) else None
         if self._url is not None and not is_url(self._url):
@@ -70,7 +79,10 @@ class Remote(Model):
             raise TypeError(f"parse must be callable, a reply to numbers; got {type(parse).__name__}")
         self._views = whole_number("batch", batch, 1)
         self._concurrency = whole_number("concurrency", concurrency, 1)
-        self._settings = self._concurrency, whole_number("retries", retries, 0), number("timeout", timeout, above=0)
+        most = None if max_requests is None else whole_number("max_requests", max_requests, 1)
+        tries = whole_number("retries", retries, 0), number("timeout", timeout, above=0), most
+        self._settings = self._concurrency, *tries
+        self._wrap, self._means = wrap, means
         self._input, self._encode, self._parse, self._headers = input, encode, parse, dict(headers or {})
         self._cache = None if cache is None else Path(cache)
         if self._cache is not None:
@@ -106,8 +118,9 @@ class Remote(Model):
             for views in self._unknown(batch, keys, known):
                 flying.append(self._launch(views, call, known))
             wait(flying, return_when=FIRST_EXCEPTION)
-            if call.failed is not None:
-                raise call.failed
+            for error in (call.failed, call.spent):
+                if error is not None:
+                    raise error
             if any(key not in known for key in keys):
                 raise ScorerError(f"{self.name} gave no answer to some views: its requests were cancelled")
         except BaseException:  # Ctrl-C too: nothing is sent any more, and nothing had is lost
@@ -146,7 +159,8 @@ class Remote(Model):
         """A view as it is sent, by a key that says what is sent and to whom."""
         pixels = self._input.denormalise(row)
         content = encoded(pixels, self._encode)
-        key = hashlib.sha256(f"{self._url or self.name}\n{self._encode}\n".encode() + content).hexdigest()
+        content = content if self._wrap is None else self._wrap(content)
+        key = hashlib.sha256(f"{self._url or self.name}\n{self._encode}\n{self._means}".encode() + content).hexdigest()
         return key, pixels if self._url is None and self._encode == "array" else content
 
     def _launch(self, views: list[Asked], call: Call, known: dict[str, Floats]) -> Future[None]:
@@ -160,8 +174,9 @@ class Remote(Model):
         if self._sender is None:  # on the loop, where its parts belong
             send: Any = self.function
             if self._url is not None:
-                send, client = posting(self._url, ENCODED[self._encode], self._views, self._concurrency, self._headers)
-                weakref.finalize(self, close, client, loop_of(os.getpid()))
+                kind = ENCODED[self._encode] if self._wrap is None else "application/json"
+                send, clients = posting(self._url, kind, self._views, self._headers)
+                weakref.finalize(self, close, clients, loop_of(os.getpid()))
             self._sender = Sender(send, self.name, *self._settings)
         several = [views[at : at + self._views] for at in range(0, len(views), self._views)]
         self.requests += len(several)
@@ -177,6 +192,8 @@ class Remote(Model):
         try:
             reply = await sender.ask(sent[0] if self._views == 1 else sent, call)
             known.update(self._take(views, reply))
+        except Spent as error:
+            call.spent = error
         except Exception as error:
             if call.failed is not None:
                 raise asyncio.CancelledError from error

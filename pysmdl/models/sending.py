@@ -29,9 +29,16 @@ class Refused(Exception):
 
 @dataclass
 class Call:
-    """Requests that are of use together alone: once one has failed for good, none of the others is sent any more."""
+    """Requests that are of use together alone: once one has failed for good, none of the others is sent any more; what
+    is under way when the budget is spent comes to its end.
+    """
 
     failed: Exception | None = None
+    spent: Exception | None = None
+
+
+class Spent(ScorerError):
+    """No more requests may be sent."""
 
 
 class Sender:
@@ -43,20 +50,29 @@ class Sender:
         concurrency: Requests in flight at once.
         retries: How often each is sent again.
         timeout: Seconds of one try.
+        most: Tries in all; None: any number.
     """
 
     def __init__(
-        self, send: Callable[[Any], Awaitable[Any]], what: str, concurrency: int, retries: int, timeout: float
+        self,
+        send: Callable[[Any], Awaitable[Any]],
+        what: str,
+        concurrency: int,
+        retries: int,
+        timeout: float,
+        most: int | None = None,
     ) -> None:
         self._send, self._what, self._retries, self._timeout = send, what, retries, timeout
         self._places = asyncio.Semaphore(concurrency)
         self._held_until = 0.0
+        self._most, self._sent = most, 0
 
     async def ask(self, request: Any, call: Call) -> Any:
         """The reply to a request.
 
         Raises:
             ScorerError: the last try failed too, or one failed for good.
+            Spent: no more tries are left.
             CancelledError: another request of the call has failed.
         """
         for tried in range(self._retries + 1):
@@ -64,6 +80,7 @@ class Sender:
                 await self._held()
                 if call.failed is not None:
                     raise asyncio.CancelledError
+                self._spend()
                 try:
                     return await asyncio.wait_for(self._send(request), self._timeout)
                 except asyncio.TimeoutError:
@@ -78,6 +95,11 @@ class Sender:
             if tried < self._retries:
                 await asyncio.sleep(min(LONGEST, FIRST * 2**tried) * random.uniform(0.5, 1.5))
         raise ScorerError(f"{self._what} failed {self._retries + 1} times, the last time with: {why}")
+
+    def _spend(self) -> None:
+        if self._sent == self._most:
+            raise Spent(f"{self._what} was sent max_requests={self._most} requests; what they said is kept")
+        self._sent += 1
 
     def _hold(self, seconds: float | None) -> None:
         """Send nothing for so long."""

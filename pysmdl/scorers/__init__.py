@@ -13,11 +13,14 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.models.remote import Remote, is_url
 from pysmdl.scorers import heads
 from pysmdl.scorers.answer_tokens import TokenScorer
+from pysmdl.scorers.asking import chat
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
+from pysmdl.scorers.headed_boxes import HeadedDetector
+from pysmdl.scorers.headed_tokens import HeadedTokens
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -31,6 +34,7 @@ __all__ = [
     "Reading",
     "Scorer",
     "Wanted",
+    "chat",
     "classifier",
     "custom",
     "detector",
@@ -118,6 +122,7 @@ def endpoint(
     parse: Callable[[Any], Any] | None = None,
     cache: str | os.PathLike[str] | None = None,
     headers: Mapping[str, str] | None = None,
+    max_requests: int | None = None,
     head: Any = None,
     **input: Unpack[InputSettings],
 ) -> Classifier:
@@ -144,6 +149,8 @@ def endpoint(
         cache: A folder, made where there is none, that keeps an answer a file, by a hash of what was sent and to whom:
             what was answered once is never asked again, by no later run.
         headers: Sent with each request: a key, say.
+        max_requests: Sent at most, retries among them, in all calls of this scorer. One beyond is a ScorerError, whose
+            `partial` is what was found by then; what was answered is kept. None: any number.
         head, **input: As in :func:`classifier`, but for dtype, layout and takes: pictures have none.
 
     Raises:
@@ -154,7 +161,8 @@ def endpoint(
             raise ValueError(f"{name} is not for endpoints, which are sent pictures; got {name}={input[name]!r}")
     spec = input_spec(**input)
     tries: dict[str, Any] = {"concurrency": concurrency, "retries": retries, "timeout": timeout, "batch": batch}
-    model = Remote(asked, spec, encode=encode, parse=parse, cache=cache, headers=headers, **tries)
+    tries |= {"max_requests": max_requests, "cache": cache, "headers": headers}
+    model = Remote(asked, spec, encode=encode, parse=parse, **tries)
     return Classifier(model, spec, gives=gives, head=head)
 
 
@@ -191,8 +199,9 @@ def custom(
     Args:
         forward: Batch [B, C, H, W] to an answer [B, ...].
         head: ``head(raw, reference, target) -> [B]``: answers, the full input's beside each row, and the target [B],
-            the number that explain() was given or 0. One of :mod:`pysmdl.heads` takes the answers for logits.
-        dims: Dimensions of the answer, rows first: 1 for [B], 2 for [B, K], 3 for [B, T, K].
+            the number that explain() was given or 0. One of :mod:`pysmdl.heads` takes the answers for logits. Of a
+            head that gives [B, T] the mean counts, and the parts are the reading's "tokens".
+        dims: Dimensions of the answer, rows first: 1 for [B], 2 for [B, K], 3 for [B, T, K], 4 for [B, K, H, W].
         decided_at: As in :func:`scalar`, of what the head gives.
         device, batch, **input: As in :func:`classifier`.
     """
@@ -205,6 +214,7 @@ def detector(
     *,
     decided_at: float = 0.5,
     decode: Decode | None = None,
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -223,14 +233,19 @@ def detector(
             class has to be found with more.
         decode: Makes the above of what forward gives: ``decode(answer, (height, width))``, with the sides of the
             model's input.
+        head: What is read off the box that was found in place of IoU x confidence. One of :mod:`pysmdl.heads` takes
+            that for the probability that it is found; a function ``head(raw, reference, target) -> [B]`` is given the
+            row's [B, 7], match, IoU, confidence and box, the full input's beside it, and the box's first label [B].
         device, batch, **input: As in :func:`classifier`.
     """
-    return Detector(forward, input_spec(**input), confidence_floor, decided_at, device, batch, decode)
+    how = input_spec(**input), confidence_floor, decided_at, device, batch, decode
+    return Detector(forward, *how) if head is None else HeadedDetector(forward, *how, head)
 
 
 def tokens(
     forward: Forward | Model,
     *,
+    head: Any = None,
     device: str | torch.device | None = None,
     batch: int | None = None,
     **input: Unpack[InputSettings],
@@ -239,9 +254,14 @@ def tokens(
 
     Args:
         forward: Batch [B, C, H, W] to logits [B, T, K] at the T positions of the answer generated on the full input.
+        head: What is read off each token in place of its probability: ``head(raw, reference, target)``, where each
+            token is a row: its logits, those on the full input, its id. The score is the tokens' mean; the sum, or
+            another, where one of :mod:`pysmdl.heads` says so (``reduce``).
         device, batch, **input: As in :func:`classifier`.
     """
-    return TokenScorer(forward, input_spec(**input), device, batch)
+    if head is None:
+        return TokenScorer(forward, input_spec(**input), device, batch)
+    return HeadedTokens(forward, input_spec(**input), device, batch, head)
 
 
 def token_drop(

@@ -18,8 +18,9 @@ from pysmdl.kernels import class_scores
 from pysmdl.models.answers import EMBEDDED, Form
 from pysmdl.models.base import Forward, Model
 from pysmdl.models.class_names import class_named
-from pysmdl.scorers import heads, reference
+from pysmdl.scorers import reference
 from pysmdl.scorers.base import BatchRewritten, Outputs, Scorer, Wanted
+from pysmdl.scorers.head import bounded, compares
 from pysmdl.scorers.headed import headed_outputs
 from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
@@ -59,7 +60,7 @@ class ClassScorer(Scorer):
         if head is not None and not callable(head):
             raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
         self.head = head
-        self.refers = head is not None and (heads.compares(head) or not heads.bounded(head))
+        self.refers = head is not None and (compares(head) or not bounded(head))
 
     def ready(self) -> None:
         super().ready()
@@ -70,7 +71,7 @@ class ClassScorer(Scorer):
     @property
     def kept_width(self) -> int:
         """Numbers of the full input's answer that travel with a target."""
-        return (self.classes or 0) if heads.compares(self.head) else 0
+        return (self.classes or 0) if compares(self.head) else 0
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         classes = [_class(each) for each in (target, *trace)]

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.errors import number, whole_number
+from pysmdl.errors import ScorerError, number, whole_number
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.answers import Form
 from pysmdl.models.base import Forward, Model
-from pysmdl.scorers import heads, reference
+from pysmdl.scorers import reference
 from pysmdl.scorers.base import Outputs, Scorer, Wanted, own_rows
+from pysmdl.scorers.head import bounded, called, compares, kept_of, reduced
 from pysmdl.types import Floats, Reading
 
 NO_OUTPUT = -1  # a target that names none; a head is given 0
@@ -74,15 +75,20 @@ class Custom(Scorer):
         if self.input.mask_at == "image":
             batch = self.input.into_model(batch)
         raw = self.model.tensor(batch, self._form).float()
-        self._outputs = raw.shape[1] if raw.dim() == 2 else None if raw.dim() > 2 else 1
-        self._numbers = math.prod(raw.shape[1:]) if heads.compares(self.head) else 0
-        classes, whole, _ = reference.on_device(targets, raw, self._numbers)
-        values = heads.read_off(self.head, raw, whole, classes[:, 0].clamp(min=0).long(), "raw")[:, None].clone()
-        seen = None if wanted.features is None or not self._numbers else own_rows(raw.flatten(1), wanted.features)
-        return Outputs(values, seen)
+        self._outputs = raw.shape[1] if raw.dim() in (2, 4) else None if raw.dim() > 2 else 1
+        classes = targets[:, 0].clamp(min=0).long()
+        kept = kept_of(self.head, raw, classes)
+        self._numbers = math.prod(kept.shape[1:]) if compares(self.head) else 0
+        _, whole, _ = reference.on_device(targets, kept, self._numbers)
+        found = called(self.head, raw, whole, classes, "raw")
+        if found.dim() > 2:
+            raise ScorerError(f"a head must return [B] or [B, T], B = {len(raw)}; got shape {list(found.shape)}")
+        seen = None if wanted.features is None or not self._numbers else own_rows(kept.flatten(1), wanted.features)
+        return Outputs(found.reshape(len(raw), -1).clone(), seen)
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        _, whole = reference.split(target, self._numbers)
-        score = values[:, 0]
+        score = reduced(self.head, values)
         decided = None if self.decided_at is None else (score >= self.decided_at).astype(np.float32)
-        return Reading(score, decided, whole=None if heads.bounded(self.head) else whole)
+        others = {"tokens": values} if values.shape[1] > 1 else {}
+        whole = None if bounded(self.head) else reference.score_of(target)
+        return Reading(score, decided, others=others, whole=whole)

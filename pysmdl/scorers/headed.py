@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pysmdl.scorers import heads, reference
+from pysmdl.scorers import reference
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
+from pysmdl.scorers.head import read_off
 
 
 def headed_outputs(scorer: Any, answer: Tensor, targets: Tensor, wanted: Wanted, features: Tensor | None) -> Outputs:
@@ -25,7 +26,7 @@ def headed_outputs(scorer: Any, answer: Tensor, targets: Tensor, wanted: Wanted,
     values = scorer.probabilities(answer, classes.clamp(min=-1), wanted)
     for column in range(classes.shape[1]):
         which = torch.where(classes[:, column] < 0, values[:, 1].long(), classes[:, column].long())
-        values[:, 2 + column] = heads.read_off(scorer.head, raw, whole, which, scorer.gives)
+        values[:, 2 + column] = read_off(scorer.head, raw, whole, which, scorer.gives)
     if wanted.features is None or known is None or not width:
         return Outputs(values, features)
     return Outputs(values, _seen(own_rows(raw, wanted.features), features, known[wanted.features]))

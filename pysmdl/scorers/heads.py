@@ -3,59 +3,54 @@
 A head is any callable ``head(raw, reference, target) -> [B]``: the model's answers to a batch [B, K], its answer to the
 full input beside each row [B, K], and the class that is explained [B], int64. Those of this module take logits z, with
 p = softmax(z); a scorer with other answers converts them first (:func:`read_off`). Higher means more of what is named.
+Of a token model a head is given each token as a row: its logits, and its id in the class's place; of a detector see
+:func:`pysmdl.scorers.detector`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from pysmdl.errors import ScorerError, number, one_of, whole_number
-from pysmdl.inputs.arrays import tensor_of
+from pysmdl.errors import number, one_of, whole_number
+from pysmdl.scorers.answer_heads import dice, mean_foreground, sequence, uncertainty
+from pysmdl.scorers.head import Function, Head, at_class, entropy_of, read_off
 
-Function: TypeAlias = Callable[[Tensor, Tensor, Tensor], Any]
+__all__ = [
+    "Head",
+    "confidence",
+    "contrast",
+    "dice",
+    "entropy",
+    "hellinger",
+    "jsd",
+    "kl",
+    "log_odds",
+    "log_probability",
+    "margin",
+    "mean_foreground",
+    "probability",
+    "ranking",
+    "read_off",
+    "sequence",
+    "uncertainty",
+    "value",
+]
 
 FORMS = ("jsd", "arc")
 
 
-@dataclass(frozen=True)
-class Head:
-    """A head that says of itself what a scorer can make use of.
-
-    Attributes:
-        name: Its name.
-        function: Logits, those of the full input, and the class, to a number a row.
-        bounded: Whether it lies within 0 and 1. What is lost by removal is else counted from the full input's score.
-        compares: Whether it reads the full input's answer, which is then evaluated first.
-        reads: "logits", or "raw": the answer as the model gives it.
-        sigmoid: The same for classes that each have a sigmoid of their own; None: the function, on the target's two
-            outcomes (0, z).
-    """
-
-    name: str
-    function: Function
-    bounded: bool = False
-    compares: bool = False
-    reads: str = "logits"
-    sigmoid: Function | None = None
-
-    def __call__(self, raw: Tensor, reference: Tensor, target: Tensor) -> Any:
-        return self.function(raw, reference, target)
-
-
 def probability() -> Head:
     """p_t: what is explained where nothing else is said."""
-    return Head("probability", lambda z, _, t: _at(z.softmax(1), t), bounded=True)
+    return Head("probability", lambda z, _, t: at_class(z.softmax(1), t), bounded=True)
 
 
 def log_probability() -> Head:
     """log p_t."""
-    return Head("log_probability", lambda z, _, t: _at(z.log_softmax(1), t))
+    return Head("log_probability", lambda z, _, t: at_class(z.log_softmax(1), t))
 
 
 def log_odds(base: float = math.e, laplace: float | None = None) -> Head:
@@ -70,8 +65,8 @@ def log_odds(base: float = math.e, laplace: float | None = None) -> Head:
 
     def function(z: Tensor, _: Tensor, t: Tensor) -> Tensor:
         if count is None:
-            return (_at(z, t) - _without(z, t).logsumexp(1)) / unit
-        p, rest = _at(z.softmax(1), t), _without(z, t).logsumexp(1) - z.logsumexp(1)
+            return (at_class(z, t) - _without(z, t).logsumexp(1)) / unit
+        p, rest = at_class(z.softmax(1), t), _without(z, t).logsumexp(1) - z.logsumexp(1)
         return ((p * count + 1).log() - (rest.exp() * count + z.shape[1] - 1).log()) / unit
 
     return Head("log_odds", function)
@@ -81,7 +76,7 @@ def margin() -> Head:
     """z_t less the highest of the others: by how much it wins."""
 
     def function(z: Tensor, _: Tensor, t: Tensor) -> Tensor:
-        return _at(z, t) - _without(z, t).amax(1)
+        return at_class(z, t) - _without(z, t).amax(1)
 
     return Head("margin", function, sigmoid=function)
 
@@ -104,7 +99,7 @@ def contrast(t: int | None, o: int, of: str = "probability") -> Head:
             if max(other, fixed or 0) >= z.shape[1]:
                 raise ValueError(f"contrast needs classes 0 to {z.shape[1] - 1}; got t={fixed}, o={other}")
             each = z if of == "logit" else made(z)
-            return (_at(each, target) if fixed is None else each[:, fixed]) - each[:, other]
+            return (at_class(each, target) if fixed is None else each[:, fixed]) - each[:, other]
 
         return function
 
@@ -113,12 +108,12 @@ def contrast(t: int | None, o: int, of: str = "probability") -> Head:
 
 def entropy() -> Head:
     """H(p) = -sum p log p: how uncertain the model is, whatever the class."""
-    return Head("entropy", lambda z, _, t: _entropy(z))
+    return Head("entropy", lambda z, _, t: entropy_of(z))
 
 
 def confidence() -> Head:
     """1 - H(p) / log K: how certain it is."""
-    return Head("confidence", lambda z, _, t: 1 - _entropy(z) / math.log(z.shape[1]), bounded=True)
+    return Head("confidence", lambda z, _, t: 1 - entropy_of(z) / math.log(z.shape[1]), bounded=True)
 
 
 def jsd(form: str = "jsd") -> Head:
@@ -138,7 +133,7 @@ def jsd(form: str = "jsd") -> Head:
         apart = _divergence(p, m) + _divergence(q, m) if form == "jsd" else _divergence(m, p) + _divergence(m, q)
         return -apart / 2
 
-    return Head("jsd", function, compares=True)
+    return Head("jsd", function, compares=True, reduce="sum")
 
 
 def kl(temperature: float = 1.0) -> Head:
@@ -148,7 +143,7 @@ def kl(temperature: float = 1.0) -> Head:
     def function(z: Tensor, reference: Tensor, _: Tensor) -> Tensor:
         return -_divergence((reference / warmth).log_softmax(-1), (z / warmth).log_softmax(-1))
 
-    return Head("kl", function, compares=True)
+    return Head("kl", function, compares=True, reduce="sum")
 
 
 def hellinger() -> Head:
@@ -187,63 +182,12 @@ def ranking(k: int = 50, p: float = 0.9) -> Head:
 
 def value() -> Head:
     """The output itself, as the model gives it: of a regression; of class t, where it has several."""
-    return Head("value", lambda raw, _, t: raw if raw.dim() == 1 else _at(raw, t), reads="raw")
-
-
-def compares(head: Any) -> bool:
-    """Whether a head reads the full input's answer: any callable of the caller's own may."""
-    return head.compares if isinstance(head, Head) else True
-
-
-def bounded(head: Any) -> bool:
-    """Whether a head is known to lie within 0 and 1."""
-    return isinstance(head, Head) and head.bounded
-
-
-def read_off(head: Any, raw: Tensor, reference: Tensor, target: Tensor, gives: str) -> Tensor:
-    """A head's number for each row. [B], float32.
-
-    Args:
-        raw, reference: Answers [B, ...] of the kind that `gives` says: "logits", "probabilities", "sigmoid" (a logit
-            for each class by itself), or anything else for a head that reads them raw.
-
-    Raises:
-        ScorerError: it gave something else than one number a row.
-    """
-    function = head
-    if isinstance(head, Head) and head.reads == "logits":
-        if gives == "probabilities":
-            tiny = torch.finfo(torch.float32).tiny
-            raw, reference = raw.clamp(min=tiny).log(), reference.clamp(min=tiny).log()
-        elif gives == "sigmoid" and head.sigmoid is not None:
-            function = head.sigmoid
-        elif gives == "sigmoid":
-            raw, reference, target = _outcomes(raw, target), _outcomes(reference, target), torch.ones_like(target)
-    found = tensor_of("what the head returned", function(raw, reference, target))
-    if found.numel() != len(raw) or found.dim() > 2 or len(found) != len(raw):
-        raise ScorerError(f"a head must return a number a row, [{len(raw)}]; got shape {list(found.shape)}")
-    return found.reshape(-1).to(raw.device, torch.float32)
-
-
-def _outcomes(z: Tensor, target: Tensor) -> Tensor:
-    """Logits of a class's own two outcomes: not there, there. [B, K] to [B, 2]."""
-    own = _at(z, target)
-    return torch.stack((torch.zeros_like(own), own), 1)
-
-
-def _at(each: Tensor, target: Tensor) -> Tensor:
-    """A row's number of its class; of a row that knows no such class the last, which a check will refuse."""
-    return each.gather(1, target.clamp(max=each.shape[1] - 1)[:, None])[:, 0]
+    return Head("value", lambda raw, _, t: raw if raw.dim() == 1 else at_class(raw, t), reads="raw")
 
 
 def _without(z: Tensor, target: Tensor) -> Tensor:
     """-inf in place of the class."""
     return z.scatter(1, target.clamp(max=z.shape[1] - 1)[:, None], -math.inf)
-
-
-def _entropy(z: Tensor) -> Tensor:
-    log_p = z.log_softmax(1)
-    return -(log_p.exp() * log_p.clamp(min=torch.finfo(z.dtype).min)).sum(1)
 
 
 def _divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

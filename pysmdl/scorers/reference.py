@@ -42,6 +42,11 @@ def room(width: int) -> int:
     return 1 + width + width % 2
 
 
+def score_of(row: NDArray[np.int32], classes: int = 1) -> float | None:
+    """The full input's score in a row of so many classes, their filling included; None until it is known."""
+    return float(row[classes : classes + 1].view(np.float32)[0]) if has_reference(row) else None
+
+
 def split(row: NDArray[np.int32], width: int) -> tuple[NDArray[np.int32], float | None]:
     """The classes of a row, and the full input's score once it is known."""
     if not has_reference(row):

@@ -1,0 +1,116 @@
+"""Heads of answers that are no row of logits: tokens of a text, passes of a stochastic model, segmentations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from pysmdl.errors import ScorerError, one_of
+from pysmdl.inputs.arrays import tensor_of
+from pysmdl.scorers.head import Head, at_class, entropy_of
+
+REDUCED = ("mean", "log_sum", "geometric")
+KINDS = ("total", "aleatoric", "epistemic")
+
+
+def sequence(reduce: str = "mean") -> Head:
+    """How probable the tokens of an answer are, for :func:`pysmdl.scorers.tokens`.
+
+    Args:
+        reduce: "mean": of the tokens' probabilities (EAGLE); "log_sum": sum of their logarithms, the answer's own
+            log-probability; "geometric": their geometric mean.
+    """
+    if reduce not in REDUCED:
+        raise one_of("reduce", reduce, REDUCED)
+    if reduce == "log_sum":
+        return Head("sequence", lambda z, _, t: at_class(z.log_softmax(1), t), reduce="sum")
+    return Head("sequence", lambda z, _, t: at_class(z.softmax(1), t), bounded=True, reduce=reduce)
+
+
+def uncertainty(kind: str = "total") -> Head:
+    """How uncertain M passes of a stochastic model, or M models, are, in nats (Depeweg et al. 2018, equation 3).
+
+        total = H(mean p)     aleatoric = mean H(p)     epistemic = total - aleatoric
+
+    For answers [B, M, K], each pass's logits: ``pysmdl.scorers.custom(forward, heads.uncertainty(), dims=3)``.
+    """
+    if kind not in KINDS:
+        raise one_of("kind", kind, KINDS)
+
+    def function(z: Tensor, _: Tensor, __: Tensor) -> Tensor:
+        if z.dim() != 3:
+            raise ValueError(f"uncertainty reads answers [B, M, K], M passes of K logits; got shape {list(z.shape)}")
+        within = entropy_of(z).mean(1)
+        if kind == "aleatoric":
+            return within
+        total = entropy_of(z.log_softmax(2).logsumexp(1))  # a softmax does not mind that 1 / M is missing
+        return total if kind == "total" else total - within
+
+    return Head("uncertainty", function, reads="raw")
+
+
+def dice(mask: Any = None) -> Head:
+    """Soft Dice of where the model sees the class, 2 sum(p q) / (sum p + sum q): 1 where p is the mask, 0 beside it.
+
+    p is each point's probability of the class, of answers [B, K, H, W] a softmax over K, of [B, 1, H, W] or [B, H, W] a
+    sigmoid: ``pysmdl.scorers.custom(forward, heads.dice(), dims=4)``.
+
+    Args:
+        mask: q, [H', W'] of numbers 0 to 1 or booleans, which is averaged onto the answer's grid; None: where the
+            full input's answer is the class.
+    """
+    if mask is None:
+        return Head("dice", _dice, bounded=True, compares=True, reads="raw", keeps=_where)
+    given = tensor_of("mask", mask).detach().float()
+    if given.dim() != 2 or not bool(((given >= 0) & (given <= 1)).all()):
+        raise ValueError(f"mask must be [H, W] of numbers 0 to 1; got shape {list(given.shape)}")
+
+    def function(z: Tensor, _: Tensor, t: Tensor) -> Tensor:
+        own = given.to(z.device)[None, None]
+        if own.shape[2:] != z.shape[-2:]:
+            own = interpolate(own, z.shape[-2:], mode="area")
+        return _dice(z, own[0], t)
+
+    return Head("dice", function, bounded=True, reads="raw")
+
+
+def mean_foreground() -> Head:
+    """Mean logit of the class over the points where the full input's answer is that class; for answers as :func:`dice`
+    takes them.
+    """
+
+    def function(z: Tensor, where: Tensor, t: Tensor) -> Tensor:
+        points = where.sum((1, 2))
+        if not (z.is_cuda and torch.cuda.is_current_stream_capturing()) and bool((points == 0).any()):
+            missed = int(t[int((points == 0).nonzero()[0])])
+            raise ScorerError(f"mean_foreground needs a class that the full input's answer has; it has no {missed}")
+        return (_of_class(z, t) * where).sum((1, 2)) / points
+
+    return Head("mean_foreground", function, compares=True, reads="raw", keeps=_where)
+
+
+def _of_class(z: Tensor, t: Tensor) -> Tensor:
+    """Logits of the class at each point, [B, K, H, W] to [B, H, W]."""
+    if z.dim() == 3:
+        return z
+    if z.dim() != 4:
+        raise ValueError(f"a segmentation is [B, K, H, W] or [B, H, W]; got shape {list(z.shape)}")
+    return at_class(z, t[:, None, None].expand(-1, *z.shape[2:]))
+
+
+def _where(z: Tensor, t: Tensor) -> Tensor:
+    """Where an answer is the class: 0 or 1, [B, H, W]."""
+    own = _of_class(z, t)
+    several = z.dim() == 4 and z.shape[1] > 1
+    return (z.argmax(1) == t[:, None, None] if several else own > 0).float()
+
+
+def _dice(z: Tensor, q: Tensor, t: Tensor) -> Tensor:
+    own = _of_class(z, t)
+    several = z.dim() == 4 and z.shape[1] > 1
+    p = (own - z.logsumexp(1)).exp() if several else own.sigmoid()
+    found: Tensor = 2 * (p * q).sum((1, 2)) / (p.sum((1, 2)) + q.sum((1, 2))).clamp(min=torch.finfo(p.dtype).tiny)
+    return found
