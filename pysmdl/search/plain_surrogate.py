@@ -133,7 +133,8 @@ def _log_odds(fitted: Any, apart: NDArray[np.int64], line: Numbers) -> tuple[Num
 def _score(fitted: Any, z: Numbers) -> Numbers:
     if not fitted.bounded:
         return z
-    return ((1 + 2 * fitted.soft) / (1 + np.exp(-z)) - fitted.soft).clip(0, 1)
+    found: Numbers = ((1 + 2 * fitted.soft) / (1 + np.exp(-z)) - fitted.soft).clip(0, 1)
+    return found
 
 
 def _span(fitted: Any) -> int:
