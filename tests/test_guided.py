@@ -11,6 +11,8 @@ import pysmdl
 from pysmdl import search
 from pysmdl.search import guided_search
 from pysmdl.search.lattice import Lattice, numbers
+from pysmdl.search.local_moves import Moves
+from pysmdl.search.measurements import Measurements
 from pysmdl.search.plain_surrogate import Plain
 from pysmdl.search.surrogate import Surrogate, likeness, logistic
 from pysmdl.testing import drive, interacting
@@ -176,6 +178,28 @@ def test_an_order_with_a_gap_is_none():
 def test_subsets_are_numbers(n, rng):
     member = rng.random((9, n)) < 0.5
     assert numbers(member) == [sum(1 << int(r) for r in np.flatnonzero(row)) for row in member]
+
+
+# Moves of single regions
+
+
+@pytest.mark.parametrize("n", [2, 6, 11])
+def test_what_a_move_gains_is_known_where_its_prefixes_are(n):
+    rng, f = np.random.default_rng(0), rough(n, 1)
+    area = rng.dirichlet(np.ones(n))
+    everything = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
+    surrogate, lattice = Surrogate(n, area), Lattice(area, n)
+    surrogate.bounded = False
+    lattice.add(everything, f(everything).astype(np.float32))
+    surrogate.add(everything[:4], f(everything[:4]).astype(np.float32))
+    surrogate.fit()
+    order = rng.permutation(n).astype(np.int32)
+    moves = Moves(Measurements(surrogate, lattice), order, n)
+    for source, target, gain, cost in zip(moves.source, moves.target, moves.gain, moves.cost, strict=True):
+        assert cost == 0
+        if 0 <= target < n:
+            moved = np.insert(np.delete(order, source), target, order[source])
+            assert gain == pytest.approx(area_under(f, moved, area) - area_under(f, order, area), abs=1e-6)
 
 
 # The search
