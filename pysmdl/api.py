@@ -57,8 +57,9 @@ def explain(
         removal: What absence means: "baseline", painting over; "token-drop", leaving an absent region's patches out of
             a vision transformer (there is no baseline then); or a :class:`pysmdl.removal.Removal` of your own. None:
             what the scorer is made for, "baseline" if nothing.
-        preset: A paper's objective and search in one word: "smdl", "lima", "vps", "vps-grounding", "eagle" or
-            "eagle-scoped". A term that needs features is left out where there are none; the notes say so.
+        preset: A paper's objective and search in one word: "smdl", "lima", "vps", "vps-grounding", "eagle",
+            "eagle-scoped", "phasewin" or "phasewin-florence". A term that needs features is left out where there are
+            none; the notes say so.
         objective: None: :func:`pysmdl.pair`, equal weights of the view kept and the view removed; a name ("pair",
             "smdl", "lima", "vps", "eagle": with the paper's weights for CLIP where the scorer has prototypes, else with
             those for a single network), or a set function.

@@ -260,7 +260,7 @@ def _single(given: Any) -> ValueError:
     )
 
 
-def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str]:
+def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str | Search]:
     for name, given in (("objective", objective), ("search", search)):
         if given is not None:
             raise ValueError(f"preset={preset!r} says what {name} is; leave one of them out")

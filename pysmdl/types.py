@@ -93,3 +93,18 @@ class Regions:
         if self.weights is not None:
             return self.weights
         return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
+
+    def places(self) -> NDArray[np.float64]:
+        """Where the centroid of each region lies, on a grid of the same sides' ratio and of volume 1.
+
+        [n, dimensions with more than one point]; [n, 1] of zeros where there are none.
+        """
+        labels = self.labels.reshape([side for side in self.labels.shape if side > 1] or [1])
+        shown = labels >= 0
+        areas, unit = np.maximum(self.areas(), 1), labels.size ** (1 / labels.ndim)
+        found = np.empty((self.n, labels.ndim))
+        for axis, side in enumerate(labels.shape):
+            place = np.arange(side).reshape([-1 if other == axis else 1 for other in range(labels.ndim)])
+            weights = np.broadcast_to(place, labels.shape)[shown]
+            found[:, axis] = np.bincount(labels[shown], weights, minlength=self.n) / areas / unit
+        return found

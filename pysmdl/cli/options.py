@@ -38,7 +38,8 @@ class CommonOptions:
     ] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[
-        str | None, typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped.")
+        str | None,
+        typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped, phasewin, phasewin-florence."),
     ] = None
     regions: Annotated[
         str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
