@@ -13,7 +13,6 @@ from pysmdl.explanation.stored import LIMIT, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 __all__ = ["Explanation", "load"]
 
