@@ -92,12 +92,12 @@ def gpt2(vocabulary: int = 403):
 
 
 @cache
-def bert():
+def bert(vocabulary: int = 300):
     """A random BERT of two layers that knows three classes."""
     from transformers import BertConfig, BertForSequenceClassification
 
     config = BertConfig(
-        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=256, num_labels=3, id2label={0: "bad", 1: "fair", 2: "good"},
     )  # fmt: skip
     return loud(BertForSequenceClassification(config))
