@@ -216,7 +216,7 @@ def _items(
     rows = [row for path in images if is_table(path) for row in rows_of(path)]
     files = [path for path in images if not is_table(path)]
     found = folders.images(files) if files else []
-    items = [{"image": path, "target": target, "id": printable(path)} for path in found]
+    items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
     items += [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
     return items + [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
 

@@ -121,8 +121,8 @@ class LanguageModel(Model):
         mask = np.concatenate((np.ones((len(chosen), start), bool), seen), 1)
         cache = self._shared(rows, start, len(chosen)) if start else None
         rows.tally.run += ids.size
-        given = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
-        return self._run(self._sent(ids), given, self._sent(asked), cache, blank, rows.fill)
+        told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
+        return self._run(self._sent(ids), told, self._sent(asked), cache, blank, rows.fill)
 
     def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any, blank: Any, fill: str) -> Tensor:
         if not self._placed:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pysmdl.inputs import Input
 from pysmdl.inputs.image import InputSpec, Scale
-from pysmdl.inputs.text import Area, Text, TextInput
+from pysmdl.inputs.text import Text, TextInput
 from pysmdl.kernels import class_scores
 from pysmdl.models.language import LanguageModel
 from pysmdl.models.text import Ids, TokenBatch, rows_of_ids
@@ -21,11 +21,11 @@ from pysmdl.scorers.answer_places import described_tokens, pieces_of, places
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.base import Outputs, Wanted
 from pysmdl.scorers.head import bounded, compares, read_off, reduced
-from pysmdl.scorers.texts import UNREAD, OfTexts, templated
+from pysmdl.scorers.templates import SLOT, laid
+from pysmdl.scorers.texts import UNREAD, OfTexts
 from pysmdl.targets import Answer, Tokens
 from pysmdl.types import Floats, Reading
 
-SLOT = "{}"  # of a prompt, where the text stands
 LONGEST = 64  # tokens of an answer, where the model's generation_config has no max_new_tokens
 STARTS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -224,24 +224,8 @@ def language_model(
     starts = (getattr(of, name, None) for of in (tokenizer, model.config) for name in STARTS)
     start = next((each for each in starts if isinstance(each, int)), 0)
     scorer = LanguageScorer(LanguageModel(model, start, reuse, device), answer, head)
-    scorer.read_texts(tokenizer, lambda given: _laid(given, tokenizer, prompt))
+    scorer.read_texts(tokenizer, lambda given: laid(given, tokenizer, prompt))
     return scorer
-
-
-def _laid(given: Any, tokenizer: Any, prompt: str | None) -> Text:
-    """A text in its prompt, and in the chat template, if there is one."""
-    if not isinstance(given, str):
-        if prompt is not None:
-            raise ValueError("prompt is for a text; messages say themselves what is asked")
-        return templated(given, tokenizer, True)
-    before, _, behind = (prompt or SLOT).partition(SLOT)
-    content = (before + given + behind).strip()
-    found = Text(content, (Area(0, len(content)),))
-    if getattr(tokenizer, "chat_template", None):
-        found = templated([{"role": "user", "content": content}], tokenizer, True)
-    start = found.areas[0].start + len(before.lstrip())
-    inside = given if before.strip() or behind.strip() else given.strip()
-    return Text(found.text, (Area(start, min(start + len(inside), found.areas[0].stop)),), found.special)
 
 
 def _places(words: Any, pieces: Sequence[str], answer: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import ImageError, one_of
+from pysmdl.errors import one_of
 from pysmdl.inputs.image import InputSpec
-from pysmdl.inputs.text import Area, Text, TextReader, content_of, plain
+from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
 from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, tokenized
 from pysmdl.regions.spans import divided
@@ -20,6 +20,7 @@ from pysmdl.scorers import heads
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
+from pysmdl.scorers.templates import templated
 from pysmdl.types import Regions
 
 GIVES = ("value", "probabilities", "logits", "sigmoid")
@@ -55,7 +56,7 @@ class OfTexts(Scorer):
     def score(self, batch: Any, targets: Tensor, wanted: Wanted) -> Outputs:
         if isinstance(batch, Tensor):
             raise ValueError(UNREAD)
-        return super().score(batch, targets, wanted)
+        return super().score(batch, targets, wanted)  # type: ignore[safe-super]  # of the class beside this one
 
 
 class TextClassifier(OfTexts, Classifier):
@@ -73,7 +74,7 @@ class TokenClassifier(nn.Module):
         super().__init__()
         self.network, self._pad = network, pad
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
-        self._first = next((each.padding_idx + 1 for each in network.modules() if _counts_on(each)), 0)
+        self._first = next((int(cast(Any, each).padding_idx) + 1 for each in network.modules() if _counts_on(each)), 0)
         self.train(network.training)
 
     def forward(self, batch: TokenBatch) -> Any:
@@ -183,29 +184,6 @@ def pad_of(tokenizer: Any, model: Any) -> int:
             if isinstance(found, int):
                 return found
     return 0
-
-
-def templated(given: Any, tokenizer: Any, asks: bool) -> Text:
-    """A string as it is; messages through the tokenizer's chat template, of which the contents are explained.
-
-    Args:
-        asks: Whether an answer is to follow.
-
-    Raises:
-        ImageError: the template says something else than a message's content.
-    """
-    if isinstance(given, str) or not getattr(tokenizer, "chat_template", None):
-        return plain(given)
-    said: str = tokenizer.apply_chat_template(given, tokenize=False, add_generation_prompt=asks)
-    areas, last = [], 0
-    for message in given:
-        content = content_of(message).strip()
-        start = said.find(content, last)
-        if start < 0:
-            raise ImageError(f"the chat template must repeat each message's content; it has no {content[:60]!r}")
-        last = start + len(content)
-        areas.append(Area(start, last, str(message.get("role", ""))))
-    return Text(said, tuple(areas), False)
 
 
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
