@@ -349,6 +349,20 @@ def git() -> Family:
     return Prefixed(model, without_video("Git")(processor_of("CLIP", **CUT), words), prompt=None, decodes=[1])
 
 
+def blip() -> Family:
+    transformers = release_5()
+    words = tokenizer(("<cls>", "<sep>"), begins=False)
+    separates = words.convert_tokens_to_ids("<sep>")
+    words.sep_token = "<sep>"
+    text = {**VISION, "vocab_size": len(words), "encoder_hidden_size": 32, "max_position_embeddings": 64,
+            "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "sep_token_id": separates,
+            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # fmt: skip
+    config = transformers.BlipConfig(vision_config={**VISION, "image_size": 32, "patch_size": 8}, text_config=text)
+    model = loud(transformers.BlipForConditionalGeneration, config)
+    processor = without_video("Blip")(processor_of("Blip", size={"height": 32, "width": 32}), words)
+    return Prefixed(model, processor, prompt=None, decodes=[1])
+
+
 def loud(kind: Any, config: Any, most: int = 6) -> Any:
     """A model of random weights large enough that each picture is answered otherwise, and at some length."""
     torch.manual_seed(0)
@@ -357,8 +371,9 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
         for name, weight in model.named_parameters():
             if weight.dim() > 1 and weight.std() > 0:
                 weight.mul_((1.0 if "embed" in name else 1.8 / weight.shape[-1] ** 0.5) / weight.std())
-    known, words = len(model.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
-    for each in {model, getattr(model, "language_model", model)}:  # BLIP-2's has settings of its own
+    speaks = getattr(model, "text_decoder", model)
+    known, words = len(speaks.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
+    for each in {model, speaks, getattr(model, "language_model", model)}:  # of which each has settings of its own
         each.generation_config.max_new_tokens = most
         each.generation_config.suppress_tokens = [token for token in range(known) if token not in words]
     return model
@@ -373,6 +388,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "SmolVLM": lambda: idefics("SmolVLM"),
     "BLIP-2": blip2,
     "GIT": git,
+    "BLIP": blip,
     "TrOCR": trocr,
     "Donut": donut,
     "Florence-2": florence,

@@ -104,13 +104,14 @@ def test_whisper_is_explained_on_its_own_features():
     scorer = pysmdl.adapt(model, processor=processor)
     found = pysmdl.explain(heard, scorer, regions="grid:9", progress=False)
     assert found.target["ids"] == answer
-    game = pysmdl.Game(heard, scorer, regions="grid:9")
-    kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
     tokens = torch.cat((begins, torch.tensor([answer])), 1)
-    slow = []
-    for row in kept:
-        shown = torch.where(torch.from_numpy(row[game.labels]), heard, -1.0)
-        with torch.no_grad():
-            p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
-        slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
-    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    for baseline, absent in (("black", -1.0), ("zero", 0.0)):
+        game = pysmdl.Game(heard, scorer, regions="grid:9", baseline=baseline)
+        kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
+        slow = []
+        for row in kept:
+            shown = torch.where(torch.from_numpy(row[game.labels]), heard, absent)
+            with torch.no_grad():
+                p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
+            slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
+        np.testing.assert_allclose(game(kept), slow, atol=CLOSE)

@@ -25,6 +25,7 @@ ANSWERING = {
     "tiles in a list": ("Idefics3", "SmolVLM"),
     "sound": ("Whisper",),
     "after": ("Git",),  # the answer follows on the picture's own states
+    "across": ("Blip",),  # and looks across at them
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")

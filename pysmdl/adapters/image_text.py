@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ def answering(
     answer: str | None,
     device: str | torch.device | None,
     input: InputSettings,
+    make: Callable[..., AnswerScorer] = AnswerScorer,
 ) -> AnswerScorer:
     """A scorer of the words that a model answers to a picture.
 
@@ -40,6 +42,7 @@ def answering(
         transform, input: How photographs become the model's input, in place of the processor's image processor.
         tokenizer: None: the processor's.
         prompt, answer: As in :func:`pysmdl.adapt`.
+        make: Model, input, speech and answer to the scorer.
 
     Raises:
         ValueError: the processor, its tokenizer or the prompt is missing, or the model is in training mode.
@@ -64,8 +67,9 @@ def answering(
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
     begins = _begins(family, model, tokens_of)
-    speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED, begins=begins)
-    scorer = AnswerScorer(network, spec, speech, answer)
+    how = {"marks": family in MARKED, "begins": begins, "cuts": family == "across"}
+    scorer = make(network, spec, Conversation(network, processor, tokens_of, prompt, **how), answer)
+    scorer.tiled = family.startswith("tiles")
     if prompt is None and network.asked and begins is None:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
     return scorer
@@ -89,9 +93,13 @@ def _pictures(family: str, processor: Any) -> Pictures:
 
 
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:
-    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's beginning."""
+    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's and BLIP's
+    beginning.
+    """
     if family == "sound":
         return tuple(tokenizer.prefix_tokens)
+    if family == "across":
+        return (model.config.text_config.bos_token_id,)
     return (model.config.bos_token_id,) if family == "after" else None
 
 

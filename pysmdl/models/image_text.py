@@ -40,8 +40,8 @@ class ImageText(Model):
     """A network of transformers that is given pictures and tokens. Padding comes last, where no token looks at it.
 
     Args:
-        network: With get_output_embeddings(), the layer that makes logits of hidden states: it is given those rows
-            alone whose logits are asked for.
+        network: With get_output_embeddings() of its own or of its text_decoder, the layer that makes logits of hidden
+            states: it is given those rows alone whose logits are asked for.
         pictures: Composed rows to the network's own arguments.
         image_token: Stands where a picture does; None where tokens and pictures are not one sequence.
         encodes: Whether an encoder of its own reads the picture, and the tokens are its decoder's.
@@ -50,6 +50,8 @@ class ImageText(Model):
     Attributes:
         asked: Whether it reads a prompt beside what its answer follows on.
     """
+
+    told = True
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class ImageText(Model):
         self.pictures, self.image_token, self.encodes = pictures, image_token, encodes
         takes = inspect.signature(network.forward).parameters
         self.asked, self._typed = "input_ids" in takes, "mm_token_type_ids" in takes
+        decoder = getattr(network, "text_decoder", None)  # BLIP's, which has the head
+        self._headed = network if decoder is None else decoder
 
     @property
     def network(self) -> Any:
@@ -89,7 +93,7 @@ class ImageText(Model):
             ModelError: the network raised a ValueError.
             ScorerError: it returned no logits, or not of these places.
         """
-        with of_model(), only(self.network.get_output_embeddings(), told):
+        with of_model(), only(self._headed.get_output_embeddings(), told):
             answer = self.network(**self.given(batch, told), use_cache=False)
         return tensor_in(answer, len(batch), LOGITS, self.device)
 
