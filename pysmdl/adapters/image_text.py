@@ -66,6 +66,7 @@ def answering(
         spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
+    network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
     how = {"marks": family in MARKED, "begins": begins, "cuts": family == "across"}
     scorer = make(network, spec, Conversation(network, processor, tokens_of, prompt, **how), answer)
@@ -90,6 +91,22 @@ def _pictures(family: str, processor: Any) -> Pictures:
     if family == "tiles":
         return lambda batch: {"pixel_values": patches.tiles(batch).flatten(0, 1)}
     return lambda batch: {"pixel_values": batch}
+
+
+def _side(family: str, config: Any, processor: Any) -> int | None:
+    """Points that a visual token covers, each way: a patch, or the patches that are merged into it."""
+    if family == "patches":
+        images = getattr(processor, "image_processor", processor)
+        return int(images.patch_size * images.merge_size)
+    merged = {
+        "picture": lambda: 1,
+        "tiles": lambda: 1 / config.downsample_ratio,
+        "tiles in a list": lambda: config.scale_factor,
+    }
+    patch = getattr(getattr(config, "vision_config", None), "patch_size", None)
+    if family not in merged or patch is None:
+        return None
+    return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged[family]())
 
 
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:

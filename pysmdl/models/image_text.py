@@ -49,9 +49,11 @@ class ImageText(Model):
 
     Attributes:
         asked: Whether it reads a prompt beside what its answer follows on.
+        side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
     """
 
     told = True
+    side: int | None = None
 
     def __init__(
         self,

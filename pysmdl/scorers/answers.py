@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -84,6 +84,7 @@ class AnswerScorer(Scorer):
 
     target = "tokens"
     has_confidence = False
+    model: ImageText
     tiled = False  # whether its input is tiles of a picture, of which a tensor does not say where they lie
 
     def __init__(self, model: ImageText, input: InputSpec, speech: Speech, answer: str | None = None) -> None:
@@ -183,7 +184,7 @@ class AnswerScorer(Scorer):
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         batch = self.input.into_model(batch)
         told, ids = told_of(targets)
-        logits = cast(ImageText, self.model).next_tokens(batch, told)
+        logits = self.model.next_tokens(batch, told)
         scores = class_scores(logits.flatten(0, 1), ids.reshape(-1, 1), entropy=False, backend=wanted.backend)
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
 

@@ -51,7 +51,7 @@ class HeadedAnswers(AnswerScorer):
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         told, ids = told_of(targets)
-        logits = cast(ImageText, self.model).next_tokens(self.input.into_model(batch), told).float()  # [B, k, K]
+        logits = self.model.next_tokens(self.input.into_model(batch), told).float()  # [B, k, K]
         self._width = logits.shape[2]
         whole = _whole(targets, logits) if compares(self.head) else logits
         numbers = read_off(self.head, logits.flatten(0, 1), whole.flatten(0, 1), ids.flatten().long(), "logits")

@@ -1,0 +1,127 @@
+"""Models that answer a picture with words, of which the language model reads only some of the visual tokens.
+
+The vision tower sees the whole picture once. What its language model reads is shorter then, as if the picture had no
+other tokens: positions that count the sequence close up; those that say where in a picture a token lies, as Qwen's do,
+stay as they were, and so does what stands behind the picture.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pysmdl.models.base import of_model
+from pysmdl.models.image_text import ImageText, Told
+
+FILLED = 0.75  # rows that go together have at least this share of the longest one's tokens
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows of kept visual tokens.
+
+    Attributes:
+        features: Of the inputs in flight. [M, V, D].
+        grids: Of each, what the network is told of its picture's shape: time, height, width in patches. [M, 3], int64.
+        source: Which of the inputs each row shows. [B], int64.
+        keep: Which of its tokens. [B, V], bool.
+    """
+
+    features: Tensor
+    grids: Tensor
+    source: Tensor
+    keep: Tensor
+
+    def __len__(self) -> int:
+        return len(self.keep)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Rows alone: they have no one size beyond that."""
+        return (len(self),)
+
+
+class VisualTokens(ImageText):
+    """The same network with its parts called one by one.
+
+    Args:
+        whole: With `side`, and a language model of its own behind the vision tower.
+    """
+
+    def __init__(self, whole: ImageText) -> None:
+        super().__init__(whole.network, whole.pictures, whole.image_token, whole.encodes, whole._device)
+        self.side = whole.side
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Visual tokens of an input [C, *grid] as the language model is given them [V, D], and its grid [3]."""
+        given = self.pictures(x[None].clone())
+        with of_model(), torch.no_grad():
+            found = self.network.get_image_features(**given)
+        found = getattr(found, "pooler_output", found)
+        tokens = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
+        grid = given.get("image_grid_thw")
+        return tokens.flatten(0, -2), torch.zeros(3, dtype=torch.int64) if grid is None else grid[0]
+
+    def next_tokens(self, batch: Any, told: Told) -> Tensor:
+        """As :meth:`ImageText.next_tokens`, of rows of which only these visual tokens are kept.
+
+        Rows of like length go through the language model together, filled up at the end.
+        """
+        if not isinstance(batch, Kept):
+            return super().next_tokens(batch, told)
+        seen = told.tokens == self.image_token
+        rank = (seen.cumsum(1) - 1).clamp(min=0)
+        keep = ~seen | batch.keep.gather(1, rank)
+        order = torch.argsort((~keep).byte(), dim=1, stable=True)  # what is kept, as it stood, then the rest
+        at = (keep.cumsum(1) - 1).gather(1, told.at)
+        places = self._places(told.tokens, batch)
+        found: list[tuple[list[int], Tensor]] = []
+        with of_model(), torch.no_grad():
+            for rows, length in alike(keep.sum(1).tolist()):
+                some = torch.tensor(rows, device=order.device)
+                chosen = order[some, :length]
+                tokens, own = told.tokens[some].gather(1, chosen), rank[some].gather(1, chosen)
+                states = self._embed(tokens)
+                shown = batch.features[batch.source[some][:, None], own].to(states)
+                states = torch.where((tokens == self.image_token)[:, :, None], shown, states)
+                where = None if places is None else places[:, some].gather(2, chosen.expand(len(places), -1, -1))
+                hidden = self._language()(inputs_embeds=states, position_ids=where, use_cache=False)[0]
+                asked = hidden[torch.arange(len(rows), device=hidden.device)[:, None], at[some].to(hidden.device)]
+                found.append((rows, self._headed.get_output_embeddings()(asked)))
+        back = torch.tensor([row for rows, _ in found for row in rows]).argsort()
+        return torch.cat([logits for _, logits in found])[back].to(self.device)
+
+    def _language(self) -> Any:
+        inner = getattr(self.network, "model", self.network)
+        return inner.text_model if hasattr(inner, "text_model") else inner.language_model
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        found: Tensor = self.network.get_input_embeddings()(tokens)
+        return found
+
+    def _places(self, tokens: Tensor, batch: Kept) -> Tensor | None:
+        """Where in time, height and width each token of the whole sequence lies [3, B, L]; None: by its number."""
+        place = getattr(getattr(self.network, "model", None), "get_rope_index", None)
+        if place is None:
+            return None
+        several, of_row = torch.unique(batch.source, return_inverse=True)
+        first = [int((of_row == each).nonzero()[0]) for each in range(len(several))]
+        given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several]}
+        given["mm_token_type_ids"] = (given["input_ids"] == self.image_token).int()
+        takes = inspect.signature(place).parameters
+        found: Tensor = place(**{name: value for name, value in given.items() if name in takes})[0]
+        return found[:, of_row]
+
+
+def alike(lengths: list[int]) -> list[tuple[list[int], int]]:
+    """Rows in groups of like length, and the longest of each: the shortest is at least FILLED of it."""
+    groups: list[tuple[list[int], int]] = []
+    for row in sorted(range(len(lengths)), key=lambda each: -lengths[each]):
+        if not groups or lengths[row] < FILLED * groups[-1][1]:
+            groups.append(([], lengths[row]))
+        groups[-1][0].append(row)
+    return groups
