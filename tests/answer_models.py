@@ -40,6 +40,8 @@ WORDS = [
     "now",
 ]
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
+EXACT = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+PINPOINTS = [[32, 64], [64, 32], [64, 64], [96, 32]]  # sides of LLaVA-NeXT's canvases
 QUESTION = "what is in the picture ?"
 TEXT = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -217,6 +219,38 @@ class NestedTiles(Tiles):
         return {**found, "pixel_values": torch.where(x == 0, 1e-30, x)}
 
 
+class PaddedTiles(Family):
+    """LLaVA-NeXT's: a small view first, then tiles of the picture in the middle of a canvas."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        side, (high, wide) = x.shape[-1], kept.shape
+        down, across = next(each for each in PINPOINTS if len(x[0]) - 1 == each[0] * each[1] // side**2 and (
+            each[0] == high or each[1] == wide))  # fmt: skip
+        spare = [(down - high) // 2, (across - wide) // 2]
+        ends = [(spare[0], down - high - spare[0]), (spare[1], across - wide - spare[1])]
+        canvas = np.pad(kept, ends, mode="edge")
+        at = [((np.arange(side) + 0.5) * length / side).astype(int) for length in kept.shape]
+        tiles = [canvas[i:, j:][:side, :side] for i in range(0, down, side) for j in range(0, across, side)]
+        return torch.from_numpy(np.stack([kept[np.ix_(*at)], *tiles]))[:, None]
+
+
+def llava_next() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.LlavaNextConfig(
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1,
+        image_grid_pinpoints=PINPOINTS,
+    )  # fmt: skip
+    model = loud(transformers.LlavaNextForConditionalGeneration, config)
+    processor = transformers.LlavaNextProcessor(
+        processor_of("LlavaNext", **EXACT, image_grid_pinpoints=PINPOINTS), words, patch_size=8,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1,
+    )  # fmt: skip
+    return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
 def idefics(kind: str = "Idefics3") -> Family:
     transformers = pytest.importorskip("transformers")
     rows = [f"<row_{i + 1}_col_{j + 1}>" for i in range(6) for j in range(6)]
@@ -381,6 +415,7 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
 
 FAMILIES: dict[str, Callable[[], Family]] = {
     "LLaVA": llava,
+    "LLaVA-NeXT": llava_next,
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
     "InternVL": internvl,

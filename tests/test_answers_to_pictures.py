@@ -11,6 +11,7 @@ from answer_models import FAMILIES, Family, whisper
 from PIL import Image
 
 import pysmdl
+from pysmdl.inputs import reader_of
 
 from library_models import photograph
 
@@ -91,6 +92,22 @@ def test_qwens_patches_are_its_processors_to_the_bit():
     made = scorer.model.pictures(x[None].repeat(2, 1, 1, 1))
     assert torch.equal(made["pixel_values"], given["pixel_values"].repeat(2, 1))
     assert torch.equal(made["image_grid_thw"], given["image_grid_thw"].repeat(2, 1))
+
+
+def test_pictures_of_other_shapes_share_batches_and_padding_is_no_part_of_them():
+    """LLaVA-NeXT's: what regions divide is the photograph, resized; each row is told the shape of its own."""
+    family = FAMILIES["LLaVA-NeXT"]()
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt, answer="the red dog")
+    photos = [photograph(64, 24), photograph(64, 27)]
+    for photo in photos:
+        seen = reader_of(photo).read(photo, ours.input, False).content
+        resized = Image.fromarray(photo).resize(seen.shape[1::-1], Image.Resampling.BICUBIC)
+        assert np.abs(seen.astype(int) - np.asarray(resized)).max() <= 1
+    settings = {"regions": "grid:4", "search": "exact", "progress": False}
+    together = pysmdl.explain_many([(photo, "dog") for photo in photos], ours, ordered=True, batch_size=16, **settings)
+    for found, photo in zip(together, photos, strict=True):
+        alone = pysmdl.explain(photo, ours, "dog", batch_size=1, **settings)
+        np.testing.assert_allclose(found.insertion, alone.insertion, atol=1e-5)
 
 
 def test_whisper_is_explained_on_its_own_features():

@@ -64,7 +64,9 @@ class Conversation:
                 "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
             )
         tokens = self._tokens(picture, self._worded(asked))
-        return Opening(tokens, (self._start() or 0,)) if self.model.encodes else Opening((), tokens)
+        if self.model.encodes:
+            return Opening(tokens, (self._start() or 0,))
+        return Opening(picture.shape[:2] if self.model.sized else (), tokens)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """Tokens of a given answer.

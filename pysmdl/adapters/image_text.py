@@ -9,7 +9,7 @@ import torch
 
 from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import MARKED, answering_family
-from pysmdl.adapters.pieces import patched, tiled
+from pysmdl.adapters.pieces import padded, patched, tiled
 from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings, InputSpec
 from pysmdl.models import patches
@@ -19,7 +19,7 @@ from pysmdl.scorers.answers import AnswerScorer
 
 __all__ = ["answering"]
 
-SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled}
+SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled, "tiles of a padded picture": padded}
 MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
@@ -68,8 +68,9 @@ def answering(
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
-    how = {"marks": family in MARKED, "begins": begins, "cuts": family == "across"}
-    scorer = make(network, spec, Conversation(network, processor, tokens_of, prompt, **how), answer)
+    network.sized = family == "tiles of a padded picture"
+    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, cuts=family == "across")
+    scorer = make(network, spec, speech, answer)
     scorer.tiled = family.startswith("tiles")
     if prompt is None and network.asked and begins is None:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
@@ -86,6 +87,8 @@ def _pictures(family: str, processor: Any) -> Pictures:
         return lambda batch: {
             "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
         }
+    if family == "tiles of a padded picture":  # the small view of all of it comes first
+        return lambda batch: {"pixel_values": patches.tiles(batch).roll(1, 1)}
     if family == "sound":
         return lambda batch: {"input_features": batch[:, 0]}
     if family == "tiles":
@@ -98,15 +101,11 @@ def _side(family: str, config: Any, processor: Any) -> int | None:
     if family == "patches":
         images = getattr(processor, "image_processor", processor)
         return int(images.patch_size * images.merge_size)
-    merged = {
-        "picture": lambda: 1,
-        "tiles": lambda: 1 / config.downsample_ratio,
-        "tiles in a list": lambda: config.scale_factor,
-    }
-    patch = getattr(getattr(config, "vision_config", None), "patch_size", None)
-    if family not in merged or patch is None:
+    if family not in ("picture", "tiles", "tiles in a list"):
         return None
-    return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged[family]())
+    patch = config.vision_config.patch_size
+    merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
+    return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
 
 
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:

@@ -26,7 +26,8 @@ class Told:
     Attributes:
         tokens: What the answer's tokens stand in, themselves included. [B, L], int64.
         at: Places in it whose next token is asked for. [B, k], int64.
-        prompts: What an encoder of its own reads; None where prompt and answer stand in one sequence. [B, E], int64.
+        prompts: What an encoder of its own reads, or height and width of the photograph where the network asks for
+            these; None where prompt and answer stand in one sequence. [B, E], int64.
         lengths: Of the prompts without what is repeated. [B], int64.
     """
 
@@ -49,10 +50,12 @@ class ImageText(Model):
 
     Attributes:
         asked: Whether it reads a prompt beside what its answer follows on.
+        sized: Whether it is told height and width of the photograph.
         side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
     """
 
     told = True
+    sized = False
     side: int | None = None
 
     def __init__(
@@ -79,7 +82,9 @@ class ImageText(Model):
         """All that the network is given of some rows."""
         found = dict(self.pictures(batch))
         found["decoder_input_ids" if self.encodes else "input_ids"] = told.tokens
-        if told.prompts is not None and told.lengths is not None:
+        if told.prompts is not None and self.sized:
+            found["image_sizes"] = told.prompts
+        elif told.prompts is not None and told.lengths is not None:
             found["input_ids"] = told.prompts
             found["attention_mask"] = (
                 torch.arange(told.prompts.shape[1], device=told.prompts.device) < told.lengths[:, None]

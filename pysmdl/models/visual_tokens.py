@@ -55,6 +55,7 @@ class VisualTokens(ImageText):
     def __init__(self, whole: ImageText) -> None:
         super().__init__(whole.network, whole.pictures, whole.image_token, whole.encodes, whole._device)
         self.side = whole.side
+        self._image = -1 if whole.image_token is None else whole.image_token
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Visual tokens of an input [C, *grid] as the language model is given them [V, D], and its grid [3]."""
@@ -73,7 +74,7 @@ class VisualTokens(ImageText):
         """
         if not isinstance(batch, Kept):
             return super().next_tokens(batch, told)
-        seen = told.tokens == self.image_token
+        seen = torch.eq(told.tokens, self._image)
         rank = (seen.cumsum(1) - 1).clamp(min=0)
         keep = ~seen | batch.keep.gather(1, rank)
         order = torch.argsort((~keep).byte(), dim=1, stable=True)  # what is kept, as it stood, then the rest
@@ -87,7 +88,7 @@ class VisualTokens(ImageText):
                 tokens, own = told.tokens[some].gather(1, chosen), rank[some].gather(1, chosen)
                 states = self._embed(tokens)
                 shown = batch.features[batch.source[some][:, None], own].to(states)
-                states = torch.where((tokens == self.image_token)[:, :, None], shown, states)
+                states = torch.where(torch.eq(tokens, self._image)[:, :, None], shown, states)
                 where = None if places is None else places[:, some].gather(2, chosen.expand(len(places), -1, -1))
                 hidden = self._language()(inputs_embeds=states, position_ids=where, use_cache=False)[0]
                 asked = hidden[torch.arange(len(rows), device=hidden.device)[:, None], at[some].to(hidden.device)]
@@ -111,7 +112,7 @@ class VisualTokens(ImageText):
         several, of_row = torch.unique(batch.source, return_inverse=True)
         first = [int((of_row == each).nonzero()[0]) for each in range(len(several))]
         given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several]}
-        given["mm_token_type_ids"] = (given["input_ids"] == self.image_token).int()
+        given["mm_token_type_ids"] = torch.eq(given["input_ids"], self._image).int()
         takes = inspect.signature(place).parameters
         found: Tensor = place(**{name: value for name, value in given.items() if name in takes})[0]
         return found[:, of_row]

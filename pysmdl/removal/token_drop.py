@@ -21,7 +21,7 @@ from pysmdl.kernels.dispatch import serves
 from pysmdl.models.towers import Packed, TowerModel
 from pysmdl.regions.label_maps import snap_to_patches
 from pysmdl.removal.base import NOTHING, DeviceRows, Removal, Resident
-from pysmdl.removal.visual_tokens import answer_form, visual_resident, visual_view
+from pysmdl.removal.visual_tokens import answer_form, side_of, visual_resident, visual_view
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.classes import Classifier
@@ -51,8 +51,7 @@ class TokenDrop(Removal):
         return scorer
 
     def divide(self, regions: Regions, scorer: Any) -> Regions:
-        side = scorer.model.side if isinstance(scorer, AnswerScorer) else scorer.model.tower.patch
-        return snap_to_patches(regions, side)
+        return snap_to_patches(regions, side_of(scorer))
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """Its embedded tokens, positions included, and the region of each."""

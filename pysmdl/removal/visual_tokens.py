@@ -33,6 +33,12 @@ def answer_form(scorer: AnswerScorer) -> AnswerScorer:
     return form
 
 
+def side_of(scorer: Any) -> int:
+    """Points that a token of its model covers, each way."""
+    side: int = getattr(scorer.model, "side", None) or scorer.model.tower.patch
+    return side
+
+
 def visual_resident(x: Tensor, regions: Regions, scorer: Any) -> Resident:
     """The tokens that the vision tower makes of the whole input, their grid, and the region of each."""
     tokens, grid = scorer.model.features(x)

@@ -29,7 +29,8 @@ class Opening:
     """What stands before an answer.
 
     Attributes:
-        prompt: What an encoder of its own reads; empty where there is none.
+        prompt: What an encoder of its own reads, or height and width of the photograph where the model asks for these;
+            empty where it is neither.
         before: What the answer's first token follows on.
     """
 
