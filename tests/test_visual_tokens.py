@@ -10,6 +10,7 @@ from PIL import Image
 
 import pysmdl
 from pysmdl import heads
+from pysmdl.models import visual_tokens
 from pysmdl.models.visual_tokens import alike
 
 from library_models import photograph
@@ -47,6 +48,28 @@ def dropped(family, whole_, answer, shown):
     start = int(keep[:before].sum()) - 1
     p = logits[start : start + len(answer)].float().softmax(-1)
     return float(p[torch.arange(len(answer)), torch.tensor(answer)].mean())
+
+
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypatch):
+    """Beside what it scores where each row reads it; at a prompt's end too, where nothing of a picture may be left."""
+    family, lengths = FAMILIES[name](), []
+    mark = "<image>" if name == "LLaVA" else "<|image_pad|>"
+    for prompt in (f"the cat sits on the mat {mark} what is here", f"the cat sits on the mat {mark}"):
+        ours = pysmdl.adapt(family.model, processor=family.processor, prompt=prompt, answer="the red dog")
+        game = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+        kept = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], bool)
+        own = game(kept)
+        monkeypatch.setattr(visual_tokens, "SHARED", 1)
+        hook = family.model.model.language_model.register_forward_pre_hook(
+            lambda _, args, words: lengths.append(words["inputs_embeds"].shape[:2]), with_kwargs=True
+        )
+        again = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+        np.testing.assert_allclose(again(kept), own, atol=1e-6)
+        assert np.ptp(own) > 1e-5
+        hook.remove()
+        monkeypatch.undo()
+    assert any(rows == 1 and 5 <= length <= 6 for rows, length in lengths)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ stay as they were, and so does what stands behind the picture.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from pysmdl.models.base import of_model
 from pysmdl.models.image_text import ImageText, Told
 
+SHARED = 128  # tokens before the picture that are worth reading apart: of fewer, a CPU lost as much by the longer way
 FILLED = 0.75  # rows that go together have at least this share of the longest one's tokens
 
 
@@ -77,24 +79,48 @@ class VisualTokens(ImageText):
         seen = torch.eq(told.tokens, self._image)
         rank = (seen.cumsum(1) - 1).clamp(min=0)
         keep = ~seen | batch.keep.gather(1, rank)
+        shared = self._shared(told.tokens, seen)
         order = torch.argsort((~keep).byte(), dim=1, stable=True)  # what is kept, as it stood, then the rest
-        at = (keep.cumsum(1) - 1).gather(1, told.at)
+        at = (keep.cumsum(1) - 1).gather(1, told.at) - shared
         places = self._places(told.tokens, batch)
         found: list[tuple[list[int], Tensor]] = []
         with of_model(), torch.no_grad():
+            begun = self._begun(told.tokens[:1, :shared], places) if shared else None
             for rows, length in alike(keep.sum(1).tolist()):
                 some = torch.tensor(rows, device=order.device)
-                chosen = order[some, :length]
-                tokens, own = told.tokens[some].gather(1, chosen), rank[some].gather(1, chosen)
-                states = self._embed(tokens)
-                shown = batch.features[batch.source[some][:, None], own].to(states)
-                states = torch.where(torch.eq(tokens, self._image)[:, :, None], shown, states)
+                chosen = order[some, shared:length]
+                shown = batch.features[batch.source[some][:, None], rank[some].gather(1, chosen)]
+                states = self._states(told.tokens[some].gather(1, chosen), shown)
                 where = None if places is None else places[:, some].gather(2, chosen.expand(len(places), -1, -1))
-                hidden = self._language()(inputs_embeds=states, position_ids=where, use_cache=False)[0]
+                hidden = self._read(states, where, begun)
                 asked = hidden[torch.arange(len(rows), device=hidden.device)[:, None], at[some].to(hidden.device)]
                 found.append((rows, self._headed.get_output_embeddings()(asked)))
         back = torch.tensor([row for rows, _ in found for row in rows]).argsort()
         return torch.cat([logits for _, logits in found])[back].to(self.device)
+
+    def _shared(self, tokens: Tensor, seen: Tensor) -> int:
+        """How many tokens all rows have in common before the first visual one, but for the last of them, which may be
+        asked what follows; 0 where it is not worth reading them apart.
+        """
+        apart = seen.any(0) | (tokens != tokens[:1]).any(0)
+        shared = int(apart.byte().argmax()) - 1
+        return shared if shared >= SHARED and len(tokens) > 1 else 0
+
+    def _begun(self, tokens: Tensor, places: Tensor | None) -> Any:
+        """The keys and values of the tokens before the picture [1, l], which are read once for a batch."""
+        where, language = None if places is None else places[:, :1, : tokens.shape[1]], self._language()
+        answer = language(inputs_embeds=self._embed(tokens), position_ids=where, use_cache=True)
+        return getattr(answer, _cache_of(language))
+
+    def _read(self, states: Tensor, where: Tensor | None, begun: Any) -> Tensor:
+        """What the language model makes of states [g, l, D] that follow on what it has begun with."""
+        language, words = self._language(), {}
+        if begun is not None:
+            own = copy.deepcopy(begun)
+            own.batch_repeat_interleave(len(states))
+            words[_cache_of(language)] = own
+        found: Tensor = language(inputs_embeds=states, position_ids=where, use_cache=begun is not None, **words)[0]
+        return found
 
     def _language(self) -> Any:
         inner = getattr(self.network, "model", self.network)
@@ -103,6 +129,11 @@ class VisualTokens(ImageText):
     def _embed(self, tokens: Tensor) -> Tensor:
         found: Tensor = self.network.get_input_embeddings()(tokens)
         return found
+
+    def _states(self, tokens: Tensor, shown: Tensor) -> Tensor:
+        """What the language model is given of tokens [g, l]: of visual ones what is shown [g, l, D]."""
+        states = self._embed(tokens)
+        return torch.where(torch.eq(tokens, self._image)[:, :, None], shown.to(states), states)
 
     def _places(self, tokens: Tensor, batch: Kept) -> Tensor | None:
         """Where in time, height and width each token of the whole sequence lies [3, B, L]; None: by its number."""
@@ -116,6 +147,11 @@ class VisualTokens(ImageText):
         takes = inspect.signature(place).parameters
         found: Tensor = place(**{name: value for name, value in given.items() if name in takes})[0]
         return found[:, of_row]
+
+
+def _cache_of(language: Any) -> str:
+    """What its forward calls keys and values: transformers has renamed them."""
+    return "cache" if "cache" in inspect.signature(language.forward).parameters else "past_key_values"
 
 
 def alike(lengths: list[int]) -> list[tuple[list[int], int]]:
