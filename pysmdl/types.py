@@ -1,4 +1,4 @@
-"""Arrays by what they hold, and the partition of an input.
+"""Arrays by what they hold, and what an input is divided into.
 
 Sizes: ``n`` regions, ``a`` rows, ``V`` numbers the scorer gives a row.
 """
@@ -6,7 +6,7 @@ Sizes: ``n`` regions, ``a`` rows, ``V`` numbers the scorer gives a row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,18 +68,30 @@ OWN = ("score", "decided", "traced", "confidence", "top")
 
 @dataclass(frozen=True)
 class Regions:
-    """A partition of an input's grid.
+    """What an input is divided into: its players, as a partition of its grid. What has no grid has a point a player.
 
     Attributes:
         labels: Region of each grid point, -1 for "always shown". [*grid], int32.
         n: Number of regions; every id 0..n-1 occurs.
+        names: What each is called: a column's name, a span's text. [n], or none.
+        groups: What each belongs to: a column's source, a modality. [n], or none.
+        weights: What each counts for on the curves' axis, at least 0, not all 0. [n]; None: its points.
+        covers: Where each is, if they may overlap: labels then have the first of each point. bool [n, *grid], or None.
+        cover: Whether a point is shown while "any" of those that cover it is kept, or "all" are.
     """
 
     labels: Ints
     n: int
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
+    covers: Bools | None = None
+    cover: str = "any"
 
-    def areas(self) -> NDArray[np.int64]:
-        """Grid points of each region. [n]."""
+    def areas(self) -> NDArray[Any]:
+        """What each region counts for: its weight, or its grid points. [n]."""
+        if self.weights is not None:
+            return self.weights
         return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
 
     def places(self) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import typer
 from answer_models import llava
 
 import pysmdl
-from pysmdl import builtin, methods, scorers
+from pysmdl import builtin, methods, removal, scorers
 from pysmdl.cli import app
 from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
@@ -103,6 +103,8 @@ SETTERS = (
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.table,
+    removal.conditional_gaussian,
     scorers.InputSpec,
     scorers.boxes.Detector.detections,
 )

@@ -149,7 +149,7 @@ def compare(
     if common.preset is not None:
         raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
-    settings = {**asdict(of), "regions": common.regions, "names": _names(common)}
+    settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
     if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings):
         raise typer.Exit(1)
 
@@ -193,17 +193,22 @@ def _names(common: CommonOptions) -> Any:
 def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:
     from pysmdl.explainer import Explainer
 
-    shared = {"regions": common.regions, "preset": common.preset, "names": _names(common)}
+    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": _names(common)}
     return Explainer(_scorer(common, input), **shared, **settings)
 
 
 def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
     """An item an image; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments
+    from pysmdl.cli.tables import is_table, rows_of
     from pysmdl.inputs import folders
 
     target = arguments.target(common.target, given.box, given.label)
-    return [{"image": path, "target": target, "id": printable(path)} for path in folders.images(images)]
+    rows = [row for path in images if is_table(path) for row in rows_of(path)]
+    files = [path for path in images if not is_table(path)]
+    found = folders.images(files) if files else []
+    items = [{"image": path, "target": target, "id": printable(path)} for path in found]
+    return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
 
 
 def _show(folder: Path) -> None:

@@ -42,7 +42,8 @@ def explain(
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    results = Results([item["image"] for item in items], names, folder, kind)
+    paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
+    results = Results(paths, names, folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
@@ -132,7 +133,8 @@ def profile(
 
 def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
-    batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
+    given = x.to(scorer.device, scorer.dtype) if x.is_floating_point() else x.to(scorer.device)
+    batch = given.expand(min(8, most), *x.shape).contiguous()
     targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()
     seconds = []
     for _ in range(2):

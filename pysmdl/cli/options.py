@@ -38,7 +38,12 @@ class CommonOptions:
         str | None,
         typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped, phasewin, phasewin-florence."),
     ] = None
-    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT.")] = "slico"
+    regions: Annotated[
+        str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
+    ] = None
+    players: Annotated[
+        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, tubes:4x4x4, columns.")
+    ] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 
