@@ -17,7 +17,7 @@ import typer
 from answer_models import llava
 
 import pysmdl
-from pysmdl import builtin, methods, scorers
+from pysmdl import builtin, methods, removal, scorers
 from pysmdl.cli import app
 from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
@@ -98,10 +98,13 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    pysmdl.jobs.run,
     scorers.chat,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.table,
+    removal.conditional_gaussian,
     scorers.InputSpec,
     scorers.boxes.Detector.detections,
 )

@@ -35,9 +35,15 @@ class CommonOptions:
     ] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[
-        str | None, typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped.")
+        str | None,
+        typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped, phasewin, phasewin-florence."),
     ] = None
-    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT.")] = "slico"
+    regions: Annotated[
+        str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
+    ] = None
+    players: Annotated[
+        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, tubes:4x4x4, columns.")
+    ] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 

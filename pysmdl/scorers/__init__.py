@@ -22,6 +22,7 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
+from pysmdl.scorers.table import table
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -44,6 +45,7 @@ __all__ = [
     "grounding",
     "resolve",
     "scalar",
+    "table",
     "token_drop",
     "tokens",
 ]

@@ -53,7 +53,8 @@ def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
         def __exit__(self, *_: object) -> None:
             pass
 
-    row = x[None].to(scorer.device, scorer.dtype)
+    row = x[None].to(scorer.device)
+    row = row.to(scorer.dtype) if row.is_floating_point() else row
     try:
         counter = FlopCounterMode(display=False)
         counter.mod_tracker = Untracked()
