@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,11 @@ from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
+from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
+from pysmdl.scorers.headed_answers import HeadedAnswers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,6 +57,7 @@ def adapt(
     names: Any = None,
     gives: str = "logits",
     decode: Decode | None = None,
+    head: Any = None,
     device: str | torch.device | None = None,
     **input: Unpack[InputSettings],
 ) -> Scorer:
@@ -81,6 +85,9 @@ def adapt(
         names: Names of the classes; None: what the model carries, or the prompts.
         gives: "logits", or "probabilities", as in :func:`pysmdl.scorers.classifier`.
         decode: Makes boxes and confidences of a detector's answer, as in :func:`pysmdl.scorers.detector`.
+        head: What is read off the answer in place of the probability, one of :mod:`pysmdl.heads` or a function: for
+            classifiers as in :func:`pysmdl.scorers.classifier`, for detectors and answers in words as in
+            :func:`pysmdl.scorers.detector` and :func:`pysmdl.scorers.tokens`.
         device: As in :func:`pysmdl.scorers.classifier`.
         **input: How images become the input, in place of processor and transform: see :class:`InputSpec`.
 
@@ -98,10 +105,15 @@ def adapt(
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     if decode is None and answering_family(model) is not None:
-        return _answering(model, processor, transform, tokenizer, prompts, prompt, answer, names, gives, device, input)
+        unfit = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
+        _refuse(model, unfit)
+        make = AnswerScorer if head is None else partial(HeadedAnswers, head=head)
+        answers = answering(model, processor, transform, tokenizer, prompt, answer, device, input, make)
+        answers.about = understood(model, answers)
+        return answers
     if decode is None and text_family(model):
         unfit = {"processor": processor, "transform": transform, "prompts": prompts, **input}
-        return of_texts(model, tokenizer, prompt, answer, names, gives, device, unfit)
+        return of_texts(model, tokenizer, prompt, answer, names, gives, head, device, unfit)
     if prompt is not None or answer is not None:
         raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
     family = None if decode is not None else detector_family(model)
@@ -112,13 +124,15 @@ def adapt(
     spec = input_of(model, processor, transform, input)
     tokens_of = processor if tokenizer is None else tokenizer
     if detects:
-        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device)
+        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device, head)
     elif prompts is not None:
         scorer = prompted(model, prompts, tokens_of, spec, device)
     elif features:
         scorer = Similarity(image_features(model) if has_both_towers(model) else model, spec, device)
     else:
-        scorer = Classifier(model, spec, device=device, gives=gives)
+        scorer = Classifier(model, spec, device=device, gives=gives, head=head)
+    if head is not None and not isinstance(scorer, (Classifier, Detector)):
+        raise ValueError(f"head is for classes, boxes and words; {type(model).__name__} gives features, so drop head=")
     if gives != "logits" and not isinstance(scorer, Classifier):
         other = "boxes" if isinstance(scorer, Detector) else "features"
         raise ValueError(f"gives is for classifiers; {type(model).__name__} gives {other}, so drop gives={gives!r}")
@@ -130,15 +144,10 @@ def adapt(
     return scorer
 
 
-def _answering(model: Any, processor: Any, transform: Any, tokenizer: Any, prompts: Any, prompt: Any, answer: Any,
-               names: Any, gives: str, device: Any, input: InputSettings) -> Scorer:  # fmt: skip
-    said = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
+def _refuse(model: Any, said: dict[str, Any]) -> None:
     unfit = [name for name, value in said.items() if value is not None]
     if unfit:
         raise ValueError(f"{type(model).__name__} answers with words, to a prompt=; drop {', '.join(unfit)}")
-    scorer = answering(model, processor, transform, tokenizer, prompt, answer, device, input)
-    scorer.about = understood(model, scorer)
-    return scorer
 
 
 def resolve(model: Any, device: str | torch.device | None = None, **words: Any) -> Scorer:

@@ -21,8 +21,8 @@ def text_family(model: Any) -> str | None:
     return "language" if any(kind.endswith(SPEAKING) for kind in kinds) else None
 
 
-def of_texts(model: Any, tokenizer: Any, prompt: str | None, answer: str | None, names: Any, gives: str, device: Any,
-             unfit: dict[str, Any]) -> OfTexts:  # fmt: skip
+def of_texts(model: Any, tokenizer: Any, prompt: str | None, answer: str | None, names: Any, gives: str, head: Any,
+             device: Any, unfit: dict[str, Any]) -> OfTexts:  # fmt: skip
     """The scorer of a model that reads texts.
 
     Raises:
@@ -39,9 +39,9 @@ def of_texts(model: Any, tokenizer: Any, prompt: str | None, answer: str | None,
     if tokenizer is None:
         raise ValueError(f"{name} reads texts: give tokenizer=, its AutoTokenizer.from_pretrained(...)")
     if family == "classes":
-        scorer: OfTexts = text_classifier(model, tokenizer, gives=gives, names=names, device=device)
+        scorer: OfTexts = text_classifier(model, tokenizer, gives=gives, head=head, names=names, device=device)
         scorer.about = f"{name}, classes of a text"
     else:
-        scorer = language_model(model, tokenizer, prompt=prompt, answer=answer, device=device)
+        scorer = language_model(model, tokenizer, prompt=prompt, answer=answer, head=head, device=device)
         scorer.about = f"{name}, what it says after a text"
     return scorer

@@ -60,6 +60,7 @@ class Model:
         rows: Rows of a batch that serve it best; None: the engine finds out.
         size: Height and width that it takes, where it says so itself.
         local: Whether it runs here: what is only for measuring is asked of no other.
+        told: Whether it is told more than a batch, so that a batch alone cannot be given to it.
 
     Raises:
         TypeError: the function cannot be called.
@@ -71,6 +72,7 @@ class Model:
     rows: int | None = None
     size: tuple[int, int] | None = None
     local: bool = True
+    told: bool = False
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ __all__ = [
     "detector",
     "encoder",
     "endpoint",
+    "grounding",
     "language_model",
     "resolve",
     "scalar",
@@ -52,6 +54,13 @@ __all__ = [
     "token_drop",
     "tokens",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """grounding() is made by the adapters, a floor above this one, and loaded when it is asked for."""
+    if name == "grounding":
+        return importlib.import_module("pysmdl.adapters.grounding").grounding
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def classifier(
