@@ -163,6 +163,23 @@ def test_a_classifier_reads_shorter_rows_as_if_they_were_alone():
         assert value == pytest.approx(float(wanted), abs=1e-6)
 
 
+def test_an_encoder_of_sentences_compares_a_text_with_prompts():
+    encoder, tokenizer = bert().bert, word_pieces()
+    scorer = scorers.text_encoder(encoder, tokenizer, ["A dog barked", "The key of the box"])
+    found = pysmdl.explain(TEXT, scorer, "A dog barked", players="sentences", search="exact", progress=False)
+    assert found.names[0] == "A dog barked"
+
+    def state(text):
+        with torch.no_grad():
+            return encoder(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+
+    states = [state(each) for each in (TEXT, "A dog barked", "The key of the box")]
+    alike = torch.stack([torch.cosine_similarity(states[0], each, dim=0) for each in states[1:]])
+    assert found.deletion[0] == pytest.approx(float((20 * alike).softmax(0)[0]), abs=1e-5)
+    with pytest.raises(ValueError, match="prompts must be two texts or more"):
+        scorers.text_encoder(encoder, tokenizer, ["one"])
+
+
 def test_a_language_model_in_one_line_explains_words_of_its_own_answer():
     tokenizer = byte_level(True)
     found = pysmdl.explain(

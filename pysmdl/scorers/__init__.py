@@ -24,6 +24,7 @@ from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
 from pysmdl.scorers.language import language_model
 from pysmdl.scorers.table import table
+from pysmdl.scorers.text_prompts import text_encoder
 from pysmdl.scorers.texts import string, text_classifier
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
@@ -51,6 +52,7 @@ __all__ = [
     "string",
     "table",
     "text_classifier",
+    "text_encoder",
     "token_drop",
     "tokens",
 ]
