@@ -23,6 +23,7 @@ from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
 
 from documents import PAGES, ROOT, blocks, calls, docstrings, functions_of, spans
+from language_models import bert, byte_level, gpt2
 from toys import linear_model
 
 SCENE = builtin.images()[0]["path"]
@@ -82,6 +83,10 @@ def test_what_is_shown_runs(page, given, tmp_path):
     if page == "docs/models.md":
         family = llava()
         given |= {"llava": family.model, "processor": family.processor}
+    if page == "docs/text.md":
+        given |= {"classifier": bert(403), "language": gpt2(), "tokenizer": byte_level()}
+        exec("\n".join(blocks(page, "python")), given)  # each block goes on with what the ones before it made
+        return
     for code in blocks(page, "python"):
         code = code.replace("mean=..., std=...", "mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)")
         exec(compile(code, page, "exec"), {**given})
@@ -103,6 +108,7 @@ SETTERS = (
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.string,
     scorers.table,
     removal.conditional_gaussian,
     scorers.InputSpec,

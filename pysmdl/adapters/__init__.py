@@ -25,6 +25,7 @@ from pysmdl.adapters.image_text import answering
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
+from pysmdl.adapters.texts import of_texts, text_family
 from pysmdl.adapters.words import understood
 from pysmdl.inputs.image import InputSettings
 from pysmdl.models.base import Model
@@ -62,20 +63,22 @@ def adapt(
 ) -> Scorer:
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
-    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, and models that
-    answer a picture with words; timm's networks; torchvision's; open_clip's; ultralytics' detectors; any other callable
-    as a classifier, or, with decode, as a detector. `repr` of the scorer says what was understood.
+    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, models that
+    answer a picture with words, classifiers of texts and causal language models; timm's networks; torchvision's;
+    open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode, as a detector. `repr` of
+    the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
         processor: Hugging Face's image processor, or the processor with a tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
             (torchvision) or open_clip's preprocess.
-        tokenizer: Of the prompts, where the processor has none; None: open_clip's own.
+        tokenizer: Of a model that reads texts; of the prompts, where the processor has none; None: open_clip's own.
         prompts: Texts that images are compared with, for models with a text tower, which runs once. They are the names
             of the classes: ``target="a cat"``.
         prompt: What a model that answers with words is asked, ``"What is in the picture?"``: in the processor's chat
-            template, or as it is where it has the model's own image token.
+            template, or as it is where it has the model's own image token. Of a language model: what the text stands
+            in, at "{}".
         answer: The answer whose words are explained, teacher-forced; None: what the model answers by itself to each
             full input, greedily. Targets are words of it: ``target="cat"``, a slice of its characters,
             :class:`pysmdl.Tokens` by position, :class:`pysmdl.Answer`, None for all.
@@ -108,6 +111,9 @@ def adapt(
         answers = answering(model, processor, transform, tokenizer, prompt, answer, device, input, make)
         answers.about = understood(model, answers)
         return answers
+    if decode is None and text_family(model):
+        unfit = {"processor": processor, "transform": transform, "prompts": prompts, **input}
+        return of_texts(model, tokenizer, prompt, answer, names, gives, head, device, unfit)
     if prompt is not None or answer is not None:
         raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
     family = None if decode is not None else detector_family(model)
@@ -157,7 +163,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         if said:
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
-    if not said and not (is_timm(model) or detector_family(model) or answering_family(model)):
+    if not said and not (is_timm(model) or detector_family(model) or answering_family(model) or text_family(model)):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):
             made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))

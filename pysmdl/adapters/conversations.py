@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.models.image_text import ImageText, Told
+from pysmdl.scorers.answer_places import pieces_of
 from pysmdl.scorers.answers import Opening
 
 LONGEST = 64  # tokens of an answer, where the model's generation_config has no max_new_tokens
@@ -94,14 +95,7 @@ class Conversation:
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """The text that each token adds to that of those before it; empty for what begins, ends and fills answers."""
-        found, shown, text = [], [], ""
-        for token in tokens:
-            before = text
-            if token not in self.silent:
-                shown.append(token)
-                text = self.tokenizer.decode(shown, clean_up_tokenization_spaces=False)
-            found.append(text[len(before) :])
-        return found
+        return pieces_of(self.tokenizer, self.silent, tokens)
 
     def _worded(self, prompt: str) -> str:
         """The prompt as the model was trained on it: in the processor's chat template, if it has one."""

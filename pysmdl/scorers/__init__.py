@@ -22,7 +22,10 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
+from pysmdl.scorers.language import language_model
 from pysmdl.scorers.table import table
+from pysmdl.scorers.text_prompts import text_encoder
+from pysmdl.scorers.texts import string, text_classifier
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -43,9 +46,13 @@ __all__ = [
     "encoder",
     "endpoint",
     "grounding",
+    "language_model",
     "resolve",
     "scalar",
+    "string",
     "table",
+    "text_classifier",
+    "text_encoder",
     "token_drop",
     "tokens",
 ]

@@ -16,7 +16,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.kernels import class_scores
 from pysmdl.models.image_text import ImageText
-from pysmdl.scorers.answer_places import places, told_of
+from pysmdl.scorers.answer_places import described_tokens, places, told_of
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.locations import NamedBox, boxes
@@ -198,12 +198,7 @@ class AnswerScorer(Scorer):
         positions, ids = target[4 : 4 + k].tolist(), target[4 + k : 4 + 2 * k].tolist()
         start = 4 + 2 * k + prompt + before
         answer = target[start : start + length].tolist()
-        pieces = self.speech.pieces(answer)
-        own = [
-            pieces[p] if answer[p] == token else self.speech.pieces([token])[0]
-            for p, token in zip(positions, ids, strict=True)
-        ]
-        return {"positions": positions, "ids": ids, "texts": own, "answer": "".join(pieces)}
+        return described_tokens(self.speech.pieces, answer, positions, ids)
 
 
 def _spread(kept: Any, read: Input) -> NDArray[Any]:
