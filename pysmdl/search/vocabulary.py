@@ -68,12 +68,16 @@ class Ask:
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
             otherwise wait for the search to decide, both may be scored at once.
+        likely: Of a greedy search, whose winner joins the base: the candidates, the likeliest winner first, as far as
+            the round before says. Where there is room, what follows upon theirs may be scored with this.
 
     Attributes:
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`); None: a first ask.
     """
 
-    __slots__ = ("ahead", "base", "candidates", "claim", "complement", "free", "recheck", "score_only", "subsets")
+    __slots__ = (
+        "ahead", "base", "candidates", "claim", "complement", "free", "likely", "recheck", "score_only", "subsets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -86,12 +90,14 @@ class Ask:
         free: bool = False,
         score_only: bool = False,
         ahead: Ask | None = None,
+        likely: Sequence[int] = (),
     ) -> None:
         self.base = np.array(base, np.int32)
         self.candidates = np.array(candidates, np.int32)
         self.claim, self.complement = claim, complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
         self.free, self.score_only, self.ahead = free, score_only, ahead
+        self.likely = tuple(likely)
         self.recheck: NDArray[np.int64] | None = None
 
     def rows(self, n: int) -> Ints:
@@ -101,6 +107,12 @@ class Ask:
         single = bitrows.singles(n)
         rows: Ints = np.bitwise_or.reduce(single[self.base], axis=0) | single[self.candidates]
         return ~rows & bitrows.full(n) if self.complement else rows
+
+    def after(self, winner: int) -> Ask:
+        """What a greedy search asks where this candidate wins."""
+        others = [each for each in self.candidates.tolist() if each != winner]
+        likely = [each for each in self.likely if each != winner]
+        return Ask([*self.base.tolist(), winner], others, complement=self.complement, likely=likely)
 
     def again(self, subsets: NDArray[np.int64]) -> Ask:
         """The same ask, these of its subsets in full precision."""
