@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from test_golden import assert_agrees, explain_case, scorer_of
+from test_golden import FEW, assert_agrees, explain_case, scorer_of
 
 import pysmdl
 from pysmdl import EngineConfig, scorers
@@ -74,7 +74,7 @@ def test_a_budget_and_a_deterministic_run_send_nothing_ahead(search):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(cases())), ids=lambda number: f"{number}")
+@pytest.mark.parametrize("number", FEW)
 def test_golden_orders_with_rounds_ahead(number):
     """A batch has room for more than a round, and so many rows go along with each."""
     case = cases()[number]

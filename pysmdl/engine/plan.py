@@ -8,6 +8,7 @@ from typing import Any
 
 from pysmdl import bitrows
 from pysmdl.engine.item import Kind
+from pysmdl.engine.requests.ahead import Room
 from pysmdl.objective import Objective
 from pysmdl.removal.base import Removal
 from pysmdl.scorers.base import Scorer

@@ -144,6 +144,8 @@ class Evaluation:
         deletion: Target score of the subsets removed, likewise.
         decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
         margin: Totals that are not exact and further apart than this are in the right order.
+        offset: Added to each total: what full precision was seen to add to the others of this ask, 0 where exact. [a]
+            or None.
         exact: Which totals are in full precision. [a]; None: all.
         bounded: Whether target scores lie within 0 and 1.
     """
@@ -154,6 +156,7 @@ class Evaluation:
     deletion: Floats | None = None
     decided: Bools | None = None
     margin: float = 0.0
+    offset: Floats | None = None
     exact: Bools | None = None
     bounded: bool = True
     total: Floats = field(init=False)
@@ -163,13 +166,15 @@ class Evaluation:
 
     def sum(self, instead: Evaluation | None = None) -> Floats:
         """F in float32, terms added in their order; those that `instead` has are taken from there."""
-        total = None
+        total: Floats | None = None
         for name, weight in self.weights.items():
             value = instead.terms[name] if instead and name in instead.terms else self.terms.get(name)
             if value is not None:
                 part = np.float32(weight) * value
                 total = part if total is None else total + part
-        return np.zeros(0, np.float32) if total is None else total
+        if total is None:
+            return np.zeros(0, np.float32)
+        return total if self.offset is None else total + self.offset
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pysmdl.engine.device.tuner import Tuner
 
 WORTH = 0.5  # rows that go along may cost this much of what they promise: chances are guesses, and times vary
-NOTICED = 0.01  # seconds of a batch on a CPU; of less nobody feels what is saved, and counts should be the same each time
+NOTICED = (
+    0.01  # seconds of a batch on a CPU; of less nobody feels what is saved, and counts should be the same each time
+)
 
 
 class Spare:
