@@ -97,7 +97,7 @@ class Sleeping:
 @pytest.mark.slow
 def test_a_model_as_fast_for_twice_the_rows_is_found_out():
     model = Sleeping(0.03)
-    found = [explain(model, **ROOMY, search="exact") for _ in range(2)]
+    found = [explain(model, **{**ROOMY, "batch_size": None}, search="exact") for _ in range(3)]
     waits = explain(linear_model(), **ROOMY, search="exact", config=EngineConfig(ahead=False))
     assert all(same(each, waits) for each in found)
     assert found[-1].notes["ahead"] > 0
@@ -107,6 +107,7 @@ def test_a_model_as_fast_for_twice_the_rows_is_found_out():
 def seen(cost, sizes=(8, 16, 32, 64, 100)) -> Spare:
     """What may go along where batches of these sizes took cost(rows) seconds, and one may have 256 rows."""
     tuner = Tuner(256, 256)
+    tuner.flat = True
     for size in sizes:
         for _ in range(3):
             tuner.times.record(size, cost(size))
@@ -128,6 +129,8 @@ def test_on_a_cpu_rows_go_along_only_where_they_cost_next_to_nothing(cost, worth
     assert spare.left(100) == 156
     assert spare.worth(100, 98, 98, 0.4) is worth
     assert not spare.worth(100, 120, 98, 0.4)  # more than twice of what was ever seen
+    spare._tuner.flat = False
+    assert not spare.worth(100, 98, 98, 0.4)
 
 
 def test_nothing_goes_along_before_anything_was_seen():

@@ -15,7 +15,7 @@ class Spare:
 
     Args:
         tuner: Of the batches of the input's kind, with their times.
-        cpu: Whether the device is one, where a larger batch is never free until it was seen to be.
+        cpu: Whether the device is one, where no batch is free unless twice the rows were seen to be.
         wave: Rows that are answered in the time of one; None: that is in the times.
         said: The caller's own bound; True: as many as there is room for, whatever they take. None: as the times say.
     """
@@ -41,7 +41,7 @@ class Spare:
         if self._said is not None or (chance == 1 and not self._cpu):
             return True
         now = self._seconds(rows)
-        if self._cpu and now < NOTICED:
+        if self._cpu and (now < NOTICED or not self._tuner.flat):
             return False
         costs = self._seconds(rows + more) - now
         return costs <= WORTH * chance * self._seconds(saved)

@@ -91,10 +91,10 @@ class SubsetValues:
         best_known = {name: values.copy() for name, values in fast.items()}
         sure: Any = True
         for name, rows in views.items():
-            exact = self.exact.find(rows)
-            known = exact >= 0
+            numbers = self.exact.find(rows)
+            known = numbers >= 0
             if known.any():
-                best_known[name][known] = self.exact.values(exact[known])
+                best_known[name][known] = self.exact.values(numbers[known])
             sure = known & sure
         found, rough = self._weigh(best_known, regions), self._weigh(fast, regions)
         exact: Bools = np.broadcast_to(sure, found.total.shape)
