@@ -8,7 +8,7 @@ DEMO := from importlib.metadata import requires; \
 	print(*(each.split(';')[0] for each in requires('pysmdl') if 'demo' in each.partition(';')[2]))
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test quick models compat families oldest lint sanitize bench gpu clean
+.PHONY: demo test quick models compat families oldest lint sanitize torture bench gpu clean
 
 demo: .venv/ready
 	$(BIN)/pysmdl demo --out demo
@@ -67,6 +67,10 @@ sanitize: .venv/ready
 		--config-settings=cmake.define.PYSMDL_CUDA=OFF --config-settings=install.strip=false
 	cd build && $(PRELOADED) $(SANITIZED) -m pytest -k "test_native or cpu-cpu" $(addprefix ../tests/,$(NATIVE_TESTS))
 	cd build && echo 0 1 | $(PRELOADED) xargs -n 1 -P 2 $(SANITIZED) ../tests/fuzz_native.py --calls 100000 --seed
+
+# Jobs that are killed a hundred times each way.
+torture: .venv/ready
+	PYSMDL_JOB_KILLS=100 PYSMDL_JOB_INPUTS=2000 $(BIN)/pytest tests/test_job_kills.py tests/test_ray_jobs.py
 
 bench: .venv/ready
 	$(BIN)/pytest benchmarks --record --benchmark-columns=median,iqr,rounds

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pysmdl import (
         builtin,
         errors,
+        jobs,
         kernels,
         methods,
         metrics,
@@ -35,15 +36,18 @@ if TYPE_CHECKING:
     from pysmdl.interop import compat
     from pysmdl.interop.compat import SubsetAttribution
     from pysmdl.interop.game import Game
+    from pysmdl.jobs.store import open_store
     from pysmdl.objective import Objective, Term
     from pysmdl.objective.presets import eagle, lima, pair, smdl, vps
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
     from pysmdl.scorers import heads
-    from pysmdl.targets import Box, Tokens
+    from pysmdl.studies.scales import explain_scales
+    from pysmdl.targets import Answer, Box, Tokens
 
 __all__ = [
+    "Answer",
     "Box",
     "EngineConfig",
     "Explainer",
@@ -64,14 +68,17 @@ __all__ = [
     "errors",
     "explain",
     "explain_many",
+    "explain_scales",
     "explain_steps",
     "heads",
+    "jobs",
     "kernels",
     "lima",
     "load",
     "methods",
     "metrics",
     "objective",
+    "open_store",
     "pair",
     "plot",
     "progress",
@@ -86,6 +93,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "targets",
     "Box": "targets",
     "EngineConfig": "config",
     "Explainer": "explainer",
@@ -102,12 +110,14 @@ _HOMES = {
     "eagle": "objective.presets",
     "explain": "api",
     "explain_many": "api",
+    "explain_scales": "studies.scales",
     "explain_steps": "api",
     "Step": "api",
     "lima": "objective.presets",
     "pair": "objective.presets",
     "plot": "explanation.plotting",
     "load": "explanation",
+    "open_store": "jobs.store",
     "report": "reporting",
     "smdl": "objective.presets",
     "vps": "objective.presets",

@@ -105,10 +105,14 @@ class Tokens:
     Attributes:
         positions: Which of the answer's positions, from 0.
         ids: The token at each; None for what the model says on the full input.
+        texts: The text of each, as results show it where that is known.
+        answer: The whole answer's text, likewise.
     """
 
     positions: Sequence[int]
     ids: Sequence[int] | None = None
+    texts: Sequence[str] | None = None
+    answer: str | None = None
 
     kind: ClassVar[str] = "tokens"
 
@@ -130,14 +134,32 @@ class Tokens:
 
     def describe(self) -> dict[str, Any]:
         """As results and files show it."""
-        return {"positions": list(self.positions), "ids": None if self.ids is None else list(self.ids)}
+        found = {"positions": list(self.positions), "ids": None if self.ids is None else list(self.ids)}
+        texts = {} if self.texts is None else {"texts": list(self.texts), "answer": self.answer}
+        return found | texts
 
     def title(self, names: Names | None = None) -> str:
-        """In words."""
-        return "this answer"
+        """In words, by their text where that is known."""
+        text = "" if self.texts is None else "".join(self.texts).strip()
+        return f'"{text}"' if text else "this answer"
 
     def outline(self) -> None:
         """They are nowhere in the input."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Words of an answer to a prompt, for models that answer a picture with words (:func:`pysmdl.adapt`).
+
+    Attributes:
+        words: Some of it: "cat", a slice of its characters, :class:`Tokens` by their positions; None or "all": all.
+        text: The answer; None: the scorer's, or what the model answers by itself to the full input.
+        prompt: None: the scorer's.
+    """
+
+    words: str | slice | Tokens | None = None
+    text: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,26 @@ def owl(kind: str) -> tuple[Any, Any]:
     return told_apart(model), processor
 
 
+def grounding() -> tuple[Any, Any]:
+    """Grounding DINO, and its processor."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    words = tokenizer((".",))
+    swin = transformers.SwinConfig(
+        image_size=64, patch_size=4, embed_dim=16, depths=[1, 1, 1], num_heads=[1, 2, 2], window_size=4,
+        out_features=["stage2", "stage3"],
+    )  # fmt: skip
+    text = transformers.BertConfig(**BODY, vocab_size=len(words), max_position_embeddings=32, pad_token_id=0)
+    config = transformers.GroundingDinoConfig(
+        backbone_config=swin, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=32,
+        decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=2, num_queries=12, num_feature_levels=2,
+        max_text_len=24, fusion_droppath=0.0, fusion_dropout=0.0,
+    )  # fmt: skip
+    model = transformers.GroundingDinoForObjectDetection(config)
+    processor = transformers.GroundingDinoProcessor(processor_of("GroundingDino", **SHORTEST), words)
+    return told_apart(model), processor
+
+
 def told_apart(model: Any) -> Any:
     """The same with weights large enough for the picture to decide, and for boxes to lie in different places."""
     model.eval()

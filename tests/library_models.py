@@ -122,10 +122,10 @@ def pixels_of(processor: Any) -> Callable[[Any], Tensor]:
     return lambda picture: processor(images=picture, return_tensors="pt")["pixel_values"]
 
 
-def tokenizer() -> Any:
+def tokenizer(more: tuple[str, ...] = ()) -> Any:
     """Words to numbers, between a beginning and an end."""
     tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
-    words = ["<pad>", "<bos>", "<eos>", "<unk>", "a", "cat", "dog", "photo", "of", "the"]
+    words = ["<pad>", "<bos>", "<eos>", "<unk>", "a", "cat", "dog", "photo", "of", "the", *more]
     plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
     plain.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     plain.post_processor = tokenizers.processors.TemplateProcessing(

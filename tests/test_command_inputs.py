@@ -10,7 +10,7 @@ import pytest
 from command_line import ANSWER, call, module, saved
 
 import pysmdl
-from pysmdl.cli import inputs
+from pysmdl.inputs import folders
 from pysmdl.progress import Progress, reporting
 from pysmdl.progress.lines import line
 
@@ -29,20 +29,20 @@ def names(paths):
 
 
 def test_a_folder_is_all_images_in_it(folder):
-    assert names(inputs.images([str(folder)])) == ["a.PNG", "b.png", "c.jpg"]
+    assert names(folders.images([str(folder)])) == ["a.PNG", "b.png", "c.jpg"]
 
 
 def test_a_pattern_is_what_it_matches_and_the_order_is_the_callers(folder):
-    assert names(inputs.images([f"{folder}/**/*.jpg", f"{folder}/?.png"])) == ["c.jpg", "b.png"]
+    assert names(folders.images([f"{folder}/**/*.jpg", f"{folder}/?.png"])) == ["c.jpg", "b.png"]
     saved(folder / "[x].png")
-    assert names(inputs.images([f"{folder}/[x].png"])) == ["[x].png"]
+    assert names(folders.images([f"{folder}/[x].png"])) == ["[x].png"]
 
 
 @pytest.mark.parametrize("what", ["none*.png", "empty"])
 def test_what_holds_no_image_is_an_error(what, folder):
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=f"images must be files, folders or patterns; .*{re.escape(what)}' is not a"):
-        inputs.images([f"{folder}/{what}"])
+        folders.images([f"{folder}/{what}"])
 
 
 @pytest.mark.slow

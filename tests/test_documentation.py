@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 import typer
+from answer_models import llava
 
 import pysmdl
-from pysmdl import builtin, methods, scorers
+from pysmdl import builtin, methods, removal, scorers
 from pysmdl.cli import app
 from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
@@ -78,6 +79,9 @@ def given(tmp_path, monkeypatch) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_what_is_shown_runs(page, given, tmp_path):
+    if page == "docs/models.md":
+        family = llava()
+        given |= {"llava": family.model, "processor": family.processor}
     for code in blocks(page, "python"):
         code = code.replace("mean=..., std=...", "mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)")
         exec(compile(code, page, "exec"), {**given})
@@ -94,10 +98,13 @@ SETTERS = (
     pysmdl.explain,
     pysmdl.explain_many,
     pysmdl.EngineConfig,
+    pysmdl.jobs.run,
     scorers.chat,
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.table,
+    removal.conditional_gaussian,
     scorers.InputSpec,
     scorers.boxes.Detector.detections,
 )
@@ -202,7 +209,7 @@ def test_files_links_and_their_anchors_exist(page):
 
 
 def test_environment_variables_are_read():
-    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py")
+    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py", "*/*.sh")
     text = "".join(path.read_text() for pattern in sources for path in ROOT.glob(pattern))
     named = {name for page in PAGES for span in spans(page) for name in re.findall(r"PYSMDL_\w+", span)}
     assert len(named) > 3

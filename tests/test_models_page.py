@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from answer_models import FAMILIES as ANSWERING
+from answer_models import whisper
 
 import pysmdl
 
-from detection_models import bright, detector_of, owl, raw_head, stand_in, ultralytics
+from detection_models import bright, detector_of, grounding, owl, raw_head, stand_in, ultralytics
 from documents import PAGES
 from library_models import PROMPTS, made, pair, photograph, sharpened
 
@@ -73,6 +75,11 @@ def of_owl() -> dict[str, Any]:
     return {"owl": model, "processor": processor}
 
 
+def of_dino() -> dict[str, Any]:
+    model, processor = grounding()
+    return {"dino": model, "processor": processor}
+
+
 def faster_rcnn() -> dict[str, Any]:
     weights = SimpleNamespace(meta={"categories": ["__background__", "cat", "lamp"]})
     return {"frcnn": stand_in("FasterRCNN", "torchvision.models.detection.faster_rcnn", bright), "weights": weights}
@@ -80,6 +87,28 @@ def faster_rcnn() -> dict[str, Any]:
 
 def yolo() -> dict[str, Any]:
     return {"yolo": SimpleNamespace(model=ultralytics(raw_head))}
+
+
+def of_whisper() -> dict[str, Any]:
+    model, processor = whisper()
+    return {"whisper": model, "processor": processor, "heard": torch.randn(1, 8, 100).clamp(-1, 1.5)}
+
+
+def answering(name: str, word: str) -> Callable[[], dict[str, Any]]:
+    """A model that answers in words, under the name that the line has for it."""
+
+    def made_as() -> dict[str, Any]:
+        family = ANSWERING[name]()
+        return {word: family.model, "processor": family.processor}
+
+    return made_as
+
+
+def grounded() -> dict[str, Any]:
+    found = answering("Florence-2", "florence")()
+    said = found["processor"].tokenizer("the cat <loc_1> <loc_2> <loc_400> <loc_900>", add_special_tokens=False)
+    found["florence"].generate = lambda **given: torch.tensor([[2, *said["input_ids"], 2]])
+    return found
 
 
 def decoded() -> dict[str, Any]:
@@ -107,8 +136,22 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "vision towers": tower,
     "Hugging Face's detectors": of_yolos,
     "OWL-ViT": of_owl,
+    "Grounding DINO": of_dino,
     "torchvision's detectors": faster_rcnn,
     "ultralytics": yolo,
+    "LLaVA:": answering("LLaVA", "llava"),
+    "LLaVA-NeXT": answering("LLaVA-NeXT", "llava"),
+    "Qwen2-VL": answering("Qwen2.5-VL", "qwen"),
+    "InternVL": answering("InternVL", "internvl"),
+    "Idefics3": answering("Idefics3", "idefics"),
+    "BLIP, captions": answering("BLIP", "blip"),
+    "BLIP-2": answering("BLIP-2", "blip"),
+    "Florence-2": answering("Florence-2", "florence"),
+    "Florence-2, Grounding": grounded,
+    "GIT": answering("GIT", "git"),
+    "TrOCR": answering("TrOCR", "trocr"),
+    "Whisper": of_whisper,
+    "Donut": answering("Donut", "donut"),
     "any other detector": decoded,
     "any callable": callables,
 }
@@ -128,6 +171,8 @@ def test_a_line_runs_as_written(start, line):
     assert isinstance(found, pysmdl.Explanation)
     assert sorted(found.order.tolist()) == list(range(found.n))
     wanted = re.search(r'target="([^"]*)"', line)
-    if wanted:
+    if wanted and isinstance(found.target, dict) and "texts" in found.target:
+        assert "".join(found.target["texts"]).strip() == wanted.group(1)
+    elif wanted:
         index = found.target["labels"][0] if isinstance(found.target, dict) else found.target
         assert wanted.group(1) in (found.names[index] if found.names else PROMPTS)

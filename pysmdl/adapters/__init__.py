@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import torch
 
 from pysmdl.adapters.detectors import detecting
 from pysmdl.adapters.families import (
+    READING,
+    answering_family,
     detector_family,
     encodes,
     has_both_towers,
@@ -18,6 +21,7 @@ from pysmdl.adapters.families import (
     is_timm,
     is_torchvision,
 )
+from pysmdl.adapters.image_text import answering
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
@@ -28,9 +32,11 @@ from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
+from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
+from pysmdl.scorers.headed_answers import HeadedAnswers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -45,17 +51,20 @@ def adapt(
     transform: Any = None,
     tokenizer: Any = None,
     prompts: Any = None,
+    prompt: str | None = None,
+    answer: str | None = None,
     names: Any = None,
     gives: str = "logits",
     decode: Decode | None = None,
+    head: Any = None,
     device: str | torch.device | None = None,
     **input: Unpack[InputSettings],
 ) -> Scorer:
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
-    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP and vision towers; timm's
-    networks; torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode,
-    as a detector. `repr` of the scorer says what was understood.
+    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, and models that
+    answer a picture with words; timm's networks; torchvision's; open_clip's; ultralytics' detectors; any other callable
+    as a classifier, or, with decode, as a detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
@@ -65,9 +74,17 @@ def adapt(
         tokenizer: Of the prompts, where the processor has none; None: open_clip's own.
         prompts: Texts that images are compared with, for models with a text tower, which runs once. They are the names
             of the classes: ``target="a cat"``.
+        prompt: What a model that answers with words is asked, ``"What is in the picture?"``: in the processor's chat
+            template, or as it is where it has the model's own image token.
+        answer: The answer whose words are explained, teacher-forced; None: what the model answers by itself to each
+            full input, greedily. Targets are words of it: ``target="cat"``, a slice of its characters,
+            :class:`pysmdl.Tokens` by position, :class:`pysmdl.Answer`, None for all.
         names: Names of the classes; None: what the model carries, or the prompts.
         gives: "logits", or "probabilities", as in :func:`pysmdl.scorers.classifier`.
         decode: Makes boxes and confidences of a detector's answer, as in :func:`pysmdl.scorers.detector`.
+        head: What is read off the answer in place of the probability, one of :mod:`pysmdl.heads` or a function: for
+            classifiers as in :func:`pysmdl.scorers.classifier`, for detectors and answers in words as in
+            :func:`pysmdl.scorers.detector` and :func:`pysmdl.scorers.tokens`.
         device: As in :func:`pysmdl.scorers.classifier`.
         **input: How images become the input, in place of processor and transform: see :class:`InputSpec`.
 
@@ -84,6 +101,15 @@ def adapt(
         device = None
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
+    if decode is None and answering_family(model) is not None:
+        unfit = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
+        _refuse(model, unfit)
+        make = AnswerScorer if head is None else partial(HeadedAnswers, head=head)
+        answers = answering(model, processor, transform, tokenizer, prompt, answer, device, input, make)
+        answers.about = understood(model, answers)
+        return answers
+    if prompt is not None or answer is not None:
+        raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
     family = None if decode is not None else detector_family(model)
     detects = family is not None or decode is not None
     _check_texts(model, prompts, tokenizer, family)
@@ -92,13 +118,15 @@ def adapt(
     spec = input_of(model, processor, transform, input)
     tokens_of = processor if tokenizer is None else tokenizer
     if detects:
-        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device)
+        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device, head)
     elif prompts is not None:
         scorer = prompted(model, prompts, tokens_of, spec, device)
     elif features:
         scorer = Similarity(image_features(model) if has_both_towers(model) else model, spec, device)
     else:
-        scorer = Classifier(model, spec, device=device, gives=gives)
+        scorer = Classifier(model, spec, device=device, gives=gives, head=head)
+    if head is not None and not isinstance(scorer, (Classifier, Detector)):
+        raise ValueError(f"head is for classes, boxes and words; {type(model).__name__} gives features, so drop head=")
     if gives != "logits" and not isinstance(scorer, Classifier):
         other = "boxes" if isinstance(scorer, Detector) else "features"
         raise ValueError(f"gives is for classifiers; {type(model).__name__} gives {other}, so drop gives={gives!r}")
@@ -108,6 +136,12 @@ def adapt(
     scorer.names = given or scorer.names
     scorer.about = understood(model, scorer, prompts)
     return scorer
+
+
+def _refuse(model: Any, said: dict[str, Any]) -> None:
+    unfit = [name for name, value in said.items() if value is not None]
+    if unfit:
+        raise ValueError(f"{type(model).__name__} answers with words, to a prompt=; drop {', '.join(unfit)}")
 
 
 def resolve(model: Any, device: str | torch.device | None = None, **words: Any) -> Scorer:
@@ -123,7 +157,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         if said:
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
-    if not said and not (is_timm(model) or detector_family(model)):
+    if not said and not (is_timm(model) or detector_family(model) or answering_family(model)):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):
             made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))
@@ -135,9 +169,9 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
 
 
 def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -> None:
-    if family == "prompts" or prompts is not None:
+    if family in READING or prompts is not None:
         prompt_names(prompts)
-        if family != "prompts" and not has_both_towers(model):
+        if family not in READING and not has_both_towers(model):
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,28 @@ SIGMOID = (
     "ConditionalDetr", "DabDetr", "DeformableDetr", "DFine", "Deimv2", "LwDetr", "RfDetr", "RTDetr", "RTDetrV2",
 )  # fmt: skip
 PROMPTED = ("OwlViT", "Owlv2")  # a sigmoid a prompt
-DETECTING = "ForObjectDetection"
+GROUNDED = ("GroundingDino", "MMGroundingDino")  # a sigmoid a token of all prompts
+DETECTING, READING = "ForObjectDetection", ("prompts", "phrases")  # families of detectors that read texts
+# What transformers' models that answer a picture with words are given, by the names of their classes.
+ANSWERING = {
+    "picture": ("Llava",),
+    "patches": ("Qwen2VL", "Qwen2_5_VL"),
+    "tiles": ("InternVL",),
+    "tiles of a padded picture": ("LlavaNext",),
+    "tiles in a list": ("Idefics3", "SmolVLM"),
+    "sound": ("Whisper",),
+    "after": ("Git",),  # the answer follows on the picture's own states
+    "across": ("Blip",),  # and looks across at them
+    "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
+}
+GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
+MARKED = (
+    "picture",
+    "patches",
+    "tiles",
+    "tiles in a list",
+    "tiles of a padded picture",
+)  # the prompt marks where the picture stands
 
 
 def is_hugging_face(model: Any) -> bool:
@@ -44,7 +66,9 @@ def has_both_towers(model: Any) -> bool:
 
 
 def detector_family(model: Any) -> str | None:
-    """Of detectors how they answer: "softmax", "sigmoid", "prompts", "torchvision" or "ultralytics"; None: no such one.
+    """Of detectors how they answer; None: no such one.
+
+    "softmax", "sigmoid", "prompts", "phrases", "torchvision" or "ultralytics".
 
     Raises:
         ValueError: it is a detector whose answer is not known here.
@@ -57,16 +81,28 @@ def detector_family(model: Any) -> str | None:
     named = next((name.removesuffix(DETECTING) for name in kinds if name.endswith(DETECTING)), None)
     if named is None or not is_hugging_face(model):
         return None
-    families = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "prompts": PROMPTED}
+    families = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "prompts": PROMPTED, "phrases": GROUNDED}
     found = next((family for family, names in families.items() if named in names), None)
     if found is None:
-        known = ", ".join(sorted((*SOFTMAX, *SIGMOID, *PROMPTED)))
+        known = ", ".join(sorted((*SOFTMAX, *SIGMOID, *PROMPTED, *GROUNDED)))
         raise ValueError(
             f"{type(model).__name__} answers in a form that is not known here, unlike {known}: give pysmdl.adapt "
             "decode=, a function of its answer and (height, width) of its input to boxes [B, Q, 4] and confidences "
             "[B, Q, K]"
         )
     return found
+
+
+def answering_family(model: Any) -> str | None:
+    """Of models that answer a picture with words what they are given, as ANSWERING has it; None: no such one."""
+    if not is_hugging_face(model):
+        return None
+    families = {name: family for family, names in ANSWERING.items() for name in names}
+    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    bare = [
+        re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
+    ]
+    return next((families[name] for name in bare if name in families), None)
 
 
 def _of_ultralytics(model: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.adapters.cards import CARDS, cards, difference, ends
@@ -119,6 +120,10 @@ class OwnPipeline:
         across, down = ends(x.mean(0), width), ends(y.mean(1), height)
         return None if across is None or down is None else (across[0], down[0], across[1], down[1])
 
+    def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
+        """See :meth:`pysmdl.inputs.image.Pipeline.whole`."""
+        return content, None
+
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
         """At the first photograph: by how much an input made of it differs from the pipeline's, or from the pixels that
         regions and pictures are made of, where that is more than the tolerance.
@@ -157,6 +162,10 @@ class BarePixels:
     def frame(self, image: tuple[int, ...]) -> Frame | None:
         """All of a photograph."""
         return 0.0, 0.0, float(image[1]), float(image[0])
+
+    def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
+        """The same: it is one piece."""
+        return content, None
 
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
         """At the first photograph: that the model was hardly made for such an input."""

@@ -8,6 +8,7 @@ from pysmdl.adapters.families import classes_of
 from pysmdl.adapters.pipelines import OwnPipeline
 from pysmdl.inputs.image import InputSpec
 from pysmdl.scorers import Scorer
+from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Detector
 from pysmdl.scorers.classes import ClassScorer
 
@@ -21,6 +22,9 @@ def understood(model: Any, scorer: Scorer, prompts: Any = None) -> str:
 def _answers(model: Any, scorer: Scorer, prompts: Any) -> str:
     if prompts is not None:
         return f"{len(prompts)} prompt" + ("s" if len(prompts) > 1 else "")
+    if isinstance(scorer, AnswerScorer):
+        what = "what it answers" if scorer.given is None else f"{scorer.given!r} as its answer"
+        return what if scorer.speech.prompt is None else f"{what} to {scorer.speech.prompt!r}"
     count = classes_of(model) or len(scorer.names or ())
     if isinstance(scorer, Detector):
         return f"boxes of {count} class" + ("es" if count > 1 else "") if count else "boxes"

@@ -1,4 +1,7 @@
-"""The command line: `pysmdl explain | report | eval | profile | demo | env`. Arguments here, work in `commands`."""
+"""The command line: `pysmdl explain | run | store | report | eval | profile | demo | env`.
+
+Arguments here, work in `commands`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pysmdl.cli import jobs
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
@@ -134,14 +138,18 @@ def compare(
     mufidelity: Annotated[int, typer.Option(help="Random subsets for MuFidelity, evaluated on top; 0: none.")] = 0,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the CSV and Parquet tables.")] = Path("evaluation"),
 ) -> None:
-    """Compare methods on images: every metric, with evaluations and seconds."""
-    from pysmdl.cli.evaluate import evaluate
+    """Compare methods on images: every metric, with evaluations and seconds. Or stores of `pysmdl run`, as they are."""
+    from pysmdl.cli.evaluate import evaluate, evaluate_stores
+    from pysmdl.jobs.store import is_store
     from pysmdl.studies.evaluation import methods_named
 
+    if all(map(is_store, images)):
+        evaluate_stores(images, folder, out)
+        return
     if common.preset is not None:
         raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
-    settings = {**asdict(of), "regions": common.regions, "names": _names(common)}
+    settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
     if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings):
         raise typer.Exit(1)
 
@@ -167,6 +175,9 @@ def profile(
     commands.profile(explainer, _items(images, common, box), repeat, folder, out)
 
 
+jobs.register(app)
+
+
 def _scorer(common: CommonOptions, input: InputOptions) -> Any:
     from pysmdl.cli import arguments
 
@@ -182,16 +193,22 @@ def _names(common: CommonOptions) -> Any:
 def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:
     from pysmdl.explainer import Explainer
 
-    shared = {"regions": common.regions, "preset": common.preset, "names": _names(common)}
+    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": _names(common)}
     return Explainer(_scorer(common, input), **shared, **settings)
 
 
 def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
     """An item an image; its name is one that every file and stream can hold."""
-    from pysmdl.cli import arguments, inputs
+    from pysmdl.cli import arguments
+    from pysmdl.cli.tables import is_table, rows_of
+    from pysmdl.inputs import folders
 
     target = arguments.target(common.target, given.box, given.label)
-    return [{"image": path, "target": target, "id": printable(path)} for path in inputs.images(images)]
+    rows = [row for path in images if is_table(path) for row in rows_of(path)]
+    files = [path for path in images if not is_table(path)]
+    found = folders.images(files) if files else []
+    items = [{"image": path, "target": target, "id": printable(path)} for path in found]
+    return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
 
 
 def _show(folder: Path) -> None:

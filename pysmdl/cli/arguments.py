@@ -31,6 +31,8 @@ def load_model(
     mask_at: str | None = None,
     crop: float | None = None,
     prompts: list[str] | None = None,
+    prompt: str | None = None,
+    answer: str | None = None,
 ) -> Scorer:
     """A scorer from text.
 
@@ -41,6 +43,7 @@ def load_model(
         device: Where it runs; None: where it is, else the CPU.
         mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
         prompts: Texts that images are compared with, for models with a text tower.
+        prompt, answer: For models that answer a picture with words.
 
     Raises:
         ValueError: nothing by that name, no such device here, a file that holds no model, or input settings for a model
@@ -73,16 +76,16 @@ def load_model(
     elif Path(spec).is_file():
         found = load_file(Path(spec), device)
     elif spec.startswith("hf:"):
-        return libraries.hugging_face(spec.removeprefix("hf:"), device, prompts, **settings)
+        return libraries.hugging_face(spec.removeprefix("hf:"), device, prompts, prompt, answer, **settings)
     elif spec.startswith("timm:"):
         found = libraries.timm(spec.removeprefix("timm:"), device, **settings)
         settings = {}
     else:
         found = _attribute(spec)
-    if prompts:
-        settings["prompts"] = prompts
+    texts = {"prompts": prompts or None, "prompt": prompt, "answer": answer}
+    settings |= {name: text for name, text in texts.items() if text is not None}
     if not isinstance(found, Scorer):
-        if isinstance(found, Model) and not prompts:  # of a file, which says itself where it runs
+        if isinstance(found, Model) and not any(texts.values()):  # of a file, which says itself where it runs
             return classifier(found, **settings)
         return adapt(found, device=device, **settings) if settings else resolve(found, device)
     if settings:

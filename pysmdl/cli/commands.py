@@ -42,7 +42,8 @@ def explain(
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    results = Results([item["image"] for item in items], names, folder, kind)
+    paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
+    results = Results(paths, names, folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
@@ -93,7 +94,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
         most = explainer.most(item)
         x = item.x
         try:
-            about = most * _seconds_per_row(explainer.scorer, x, item.target, most)
+            about = most * seconds_per_row(explainer.scorer, x, item.target, most)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
@@ -130,9 +131,10 @@ def profile(
     return chosen
 
 
-def _seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
+def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
-    batch = x.to(scorer.device, scorer.dtype).expand(min(8, most), *x.shape).contiguous()
+    given = x.to(scorer.device, scorer.dtype) if x.is_floating_point() else x.to(scorer.device)
+    batch = given.expand(min(8, most), *x.shape).contiguous()
     targets = torch.from_numpy(target).to(scorer.device).expand(len(batch), -1).contiguous()
     seconds = []
     for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from rich.table import Table
 from pysmdl import disk
 from pysmdl.cli.console import printable
 from pysmdl.cli.stopping import held
+from pysmdl.jobs.store import open_store
 from pysmdl.progress import reporting
 from pysmdl.scorers import Scorer
 from pysmdl.studies.comparison import Comparison
@@ -64,6 +66,23 @@ def evaluate(
                 out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
     rows = tables.found.rows
     return len(items) * len(methods) - sum(not mufidelity or "mu_fidelity" in row for row in rows)
+
+
+def evaluate_stores(stores: Sequence[str], folder: Path, out: Console) -> None:
+    """Compare what stores hold, by their stored curves: nothing is evaluated again.
+
+    Raises:
+        ValueError: two of them have one name.
+    """
+    named = {Path(store).name: store for store in stores}
+    if len(named) < len(stores):
+        raise ValueError(f"stores must have names of their own, by which they are told apart; got {', '.join(stores)}")
+    tables = Tables(folder)
+    for name, store in named.items():
+        tables.found.read(name, open_store(store))
+    tables.finish()
+    out.print(_means(tables.found))
+    out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
 
 
 class Tables:
@@ -125,8 +144,7 @@ def _means(found: Comparison) -> Table:
     table = Table("method", *(name.replace("_", " ") for name in shown), "images", "rows", "seconds", "beyond model")
     for method, run in found.runs.items():
         cells = ["{:.3f} ± {:.3f}".format(*means[method][name]) if name in means[method] else "-" for name in shown]
-        images = len(found.explanations[method])
-        table.add_row(
-            method, *cells, str(images), str(run.evaluations), f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"
-        )
+        images = sum(row["method"] == method for row in found.rows)
+        times = ["-", "-"] if math.isnan(run.seconds) else [f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"]
+        table.add_row(method, *cells, str(images), str(run.evaluations), *times)
     return table

@@ -10,11 +10,19 @@ from typing import Any
 import torch
 
 from pysmdl.adapters import adapt
+from pysmdl.adapters.families import answering_family
 from pysmdl.errors import described, need
 from pysmdl.scorers import Scorer
 
 
-def hugging_face(folder: str, device: str | None, prompts: Sequence[str] | None, **input: Any) -> Scorer:
+def hugging_face(
+    folder: str,
+    device: str | None,
+    prompts: Sequence[str] | None,
+    prompt: str | None = None,
+    answer: str | None = None,
+    **input: Any,
+) -> Scorer:
     """The model that a folder holds as save_pretrained writes it, safetensors alone, with the processor beside it.
 
     Raises:
@@ -34,12 +42,20 @@ def hugging_face(folder: str, device: str | None, prompts: Sequence[str] | None,
         if kind is None:
             raise ValueError(f"its config.json names the architecture {named!r}, which transformers has not")
         model = kind.from_pretrained(folder, use_safetensors=True, **here).eval()
-        reader = transformers.AutoProcessor if prompts else transformers.AutoImageProcessor
-        processor = None if input else reader.from_pretrained(folder, **here)
+        answers = answering_family(model) is not None
+        reader = transformers.AutoProcessor if prompts or answers else transformers.AutoImageProcessor
+        processor = None if input and not answers else reader.from_pretrained(folder, **here)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **here) if prompts and input else None
     except Exception as error:  # of many types
         raise ValueError(f"cannot load the model in {folder}: {described(error)}") from error
-    return adapt(_placed(model, device), processor=processor, tokenizer=tokenizer, prompts=prompts, **input)
+    words: dict[str, Any] = {
+        "processor": processor,
+        "tokenizer": tokenizer,
+        "prompts": prompts,
+        "prompt": prompt,
+        "answer": answer,
+    }
+    return adapt(_placed(model, device), **words, **input)
 
 
 def timm(spec: str, device: str | None, **input: Any) -> Scorer:

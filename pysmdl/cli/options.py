@@ -30,12 +30,20 @@ class CommonOptions:
             help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a .onnx, .pt2 or TorchScript."
         ),
     ] = "builtin:digits"
-    target: Annotated[str | None, typer.Option(help="Class, by number or name; the model's own if not given.")] = None
+    target: Annotated[
+        str | None, typer.Option(help="Class, by number or name, or words of an answer; the model's own if not given.")
+    ] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[
-        str | None, typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped.")
+        str | None,
+        typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped, phasewin, phasewin-florence."),
     ] = None
-    regions: Annotated[str, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT.")] = "slico"
+    regions: Annotated[
+        str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
+    ] = None
+    players: Annotated[
+        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, tubes:4x4x4, columns.")
+    ] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 
@@ -52,6 +60,8 @@ class InputOptions:
     prompts: Annotated[
         list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
     ] = None
+    prompt: Annotated[str | None, typer.Option(help="What a model that answers in words is asked (LLaVA).")] = None
+    answer: Annotated[str | None, typer.Option(help="The answer to explain; the model's own if not given.")] = None
 
 
 @dataclass(frozen=True)

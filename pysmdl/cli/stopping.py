@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -54,7 +54,7 @@ def held() -> Iterator[None]:
     new = _Once()
 
     def hold(number: int, frame: FrameType | None) -> None:
-        insists = new() and came
+        insists = new() and bool(came)
         came.append(number)
         if insists:
             raise KeyboardInterrupt
@@ -63,6 +63,34 @@ def held() -> Iterator[None]:
     try:
         yield
     finally:
+        _handle(before)
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def asking(ask: Callable[[int], None], seconds: float) -> Iterator[None]:
+    """Signals ask what runs inside to end: the first with 1, one that insists with 2, and so many seconds after either
+    it is asked with 0. Afterwards the signal takes its course.
+    """
+    came: list[int] = []
+    new = _Once()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            ask(0)
+        elif new():
+            came.append(number)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            ask(min(len(came), 2))
+
+    signals = [each for each in SIGNALS if callable(signal.getsignal(each))]
+    before = _handle(dict.fromkeys((*signals, signal.SIGALRM), stop))
+    try:
+        yield
+    finally:
+        if before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         _handle(before)
         if came:
             signal.raise_signal(came[0])

@@ -45,7 +45,8 @@ class Plan:
 
     def budget(self, n: int) -> int | None:
         """Evaluations that an input of n regions may take: the caller's number, the search's own, or the lower."""
-        given = [self.evaluations, self.search.budget and self.search.budget(n)]
+        own = self.evaluations and self.evaluations // self.removal.draws  # rows, each of which takes so many
+        given = [own, self.search.budget and self.search.budget(n)]
         return min((each for each in given if each is not None), default=None)
 
     def views(self, rows: Ints, n: int) -> list[Ints]:

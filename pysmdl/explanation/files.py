@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import disk
-from pysmdl.explanation import thumbnails
+from pysmdl.explanation import thumbnails, views
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored_meta import SCHEMA
 
 META = (
     "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
-    "provenance",
+    "provenance", "players", "groups", "modality", "rate",
 )  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     """Everything but the pixels, as plain values. NaN becomes None. Of labels its shape, and its runs in rows, one
     after another: label, points, label, points ...
     """
-    found: dict[str, Any] = {"schema": SCHEMA, **_meta(explanation), "n": explanation.n}
-    found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
+    found: dict[str, Any] = {"schema": SCHEMA, **meta_of(explanation), "n": explanation.n}
+    found |= {name: array for name, array in _arrays(explanation).items() if name not in ("labels", "covers")}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
     found["values"] = explanation.values()
     found["labels"] = {"shape": list(explanation.labels.shape), "runs": runs(explanation.labels)}
@@ -60,16 +60,19 @@ def write(explanation: ExplanationData, path: str | PathLike[str], picture: bool
 
 def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     """What :func:`write` writes."""
-    meta = json.dumps(plain({"schema": SCHEMA, **_meta(explanation)}), allow_nan=False)
+    meta = json.dumps(plain({"schema": SCHEMA, **meta_of(explanation)}), allow_nan=False)
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
     if picture and explanation.pixels is not None:
         arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
+    if picture and explanation.shown is not None:
+        arrays["shown"] = views.small(explanation.shown)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def _meta(explanation: ExplanationData) -> dict[str, Any]:
+def meta_of(explanation: ExplanationData) -> dict[str, Any]:
+    """What is no array."""
     found = {name: getattr(explanation, name) for name in META}
     if explanation.size is None and explanation.pixels is not None:  # what is read back has a smaller picture
         found["size"] = explanation.pixels.shape[:2]
@@ -79,18 +82,20 @@ def _meta(explanation: ExplanationData) -> dict[str, Any]:
 def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
     names = ("order", "score", "insertion", "deletion", "area")
     arrays: dict[str, NDArray[Any]] = {name: getattr(explanation, name) for name in names}
-    arrays["order"] = _small(arrays["order"])
-    arrays["labels"] = _small(explanation.labels)
+    arrays["order"] = small(arrays["order"])
+    arrays["labels"] = small(explanation.labels)
     if explanation.predicted is not None:
-        arrays["predicted"] = _small(explanation.predicted)
+        arrays["predicted"] = small(explanation.predicted)
     if explanation.attribution is not None:
         arrays["attribution"] = explanation.attribution
+    if explanation.covers is not None:
+        arrays["covers"] = explanation.covers
     for group in ("terms", "traced", "reading"):
         arrays |= {f"{group}.{name}": values for name, values in getattr(explanation, group).items()}
     return arrays
 
 
-def _small(values: NDArray[Any]) -> NDArray[Any]:
+def small(values: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers in the smallest type that holds them."""
     largest = int(values.max(initial=1))
     return values.astype(

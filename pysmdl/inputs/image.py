@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pysmdl.errors import number, one_of, whole_number
@@ -41,6 +42,11 @@ class Pipeline(Protocol):
     def frame(self, image: tuple[int, ...]) -> Frame | None:
         """Where its output lies in a photograph of (height, width); None where that cannot be said."""
 
+    def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
+        """What the model sees of a photograph of (height, width), where it is given that in pieces: in one piece, and
+        of each point of its input the point there, counted row by row; None: the input is that piece.
+        """
+
     def doubt(self, pixels: Pixels, x: Tensor, spec: InputSpec) -> str | None:
         """What to warn of, at the first photograph, if an input made of it is not what the pipeline gives."""
 
@@ -71,6 +77,7 @@ class InputSpec:
             here, regions and baselines among it, stays [C, H, W].
         takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
             library either way.
+        rate: Samples a second that the model takes of a sound; None: the file's own.
     """
 
     mean: tuple[float, ...] | None = None
@@ -86,12 +93,15 @@ class InputSpec:
     pipeline: Pipeline | None = None
     layout: str = "nchw"
     takes: str = "torch"
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise one_of("layout", self.layout, LAYOUTS)
         if self.takes not in TAKES:
             raise one_of("takes", self.takes, TAKES)
+        if self.rate is not None:
+            whole_number("rate", self.rate, 1)
         if self.channel_order not in ("rgb", "bgr"):
             raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
         if self.mask_at not in ("model", "image"):
@@ -227,6 +237,7 @@ class InputSettings(TypedDict, total=False):
     cut: str
     layout: str
     takes: str
+    rate: int | None
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +57,17 @@ def load(image: str | PathLike[str] | PilImage | NDArray[Any]) -> Pixels:
     )
 
 
-def _from_file(path: str | PathLike[str]) -> Pixels:
+def from_bytes(content: bytes, name: str) -> Pixels:
+    """A file's content, as :func:`load` reads the file. Raises likewise; `name` says what it was."""
+    return _from_file(name, lambda: BytesIO(content))
+
+
+def _from_file(path: str | PathLike[str], open_file: Callable[[], BinaryIO] | None = None) -> Pixels:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with opened(path) as file, Image.open(file, formats=_formats()) as image:
+        file = opened(path) if open_file is None else open_file()
+        with file, Image.open(file, formats=_formats()) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # at up to twice that it only warns
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             return _from_pil(image, f"{path} as an image")

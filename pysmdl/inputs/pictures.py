@@ -21,12 +21,15 @@ class ImageReader:
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         picture = image_files.load(given)
         x, content = spec.view(picture)
-        image, grid = picture.shape[:2], content.shape[:2]
+        image, points = picture.shape[:2], None
+        if spec.pipeline is not None and spec.pipeline.runs:
+            content, points = spec.pipeline.whole(image, content)
+        grid = content.shape[:2]
         doubt = None if spec.pipeline is None else spec.pipeline.doubt(picture, x, spec)
         frame = spec.frame(image)
         if spec.pipeline is not None and spec.pipeline.runs and frame is None:  # nobody knows where it lies
             return Input(x, content, content, doubt=doubt)
-        return Input(x, content, picture, spec.scale(image, grid), doubt, frame)
+        return Input(x, content, picture, spec.scale(image, grid), doubt, frame, points)
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         if isinstance(given, (str, os.PathLike)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
+from pysmdl.scorers.table import table
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -40,11 +42,20 @@ __all__ = [
     "detector",
     "encoder",
     "endpoint",
+    "grounding",
     "resolve",
     "scalar",
+    "table",
     "token_drop",
     "tokens",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """grounding() is made by the adapters, a floor above this one, and loaded when it is asked for."""
+    if name == "grounding":
+        return importlib.import_module("pysmdl.adapters.grounding").grounding
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def classifier(

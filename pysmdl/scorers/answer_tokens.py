@@ -99,9 +99,14 @@ class TokenScorer(Scorer):
         self.length = logits.shape[1]
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
-        top, tokens = values[:, ::2], values[:, 1::2]
-        decided = (top == target[1::2]).all(1).astype(np.float32)
-        return Reading(tokens.mean(1), decided, others={"top_token": top, "tokens": tokens})
+        return token_reading(values, target[1::2])
 
     def describe(self, target: NDArray[Any]) -> Any:
         return {"positions": target[::2].tolist(), "ids": target[1::2].tolist()}
+
+
+def token_reading(values: Floats, ids: NDArray[Any]) -> Reading:
+    """What top ids and probabilities in turn [a, 2 T] say of tokens [T]: their mean, and whether all of them lead."""
+    top, tokens = values[:, ::2], values[:, 1::2]
+    decided = (top == ids).all(1).astype(np.float32)
+    return Reading(tokens.mean(1), decided, others={"top_token": top, "tokens": tokens})

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pysmdl import bitrows
 from pysmdl.errors import SearchError
-from pysmdl.types import Bools, Floats, Ints
+from pysmdl.types import Bools, Floats, Ints, Regions
 
 
 class Claim:
@@ -214,12 +214,14 @@ class Task:
         k: How many of them are wanted.
         evaluations: Budget in rows, curves included; None for the search's own.
         seed: For searches that draw samples.
+        regions: How the input is divided, for searches that ask how large regions are and where; None: nobody knows.
     """
 
     n: int
     k: int
     evaluations: int | None = None
     seed: int = 0
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True)

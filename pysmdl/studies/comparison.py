@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 from bisect import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
@@ -63,6 +64,14 @@ class Comparison:
         row = _row(method, explanation)
         self.rows.insert(sum(len(self.explanations[name]) for name in before) + place, row)
         return row
+
+    def read(self, method: str, explanations: Iterable[Explanation]) -> None:
+        """Take in the rows of explanations that were made before; they themselves are not kept."""
+        evaluations = 0
+        for each in explanations:
+            self.rows.append(_row(method, each))
+            evaluations += each.evaluations
+        self.runs[method] = Run(evaluations, float("nan"), float("nan"))
 
     def metrics(self) -> list[str]:
         """Names of the metrics, in the order of the rows."""

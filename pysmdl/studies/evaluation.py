@@ -15,9 +15,9 @@ from pysmdl.errors import described, one_of, whole_number
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.image_files import load
+from pysmdl.inputs.items import as_dict
 from pysmdl.interop.game import Game
 from pysmdl.metrics import mu_fidelity, region_values
-from pysmdl.preparation import as_dict
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report
 from pysmdl.studies.comparison import Comparison, Run

@@ -40,7 +40,7 @@ class Forward:
     ) -> None:
         self.scorer, self.removal, self.device = scorer, removal, scorer.device
         self.channels_last = scorer.channels_last
-        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe
+        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe and removal.captured
         self.graphs = self.graphs and self._reads_nothing_back(config.backend)
         self.pools = pools
         self._backend, self._deterministic = config.backend, config.deterministic
@@ -107,10 +107,26 @@ class Forward:
         self, kind: Kind, exact: bool, buffer: Tensor, sent: DeviceRows, wanted: Wanted | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The device's part: compose, model, scores. `sent`: the rows on the device."""
+        pool, wanted = self.pools[kind].tensors, wanted or self._plain
+        if self.removal.draws > 1:
+            return self._drawn(pool, exact, buffer, sent, wanted)
         with stage("compose"):
-            view = self.removal.view(self.pools[kind].tensors, sent, buffer, self._backend)
+            view = self.removal.view(pool, sent, buffer, self._backend)
         with stage("scores"), torch.no_grad(), self._precision(exact):
-            outputs = self.scorer.score(view, sent.targets, wanted or self._plain)
+            outputs = self.scorer.score(view, sent.targets, wanted)
+        return outputs.values, outputs.features
+
+    def _drawn(
+        self, pool: Mapping[str, Tensor], exact: bool, buffer: Tensor, sent: DeviceRows, wanted: Wanted
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same, each row seen several times, with something else in the place of what is absent."""
+        found, views = [], self.removal.views(pool, sent, buffer, self._backend)
+        for _ in range(self.removal.draws):
+            with stage("compose"):
+                view = next(views)
+            with stage("scores"), torch.no_grad(), self._precision(exact):
+                found.append(self.scorer.score(view, sent.targets, wanted))
+        outputs = self.scorer.averaged(found)
         return outputs.values, outputs.features
 
     def _index(self, batch: Batch) -> Tensor | slice:

@@ -125,7 +125,7 @@ class Request:
         values.features.want_one(NONE)
 
     def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
-        rounds = self.plan.search.start(Task(self.n, self.k, self._budget.of_search, self.plan.seed))
+        rounds = self.plan.search.start(Task(self.n, self.k, self._budget.of_search, self.plan.seed, self.item.regions))
         found: Any = None  # what starts a generator
         while True:
             try:

@@ -1,0 +1,143 @@
+"""What a store costs: time over explain_many, size of a row, the scan before a resume, memory of a long job.
+
+python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT INPUTS
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import pysmdl
+from pysmdl import builtin, jobs
+from pysmdl.jobs.job import ids
+from pysmdl.jobs.parts import content_of, named
+from pysmdl.jobs.places import place_of
+from pysmdl.jobs.ray_driver import RayWorkers
+from pysmdl.jobs.rows import row_of
+from pysmdl.jobs.schema import part
+from pysmdl.jobs.sources import entries_of
+from pysmdl.jobs.state import State
+from pysmdl.jobs.stopping import Stop
+from pysmdl.jobs.task import Factory, Keeping, RayOptions, Task
+
+SETTINGS: dict[str, Any] = {"regions": "grid:16", "progress": False}
+
+
+def scenes(count: int) -> Iterator[dict[str, Any]]:
+    """Noise on a photograph: no two alike, made when they are wanted."""
+    from PIL import Image
+
+    photograph = np.asarray(Image.open(builtin.images()[0]["path"]).convert("RGB").resize((64, 64)))
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, 40, photograph.shape, dtype=np.uint8)
+        yield {"image": np.minimum(photograph, 215) + noise, "id": str(number)}
+
+
+def overhead(pairs: int = 5, count: int = 60) -> None:
+    """A job over explain_many on the same inputs, one after the other: wall time, and that of the processor, which
+    other work on the machine changes less.
+    """
+    scorer = builtin.load("digits")
+    list(pysmdl.explain_many(list(scenes(32)), scorer, **SETTINGS))
+    walls, processors = [], []
+    for pair in range(pairs):
+        given = list(scenes(count))
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / "store"
+            both = (partial(explain_all, given, scorer), partial(jobs.run, given, scorer, store, **SETTINGS))
+            times = {number: timed(both[number]) for number in ((0, 1) if pair % 2 else (1, 0))}
+        walls.append(times[1][0] / times[0][0])
+        processors.append(times[1][1] / times[0][1])
+        print(f"{times[0][0]:.2f} s, {walls[-1]:.3f}, of the processor's {processors[-1]:.3f}", flush=True)
+    print(f"median of {pairs} pairs: {median(walls):.3f}, of the processor's {median(processors):.3f}")
+
+
+def explain_all(given: list[dict[str, Any]], scorer: Any) -> None:
+    """Without a store."""
+    for _ in pysmdl.explain_many(given, scorer, **SETTINGS):
+        pass
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds on the wall and of the processor."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def scan(rows: int = 50_000, each: int = 256) -> None:
+    """Seconds until all ids of a store are known."""
+    found = pysmdl.explain(next(scenes(1))["image"], builtin.load("digits"), **SETTINGS)
+    with tempfile.TemporaryDirectory() as folder:
+        place = place_of(folder)
+        place.ready()
+        for start in range(0, rows, each):
+            count = min(each, rows - start)
+            part_rows = [row_of(found, f"photographs/{start + number:08d}.jpg") for number in range(count)]
+            place.write(named("parts"), content_of(part_rows, part()))
+        began = time.perf_counter()
+        count = len(ids(place, "parts"))
+        print(f"{count} ids of {len(place.names('parts'))} parts in {time.perf_counter() - began:.2f} s")
+
+
+def memory(count: int) -> None:
+    """Peak memory of a job of so many inputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {**SETTINGS, "regions": "grid:4", "search": "exact", "k": 1}
+        jobs.run(scenes(count), builtin.load("digits"), Path(folder) / "store", **settings)
+    print(f"{count} inputs: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
+
+
+class Sleeping:
+    """A model that takes its time and no processor: two milliseconds a row."""
+
+    def __call__(self, batch: Any) -> Any:
+        time.sleep(0.002 * len(batch))
+        return batch.mean((2, 3))
+
+
+def workers(count: int, inputs: int) -> None:
+    """Explanations a second of so many workers of Ray's on a model that sleeps, and the share of their time that it
+    has, between the first tenth and the last.
+    """
+    sizes = (4, 9, 16, 25, 36)  # regions: the dearest takes a hundred times as long as the cheapest
+    dice = np.random.default_rng(0)
+    given = [{**each, "regions": f"grid:{dice.choice(sizes)}"} for each in scenes(inputs)]
+    with tempfile.TemporaryDirectory() as folder:
+        keeping = Keeping(str(Path(folder) / "store"), "1-of-1", 64, 2.0, 60.0, False)
+        settings = {"search": "exact", "batch_size": 32, "config": pysmdl.EngineConfig(max_searches=8)}
+        task = Task(Factory(Sleeping), settings, None, keeping)
+        state, seen = State(total=inputs), []
+        place_of(keeping.store).ready()
+        with RayWorkers(task, count, RayOptions(cpus=2 / count), Stop()) as made:
+            made.asked()
+            thread = threading.Thread(target=made.work, args=(entries_of(given), state))
+            thread.start()
+            while thread.is_alive():
+                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, len(state.workers)))
+                time.sleep(0.1)
+    inside = [each for each in seen if inputs * 0.1 <= each[1] <= inputs * 0.9]
+    (began, first, model, _), (ended, last, whole, _) = inside[0], inside[-1]
+    share = (whole - model) / (ended - began)  # of one worker: model_seconds is their mean
+    print(f"{count} workers: {(last - first) / (ended - began):.2f} a second, the model has {share:.1%} of their time")
+
+
+if __name__ == "__main__":
+    which = sys.argv[1] if len(sys.argv) > 1 else "overhead"
+    if which == "memory":
+        memory(int(sys.argv[2]))
+    elif which == "workers":
+        workers(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        {"overhead": overhead, "scan": scan}[which]()

@@ -1,0 +1,157 @@
+"""Prompt and answer as a model of transformers has them: its processor's own tokens, its own generate()."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl.inputs.image_files import Pixels
+from pysmdl.models.image_text import ImageText, Told
+from pysmdl.scorers.answers import Opening
+
+LONGEST = 64  # tokens of an answer, where the model's generation_config has no max_new_tokens
+STARTS = ("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id")
+
+
+class Conversation:
+    """The words of one model, as an :class:`AnswerScorer` asks for them.
+
+    Args:
+        model: How the network is called.
+        processor: Hugging Face's, with an image processor and a tokenizer.
+        tokenizer: Of prompt and answer.
+        prompt: What is asked, in words or, where it has the family's own image token, as it is.
+        marks: Whether the prompt has to hold the image token, where there is no chat template to put it there.
+        begins: What each answer follows on; None: a decoder's start.
+        cuts: Whether its generate() leaves out the last token that it is given, as BLIP's does.
+    """
+
+    def __init__(
+        self,
+        model: ImageText,
+        processor: Any,
+        tokenizer: Any,
+        prompt: str | None,
+        marks: bool,
+        begins: tuple[int, ...] | None = None,
+        cuts: bool = False,
+    ) -> None:
+        self.begins, self.cuts = begins, cuts
+        self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
+        self.marks = marks
+        self.settings = model.network.generation_config
+        ends = [getattr(of, name, None) for of in (tokenizer, self.settings) for name in STARTS]
+        listed = [each for end in ends for each in (end if isinstance(end, list) else [end])]
+        self.silent = {each for each in (*listed, self._start()) if each is not None}
+
+    def opening(self, picture: Pixels | None, prompt: str | None) -> Opening:
+        """What stands before the answer, by the processor's own tokens of this picture and prompt.
+
+        Raises:
+            ValueError: there is no prompt where the family needs one, or no picture.
+        """
+        asked = self.prompt if prompt is None else prompt
+        if self.begins is not None or not self.model.asked:
+            return Opening((), self._decoded(asked))
+        if asked is None:
+            raise ValueError('an image-to-text model needs a prompt: give prompt="What is in the picture?"')
+        if picture is None:
+            raise ValueError(
+                "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
+            )
+        tokens = self._tokens(picture, self._worded(asked))
+        if self.model.encodes:
+            return Opening(tokens, (self._start() or 0,))
+        return Opening(picture.shape[:2] if self.model.sized else (), tokens)
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """Tokens of a given answer.
+
+        Raises:
+            ValueError: it is no text, or an empty one.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"answer must be a text, or None for the model's own; got {text!r}")
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
+        """What the model generates of one input [C, *grid], greedily, without what ends it."""
+        most = getattr(self.settings, "max_new_tokens", None) or LONGEST
+        given = self.model.given(x[None].clone(), _told(opening, x.device))
+        if self.cuts:
+            given["input_ids"] = torch.nn.functional.pad(given["input_ids"], (0, 1))
+        with torch.no_grad():
+            found = self.model.network.generate(**given, do_sample=False, num_beams=1, max_new_tokens=most)[0].tolist()
+        before = len(opening.before)
+        new = found[before:] if tuple(found[:before]) == opening.before else found
+        while new and new[-1] in self.silent:
+            new.pop()
+        return tuple(new)
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """The text that each token adds to that of those before it; empty for what begins, ends and fills answers."""
+        found, shown, text = [], [], ""
+        for token in tokens:
+            before = text
+            if token not in self.silent:
+                shown.append(token)
+                text = self.tokenizer.decode(shown, clean_up_tokenization_spaces=False)
+            found.append(text[len(before) :])
+        return found
+
+    def _worded(self, prompt: str) -> str:
+        """The prompt as the model was trained on it: in the processor's chat template, if it has one."""
+        mark = _mark(self.processor)
+        if mark and mark in prompt:
+            return prompt
+        if getattr(self.processor, "chat_template", None):
+            content = [{"type": "image"}, {"type": "text", "text": prompt}]
+            said = [{"role": "user", "content": content}]
+            return str(self.processor.apply_chat_template(said, add_generation_prompt=True))
+        return f"{mark}\n{prompt}" if self.marks else prompt
+
+    def _tokens(self, picture: Pixels, text: str) -> tuple[int, ...]:
+        from PIL import Image
+
+        begins = getattr(self.tokenizer, "bos_token", None)
+        once = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
+        found = self.processor(images=Image.fromarray(np.asarray(picture)), text=[text], return_tensors="pt", **once)
+        return tuple(found["input_ids"][0].tolist())
+
+    def _start(self) -> int | None:
+        """What a decoder begins with."""
+        config = self.model.network.config
+        for of in (self.settings, config, getattr(config, "decoder", None), getattr(config, "text_config", None)):
+            found = getattr(of, "decoder_start_token_id", None)
+            if found is not None:
+                return int(found)
+        found = getattr(self.settings, "bos_token_id", None)
+        return None if found is None else int(found)
+
+    def _decoded(self, prompt: str | None) -> tuple[int, ...]:
+        """What a decoder's answer follows on: its start, then the prompt, if any; Donut's prompts are their own."""
+        asked = () if prompt is None else tuple(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        encoder = getattr(self.model.network.config, "encoder", None)
+        if self.begins is not None:
+            return (*self.begins, *asked)
+        start = self._start()
+        if asked and ("donut" in getattr(encoder, "model_type", "") or asked[0] == start):
+            return asked
+        return (start or 0, *asked)
+
+
+def _told(opening: Opening, device: torch.device) -> Told:
+    def row(ids: Sequence[int]) -> Tensor:
+        return torch.tensor([list(ids)], dtype=torch.int64, device=device)
+
+    prompts = row(opening.prompt) if opening.prompt else None
+    return Told(row(opening.before), row([0]), prompts, row([len(opening.prompt)])[0])
+
+
+def _mark(processor: Any) -> str:
+    found = getattr(processor, "image_token", "")
+    return str(getattr(found, "content", found) or "")

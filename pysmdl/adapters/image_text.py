@@ -1,0 +1,128 @@
+"""Models that answer a picture with words, LLaVA and its like: the family, how a picture goes in, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from pysmdl.adapters.conversations import Conversation
+from pysmdl.adapters.families import MARKED, answering_family
+from pysmdl.adapters.pieces import padded, patched, tiled
+from pysmdl.adapters.preprocessing import input_of
+from pysmdl.inputs.image import InputSettings, InputSpec
+from pysmdl.models import patches
+from pysmdl.models.image_text import ImageText, Pictures
+from pysmdl.models.inspect import refuse_training
+from pysmdl.scorers.answers import AnswerScorer
+
+__all__ = ["answering"]
+
+SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled, "tiles of a padded picture": padded}
+MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
+
+
+def answering(
+    model: Any,
+    processor: Any,
+    transform: Any,
+    tokenizer: Any,
+    prompt: str | None,
+    answer: str | None,
+    device: str | torch.device | None,
+    input: InputSettings,
+    make: Callable[..., AnswerScorer] = AnswerScorer,
+) -> AnswerScorer:
+    """A scorer of the words that a model answers to a picture.
+
+    Args:
+        model: As :func:`pysmdl.adapters.families.answering_family` knows it.
+        processor: Of pictures and texts.
+        transform, input: How photographs become the model's input, in place of the processor's image processor.
+        tokenizer: None: the processor's.
+        prompt, answer: As in :func:`pysmdl.adapt`.
+        make: Model, input, speech and answer to the scorer.
+
+    Raises:
+        ValueError: the processor, its tokenizer or the prompt is missing, or the model is in training mode.
+    """
+    kind, family = type(model).__name__, answering_family(model) or ""
+    tokens_of = getattr(processor, "tokenizer", None) if tokenizer is None else tokenizer
+    if processor is None or tokens_of is None or not hasattr(tokens_of, "decode"):
+        raise ValueError(
+            f"{kind} answers in words, for which it needs its processor with a tokenizer: give processor=, as "
+            f"AutoProcessor.from_pretrained(...) makes it; got {type(processor).__name__}"
+        )
+    for name, text in (("prompt", prompt), ("answer", answer)):
+        if text is not None and (not isinstance(text, str) or not text.strip()):
+            raise ValueError(f"{name} must be a text; got {text!r}")
+    refuse_training([model])
+    if transform is not None or input:
+        spec = input_of(model, None, transform, input)
+    elif family == "sound":
+        spec = InputSpec(*MELS)
+    else:
+        spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
+    encodes = bool(getattr(model.config, "is_encoder_decoder", False))
+    network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
+    network.side = _side(family, model.config, processor)
+    begins = _begins(family, model, tokens_of)
+    network.sized = family == "tiles of a padded picture"
+    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, cuts=family == "across")
+    scorer = make(network, spec, speech, answer)
+    scorer.tiled = family.startswith("tiles")
+    if prompt is None and network.asked and begins is None:
+        raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
+    return scorer
+
+
+def _pictures(family: str, processor: Any) -> Pictures:
+    """Composed rows to the arguments that the family's networks take them in."""
+    if family == "patches":
+        images = getattr(processor, "image_processor", processor)
+        sizes = images.patch_size, images.merge_size, images.temporal_patch_size
+        return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
+    if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
+        return lambda batch: {
+            "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
+        }
+    if family == "tiles of a padded picture":  # the small view of all of it comes first
+        return lambda batch: {"pixel_values": patches.tiles(batch).roll(1, 1)}
+    if family == "sound":
+        return lambda batch: {"input_features": batch[:, 0]}
+    if family == "tiles":
+        return lambda batch: {"pixel_values": patches.tiles(batch).flatten(0, 1)}
+    return lambda batch: {"pixel_values": batch}
+
+
+def _side(family: str, config: Any, processor: Any) -> int | None:
+    """Points that a visual token covers, each way: a patch, or the patches that are merged into it."""
+    if family == "patches":
+        images = getattr(processor, "image_processor", processor)
+        return int(images.patch_size * images.merge_size)
+    if family not in ("picture", "tiles", "tiles in a list"):
+        return None
+    patch = config.vision_config.patch_size
+    merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
+    return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
+
+
+def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:
+    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's and BLIP's
+    beginning.
+    """
+    if family == "sound":
+        return tuple(tokenizer.prefix_tokens)
+    if family == "across":
+        return (model.config.text_config.bos_token_id,)
+    return (model.config.bos_token_id,) if family == "after" else None
+
+
+def image_token_of(model: Any) -> int | None:
+    """The number of the token that stands where a picture does."""
+    for name in ("image_token_id", "image_token_index"):
+        found = getattr(model.config, name, None)
+        if isinstance(found, int):
+            return found
+    return None

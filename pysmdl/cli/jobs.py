@@ -1,0 +1,231 @@
+"""`pysmdl run` and `pysmdl store`: jobs of many inputs, and what they keep."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from pysmdl.cli.console import out, printable
+from pysmdl.cli.options import BoxOptions, CommonOptions, InputOptions, SearchOptions, SetOptions, command
+
+stores = typer.Typer(no_args_is_help=True, help="What a store holds, and its upkeep.")
+log = logging.getLogger("pysmdl")
+
+G = TypeVar("G")
+OF_RAY = ("cpus", "gpus", "timeout", "attempts")
+Address = Annotated[str, typer.Argument(help="The store: a folder, or an address as s3://...", show_default=False)]
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The job"""
+
+    store: Annotated[str | None, typer.Option(help="Where explanations are kept: a folder, or s3://...")] = None
+    workers: Annotated[int, typer.Option(help="Workers of Ray, started here; 1: this process.")] = 1
+    ray: Annotated[str | None, typer.Option(help="A running Ray cluster's address.")] = None
+    cpus: Annotated[float, typer.Option(help="Cores of a worker of Ray's.")] = 1.0
+    gpus: Annotated[float, typer.Option(help="GPUs of a worker of Ray's; a fraction shares one.")] = 0.0
+    timeout: Annotated[float, typer.Option(help="Seconds without an answer until a worker counts as dead.")] = 600.0
+    attempts: Annotated[int, typer.Option(help="Times that an input alone may take its worker along.")] = 2
+    limit: Annotated[int | None, typer.Option(help="At most so many inputs now.")] = None
+    shuffle: Annotated[int | None, typer.Option(help="A seed of their order.")] = None
+    shard: Annotated[str, typer.Option(help="3/8: the third of eight parts, for schedulers.")] = "1/1"
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False
+    pictures: Annotated[bool, typer.Option("--pictures", help="Keep a small picture of each image.")] = False
+    metrics_port: Annotated[int | None, typer.Option(help="Serve the numbers to Prometheus, on 127.0.0.1.")] = None
+    rows: Annotated[int, typer.Option(help="A part is written when it has so many rows ...")] = 256
+    seconds: Annotated[float, typer.Option(help="... or its first has waited so long.")] = 10.0
+    patience: Annotated[float, typer.Option(help="Seconds that a store which is away is waited for.")] = 60.0
+
+
+@command
+def run(
+    common: CommonOptions,
+    search: SearchOptions,
+    of: SetOptions,
+    input: InputOptions,
+    box: BoxOptions,
+    job: JobOptions,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Images, folders, patterns, manifests, tars, data sets; or job.toml.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many evaluations, how long and how large.")
+    ] = False,
+    status: Annotated[
+        str | None, typer.Option("--status", help="Say how far the job of a store is.", metavar="STORE")
+    ] = None,
+) -> None:
+    """Explain many inputs into a store; the same command again goes on where it was."""
+    if status is not None:
+        _show_status(status)
+        return
+    groups: dict[str, Any] = {"common": common, "search": search, "of": of, "input": input, "box": box, "job": job}
+    given = list(inputs or ())
+    if len(given) == 1 and given[0].endswith(".toml"):
+        given, groups = _of_file(Path(given[0]), groups)
+    if not given:
+        raise ValueError("inputs must be images, folders, patterns, manifests or data sets, or a job.toml")
+    if groups["job"].store is None and not dry_run:
+        raise ValueError("store must be a folder, or an address as s3://...: give --store")
+    if _run(given, dry_run, **groups):
+        raise typer.Exit(1)
+
+
+def _run(
+    inputs: list[str], dry_run: bool, common: CommonOptions, search: SearchOptions, of: SetOptions,
+    input: InputOptions, box: BoxOptions, job: JobOptions,
+) -> int:  # fmt: skip
+    """Returns how many inputs failed."""
+    from pysmdl import jobs
+    from pysmdl.cli import arguments
+    from pysmdl.cli.stopping import asking
+    from pysmdl.jobs.stopping import GRACE
+
+    model = jobs.Factory(arguments.load_model, common.model, common.device, **asdict(input))
+    target = arguments.target(common.target, box.box, box.label)
+    names = arguments.class_names(common.model, common.names)
+    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": names}
+    settings = {**shared, **asdict(of), **asdict(search)}
+    chosen = {name: each for name, each in asdict(job).items() if name not in (*OF_RAY, "store", "ray")}
+    chosen |= {"shard": _shard(job.shard)}
+    if job.workers > 1 or job.ray is not None:
+        chosen["ray"] = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
+    if dry_run:
+        _estimate(inputs, model(), target, job, settings)
+        return 0
+    stop = jobs.Stop()
+
+    def ask(times: int) -> None:
+        if times == 1:
+            log.warning("stopping: what is in flight has %.0f s to be done; a second time stops at once", GRACE)
+        stop(GRACE if times == 1 else 0.0)
+        if times == 2 or (times == 0 and not stop.over):
+            raise KeyboardInterrupt
+
+    with asking(ask, GRACE + 1):
+        outcome = jobs.run(inputs, model, job.store or "", target=target, stop=stop, **chosen, **settings)
+        before = f", {outcome.before} before" if outcome.before else ""
+        text = f"{outcome.explained} explained{before}, {outcome.failed} failed; they are in {printable(job.store)}"
+        out.print(text, soft_wrap=True)
+    return outcome.failed
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, count = text.partition("/")
+    if not slash or not number.isdecimal() or not count.isdecimal():
+        raise ValueError(f"shard must be I/N, as 3/8; got {text!r}")
+    return int(number), int(count)
+
+
+def _of_file(path: Path, groups: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """A job.toml: inputs, and any option by its name. What the command line says itself goes before.
+
+    Raises:
+        ValueError: it is no TOML, or has a word that is no option.
+        OSError: it cannot be read.
+    """
+    try:
+        tomllib = import_module("tomllib")  # since Python 3.11
+    except ImportError:
+        raise ValueError("a job.toml needs Python 3.11: give the options on the command line") from None
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no TOML: {error}") from None
+    inputs = said.pop("inputs", [])
+    known = {each.name for group in groups.values() for each in fields(group)}
+    unknown = sorted(set(said) - known)
+    if unknown:
+        raise ValueError(f"{path} has no setting {unknown[0]!r}; there is inputs, {', '.join(sorted(known))}")
+    merged = {name: _filled(group, said) for name, group in groups.items()}
+    return [inputs] if isinstance(inputs, str) else list(inputs), merged
+
+
+def _filled(group: G, said: Mapping[str, Any]) -> G:
+    """Fields that are as they are by default take what a file says."""
+    usual = {each.name: each.default for each in fields(group)}  # type: ignore[arg-type]
+    mine = {name: each for name, each in said.items() if name in usual and getattr(group, name) == usual[name]}
+    mine = {name: Path(each) if name == "names" else each for name, each in mine.items()}
+    return replace(group, **mine)  # type: ignore[type-var]
+
+
+def _estimate(inputs: list[str], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
+    from pysmdl.cli.commands import seconds_per_row
+    from pysmdl.explainer import Explainer
+    from pysmdl.jobs.estimate import estimate
+
+    choice = (job.limit, job.shuffle, _shard(job.shard))
+    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_per_row)
+    out.print(
+        f"{found.inputs} inputs ({found.before} before, {found.bad} of {found.tried} tried failed), "
+        f"{found.evaluations} evaluations at most, about {found.seconds:.0f} s on {found.device}, "
+        f"{found.nbytes / 1e6:.1f} MB",
+        soft_wrap=True,
+    )
+
+
+def _show_status(store: str) -> None:
+    from pysmdl import jobs
+    from pysmdl.jobs.state import line
+    from pysmdl.jobs.status import states
+
+    found = jobs.open_store(store)
+    for name, state in states(store):
+        out.print(f"{name}: {line(state)}", soft_wrap=True)
+    out.print(f"{len(found)} explanations are in {printable(store)}", soft_wrap=True)
+
+
+@stores.command()
+@command
+def verify(store: Address) -> None:
+    """Read everything: checksums, columns, ids, each explanation."""
+    from pysmdl import jobs
+
+    found = jobs.open_store(store).verify()
+    for problem in found.problems:
+        log.error("%s", problem)
+    out.print(f"{found.explanations} explanations and {found.failures} failures in {found.parts} parts", soft_wrap=True)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@stores.command()
+@command
+def compact(store: Address) -> None:
+    """Make few large parts of many small ones."""
+    from pysmdl import jobs
+
+    out.print(f"{jobs.open_store(store).compact()} parts remain in {printable(store)}", soft_wrap=True)
+
+
+@stores.command()
+@command
+def show(store: Address) -> None:
+    """What was asked, how much is there, what failed, and the means of the metrics."""
+    from rich.table import Table
+
+    from pysmdl import jobs
+
+    found = jobs.open_store(store)
+    out.print(json.dumps({name: found.job.get(name) for name in ("model", "settings")}, indent=1), soft_wrap=True)
+    table = Table("metric", "mean", title=f"{len(found)} explanations, {len(found.failures)} failures")
+    for name, mean in jobs.means(found).items():
+        table.add_row(name, f"{mean:.4f}")
+    out.print(table)
+    for failure in list(found.failures.values())[:20]:
+        out.print(f"{printable(failure.id)}: {printable(failure.error)}", soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(name="run")(run)
+    app.add_typer(stores, name="store")

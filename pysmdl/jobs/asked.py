@@ -1,0 +1,99 @@
+"""What a job was asked, as job.json has it: a store holds what one model gave under the same settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from pysmdl.errors import StoreError
+from pysmdl.explainer import Explainer
+from pysmdl.explanation.files import plain
+from pysmdl.jobs import schema
+from pysmdl.jobs.places import Place
+from pysmdl.jobs.store import job_of
+from pysmdl.scorers import Scorer
+
+SAMPLED = 1024  # numbers of each tensor of weights
+
+
+def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Settings and model in plain values: what explanations of one store have in common."""
+    plan, inputs = explainer.plan, explainer.inputs
+    settings = {
+        **plan.notes,
+        "baseline": _said(inputs.baseline),
+        "regions": _said(inputs.regions),
+        "target": _said(target.describe() if hasattr(target, "describe") else target),
+        "trace": [_said(each) for each in inputs.trace],
+        "k": plan.k,
+        "evaluations": plan.evaluations,
+        "until": plan.until,
+        "precision": explainer.config.precision,
+    }
+    model = {name: each for name, each in plan.provenance.items() if name not in ("device", "versions")}
+    model |= {name: _said(each) for name, each in (words or {}).items()}
+    model["weights"] = fingerprint(explainer.scorer)
+    about = {name: plan.provenance.get(name) for name in ("device", "versions")}
+    found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model, **about})))
+    return found
+
+
+def agree(place: Place, wanted: Mapping[str, Any]) -> None:
+    """Write job.json, or see that the one that is there asks the same, on whatever device.
+
+    Raises:
+        StoreError: it asks something else; the message says what.
+    """
+    there = job_of(place)
+    if there is not None:
+        differs = list(_differences(there, wanted))
+        if differs:
+            raise StoreError(f"the store {place} was made with other settings: {'; '.join(differs)}; take a new one")
+        return
+    about = {"store": schema.VERSION, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    place.write("job.json", json.dumps({**about, **wanted}, indent=1).encode() + b"\n")
+
+
+def fingerprint(scorer: Scorer) -> str | None:
+    """Of the model's weights: names, shapes, and 1024 numbers of each tensor. None where it shows none."""
+    digest, any_there = hashlib.blake2b(digest_size=16), False
+    for module in scorer.model.modules:
+        for name, tensor in module.state_dict().items():
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            any_there = True
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            flat = tensor.detach().reshape(-1)
+            step = max(1, -(-flat.numel() // SAMPLED))
+            digest.update(flat[::step].cpu().to(torch.float64).numpy().tobytes())
+    return digest.hexdigest() if any_there else None
+
+
+def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("settings", "model"):
+        before, now = there.get(part, {}), wanted[part]
+        for name in sorted({*before, *now}):
+            if before.get(name) != now.get(name):
+                label = name if part == "settings" else f"model's {name}"
+                yield f"{label} {json.dumps(before.get(name))}, now {json.dumps(now.get(name))}"
+
+
+def _said(value: Any) -> Any:
+    """A setting in words: arrays by their content, code by its name."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_said(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): _said(each) for name, each in value.items()}
+    if hasattr(value, "__array__"):
+        array = np.ascontiguousarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+        return f"array {list(array.shape)} {hashlib.blake2b(array.tobytes(), digest_size=8).hexdigest()}"
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,148 @@
+"""Data sets as they lie on a disk: WebDataset's tars, and folders of Hugging Face's `datasets`, read by pyarrow."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pysmdl import disk
+from pysmdl.errors import described
+from pysmdl.inputs import Opener, image_files
+from pysmdl.inputs.folders import SUFFIXES
+from pysmdl.jobs import schema
+from pysmdl.jobs.entries import Bad, Entry
+from pysmdl.jobs.manifests import image_of
+
+MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
+SMALL = 1 << 20  # bytes of a member that is no image
+
+
+@dataclass(frozen=True)
+class Member(Opener):
+    """An image in a tar."""
+
+    tar: str
+    name: str
+    offset: int
+    size: int
+
+    def open(self) -> Any:
+        with disk.opened(self.tar) as file:
+            file.seek(self.offset)
+            return image_files.from_bytes(file.read(self.size), f"{self.tar}/{self.name}")
+
+
+@dataclass(frozen=True)
+class Record(Opener):
+    """An image in a file of Arrow's."""
+
+    path: str
+    column: str
+    row: int
+
+    def open(self) -> Any:
+        cell = _table(self.path)[self.column][self.row].as_py()
+        return image_of(cell, f"{self.path}, row {self.row}", Path(self.path).parent)
+
+
+def of_tar(file: Path) -> Iterator[Entry]:
+    """WebDataset's samples: files of one name up to its first dot. An image, a class in .cls; .json may name target,
+    id and group.
+
+    Raises:
+        ValueError: it is no tar.
+    """
+    samples: dict[str, dict[str, tarfile.TarInfo]] = defaultdict(dict)
+    try:
+        with disk.opened(file) as content, tarfile.open(fileobj=content, mode="r:") as tar:
+            for member in tar:
+                folder, name = PurePosixPath(member.name).parent, PurePosixPath(member.name).name
+                key, _, extension = name.partition(".")
+                if member.isfile():
+                    samples[(folder / key).as_posix()][extension.lower()] = member
+            for key, parts in samples.items():
+                yield _sample(file, key, parts, tar)
+    except tarfile.TarError as error:
+        raise ValueError(f"{file} is no tar file: {error}") from error
+
+
+def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile) -> Entry:
+    place = f"{file}/{key}"
+    image = next((part for name, part in parts.items() if f".{name.rpartition('.')[2]}" in SUFFIXES), None)
+    try:
+        said = json.loads(_text(tar, parts["json"])) if "json" in parts else {}
+        said = said if isinstance(said, dict) else {}
+        if "cls" in parts:
+            said.setdefault("target", int(_text(tar, parts["cls"])))
+        if image is None:
+            raise ValueError(f"it has no image, but {', '.join(parts)}")
+    except Exception as error:
+        return Entry(place, Bad(f"{place}: {described(error)}"), source=place)
+    rest = {"target": said["target"]} if said.get("target") is not None else {}
+    group = None if said.get("group") is None else str(said["group"])
+    opened = Member(str(file), image.name, image.offset_data, image.size)
+    return Entry(str(said.get("id", place)), opened, rest, place, group)
+
+
+def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    opened = tar.extractfile(member)
+    if opened is None or member.size > SMALL:
+        raise ValueError(f"{member.name} must be a file of {SMALL} bytes at most")
+    return opened.read().decode()
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether `datasets` saved this folder."""
+    return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
+
+
+def of_folder(folder: Path) -> Iterator[Entry]:
+    """What `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote: all splits.
+
+    Raises:
+        ValueError: there is no Arrow file in it.
+    """
+    files = sorted(folder.rglob("*.arrow"))
+    if not files:
+        raise ValueError(f"{folder} is a folder of Hugging Face's datasets without an .arrow file")
+    for file in files:
+        yield from of_arrow(file)
+
+
+def of_arrow(file: Path) -> Iterator[Entry]:
+    """The rows of an Arrow file with a column image (or img), and label or target, id and group where there are.
+
+    Raises:
+        ValueError: it has no such column, or is no file of Arrow's.
+    """
+    table = _table(str(file))
+    column = next((name for name in ("image", "img") if name in table.column_names), None)
+    if column is None:
+        raise ValueError(f"{file} must have a column image; it has {', '.join(table.column_names)}")
+    target = next((name for name in ("target", "label") if name in table.column_names), None)
+    others = {name: table[name].to_pylist() for name in (target, "id", "group") if name in table.column_names}
+    for row in range(table.num_rows):
+        said = {name: values[row] for name, values in others.items()}
+        rest = {} if target is None or said[target] is None else {"target": said[target]}
+        place = f"{file}#{row}"
+        id = place if said.get("id") is None else str(said["id"])
+        group = None if said.get("group") is None else str(said["group"])
+        yield Entry(id, Record(str(file), column, row), rest, place, group)
+
+
+@lru_cache(maxsize=16)
+def _table(path: str) -> Any:
+    """Mapped into memory, not read."""
+    arrow = schema.arrow()
+    for reader in (arrow.ipc.open_stream, arrow.ipc.open_file):
+        try:
+            return reader(arrow.memory_map(path)).read_all()
+        except arrow.ArrowInvalid as error:
+            reason = error
+    raise ValueError(f"{path} is no file of Arrow's: {reason}")

@@ -1,0 +1,178 @@
+"""Manifests: a row an input, in CSV, JSON lines or Parquet. A bad row is an input that fails, and no more."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysmdl import disk
+from pysmdl.errors import described
+from pysmdl.inputs import Opener, image_files
+from pysmdl.jobs import schema
+from pysmdl.jobs.entries import Bad, Entry
+from pysmdl.targets import Box
+
+COLUMNS = ("image", "target", "id", "group", "regions", "label")
+LABEL_MAPS = (".npy", ".png")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LabelMap(Opener):
+    """Regions in a file: an array of NumPy's, or a grey PNG whose values are regions."""
+
+    path: str
+
+    def open(self) -> Any:
+        if self.path.endswith(".npy"):
+            with disk.opened(self.path) as file:
+                return np.load(file, allow_pickle=False)
+        from PIL import Image
+
+        with disk.opened(self.path) as file, Image.open(file, formats=("PNG",)) as found:
+            return np.array(found)
+
+
+@dataclass(frozen=True)
+class Cell(Opener):
+    """An image in a column of a Parquet file, as Hugging Face's data sets have them: {bytes, path}."""
+
+    path: str
+    column: str
+    group: int
+    row: int
+
+    def open(self) -> Any:
+        cell = _row_group(self.path, self.column, self.group)[self.row].as_py()
+        return image_of(cell, f"{self.path}, row {self.row} of group {self.group}", Path(self.path).parent)
+
+
+def image_of(cell: Any, name: str, folder: Path) -> Any:
+    """What a cell of a table says of an image: its bytes, or where it is.
+
+    Raises:
+        ValueError: it says neither.
+    """
+    content = cell.get("bytes") if isinstance(cell, Mapping) else cell
+    if isinstance(content, bytes):
+        return image_files.from_bytes(content, name)
+    path = cell.get("path") if isinstance(cell, Mapping) else cell
+    if not isinstance(path, str) or not path.strip():
+        raise ValueError(f"{name} has no image")
+    return str(folder / path)
+
+
+def entries(file: Path) -> Iterator[Entry]:
+    """The inputs of a manifest: columns image, and target (or label), id, group, regions where there are.
+
+    Paths are from the manifest's folder. A target is a class by number or name, or a box as JSON; regions are words, as
+    explain takes them, or a label map's file (.npy, .png). An id that is not given is the file's name and the row.
+
+    Raises:
+        ValueError: it has no column image, or is none of these files.
+        OSError: it cannot be read.
+    """
+    for number, row in READERS[file.suffix.lower()](file):
+        place = f"{file}:{number}"
+        if isinstance(row, str):
+            yield Entry(place, Bad(f"{place} {row}"), source=place)
+            continue
+        id = row.get("id")
+        named = place if id is None or id == "" else str(id)
+        group = None if row.get("group") in (None, "") else str(row["group"])
+        try:
+            image, rest = row.get("image"), _rest(row, file.parent)
+            image = image if isinstance(image, Opener) else image_of(image, place, file.parent)
+        except Exception as error:
+            yield Entry(named, Bad(f"{place}: {described(error)}"), source=place, group=group)
+            continue
+        yield Entry(named, image, rest, image if isinstance(image, str) else place, group)
+
+
+def _rest(row: Row, folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    target = row.get("target", row.get("label"))
+    if target not in (None, ""):
+        found["target"] = _target(target)
+    regions = row.get("regions")
+    if regions not in (None, ""):
+        is_file = isinstance(regions, str) and regions.lower().endswith(LABEL_MAPS)
+        found["regions"] = LabelMap(str(folder / regions)) if is_file else regions
+    return found
+
+
+def _target(given: Any) -> Any:
+    """A class by number or name, or a box."""
+    if isinstance(given, str) and given.strip().startswith("{"):
+        given = json.loads(given)
+    if isinstance(given, Mapping):
+        return Box(**{name: each for name, each in given.items() if each is not None})
+    if isinstance(given, str) and given.strip().isdecimal():
+        return int(given)
+    if isinstance(given, float) and given.is_integer():  # a column of numbers of which some are missing
+        return int(given)
+    return given
+
+
+def _csv(file: Path) -> Iterator[tuple[int, Row | str]]:
+    with disk.opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text)
+        _check(file, reader.fieldnames or ())
+        for number, row in enumerate(reader, 1):
+            odd = None in row or None in row.values()
+            yield number, "has another number of cells than the header" if odd else row
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
+    with disk.opened(file) as content:
+        for number, line in enumerate(content, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                yield number, f"is no JSON: {error}"
+                continue
+            yield number, row if isinstance(row, dict) else "is no JSON object"
+
+
+def _parquet(file: Path) -> Iterator[tuple[int, Row | str]]:
+    part = schema.arrow().parquet.ParquetFile(file)
+    names = part.schema_arrow.names
+    _check(file, names)
+    packed = not schema.arrow().types.is_string(part.schema_arrow.field("image").type)
+    plain = [name for name in COLUMNS if name in names and not (packed and name == "image")]
+    number = 0
+    for group in range(part.num_row_groups):
+        table = part.read_row_group(group, columns=plain)
+        rows = table.to_pylist() if plain else [{} for _ in range(part.metadata.row_group(group).num_rows)]
+        for at, row in enumerate(rows):
+            number += 1
+            yield number, {**row, "image": Cell(str(file), "image", group, at)} if packed else row
+
+
+READERS: dict[str, Callable[[Path], Iterator[tuple[int, Row | str]]]] = {
+    ".csv": _csv,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}
+
+
+@lru_cache(maxsize=2)
+def _row_group(path: str, column: str, group: int) -> Any:
+    return schema.arrow().parquet.ParquetFile(path).read_row_group(group, columns=[column])[column]
+
+
+def _check(file: Path, names: Any) -> None:
+    if "image" not in names:
+        raise ValueError(f"{file} must have a column image; it has {', '.join(map(str, names)) or 'none'}")

@@ -1,0 +1,430 @@
+"""Tiny random models of transformers that answer a picture with words, with processors and tokenizers made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from library_models import CUT, processor_of
+
+WORDS = [
+    "a",
+    "the",
+    "cat",
+    "dog",
+    "sits",
+    "stands",
+    "runs",
+    "on",
+    "under",
+    "mat",
+    "tree",
+    "red",
+    "blue",
+    "big",
+    "small",
+    "what",
+    "is",
+    "in",
+    "picture",
+    "?",
+    "one",
+    "two",
+    "here",
+    "now",
+]
+SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
+EXACT = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+PINPOINTS = [[32, 64], [64, 32], [64, 64], [96, 32]]  # sides of LLaVA-NeXT's canvases
+QUESTION = "what is in the picture ?"
+TEXT = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+VISION = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+
+
+def tokenizer(extra: tuple[str, ...] = (), begins: bool = True, **settings: Any) -> Any:
+    """Words to numbers, after a beginning where that is wanted."""
+    tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
+    words = [*SPECIAL, *WORDS, *extra]
+    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
+    plain.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    if begins:
+        plain.post_processor = tokenizers.processors.TemplateProcessing(
+            single="<bos> $A", special_tokens=[("<bos>", 1)]
+        )
+    names = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>"}
+    marks = {"additional_special_tokens": ["<image>", *extra], "model_input_names": ["input_ids", "attention_mask"]}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, **names, **marks, **settings)
+
+
+def release_5() -> Any:
+    """transformers, whose classes are made otherwise before its release 5, if they are there."""
+    transformers = pytest.importorskip("transformers")
+    if int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("made for transformers 5")
+    return transformers
+
+
+@dataclass
+class Family:
+    """A model with its processor, and its own way from a picture and an answer to logits, written out here.
+
+    Attributes:
+        prompt: What it is asked; None where it is asked nothing.
+        decodes: What its decoder begins with, where it has an encoder of its own.
+        asked: What its processor is told, if not the prompt.
+    """
+
+    model: Any
+    processor: Any
+    prompt: str | None = QUESTION
+    decodes: list[int] | None = None
+    asked: str | None = None
+
+    def given(self, picture: Any) -> dict[str, Any]:
+        """What the processor makes of a picture of Pillow's, and the prompt."""
+        if self.asked is None and self.decodes is not None:
+            return {"pixel_values": self.processor(images=picture, return_tensors="pt")["pixel_values"]}
+        return dict(self.processor(images=picture, text=[self.asked], return_tensors="pt"))
+
+    def before(self, given: dict[str, Any]) -> list[int]:
+        """What an answer follows on."""
+        return given["input_ids"][0].tolist() if self.decodes is None else self.decodes
+
+    def forced(self, given: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
+        """What the model is given to answer in these tokens, all of it shown."""
+        if self.decodes is not None:
+            return {**given, "decoder_input_ids": tokens}
+        fed = {**given, "input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        if "mm_token_type_ids" in given:
+            more = tokens.shape[1] - given["input_ids"].shape[1]
+            fed["mm_token_type_ids"] = nn.functional.pad(given["mm_token_type_ids"], (0, more))
+        return fed
+
+    def masked(self, given: dict[str, Any], kept: Any, absent: dict[str, Any] | None) -> dict[str, Any]:
+        """The same where only some points of what it sees are shown [H, W], and else another picture's, or 0."""
+        x = given["pixel_values"]
+        other = torch.zeros_like(x) if absent is None else absent["pixel_values"]
+        return {**given, "pixel_values": torch.where(self.shown(kept, x), x, other)}
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        """Which of the pixel values are of points that are shown."""
+        return torch.from_numpy(kept)
+
+
+def llava() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer()
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.LlavaConfig(
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1
+    )
+    model = loud(transformers.LlavaForConditionalGeneration, config)
+    processor = transformers.LlavaProcessor(
+        processor_of("CLIP", **CUT), words, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )  # fmt: skip
+    return Family(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+class Patches(Family):
+    """Qwen's: what is shown is made into patches by the processor itself, of a picture of ones and zeros."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        as_it_is = {
+            "do_resize": False,
+            "do_rescale": False,
+            "do_normalize": False,
+            "input_data_format": "channels_last",
+        }
+        ones = np.repeat(kept[:, :, None], 3, 2).astype(np.uint8)
+        return self.processor.image_processor(images=ones, return_tensors="pt", **as_it_is)["pixel_values"] > 0
+
+
+def qwen(kind: str = "Qwen2_5_VL") -> Family:
+    transformers = release_5()
+    marks = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
+    words = tokenizer(marks, begins=False)
+    image, video, start, end = words.convert_tokens_to_ids(list(marks))
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
+    text = {**TEXT, "vocab_size": len(words), "rope_parameters": rope}
+    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32,
+              "fullatt_block_indexes": [1], "window_size": 56, "patch_size": 7, "temporal_patch_size": 2}  # fmt: skip
+    if kind == "Qwen2VL":
+        vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 7}
+    config = getattr(transformers, f"{kind}Config")(
+        text_config=text, vision_config=vision, image_token_id=image, video_token_id=video,
+        vision_start_token_id=start, vision_end_token_id=end,
+    )  # fmt: skip
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
+    return Patches(model, without_video(kind)(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+
+
+def without_video(kind: str) -> Any:
+    """A processor's class where nothing of videos is asked for: that half of it needs torchvision."""
+    plain = getattr(pytest.importorskip("transformers"), f"{kind}Processor")
+    own = {
+        "get_attributes": classmethod(
+            lambda _: ["feature_extractor" if kind == "Whisper" else "image_processor", "tokenizer"]
+        )
+    }
+    return type(plain.__name__, (plain,), own)
+
+
+class Tiles(Family):
+    """Tiles of a canvas, row by row, and a small view of all, whose points are those of the canvas at their middle."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        side = x.shape[-1]
+        down, across = (length // side for length in kept.shape)
+        cut = [kept[i * side :, j * side :][:side, :side] for i in range(down) for j in range(across)]
+        if down * across > 1:
+            at = [[int((i + 0.5) * length / side) for i in range(side)] for length in kept.shape]
+            cut.append(kept[np.ix_(*at)])
+        return torch.from_numpy(np.stack(cut))[:, None]
+
+
+def internvl() -> Family:
+    transformers = release_5()
+    marks = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
+    words = tokenizer(marks, begins=False)
+    start, end, image, _ = words.convert_tokens_to_ids(list(marks))
+    words.start_image_token, words.end_image_token, words.context_image_token, words.video_token = marks
+    words.start_image_token_id, words.end_image_token_id, words.context_image_token_id = start, end, image
+    text = transformers.Qwen2Config(vocab_size=len(words), **TEXT)
+    vision = transformers.InternVLVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.InternVLConfig(vision_config=vision, text_config=text, image_token_id=image)
+    model = loud(transformers.InternVLForConditionalGeneration, config)
+    images = processor_of("GotOcr2", size={"height": 32, "width": 32}, max_patches=6)
+    processor = without_video("InternVL")(images, words, image_seq_length=4)
+    return Tiles(model, processor, asked=f"<IMG_CONTEXT>\n{QUESTION}")
+
+
+class NestedTiles(Tiles):
+    """Idefics3's: a tile that is 0 everywhere counts as padding, so it is not quite 0 here."""
+
+    def masked(self, given: dict[str, Any], kept: Any, absent: dict[str, Any] | None) -> dict[str, Any]:
+        found = super().masked(given, kept, absent)
+        x = found["pixel_values"]
+        return {**found, "pixel_values": torch.where(x == 0, 1e-30, x)}
+
+
+class PaddedTiles(Family):
+    """LLaVA-NeXT's: a small view first, then tiles of the picture in the middle of a canvas."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        side, (high, wide) = x.shape[-1], kept.shape
+        down, across = next(each for each in PINPOINTS if len(x[0]) - 1 == each[0] * each[1] // side**2 and (
+            each[0] == high or each[1] == wide))  # fmt: skip
+        spare = [(down - high) // 2, (across - wide) // 2]
+        ends = [(spare[0], down - high - spare[0]), (spare[1], across - wide - spare[1])]
+        canvas = np.pad(kept, ends, mode="edge")
+        at = [((np.arange(side) + 0.5) * length / side).astype(int) for length in kept.shape]
+        tiles = [canvas[i:, j:][:side, :side] for i in range(0, down, side) for j in range(0, across, side)]
+        return torch.from_numpy(np.stack([kept[np.ix_(*at)], *tiles]))[:, None]
+
+
+def llava_next() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.LlavaNextConfig(
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1,
+        image_grid_pinpoints=PINPOINTS,
+    )  # fmt: skip
+    model = loud(transformers.LlavaNextForConditionalGeneration, config)
+    processor = transformers.LlavaNextProcessor(
+        processor_of("LlavaNext", **EXACT, image_grid_pinpoints=PINPOINTS), words, patch_size=8,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1,
+    )  # fmt: skip
+    return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def idefics(kind: str = "Idefics3") -> Family:
+    transformers = pytest.importorskip("transformers")
+    rows = [f"<row_{i + 1}_col_{j + 1}>" for i in range(6) for j in range(6)]
+    words = tokenizer(("<fake_token_around_image>", "<end_of_utterance>", "<global-img>", *rows), begins=False)
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = {**VISION, "image_size": 32, "patch_size": 8}
+    config = getattr(transformers, f"{kind}Config")(vision_config=vision, text_config=text, image_token_id=4)
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of(kind, size={"longest_edge": 96}, max_image_size={"longest_edge": 32})
+    settings = {}
+    if kind == "SmolVLM":
+        release_5()
+        settings["video_processor"] = None
+        transformers.models.smolvlm.processing_smolvlm.num2words = str  # a package, for videos alone
+    processor = without_video(kind)(images, words, **settings, image_seq_len=4)
+    return NestedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def blip2() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    text = transformers.OPTConfig(
+        vocab_size=len(words), hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=2, dropout=0.0,
+        word_embed_proj_dim=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, max_position_embeddings=128,
+    )  # fmt: skip
+    config = transformers.Blip2Config(
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        qformer_config={**VISION, "encoder_hidden_size": 32, "vocab_size": 30, "cross_attention_frequency": 1},
+        text_config=text, num_query_tokens=4, image_token_index=4,
+    )  # fmt: skip
+    model = loud(transformers.Blip2ForConditionalGeneration, config)
+    squashed = {"size": {"height": 32, "width": 32}}
+    processor = without_video("Blip2")(processor_of("Blip", **squashed), words, num_query_tokens=4)
+    return Family(model, processor, asked=QUESTION)
+
+
+def trocr() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer()
+    decoder = transformers.TrOCRConfig(
+        vocab_size=len(words), d_model=32, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=48,
+        cross_attention_hidden_size=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+        max_position_embeddings=64, dropout=0.0,
+    )  # fmt: skip
+    encoder = transformers.ViTConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.VisionEncoderDecoderConfig(
+        encoder=encoder.to_dict(), decoder=decoder.to_dict(), decoder_start_token_id=2, pad_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    model = loud(transformers.VisionEncoderDecoderModel, config)
+    processor = without_video("TrOCR")(processor_of("ViT", size={"height": 32, "width": 32}), words)
+    return Family(model, processor, prompt=None, decodes=[2])
+
+
+def donut() -> Family:
+    transformers = pytest.importorskip("transformers")
+    words = tokenizer(("<s_docvqa>", "<s_question>", "<s_answer>"))
+    decoder = transformers.MBartConfig(
+        vocab_size=len(words), d_model=32, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=48,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, is_decoder=True, add_cross_attention=True,
+        is_encoder_decoder=False, forced_eos_token_id=None, max_position_embeddings=64,
+    )  # fmt: skip
+    encoder = transformers.DonutSwinConfig(
+        image_size=(32, 48), patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4
+    )
+    config = transformers.VisionEncoderDecoderConfig(
+        encoder=encoder.to_dict(), decoder=decoder.to_dict(), decoder_start_token_id=2, pad_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    model = loud(transformers.VisionEncoderDecoderModel, config)
+    images = processor_of("Donut", size={"height": 32, "width": 48}, do_align_long_axis=False)
+    prompt = f"<s_docvqa> <s_question> {QUESTION} <s_answer>"
+    begins = words(prompt, add_special_tokens=False)["input_ids"]
+    return Family(model, without_video("Donut")(images, words), prompt=prompt, decodes=begins)
+
+
+def florence() -> Family:
+    transformers = release_5()
+    words = tokenizer(tuple(f"<loc_{i}>" for i in range(1000)), begins=False)
+    words.image_token, words.image_token_id = "<image>", 4
+    text = transformers.BartConfig(
+        vocab_size=len(words), d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None, max_position_embeddings=128,
+    )  # fmt: skip
+    vision = transformers.Florence2VisionConfig(
+        depths=(1, 1), patch_size=(7, 3), patch_stride=(4, 2), patch_padding=(3, 1), patch_prenorm=(False, True),
+        embed_dim=(16, 32), num_heads=(2, 2), num_groups=(2, 2), window_size=4, projection_dim=32,
+    )  # fmt: skip
+    config = transformers.Florence2Config(text_config=text, vision_config=vision, image_token_id=4)
+    model = loud(transformers.Florence2ForConditionalGeneration, config)
+    model.generation_config.decoder_start_token_id = 2
+    images = processor_of("CLIP", size={"height": 32, "width": 32}, do_center_crop=False, resample=3)
+    images.image_seq_length = 17
+    return Family(model, without_video("Florence2")(images, words), decodes=[2], asked=QUESTION)
+
+
+def whisper() -> tuple[Any, Any]:
+    """Whisper, and its processor: the sound's log-mels are what is explained."""
+    transformers = release_5()
+    words = tokenizer(("<|startoftranscript|>", "<|notimestamps|>"))
+    start, plain = words.convert_tokens_to_ids(["<|startoftranscript|>", "<|notimestamps|>"])
+    words.prefix_tokens = [start, plain]
+    config = transformers.WhisperConfig(
+        vocab_size=len(words), d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=48, num_mel_bins=8, max_source_positions=50,
+        max_target_positions=40, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=start,
+        suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    model = loud(transformers.WhisperForConditionalGeneration, config)
+    model.generation_config.no_timestamps_token_id, model.generation_config.is_multilingual = plain, False
+    features = transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    return model, without_video("Whisper")(features, words)
+
+
+class Prefixed(Family):
+    """GIT: the tokens come after the picture's own states, and begin as its decoder does."""
+
+    def forced(self, given: dict[str, Any], tokens: Tensor) -> dict[str, Any]:
+        return {**given, "input_ids": tokens}
+
+
+def git() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    vision = transformers.GitVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.GitConfig(
+        **VISION, vision_config=vision.to_dict(), vocab_size=len(words), max_position_embeddings=64, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    model = loud(transformers.GitForCausalLM, config)
+    return Prefixed(model, without_video("Git")(processor_of("CLIP", **CUT), words), prompt=None, decodes=[1])
+
+
+def blip() -> Family:
+    transformers = release_5()
+    words = tokenizer(("<cls>", "<sep>"), begins=False)
+    separates = words.convert_tokens_to_ids("<sep>")
+    words.sep_token = "<sep>"
+    text = {**VISION, "vocab_size": len(words), "encoder_hidden_size": 32, "max_position_embeddings": 64,
+            "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "sep_token_id": separates,
+            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # fmt: skip
+    config = transformers.BlipConfig(vision_config={**VISION, "image_size": 32, "patch_size": 8}, text_config=text)
+    model = loud(transformers.BlipForConditionalGeneration, config)
+    processor = without_video("Blip")(processor_of("Blip", size={"height": 32, "width": 32}), words)
+    return Prefixed(model, processor, prompt=None, decodes=[1])
+
+
+def loud(kind: Any, config: Any, most: int = 6) -> Any:
+    """A model of random weights large enough that each picture is answered otherwise, and at some length."""
+    torch.manual_seed(0)
+    model = kind(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1 and weight.std() > 0:
+                weight.mul_((1.0 if "embed" in name else 1.8 / weight.shape[-1] ** 0.5) / weight.std())
+    speaks = getattr(model, "text_decoder", model)
+    known, words = len(speaks.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
+    for each in {model, speaks, getattr(model, "language_model", model)}:  # of which each has settings of its own
+        each.generation_config.max_new_tokens = most
+        each.generation_config.suppress_tokens = [token for token in range(known) if token not in words]
+    return model
+
+
+FAMILIES: dict[str, Callable[[], Family]] = {
+    "LLaVA": llava,
+    "LLaVA-NeXT": llava_next,
+    "Qwen2.5-VL": qwen,
+    "Qwen2-VL": lambda: qwen("Qwen2VL"),
+    "InternVL": internvl,
+    "Idefics3": idefics,
+    "SmolVLM": lambda: idefics("SmolVLM"),
+    "BLIP-2": blip2,
+    "GIT": git,
+    "BLIP": blip,
+    "TrOCR": trocr,
+    "Donut": donut,
+    "Florence-2": florence,
+}
