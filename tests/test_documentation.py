@@ -215,7 +215,7 @@ def test_files_links_and_their_anchors_exist(page):
 
 
 def test_environment_variables_are_read():
-    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py")
+    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py", "*/*sh")
     text = "".join(path.read_text() for pattern in sources for path in ROOT.glob(pattern))
     named = {name for page in PAGES for span in spans(page) for name in re.findall(r"PYSMDL_\w+", span)}
     assert len(named) > 3
