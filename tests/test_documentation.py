@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from answer_models import llava
+from language_models import bert, byte_level, gpt2
 
 import pysmdl
 from pysmdl import builtin, methods, removal, scorers
@@ -23,7 +24,6 @@ from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
 
 from documents import PAGES, ROOT, blocks, calls, docstrings, functions_of, spans
-from language_models import bert, byte_level, gpt2
 from toys import linear_model
 
 SCENE = builtin.images()[0]["path"]
