@@ -121,10 +121,12 @@ class Engine:
                 raise error
 
     def _goes_ahead(self, single: bool) -> bool:
-        """Unless it was said: where a device would wait for the only search there is, and a row costs no request."""
+        """Unless it was said: where a GPU would wait for the only search there is. On a CPU how many rows a model sees
+        would depend on the clock.
+        """
         if self.config.ahead is not None:
             return bool(self.config.ahead)
-        if self.config.deterministic or not self.plan.scorer.model.local:
+        if self.config.deterministic or not self.plan.scorer.model.local or self.plan.scorer.device.type == "cpu":
             return False
         return self.config.max_searches == 1 or single
 

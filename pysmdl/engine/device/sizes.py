@@ -50,7 +50,7 @@ class Sizes:
 
     def spare(self, kind: Kind) -> Spare:
         """What may go along with a round of an input of this kind."""
-        return Spare(self.of(kind), self._cpu, self._wave, self._config.ahead)
+        return Spare(self.of(kind), self._wave, self._config.ahead)
 
     def timed(self, kind: Kind) -> bool:
         """Whether the next batch of this kind is to be timed."""

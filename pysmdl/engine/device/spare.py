@@ -5,9 +5,6 @@ from __future__ import annotations
 from pysmdl.engine.device.tuner import Tuner
 
 WORTH = 0.5  # rows that go along may cost this much of what they promise: chances are guesses, and times vary
-NOTICED = (
-    0.01  # seconds of a batch on a CPU; of less nobody feels what is saved, and counts should be the same each time
-)
 
 
 class Spare:
@@ -15,13 +12,12 @@ class Spare:
 
     Args:
         tuner: Of the batches of the input's kind, with their times.
-        cpu: Whether the device is one, where no batch is free unless twice the rows were seen to be.
         wave: Rows that are answered in the time of one; None: that is in the times.
         said: The caller's own bound; True: as many as there is room for, whatever they take. None: as the times say.
     """
 
-    def __init__(self, tuner: Tuner, cpu: bool, wave: int | None, said: bool | int | None) -> None:
-        self._tuner, self._cpu, self._wave, self._said = tuner, cpu, wave, said
+    def __init__(self, tuner: Tuner, wave: int | None, said: bool | int | None) -> None:
+        self._tuner, self._wave, self._said = tuner, wave, said
 
     @property
     def _most(self) -> int:
@@ -38,16 +34,13 @@ class Spare:
 
         What is sure to be asked (chance 1) costs a GPU no more now than later, and saves it a wait for the host.
         """
-        if self._said is not None or (chance == 1 and not self._cpu):
+        if self._said is not None or chance == 1:
             return True
-        now = self._seconds(rows)
-        if self._cpu and (now < NOTICED or not self._tuner.flat):
-            return False
-        costs = self._seconds(rows + more) - now
+        costs = self._seconds(rows + more) - self._seconds(rows)
         return costs <= WORTH * chance * self._seconds(saved)
 
     def _seconds(self, rows: int) -> float:
         """Of so many rows in batches as large as they may be."""
         full, part = divmod(rows, self._most)
-        times, bold = self._tuner.times, not self._cpu
-        return (times.of(part, bold) if part else 0.0) + (full * times.of(self._most, bold) if full else 0.0)
+        of = self._tuner.times.of
+        return (of(part) if part else 0.0) + (full * of(self._most) if full else 0.0)

@@ -31,11 +31,9 @@ class Times:
             points.append((each[0], least))
         self._points = points
 
-    def of(self, rows: int, bold: bool = False) -> float:
-        """Seconds of a batch of so many rows; infinite beyond twice the largest that was seen.
-
-        Args:
-            bold: Take for granted that a larger batch costs no more, where only one size was ever seen.
+    def of(self, rows: int) -> float:
+        """Seconds of a batch of so many rows; infinite beyond twice the largest that was seen. Where only one size was
+        ever seen, a larger one is taken to cost no more, as on a GPU that it does not fill.
         """
         points = self._points
         if not points or rows > 2 * points[-1][0]:
@@ -44,6 +42,6 @@ class Times:
         if at == 0:
             return points[0][1] * rows / points[0][0]
         if at == len(points) == 1:
-            return points[0][1] * (1.0 if bold else rows / points[0][0])
+            return points[0][1]
         (fewer, low), (more, high) = points[at - 1 : at + 1] if at < len(points) else points[-2:]
         return low + (high - low) * (rows - fewer) / (more - fewer)

@@ -7,7 +7,6 @@ import threading
 from pysmdl.engine.device.times import Times
 
 GAIN = 0.97  # a larger batch must cost at most this much of the smaller one's time per row
-FLAT = 0.6  # where it costs at most this much, twice the rows take hardly longer
 SAMPLES = 3  # timed batches of each size, after one that warms it up
 PATIENCE = 64  # full batches after memory ran out before twice their size is tried again; then twice as many
 
@@ -20,14 +19,12 @@ class Tuner:
     Attributes:
         rows: Rows of the next batch.
         tuned: Whether the search for a size is over.
-        flat: Whether the last size tried took hardly longer than one of half its rows.
         times: What batches took, where somebody wants to know.
     """
 
     def __init__(self, start: int = 8, most: int = 1024, steady: bool = False) -> None:
         self._lock = threading.Lock()
         self.times = Times()
-        self.flat = False
         self._bound = self._most = most  # as given; as memory allows at present
         self._fixed = start >= most  # by the caller
         self._steady = steady  # a limit stays: what one moment's shortage does must not depend on when it is over
@@ -84,7 +81,6 @@ class Tuner:
 
     def _decide(self) -> None:
         smaller, larger = (min(self._seen[rows][1:]) for rows in (self._best, self.rows))
-        self.flat = larger <= FLAT * smaller
         if larger > GAIN * smaller:
             self.rows, self.tuned = self._best, True
         else:
