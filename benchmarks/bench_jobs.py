@@ -5,14 +5,12 @@ python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT 
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -153,35 +151,16 @@ def watch(count: int, given: list[dict[str, Any]], model: Any, first: float, las
             thread.start()
             while thread.is_alive():
                 all_there = sum(" done" in each for each in state.workers) == count
-                times = (
-                    time.perf_counter(),
-                    state.done,
-                    state.model_seconds or 0.0,
-                    all_there,
-                    processor("ray::Worker"),
-                )
-                seen.append((*times, sum("0 in hand" in each.split(", ") for each in state.workers)))
+                empty = sum("0 in hand" in each.split(", ") for each in state.workers)
+                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, all_there, empty))
                 time.sleep(0.1)
     inside = [each for each in seen if each[3] and inputs * first <= each[1] <= inputs * last]
-    (began, done, model_before, _, used, _), (ended, done_after, model_after, _, used_after, _) = inside[0], inside[-1]
+    (began, done, model_before, *_), (ended, done_after, model_after, *_) = inside[0], inside[-1]
     seconds = ended - began
     share = (model_after - model_before) / seconds  # of one worker: model_seconds is their mean
-    empty = np.mean([each[5] for each in inside]) / count
-    used = 1000 * (used_after - used) / max(1, done_after - done)
+    empty = np.mean([each[4] for each in inside]) / count
     print(f"{count} workers, {done} to {done_after} of {inputs}: {(done_after - done) / seconds:.2f} a second")
-    print(
-        f"the model has {share:.1%} of their time, they have nothing in hand {empty:.2%} of it; {used:.1f} ms of the CPU"
-    )
-
-
-def processor(name: str) -> float:
-    """Seconds of the processor that processes of this title have used."""
-    found = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (folder / "cmdline").read_bytes().startswith(name.encode()):
-                found += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:13]))
-    return found / os.sysconf("SC_CLK_TCK")
+    print(f"the model has {share:.1%} of their time; they have nothing in hand {empty:.2%} of it")
 
 
 if __name__ == "__main__":
