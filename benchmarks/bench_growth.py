@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pysmdl
-from pysmdl import testing
-from pysmdl.search import SEARCHES
+from pysmdl import bitrows, testing
+from pysmdl.search import SEARCHES, Evaluation, Task
 
 from bench_engine import NullModel, written
 from measuring import DEVICE, clock, interleaved, over, picture
@@ -81,4 +81,39 @@ def test_search(benchmark, report, name, n):
     report(
         f"search: {name}, N = {n}", [1e6 * t for t in ours], over(ours, bare), backend="host", unit="us / subset",
         parameters=f"toy coverage function, {asked} subsets asked for",
+    )  # fmt: skip
+
+
+MODEL_MS = 2.0  # a row of the model that guided's own time is compared with
+
+
+def guided(n: int, rows: int, seed: int) -> float:
+    """Seconds that guided takes by itself for so many rows of two views, of regions on a grid."""
+    side = round(n**0.5)
+    regions = pysmdl.regions.from_labels(np.arange(side * side).reshape(side, side).repeat(4, 0).repeat(4, 1))
+    f, inside = testing.interacting(n, seed), 0.0
+    rounds = pysmdl.search.guided(rows).start(Task(n, n, rows, seed, regions))
+    began = time.perf_counter()
+    try:
+        ask = next(rounds)
+        while True:
+            entered = time.perf_counter()
+            member = bitrows.unpack(ask.rows(n), n)
+            kept, removed = ((0.5 + f(each) / 2).astype(np.float32) for each in (member, ~member))
+            terms = {"kept": kept, "removed": 1 - removed}
+            found = Evaluation(terms, {"kept": 1.0, "removed": 1.0}, insertion=kept, deletion=removed)
+            inside += time.perf_counter() - entered
+            ask = rounds.send(found)
+    except StopIteration:
+        return time.perf_counter() - began - inside
+
+
+@pytest.mark.skipif(DEVICE != "cpu", reason="the host's alone")
+@pytest.mark.parametrize(("n", "rows"), [(36, 500), (121, 1350), (196, 2100)])
+def test_guided(benchmark, report, n, rows):
+    model = rows * MODEL_MS / 1e3
+    bare, ours = interleaved(benchmark, lambda i: model, lambda i: guided(n, rows, i))
+    report(
+        f"guided, N = {n}", [1e3 * t for t in ours], over(ours, bare), backend="host", unit="ms",
+        parameters=f"own time of {rows} rows, over a model of {MODEL_MS:g} ms a row",
     )  # fmt: skip

@@ -37,6 +37,7 @@ DEBIAN = (
 EQUAL = pysmdl.smdl(confidence=0, effectiveness=0, consistency=1, collaboration=1)
 METHODS: dict[str, dict[str, Any]] = {
     "guided": {"objective": EQUAL, "search": "guided"},
+    "PhaseWin": {"preset": "phasewin"},
     "exact": {"objective": EQUAL, "search": "exact"},
     "LiMA": {"objective": pysmdl.lima(effectiveness=0), "search": "bidirectional"},
     "bidirectional": {"objective": EQUAL, "search": "bidirectional"},

@@ -31,7 +31,7 @@ RESULTS = HOME / "results" / "search_study.csv"
 PAGE = HOME.parent / "docs" / "searches.md"
 PLOT = HOME.parent / "docs" / "searches.png"
 IMAGES = {36: 24, 116: 12}
-SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "stochastic", "guided")
+SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "stochastic", "phase_window", "guided")
 METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic", "occlusion")
 FIELDS = (
     "model", "regions", "scene", "n", "search", "evaluations", "insertion_auc", "deletion_auc", "difference",

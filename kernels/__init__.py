@@ -58,7 +58,7 @@ def compose(
     A select: bit-equal on every backend. The complement of a subset is just another row.
 
     Args:
-        x: Resident inputs in model space. [M, C, *grid], float32, float16 or bfloat16.
+        x: Resident inputs in model space, or ids. [M, C, *grid], float32, float16, bfloat16, int32 or int64.
         baseline: What an absent region looks like. Same shape, dtype and device as x; may be expanded (stride 0).
         labels: Region of each grid point; negative: always shown; beyond the rows: never. [M, *grid], int32.
         rows: Kept regions, 32 to a word: region j is bit j % 32 of word j // 32. [B, W], int32.

@@ -15,6 +15,7 @@ from torch import Tensor
 Launcher = Callable[..., None]
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+WORDS = (*FLOATS, torch.int32, torch.int64)  # what compose selects: numbers, and ids
 
 
 def expect_no_overlap(name: str, tensor: Tensor) -> None:
@@ -72,7 +73,9 @@ def _name(dtype: torch.dtype) -> str:
 
 def check_compose(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
     """No row shows an input that is not there."""
-    expect_floats(x=x, baseline=baseline, out=out)
+    if x.dtype not in WORDS:
+        raise ValueError(f"x must be float32, float16, bfloat16, int32 or int64, got {_name(x.dtype)}")
+    expect_dtype(x.dtype, baseline=baseline, out=out)
     expect_dtype(torch.int32, labels=labels, rows=rows, source=source)
     expect_within(source, None, x.shape[0], f"source[{{place}}] is {{number}}, x holds {x.shape[0]} inputs")
 

@@ -38,11 +38,11 @@ def _compose_kernel(
     keep = keeps(label, rows + b * words, words)
 
     for c in range(channels):
-        kept = tl.load(x + i * x_input + c * x_channel + p * x_point, mask=shown & keep, other=0.0)
+        kept = tl.load(x + i * x_input + c * x_channel + p * x_point, mask=shown & keep, other=0)
         gone = tl.load(
             baseline + i * baseline_input + c * baseline_channel + p * baseline_point,
             mask=shown & (keep == 0),
-            other=0.0,
+            other=0,
         )
         value = tl.where(keep, kept, gone)
         tl.store(out + b * out_row + c * out_channel + p * out_point, value, mask=inside)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
     from pysmdl.scorers import heads
+    from pysmdl.studies.scales import explain_scales
     from pysmdl.targets import Answer, Box, Tokens
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "errors",
     "explain",
     "explain_many",
+    "explain_scales",
     "explain_steps",
     "heads",
     "jobs",
@@ -108,6 +110,7 @@ _HOMES = {
     "eagle": "objective.presets",
     "explain": "api",
     "explain_many": "api",
+    "explain_scales": "studies.scales",
     "explain_steps": "api",
     "Step": "api",
     "lima": "objective.presets",

@@ -34,7 +34,8 @@ def explain(
     """Explain one decision: the input's regions in the order in which they carry it.
 
     Args:
-        image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space.
+        image: uint8 [H, W, 3] RGB, a PIL image, a path, or a float tensor [C, *grid] in model space; a signal or ids
+            [N], which the model gets as [B, N]; what the scorer reads itself, such as a table's row.
         model: A scorer (:mod:`pysmdl.scorers`); a model as its library has it, with what :func:`pysmdl.adapt` needs to
             know of it (timm's say it themselves); any callable from a batch [B, C, H, W] to logits [B, K]; the path of
             a file with one (TorchScript, .pt2, .onnx), or an endpoint's URL: images go into these as pixel / 255 at
@@ -45,15 +46,20 @@ def explain(
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
         profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
             through the model afterwards, to count its FLOPs.
-        regions: "slico", "slico:50", "slico-opencv", "seeds", "grid", an int label map [H, W] (-1: always shown), bool
-            masks [n, H, W], or a function of the pixels to any of these. See :mod:`pysmdl.regions`.
+        players: What it is divided into. None: what suits the input. Of images "slico", "slico:50", "slico-opencv",
+            "seeds", "grid", or a function of the pixels to any of these; of what is no image "time:20", "bands:8x6",
+            "tubes:4x4x4", "columns", "grid:4x4x4"; an int label map (-1: always shown), bool masks [n, *grid], a list
+            of names, or :func:`pysmdl.regions.players` with groups and weights. See :mod:`pysmdl.regions`.
+        regions: The same, as it is called where there is a grid.
         baseline: What an absent region looks like where it is painted over: "black", "zero", "mean", "blur", or numbers
-            in model space; None: "black". See :func:`pysmdl.removal.baseline_of`.
+            in model space; a function of the input and of what is hidden; a fill that is drawn, such as
+            :func:`pysmdl.removal.marginal`; None: the scorer's, "black". See :func:`pysmdl.removal.baseline_of`.
         removal: What absence means: "baseline", painting over; "token-drop", leaving an absent region's patches out of
             a vision transformer (there is no baseline then); or a :class:`pysmdl.removal.Removal` of your own. None:
             what the scorer is made for, "baseline" if nothing.
-        preset: A paper's objective and search in one word: "smdl", "lima", "vps", "vps-grounding", "eagle" or
-            "eagle-scoped". A term that needs features is left out where there are none; the notes say so.
+        preset: A paper's objective and search in one word: "smdl", "lima", "vps", "vps-grounding", "eagle",
+            "eagle-scoped", "phasewin" or "phasewin-florence". A term that needs features is left out where there are
+            none; the notes say so.
         objective: None: :func:`pysmdl.pair`, equal weights of the view kept and the view removed; a name ("pair",
             "smdl", "lima", "vps", "eagle": with the paper's weights for CLIP where the scorer has prototypes, else with
             those for a single network), or a set function.

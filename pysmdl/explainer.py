@@ -25,7 +25,7 @@ from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.preparation import Loaded, Preparation
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report, reporting
-from pysmdl.removal import Removal
+from pysmdl.removal import Fill, Removal, fill_of
 from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.cost import model_cost
@@ -71,7 +71,8 @@ class Explainer:
         self,
         model: Any,
         *,
-        regions: Any = "slico",
+        players: Any = None,
+        regions: Any = None,
         baseline: Any = None,
         removal: str | Removal | None = None,
         preset: str | None = None,
@@ -97,6 +98,8 @@ class Explainer:
         k = None if k is None else whole_number("k", k, 1)
         evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
         seed = whole_number("seed", seed, 0)
+        if players is not None and regions is not None:
+            raise ValueError("players and regions are two words for the same; give one of them")
         if until not in (None, "decided"):
             raise ValueError(f"until must be 'decided' or None; got {until!r}")
         if config is not None and not isinstance(config, EngineConfig):
@@ -106,10 +109,12 @@ class Explainer:
             self.config = replace(self.config, batch_size=batch_size)
         words = {"processor": processor, "transform": transform, "tokenizer": tokenizer, "prompts": prompts}
         given = resolve_scorer(model, device, **words, prompt=prompt, answer=answer, gives=gives)
-        self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal)
+        fill = fill_of(baseline, given)
+        self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal, fill)
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or self.scorer.class_names()
-        self.inputs = Preparation(self.scorer, self.removal, regions, baseline, trace, self.names)
+        divided = regions if players is None else players
+        self.inputs = Preparation(self.scorer, self.removal, divided, baseline, trace, self.names)
         shown = self.inputs.baseline
         if preset is not None:
             objective, search = _of_preset(preset, objective, search)
@@ -120,7 +125,7 @@ class Explainer:
             "weights": chosen.weights,
             "search": found.name,
             **{f"search.{name}": value for name, value in found.parameters.items()},
-            "baseline": shown if shown is None or isinstance(shown, str) else "given",
+            "baseline": _baseline_in_words(shown if fill is None else fill),
             "removal": self.removal.name,
             "seed": seed,
             "left_out": left_out,
@@ -142,11 +147,12 @@ class Explainer:
         )
 
     def _mixed(self, search: Search) -> bool:
-        """Whether candidates are scored in bfloat16 first."""
-        mixed = self.config.precision == "mixed"
+        """Whether candidates are scored in half precision first."""
+        precision = self.config.precision
+        mixed = precision != "model"
         if mixed and not search.rechecks:
             offered = [name for name, make in SEARCHES.items() if make().rechecks]
-            raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {search.name}')
+            raise ValueError(f'precision="{precision}" works with the searches {", ".join(offered)}; got {search.name}')
         return mixed
 
     def _compiled(self) -> Scorer:
@@ -171,6 +177,7 @@ class Explainer:
             ValueError: it is a single input, or the model is in training mode by now.
         """
         self._ready()
+        inputs = self.inputs.several(inputs)
         if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
             raise _single(inputs)
         try:
@@ -184,7 +191,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         def prepare(loaded: Loaded) -> Item:
             item = self.inputs.place(loaded)
-            if profile is not None and self.removal.fixed_rows:
+            if profile is not None and self.removal.fixed_rows and item.resident.row is not None:
                 profile.probe = partial(model_cost, self.scorer, item.x)
             return item
 
@@ -236,6 +243,12 @@ class Explainer:
         return max(1, min(4, (os.cpu_count() or 1) - 1)) if self.scorer.device.type == "cuda" else 0
 
 
+def _baseline_in_words(baseline: Any) -> str | None:
+    if isinstance(baseline, Fill):
+        return f"{baseline.name}, {baseline.draws} draws"
+    return baseline if baseline is None or isinstance(baseline, str) else "given"
+
+
 def _step(request: Request, order: tuple[int, ...], rank: int, seconds: float) -> Step:
     insertion, deletion = request.view(order[: rank + 1])
     last = request.result if rank == len(order) - 1 else None
@@ -248,7 +261,7 @@ def _single(given: Any) -> ValueError:
     )
 
 
-def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str]:
+def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str | Search]:
     for name, given in (("objective", objective), ("search", search)):
         if given is not None:
             raise ValueError(f"preset={preset!r} says what {name} is; leave one of them out")

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
 from pysmdl.errors import one_of
-from pysmdl.inputs import Input, reader_of
+from pysmdl.inputs import Input, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
+from pysmdl.inputs.items import as_dict, copied, on_device
+from pysmdl.inputs.several import Several, together
+from pysmdl.inputs.sound import HELD
 from pysmdl.models.class_names import Names
-from pysmdl.regions import partition
-from pysmdl.removal import BASELINES, Removal
+from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
+from pysmdl.removal import BASELINES, Removal, Resident
+from pysmdl.removal.render import Render
+from pysmdl.removal.several import resident_of_each
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
 
 log = logging.getLogger("pysmdl")
 
-NAMES = ("image", "target", "id", "regions", "baseline")
+UNREAD = "given"  # the modality of what only a function of the caller's knows how to read
 
 
 @dataclass(frozen=True)
@@ -47,44 +53,100 @@ class Preparation:
         self, scorer: Scorer, removal: Removal, regions: Any, baseline: Any, trace: Any, names: Names | None = None
     ) -> None:
         self.scorer, self.removal, self.regions, self.names = scorer, removal, regions, names
-        self.baseline = "black" if baseline is None and removal.painted else baseline
+        self.baseline = scorer.baseline if baseline is None and removal.painted else baseline
         self._doubted = False
         traced = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         self.trace = tuple(scorer.named(each, names) for each in traced)
-        if isinstance(baseline, str) and baseline not in BASELINES:
-            raise one_of("baseline", baseline, BASELINES)
+        if isinstance(baseline, str) and baseline not in BASELINES and baseline not in scorer.baselines:
+            raise one_of("baseline", baseline, {*BASELINES, *scorer.baselines})
         if not removal.painted and baseline is not None:
             raise ValueError(f'removal="{removal.name}" paints nothing over, so there is no baseline; got {baseline!r}')
 
     def load(self, given: Any) -> Loaded:
         """The half that needs no device: read, resize, divide into regions."""
         item = as_dict(given)
-        how = item.get("regions", self.regions)
-        image = item["image"]
-        read = reader_of(image).read(image, self.scorer.input, isinstance(how, str) or callable(how))
-        if read.doubt is not None and not self._doubted:
+        how, image = item.get("regions", self.regions), item["image"]
+        if isinstance(self.removal, Render) and without_grid(how):
+            unread = Input(torch.zeros(1), None, None, modality=UNREAD)
+            return Loaded({**item, "regions": how}, unread, how if isinstance(how, Regions) else players(how))
+        if self._is_several(image):
+            return self._load_several(item, image, {} if how is None else how)
+        read, regions, how = self._divided(self._reader(image), image, how)
+        if read.doubt is not None and read.modality == "image" and not self._doubted:
             self._doubted = True
             log.warning("%s", read.doubt)
+        return Loaded({**item, "regions": how}, read, regions)
+
+    def _divided(self, reader: Reader, given: Any, how: Any) -> tuple[Input, Regions, Any]:
+        """One input, its regions, and how it was divided."""
+        computed = how is None or isinstance(how, str) or callable(how)
+        read = reader.read(given, self.scorer.input, computed)
+        how = (self.removal.divided or read.divided) if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
-        grid = read.x.shape[1:] if read.points is None or read.content is None else read.content.shape[:2]
-        regions = partition(how, read.content, grid, size, read.frame)
+        seen = _grid(read)
+        grid = self.removal.grid(seen)
+
+        def own(how: Any) -> Regions | None:
+            found = None if read.divide is None else read.divide(how)
+            return self.removal.players(how, grid) if found is None and isinstance(how, str) else found
+
+        regions = partition(how, read.content, grid, size, read.frame, own)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
-        return Loaded(item, read, regions)
+            read = divided_as(how, read)
+            regions = named_by_time(how, regions, read.rate)
+        return read, regions, how
+
+    def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:
+        """Inputs by name, each divided as the players of its name say.
+
+        Raises:
+            ValueError: players are not given by name.
+        """
+        if not isinstance(how, Mapping) or not given or set(how) - set(given):
+            raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
+        parts = {}
+        for name, each in given.items():
+            read, regions, _ = self._divided(self._reader(each, name), each, how.get(name))
+            parts[name] = read, regions
+        read, joint = together(parts)
+        return Loaded({**item, "regions": "several"}, read, joint)
+
+    def several(self, inputs: Iterable[Any]) -> Iterable[Any]:
+        """The inputs of one argument, where the scorer's reader knows how they come: a table's rows."""
+        several = getattr(self.scorer.reader, "several", None)
+        return inputs if several is None else several(inputs)
+
+    def _is_several(self, given: Any) -> bool:
+        """Whether it is inputs by name: a dict that is no sound, where the scorer reads none itself."""
+        if not isinstance(given, Mapping) or set(given) >= HELD:
+            return False
+        return self.scorer.reader is None or isinstance(self.scorer.reader, Mapping)
+
+    def _reader(self, given: Any, name: str | None = None) -> Reader:
+        """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name."""
+        own = self.scorer.reader
+        if isinstance(own, Mapping):
+            own = None if name is None else own.get(name)
+        found: Reader = reader_of(given) if own is None else own
+        return found
 
     def place(self, loaded: Loaded) -> Item:
         """The other half: onto the scorer's device, with what absent regions look like there."""
         item, scorer = loaded.given, self.scorer
-        x = loaded.read.x.detach().to(scorer.device).to(scorer.dtype)
+        x = loaded.read.x.detach().to(scorer.device)
+        x = x.to(scorer.dtype) if x.is_floating_point() else x
         x = x.contiguous() if 0 in x.stride() else x
         baseline = item.get("baseline")
         if baseline is not None and not self.removal.painted:
             raise ValueError(f'an item has no baseline under removal="{self.removal.name}", which paints nothing over')
+        if baseline is not None and self.removal.draws > 1:
+            raise ValueError("an item has no baseline of its own where what is absent is drawn, which is for all")
         target = scorer.named(item.get("target"), self.names)
         target = scorer.located(target, x, loaded.read, self.names)
         return Item(
             x=x,
-            resident=self.removal.resident(x, _spread(loaded), self.baseline if baseline is None else baseline, scorer),
+            resident=self._resident(loaded, x),
             form=self.removal.form,
             regions=loaded.regions,
             target=scorer.encode(_framed(target, loaded.read.frame), self.trace, loaded.read.scale),
@@ -92,13 +154,26 @@ class Preparation:
             id=None if item.get("id") is None else str(item["id"]),
             pixels=loaded.read.picture,
             frame=loaded.read.frame,
-            provenance=self._provenance(item),
+            modality=self.removal.modality or loaded.read.modality,
+            shown=loaded.read.shown,
+            rate=loaded.read.rate,
+            provenance=self._provenance(item, loaded.read.modality),
         )
 
-    def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _resident(self, loaded: Loaded, x: Tensor) -> Resident:
+        given = loaded.given
+        own = given.get("baseline")
+        baseline = self.baseline if own is None else own
+        if isinstance(loaded.read, Several):
+            return resident_of_each(self.removal, loaded.read, baseline, self.scorer)
+        seen: Any = None if loaded.read.modality == UNREAD else x
+        return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
+
+    def _provenance(self, item: Mapping[str, Any], modality: str) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
         found = {"regions": how if isinstance(how, str) else "given"}
-        return {**found, "source": os.fsdecode(image)} if isinstance(image, (str, os.PathLike)) else found
+        path = isinstance(image, os.PathLike) or (isinstance(image, str) and modality != "text")
+        return {**found, "source": os.fsdecode(image)} if path else found
 
     def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
         """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may
@@ -106,30 +181,28 @@ class Preparation:
         """
         item = as_dict(given)
         regions = item.get("regions", self.regions)
-        image, threaded = reader_of(item["image"]).lend(item["image"])
+        if isinstance(self.removal, Render):
+            return dict(item), False
+        if self._is_several(item["image"]):
+            each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
+            return {**item, "image": each}, False
+        image, threaded = self._reader(item["image"]).lend(item["image"])
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
-        return lent, threaded and not callable(regions) and not _on_device(regions)
+        return lent, threaded and not callable(regions) and not on_device(regions)
+
+
+def _grid(read: Input) -> tuple[int, ...]:
+    """What is divided: the content's own grid where the model sees it in parts."""
+    if read.points is not None and read.content is not None:
+        return tuple(read.content.shape[:2])
+    return tuple(read.x.shape[1:] if read.x.dim() > 1 else read.x.shape)
 
 
 def _spread(loaded: Loaded) -> Regions:
     """The regions on the grid of what the model is given."""
+    if loaded.read.points is None:
+        return loaded.regions
     return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
-
-
-def as_dict(given: Any) -> Mapping[str, Any]:
-    """An item as a dict with image and whatever else it names; a data set's "label" is its target."""
-    if isinstance(given, Mapping):
-        item = {("target" if name == "label" and "target" not in given else name): given[name] for name in given}
-        unknown = set(item) - set(NAMES)
-        if unknown or "image" not in item:
-            names = ", ".join(NAMES[1:])
-            raise ValueError(f"an item needs image and may have {names} (or label for target); got {sorted(given)}")
-        return item
-    if isinstance(given, tuple):
-        if len(given) != 2:
-            raise ValueError(f"an item given as a tuple must be (image, target); got {len(given)} entries")
-        return {"image": given[0], "target": given[1]}
-    return {"image": given}
 
 
 def _framed(target: Any, frame: Frame | None) -> Any:
@@ -146,22 +219,3 @@ def _framed(target: Any, frame: Frame | None) -> Any:
         seen = ", ".join(f"{corner:g}" for corner in frame)
         raise ValueError(f"xyxy must overlap what the model sees of the image, its crop {seen}; got {target.xyxy}")
     return replace(target, xyxy=(x0 - left, y0 - top, x1 - left, y1 - top))
-
-
-def _on_device(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return any(map(_on_device, value)) if isinstance(value, (list, tuple)) else getattr(value, "is_cuda", False)
-
-
-def copied(value: Any) -> Any:
-    """The same in memory of our own: arrays, tensors and regions, also in lists and dicts."""
-    if isinstance(value, dict):
-        return {name: copied(each) for name, each in value.items()}
-    if type(value) in (list, tuple):  # masks one by one, or SAM's dicts
-        return type(value)(map(copied, value))
-    if isinstance(value, Regions):
-        return replace(value, labels=value.labels.copy())
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return value.clone() if isinstance(value, Tensor) else value

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Settings(TypedDict, total=False):
     """What :func:`pysmdl.explain` takes beside its input, by keyword; see there."""
 
+    players: Any
     regions: Any
     baseline: Any
     removal: str | Removal | None

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from pysmdl import bitrows
 from pysmdl.search.vocabulary import Evaluation, Ranking, Search, Task
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Regions
 
 SetFunction = Callable[[Bools], NDArray[Any]]
 """Bool membership [a, n] to values [a]."""
 
 
-def drive(search: Search, f: SetFunction, n: int, k: int | None = None, seed: int = 0) -> tuple[Ranking, int]:
+def drive(
+    search: Search, f: SetFunction, n: int, k: int | None = None, seed: int = 0, regions: Regions | None = None
+) -> tuple[Ranking, int]:
     """Run a search on a set function; returns its ranking and how many subsets it asked for."""
-    rounds = search.start(Task(n, n if k is None else min(k, n), seed=seed))
+    rounds = search.start(Task(n, n if k is None else min(k, n), seed=seed, regions=regions))
     asked = 0
     try:
         ask = next(rounds)

@@ -1,4 +1,4 @@
-"""Arrays by what they hold, and the partition of an input.
+"""Arrays by what they hold, and what an input is divided into.
 
 Sizes: ``n`` regions, ``a`` rows, ``V`` numbers the scorer gives a row.
 """
@@ -6,7 +6,7 @@ Sizes: ``n`` regions, ``a`` rows, ``V`` numbers the scorer gives a row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,16 +68,43 @@ OWN = ("score", "decided", "traced", "confidence", "top")
 
 @dataclass(frozen=True)
 class Regions:
-    """A partition of an input's grid.
+    """What an input is divided into: its players, as a partition of its grid. What has no grid has a point a player.
 
     Attributes:
         labels: Region of each grid point, -1 for "always shown". [*grid], int32.
         n: Number of regions; every id 0..n-1 occurs.
+        names: What each is called: a column's name, a span's text. [n], or none.
+        groups: What each belongs to: a column's source, a modality. [n], or none.
+        weights: What each counts for on the curves' axis, at least 0, not all 0. [n]; None: its points.
+        covers: Where each is, if they may overlap: labels then have the first of each point. bool [n, *grid], or None.
+        cover: Whether a point is shown while "any" of those that cover it is kept, or "all" are.
     """
 
     labels: Ints
     n: int
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
+    covers: Bools | None = None
+    cover: str = "any"
 
-    def areas(self) -> NDArray[np.int64]:
-        """Grid points of each region. [n]."""
+    def areas(self) -> NDArray[Any]:
+        """What each region counts for: its weight, or its grid points. [n]."""
+        if self.weights is not None:
+            return self.weights
         return np.bincount(self.labels[self.labels >= 0], minlength=self.n)
+
+    def places(self) -> NDArray[np.float64]:
+        """Where the centroid of each region lies, on a grid of the same sides' ratio and of volume 1.
+
+        [n, dimensions with more than one point]; [n, 1] of zeros where there are none.
+        """
+        labels = self.labels.reshape([side for side in self.labels.shape if side > 1] or [1])
+        shown = labels >= 0
+        areas, unit = np.maximum(self.areas(), 1), labels.size ** (1 / labels.ndim)
+        found = np.empty((self.n, labels.ndim))
+        for axis, side in enumerate(labels.shape):
+            place = np.arange(side).reshape([-1 if other == axis else 1 for other in range(labels.ndim)])
+            weights = np.broadcast_to(place, labels.shape)[shown]
+            found[:, axis] = np.bincount(labels[shown], weights, minlength=self.n) / areas / unit
+        return found

@@ -21,7 +21,8 @@ from forging import Rng, alive, floats, laid_out, spoilt, whole
 
 import pysmdl
 from pysmdl import _C
-from pysmdl.search.surrogate import GAIN, Fitted, Plain
+from pysmdl.search.plain_surrogate import Plain
+from pysmdl.search.surrogate import GAIN, Fitted
 
 
 def alone(path: str) -> Any:
@@ -184,7 +185,11 @@ def a_surrogate(rng: Rng) -> tuple[Fitted, int]:
     n, count = int(rng.integers(1, 8)), int(rng.integers(0, 12))
     weight = rng.integers(1, 127, n)
     flip = np.where(rng.random((n, count)) < 0.5, weight[:, None], -weight[:, None]).astype(np.int8)
-    fitted = Fitted(flip, rng.normal(size=count), 4.0, 4.0, float(rng.choice([0.3, 1.0])), 0.2, 1.0, 1.0)
+    near, far = rng.normal(size=(2, count))
+    reach = float(rng.choice([0.3, 1.0]))
+    fitted = Fitted(
+        flip, near, far, rng.normal(size=n), rng.random(n), 4.0, reach, 0.2, 0.02, 1.0, 1.0, bool(rng.integers(2))
+    )
     if rng.random() < 0.3:
         name = str(rng.choice(Fitted._fields))
         value: Any = getattr(fitted, name)
@@ -205,7 +210,7 @@ def a_chain(rng: Rng) -> Case:
         order = spoilt(rng, order)
     if rng.random() < 0.3:
         return lambda: sorted(_C.greedy_chain(fitted)), lambda: np.arange(len(fitted.flip))
-    told = all(isinstance(each, np.ndarray) and each.size for each in (order, fitted.flip, fitted.alpha))
+    told = all(isinstance(each, np.ndarray) and each.size for each in (order, fitted.flip, fitted.near, fitted.far))
 
     def improve() -> Any:
         worth = _C.improve_chain(fitted, order, k, passes, within, GAIN)

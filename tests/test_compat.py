@@ -48,7 +48,7 @@ def test_attribute_broadcasts_as_captum_does():
         ({"feature_mask": torch.stack([MASK[0, 0], MASK[0, 0], 8 - MASK[0, 0]])[None]}, "the same in every channel"),
         ({"baselines": torch.zeros(5)}, "baselines must broadcast"),
         ({"inputs": (INPUTS, INPUTS)}, r"inputs must be one tensor, .*; got 2: .* into additional_forward_args"),
-        ({"inputs": INPUTS[0, 0]}, r"inputs must be a tensor \[B, C, \*grid\]"),
+        ({"inputs": INPUTS[0, 0, 0]}, r"inputs must be a tensor \[B, C, \*grid\]"),
     ],
 )
 def test_attribute_refuses(arguments, message):

@@ -16,6 +16,10 @@ SHOWN = {  # what each prints, and the files that it writes
     "clip": (["<Encoder: CLIPModel, 3 prompts, 64 x 64 (shorter side 72, centre crop)", "a cat: 0."], ["clip.png"]),
     "detector": (["1.00 on the whole image", "1.00 with its first 4 of 64 regions alone, 0.00"], ["detector.png"]),
     "endpoint": (["first run: ", " views, 0 asked, ", "region 6 decides"], []),
+    "every_input": (
+        ["of 20 segments, 20 % of the time, alone give 0.94", 'Most is added by "age" (3.00), "weight"', '"sound: 2"'],
+        ["row.png", "several.png", "sound.png"],
+    ),
     "mllm": (
         ["what it answers to 'What is in the picture?', 64 x 64", "'five': 0.", "without regions ["],
         ["mllm.png"],

@@ -10,7 +10,11 @@ import pytest
 import pysmdl
 from pysmdl import search
 from pysmdl.search import guided_search
-from pysmdl.search.surrogate import Plain, Surrogate, logistic
+from pysmdl.search.lattice import Lattice, numbers
+from pysmdl.search.local_moves import Moves
+from pysmdl.search.measurements import Measurements
+from pysmdl.search.plain_surrogate import Plain
+from pysmdl.search.surrogate import Surrogate, likeness, logistic
 from pysmdl.testing import drive, interacting
 
 from golden_models import encode, encoder, inputs
@@ -19,16 +23,32 @@ from toys import Recorder, explain, linear_model, same
 CLASS = pysmdl.smdl(effectiveness=0, confidence=0)
 
 
-def fitted(n: int, count: int = 60, seed: int = 0, native=None) -> tuple[Surrogate, np.ndarray, np.ndarray]:
+def fitted(n: int, count: int = 60, seed: int = 0, native=None, paired: bool = False):
     rng = np.random.default_rng(seed)
     member = np.unique(rng.random((count, n)) < rng.random((count, 1)), axis=0)
+    if paired:  # of a subset and its complement, one
+        member = np.unique(np.where(member[:, :1], member, ~member), axis=0)
     weights, pairs = rng.normal(size=n), rng.normal(size=(n, n)) / n
-    score = logistic(member @ weights / 2 + ((member @ pairs) * member).sum(1)).astype(np.float32)
-    found = Surrogate(n, native)
+
+    def score(subsets):
+        return logistic(subsets @ weights / 2 + ((subsets @ pairs) * subsets).sum(1)).astype(np.float32)
+
+    found = Surrogate(n, rng.dirichlet(np.ones(n)), rng.random((n, 2)), native)
+    found.paired = paired
     for part in np.array_split(np.arange(len(member)), 3):  # in parts, as a search gives them
-        found.add(member[part], score[part])
-        found.fit()
+        if len(part):
+            found.add(member[part], score(member[part]), score(~member[part]) if paired else None)
+            found.fit()
     return found, member, score
+
+
+def written_out(surrogate: Surrogate, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The kernel of the module's docstring."""
+    weight = surrogate._weight.astype(float)
+    apart = ((first[:, None] != second) * weight).sum(2) / weight.sum()
+    root = np.sqrt(weight / weight.sum())
+    signs = [np.where(member, root, -root) for member in (first, second)]
+    return 4 * signs[0] @ surrogate._alike @ signs[1].T + 4 * np.exp(-apart / 0.3)
 
 
 # The surrogate
@@ -38,21 +58,30 @@ def test_it_knows_what_it_was_told_and_is_sure_of_it():
     surrogate, member, score = fitted(9)
     surrogate.kept, surrogate.removed = 1.0, 0.0
     value, unsure = surrogate.predict(member)
-    np.testing.assert_allclose(value, score.clip(0.02, 0.98), atol=0.03)
+    np.testing.assert_allclose(value, score(member), atol=0.03)
     assert unsure.max() == 0
     assert surrogate.predict(~member)[1].max() > 0
 
 
-def test_it_is_the_textbooks_gaussian_process():
-    """Mean by solving with the kernel written out: grown part by part, the factor must be the same."""
-    surrogate, member, score = fitted(7)
-    weight = surrogate._weight
-    apart = ((member[:, None] != member) * weight).sum(2) / weight.sum()
-    kernel = 4 * (1 - 2 * apart) + 4 * np.exp(-apart / 0.3)
-    odds = np.rint(16 * np.log(score.clip(0.02, 0.98) / (1 - score.clip(0.02, 0.98)))) / 16
-    alpha = np.linalg.solve(kernel + 0.1 * np.eye(len(member)), odds - odds.mean())
+@pytest.mark.parametrize("paired", [False, True])
+def test_it_is_the_textbooks_gaussian_process(paired):
+    """Mean by solving with the kernel written out: grown part by part, and for pairs by halves, it must be the same."""
+    surrogate, member, score = fitted(7, paired=paired)
+    told = np.vstack((member, ~member)) if paired else member
+    odds = np.rint(16 * np.log((score(told) + 0.02) / (1.02 - score(told)))) / 16
+    alpha = np.linalg.solve(written_out(surrogate, told, told) + 0.1 * np.eye(len(told)), odds - odds.mean())
+    asked = np.random.default_rng(1).random((20, 7)) < 0.5
+    z = odds.mean() + written_out(surrogate, asked, told) @ alpha
     surrogate.removed = 0.0
-    np.testing.assert_allclose(surrogate.predict(member)[0], logistic(odds.mean() + kernel @ alpha), atol=1e-6)
+    np.testing.assert_allclose(surrogate.predict(asked)[0], (1.04 * logistic(z) - 0.02).clip(0, 1), atol=1e-5)
+
+
+def test_neighbours_are_alike():
+    row = likeness(16, np.stack(np.divmod(np.arange(16), 4), 1) / 4)[5]
+    assert row[5] == 1
+    assert row[6] == pytest.approx(0.8 * np.exp(-1 / (2 * 1.05**2)))
+    assert row[6] == row[9] > row[10] > row[7]
+    np.testing.assert_array_equal(likeness(4, None), np.eye(4))
 
 
 def test_regions_weigh_by_their_effect():
@@ -67,48 +96,117 @@ def test_regions_weigh_by_their_effect():
     assert weight.min() >= 1
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 31, 33])
+@pytest.mark.parametrize("n", [1, 2, 7, 16, pytest.param(33, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (20.0, 1.0), (1.0, 0.0)])
-def test_compiled_chains_are_the_plain_ones(n, weights):
+@pytest.mark.parametrize("bounded", [True, False])
+def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
     pytest.importorskip("pysmdl._C")
     found = []
     for native in (None, Plain):
-        surrogate, member, _ = fitted(n, native=native)
+        surrogate, member, _ = fitted(n, native=native, paired=n % 3 == 1)
         np.testing.assert_array_equal(
             surrogate._native.differences(surrogate._flip, ~member[::2]),
             ((~member[::2, None] != member) * surrogate._weight.astype(int)).sum(2),
         )
         surrogate.kept, surrogate.removed = weights
+        surrogate.bounded = bounded
         start = surrogate.greedy()
         moved = [surrogate.improved(start, k, 3, reach) for k, reach in ((n, 20), (max(1, n // 2), 2))]
-        found.append((start, *moved))
-    (start, *moved), (other_start, *others) = found
+        found.append((start, *moved, surrogate.predict(np.vstack((member, ~member)))))
+    (start, *moved, told), (other_start, *others, other_told) = found
     assert start.tolist() == other_start.tolist()
     for (order, worth), (other, other_worth) in zip(moved, others, strict=True):
         assert sorted(order) == list(range(n))
-        assert order.tolist() == other.tolist()
-        assert worth == pytest.approx(other_worth, abs=1e-9)
+        assert order.tolist() == other.tolist() or not bounded  # whose gains are as large as float32's rounding
+        assert worth == pytest.approx(other_worth, rel=1e-5, abs=2e-5)
+    for each, other in zip(told, other_told, strict=True):
+        np.testing.assert_allclose(each, other, atol=1e-5 * (1 + np.abs(other).max()))
 
 
 def test_moves_find_the_best_chain_of_a_small_surrogate():
     surrogate = fitted(5, seed=3)[0]
 
     def worth(order):
-        return surrogate.predict(guided_search._prefixes(np.array(order), 5)[1:])[0].sum()
+        value = surrogate.predict(guided_search.prefixes(np.array(order), 5))[0]
+        return (surrogate.area[list(order)] * (value[1:] + value[:-1]) / 2).sum()
 
     best = max(itertools.permutations(range(5)), key=worth)
     starts = [np.array(start, np.int32) for start in itertools.islice(itertools.permutations(range(5)), 0, 120, 7)]
     found = [surrogate.improved(start, 5, 10, 5) for start in starts]
-    assert max(value for _, value in found) == pytest.approx(worth(best), abs=1e-9)
+    assert max(value for _, value in found) == pytest.approx(worth(best), abs=1e-4)
     for order, value in found:
         assert value == pytest.approx(worth(order), abs=1e-9)
+
+
+# The lattice
+
+
+def area_under(f, order, area) -> float:
+    value = np.asarray(f(guided_search.prefixes(np.array(order, np.int32), len(order))), np.float64)
+    return float((area[order] * (value[1:] + value[:-1]) / 2).sum())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_best_order_along_what_is_measured_is_found_whatever_came_first(seed):
+    rng = np.random.default_rng(seed)
+    n, f, area = 6, rough(6, seed), rng.dirichlet(np.ones(6))
+    orders = [rng.permutation(n) for _ in range(6)]
+    member = np.unique(np.vstack([guided_search.prefixes(order.astype(np.int32), n) for order in orders]), axis=0)
+    known = {row.tobytes() for row in member}
+
+    def measured(order):
+        return all(row.tobytes() in known for row in guided_search.prefixes(np.array(order, np.int32), n))
+
+    lattice = Lattice(area, n)
+    for part in np.array_split(rng.permutation(len(member)), 5):
+        lattice.add(member[part], f(member[part]).astype(np.float32))
+    best = max((list(o) for o in itertools.permutations(range(n)) if measured(o)), key=lambda o: area_under(f, o, area))
+    order, worth = lattice.best()
+    assert worth == pytest.approx(area_under(f, best, area), abs=1e-6)
+    assert area_under(f, order, area) == pytest.approx(worth, abs=1e-6)
+
+
+def test_an_order_with_a_gap_is_none():
+    lattice = Lattice(np.ones(3), 3)
+    lattice.add(np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]], bool), np.ones(3, np.float32))
+    assert lattice.best() is None
+    lattice.add(np.array([[0, 1, 0]], bool), np.ones(1, np.float32))
+    assert lattice.best() == ([1, 0, 2], 3.0)
+
+
+@pytest.mark.parametrize("n", [1, 8, 63, 64, 65, 200])
+def test_subsets_are_numbers(n, rng):
+    member = rng.random((9, n)) < 0.5
+    assert numbers(member) == [sum(1 << int(r) for r in np.flatnonzero(row)) for row in member]
+
+
+# Moves of single regions
+
+
+@pytest.mark.parametrize("n", [2, 6, 11])
+def test_what_a_move_gains_is_known_where_its_prefixes_are(n):
+    rng, f = np.random.default_rng(0), rough(n, 1)
+    area = rng.dirichlet(np.ones(n))
+    everything = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
+    surrogate, lattice = Surrogate(n, area), Lattice(area, n)
+    surrogate.bounded = False
+    lattice.add(everything, f(everything).astype(np.float32))
+    surrogate.add(everything[:4], f(everything[:4]).astype(np.float32))
+    surrogate.fit()
+    order = rng.permutation(n).astype(np.int32)
+    moves = Moves(Measurements(surrogate, lattice), order, n)
+    for source, target, gain, cost in zip(moves.source, moves.target, moves.gain, moves.cost, strict=True):
+        assert cost == 0
+        if 0 <= target < n:
+            moved = np.insert(np.delete(order, source), target, order[source])
+            assert gain == pytest.approx(area_under(f, moved, area) - area_under(f, order, area), abs=1e-6)
 
 
 # The search
 
 
 def worth(f, order) -> float:
-    return float(f(guided_search._prefixes(np.array(order), len(order))[1:]).sum())
+    return float(f(guided_search.prefixes(np.array(order), len(order))[1:]).sum())
 
 
 def rough(n: int, seed: int):
@@ -172,31 +270,37 @@ def test_no_swap_of_neighbours_is_better_where_every_subset_can_be_measured(n):
 
 
 @pytest.mark.parametrize(("n", "seed"), [(6, 1), (8, 8), (10, 7), (12, 10)])
-def test_an_order_that_is_known_when_it_becomes_the_favourite_is_not_ignored(n, seed, monkeypatch):
-    f, favourite = rough(n, seed), guided_search._favourite
-    measured: set[bytes] = set()
-    known: list[float] = []
+def test_no_order_along_what_it_measured_is_better_than_its_answer(n, seed):
+    f, lattice = rough(n, seed), Lattice(np.full(n, 1 / n), n)
 
     def recorded(member):
-        measured.update(map(bytes, np.packbits(member, axis=1)))
-        return f(member)
+        found = f(member)
+        lattice.add(member, found.astype(np.float32))
+        return found
 
-    def noted(*arguments, **settings):
-        order = favourite(*arguments, **settings)
-        if measured.issuperset(map(bytes, np.packbits(guided_search._prefixes(order, n), axis=1))):
-            known.append(worth(f, order))
-        return order
-
-    monkeypatch.setattr(guided_search, "_favourite", noted)
     order = drive(search.guided(), recorded, n)[0].order
-    assert worth(f, order) >= max(known) - 1e-6
+    assert area_under(f, order, np.full(n, 1 / n)) >= lattice.best()[1] - 1e-6
+
+
+def test_where_regions_lie_and_how_large_they_are_is_used():
+    labels = np.arange(36).reshape(6, 6).repeat(4, 0).repeat(4, 1).astype(np.int32)
+    regions = pysmdl.regions.from_labels(labels)
+    np.testing.assert_allclose(regions.places()[[0, 1, 6]], [[1.5, 1.5], [1.5, 5.5], [5.5, 1.5]] / np.float64(24))
+    centre = np.exp(-((regions.places() - 0.4) ** 2).sum(1) / 0.05)
+
+    def f(member):
+        return np.tanh(3 * (member @ centre) / centre.sum())
+
+    informed = [worth(f, drive(search.guided(120), f, 36, seed=s, regions=regions)[0].order) for s in range(4)]
+    blind = [worth(f, drive(search.guided(120), f, 36, seed=s)[0].order) for s in range(4)]
+    assert np.mean(informed) > np.mean(blind)
 
 
 def test_k_regions_are_the_best_found_for_k():
     found = explain(linear_model(), regions="grid:36", search="guided", k=6, objective=CLASS)
     whole = explain(linear_model(), regions="grid:36", search="guided", objective=CLASS)
     assert len(found.order) == 6
-    assert found.score.sum() >= whole.score[:6].sum() - 1e-3
+    assert found.score.sum() >= whole.score[:6].sum() - 1e-2
 
 
 @pytest.mark.slow

@@ -14,15 +14,16 @@ from torch import Tensor
 from pysmdl import bitrows
 from pysmdl.kernels import class_scores, compose, distance_gains, match_boxes
 
-from toys import DTYPES, poisoned
+from toys import DTYPES, WORDS, poisoned
 
 SCORE_TOLERANCE = 2e-6  # worst seen: 4e-7 (cpu), 3e-7 (triton, interpreted), on softmax and entropy in float32
 
 
 def compose_inputs(n=33, inputs=2, channels=3, grid=(13, 17), rows=5, dtype=torch.float32, device="cpu", seed=0):
     rng = np.random.default_rng(seed)
-    x = torch.from_numpy(rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
-    baseline = torch.from_numpy(rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
+    scale = 1.0 if dtype.is_floating_point else torch.iinfo(dtype).max / 8  # ids of all bits
+    x = torch.from_numpy(scale * rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
+    baseline = torch.from_numpy(scale * rng.normal(size=(inputs, channels, *grid))).to(device, dtype)
     labels = torch.from_numpy(rng.integers(-1, n, (inputs, *grid)).astype(np.int32)).to(device)
     member = rng.random((rows, n)) < 0.5
     source = torch.from_numpy(rng.integers(0, inputs, rows).astype(np.int32)).to(device)
@@ -41,12 +42,13 @@ def compose_by_hand(x, baseline, labels, rows, source) -> Tensor:
     return out
 
 
-def test_reference_compose_is_its_docstring():
-    given = compose_inputs(n=40, grid=(3, 4), rows=3)
+@pytest.mark.parametrize("dtype", WORDS, ids=str)
+def test_reference_compose_is_its_docstring(dtype):
+    given = compose_inputs(n=40, grid=(3, 4), rows=3, dtype=dtype)
     assert torch.equal(compose(*given, backend="reference"), compose_by_hand(*given))
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", WORDS, ids=str)
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100, 5000])
 def test_compose_is_bit_equal(backend_device, dtype, n):
     backend, device = backend_device
@@ -66,8 +68,18 @@ def test_compose_shapes(backend_device, rows, channels, grid):
     assert torch.equal(out, compose(*given, backend="reference"))
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64], ids=str)
+@pytest.mark.parametrize(("channels", "grid"), [(1, (17,)), (3, (9,)), (17, (3, 9)), (1, (1025,)), (2, (33, 31))])
+def test_ids_are_composed_like_numbers(backend_device, dtype, channels, grid):
+    """At places that no vector of 16 or 32 bytes begins at, with ids of all bits."""
+    backend, device = backend_device
+    given = compose_inputs(inputs=3, channels=channels, grid=grid, rows=7, dtype=dtype, device=device)
+    out = poisoned((8, channels, *grid), dtype, device)[1:]
+    assert torch.equal(compose(*given, out=out, backend=backend), compose_by_hand(*(t.cpu() for t in given)).to(device))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels_last"])
 def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):
     """Over 8 MiB: several threads, written past the caches, rows that begin anywhere."""
@@ -79,7 +91,7 @@ def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):
     assert torch.equal(compose(*given, out=out, backend=backend), compose(*given, backend="reference"))
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", WORDS, ids=str)
 @pytest.mark.parametrize(
     "layout", ["channels_last", "channels_last_out", "crop", "crop_out", "constant", "constant_last", "rows"]
 )
@@ -352,7 +364,7 @@ BAD = {
     "source length": (lambda a: a.update(source=a["source"][1:]), "rows must be"),
     "baseline dtype": (lambda a: a.update(baseline=a["baseline"].half()), "baseline must be float32, got float16"),
     "rows dtype": (lambda a: a.update(rows=a["rows"].long()), "rows must be int32, got int64"),
-    "x dtype": (lambda a: a.update(x=a["x"].int(), baseline=a["baseline"].int()), "x must be float32, float16 or"),
+    "x dtype": (lambda a: a.update(x=a["x"].double(), baseline=a["baseline"].double()), "x must be float32, float16"),
     "no grid": (lambda a: a.update(x=a["x"][:, :, 0, 0]), r"x must be \[M, C, \*grid\] with M at least 1"),
     "no input": (lambda a: a.update(x=a["x"][:0]), r"x must be \[M, C, \*grid\] with M at least 1"),
     "out shape": (lambda a: a.update(out=torch.empty(1, 3, 13, 17)), "out must be"),

@@ -104,6 +104,13 @@ def answering(name: str, word: str) -> Callable[[], dict[str, Any]]:
     return made_as
 
 
+def grounded() -> dict[str, Any]:
+    found = answering("Florence-2", "florence")()
+    said = found["processor"].tokenizer("the cat <loc_1> <loc_2> <loc_400> <loc_900>", add_special_tokens=False)
+    found["florence"].generate = lambda **given: torch.tensor([[2, *said["input_ids"], 2]])
+    return found
+
+
 def decoded() -> dict[str, Any]:
     def decode(answer, size):
         return torch.tensor([0.0, 0, size[1], size[0]]).expand(len(answer), 1, 4), answer[:, None]
@@ -132,12 +139,15 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "Grounding DINO": of_dino,
     "torchvision's detectors": faster_rcnn,
     "ultralytics": yolo,
-    "LLaVA": answering("LLaVA", "llava"),
+    "LLaVA:": answering("LLaVA", "llava"),
+    "LLaVA-NeXT": answering("LLaVA-NeXT", "llava"),
     "Qwen2-VL": answering("Qwen2.5-VL", "qwen"),
     "InternVL": answering("InternVL", "internvl"),
     "Idefics3": answering("Idefics3", "idefics"),
+    "BLIP, captions": answering("BLIP", "blip"),
     "BLIP-2": answering("BLIP-2", "blip"),
     "Florence-2": answering("Florence-2", "florence"),
+    "Florence-2, Grounding": grounded,
     "GIT": answering("GIT", "git"),
     "TrOCR": answering("TrOCR", "trocr"),
     "Whisper": of_whisper,

@@ -223,7 +223,10 @@ def test_what_solves_checks_both_dimensions():
             _C.extend_cholesky(factor, known, count, 0.1, 1)
 
 
-FITTED = Fitted(np.array([[3, -3], [-5, 5]], np.int8), np.array([0.5, -1.0]), 4.0, 4.0, 0.3, 0.1, 1.0, 1.0)
+FITTED = Fitted(
+    np.array([[3, -3], [-5, 5]], np.int8), np.array([0.5, -1.0]), np.zeros(2), np.array([-0.2, 0.9]), np.full(2, 0.5),
+    4.0, 0.3, 0.1, 0.02, 1.0, 1.0, True,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -234,8 +237,9 @@ FITTED = Fitted(np.array([[3, -3], [-5, 5]], np.int8), np.array([0.5, -1.0]), 4.
         ({"flip": np.full((300, 2), 127, np.int8)}, "flips of a subset must add up to 1 to 32767, got 38100"),
         ({"flip": np.zeros((0, 2), np.int8)}, r"flip must be int8 \[n, count\] with n at least 1"),
         ({"flip": np.ones((2, 2))}, "Cannot cast array data"),
-        ({"alpha": np.ones(3)}, r"alpha must be \[2\], one a subset"),
-        ({"alpha": np.array([1, np.nan])}, "alpha must be finite, got nan"),
+        ({"near": np.ones(3)}, r"near must be \[2\], one a subset"),
+        ({"far": np.array([1, np.nan])}, "far must be finite, got nan"),
+        ({"area": np.ones(1)}, r"area must be \[2\], one a region"),
         ({"reach": 0.0}, r"reach must be at least 0\.05, got 0"),
         ({"offset": float("inf")}, "offset must be finite, got inf"),
         ({"kept": "1"}, "must be real number, not str"),

@@ -147,7 +147,7 @@ def test_methods_beside_each_other_are_named_by_what_differs(wrong):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda e: e.plot(kind="heat"), "kind must be one of 'curves', 'map', .*; got 'heat'"),
+        (lambda e: e.plot(kind="heat"), "kind must be one of 'bars', 'curves', 'map', .*; got 'heat'"),
         (lambda e: replace(e, traced={}).plot(kind="mistake"), 'kind="mistake" needs another class'),
         (lambda e: pysmdl.plot([]), "explanations must hold at least one"),
         (lambda e: pysmdl.plot([e], titles=["a", "b"]), "titles must be one for each of 1 explanations; got 2"),

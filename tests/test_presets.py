@@ -76,6 +76,15 @@ def test_presets_of_answers(preset, search):
     assert (found.notes["search"], found.notes["objective"]) == (search, "eagle")
 
 
+@pytest.mark.parametrize(("preset", "greedy"), [("phasewin", 0), ("phasewin-florence", 18)])
+def test_presets_of_phasewin_serve_any_score(preset, greedy):
+    for scorer, target in ((linear_model(), 1), (pysmdl.scorers.detector(one_box), Box((0, 0, 12, 12), 0))):
+        found = explain(scorer, target=target, preset=preset, regions="grid:25")
+        assert (found.notes["search"], found.notes["weights"]) == ("phase_window", PAIR)
+        again = explain(scorer, target=target, search=pysmdl.search.phase_window(greedy=greedy), regions="grid:25")
+        assert found.order.tolist() == again.order.tolist()
+
+
 def test_clips_weights_are_given_to_what_is_like_clip_alone():
     assert explain(encoder(), target=1, objective="lima").notes["weights"]["consistency"] == 20
     with pytest.raises(ValueError, match="has an effectiveness term, which needs features"):
@@ -86,7 +95,7 @@ def test_clips_weights_are_given_to_what_is_like_clip_alone():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"preset": "best"}, "preset must be one of 'eagle', 'eagle-scoped', 'lima', 'smdl', .*; got 'best'"),
+        ({"preset": "best"}, "preset must be one of 'eagle', 'eagle-scoped', 'lima', 'phasewin', .*; got 'best'"),
         ({"preset": "smdl", "search": "exact"}, "preset='smdl' says what search is; leave one of them out"),
         ({"preset": "smdl", "objective": "lima"}, "preset='smdl' says what objective is"),
         ({"preset": "vps"}, "objective 'vps' reads box scores; this scorer gives class scores"),

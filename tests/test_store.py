@@ -25,7 +25,7 @@ COLUMNS = (
     "id", "source", "group", "target", "target_class", "said", "regions", "order", "score", "insertion", "deletion",
     "area", "terms", "values", "predicted", "traced", "attribution", "insertion_auc", "deletion_auc", "index",
     "evaluations", "asked", "seconds", "violations", "labels", "labels_shape", "labels_bytes", "reading", "picture",
-    "notes", "names", "frame", "size", "provenance",
+    "notes", "names", "frame", "size", "provenance", "input", "shown",
 )  # fmt: skip
 
 
@@ -55,6 +55,15 @@ EXPLAINED = {
     ),
     "a box": lambda: pysmdl.explain(
         image(0), pysmdl.scorers.detector(boxes), pysmdl.Box((2, 2, 9, 9), 0), regions="grid:9", progress=False
+    ),
+    "names and groups": lambda: pysmdl.explain(
+        np.ones(4),
+        pysmdl.scorers.scalar(lambda batch: batch.sum(1)),
+        progress=False,
+        players=pysmdl.regions.players(list("abcd"), list("xxyy")),
+    ),
+    "masks that overlap": lambda: explain(
+        linear_model(), regions=pysmdl.regions.overlapping(np.ones((3, 12, 12), bool))
     ),
     "always shown points": lambda: explain(
         linear_model(), regions=np.where(np.arange(144).reshape(12, 12) < 20, -1, np.arange(144).reshape(12, 12) // 36)

@@ -67,6 +67,15 @@ FORGED = {
     "a frame outside": lambda a: meta(a, frame=[0, 0, 1, 2]),
     "a frame of nothing": lambda a: meta(a, frame=[0.5, 0, 0.5, 1]),
     "provenance is text": lambda a: meta(a, provenance="mine"),
+    "players are a number": lambda a: meta(a, players=3),
+    "players of numbers": lambda a: meta(a, players=[1, 2]),
+    "fewer players than regions": lambda a: meta(a, players=["a"]),
+    "groups of text, not a list": lambda a: meta(a, groups="ab"),
+    "fewer groups than regions": lambda a: meta(a, groups=["a"]),
+    "a modality that is a number": lambda a: meta(a, modality=1),
+    "a rate below 0": lambda a: meta(a, rate=-1),
+    "shown of text": lambda a: {"shown": np.array(["a"])},
+    "shown without end": lambda a: {"shown": np.zeros(1 << 18)},
     "a picture of floats": lambda a: {"picture": np.zeros(4)},
     "a picture in rows": lambda a: {"picture": np.zeros((4, 4), np.uint8)},
     "an unknown array": lambda a: {"pixels": np.zeros((2, 2, 3), np.uint8)},
@@ -249,9 +258,23 @@ def test_a_file_of_schema_1_loads():
     found.plot(pixels=builtin.images()[2]["path"])
 
 
-def test_what_schema_2_added_is_no_part_of_schema_1(arrays, tmp_path):
-    np.savez(tmp_path / "x.npz", **{**arrays, **meta(arrays, schema=1)})
-    with pytest.raises(StoreError, match=r"meta must not hold \['frame', 'names', 'provenance', 'size'\]"):
+def test_a_file_of_schema_2_loads():
+    found = pysmdl.load(SCHEMA_1.with_name("schema2.npz"))
+    assert found.order.tolist() == [3, 2, 1, 0]
+    assert (found.id, found.target, found.size, found.provenance["regions"]) == ("scene2", 2, (64, 64), "grid:4")
+    assert (found.players, found.groups, found.modality, found.shown, found.rate) == ((), (), "image", None, None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        (1, "'frame', 'groups', 'modality', 'names', 'players', 'provenance', 'rate', 'size'"),
+        (2, "'groups', 'modality', 'players', 'rate'"),
+    ],
+)
+def test_what_a_schema_added_is_no_part_of_those_before(schema, names, arrays, tmp_path):
+    np.savez(tmp_path / "x.npz", **{**arrays, **meta(arrays, schema=schema)})
+    with pytest.raises(StoreError, match=rf"meta must not hold \[{names}\]"):
         pysmdl.load(tmp_path / "x.npz")
 
 

@@ -102,8 +102,9 @@ def call(): _C.pack_tokens(x, labels, rows, index, offsets, out, 1)
     "improve_chain": """
 from types import SimpleNamespace
 flip = np.where(np.random.default_rng(0).random((60, 300)) < 0.5, 9, -9).astype(np.int8)
-numbers = dict(linear=4.0, smooth=4.0, reach=0.3, offset=0.0, kept=1.0, removed=1.0)
-fitted, index = SimpleNamespace(flip=flip, alpha=np.ones(300), **numbers), np.arange(60, dtype=np.int32)
+numbers = dict(smooth=4.0, reach=0.3, offset=0.0, soft=0.02, kept=1.0, removed=1.0, bounded=True)
+arrays = dict(flip=flip, near=np.ones(300), far=np.ones(300), effect=np.ones(60), area=np.ones(60))
+fitted, index = SimpleNamespace(**arrays, **numbers), np.arange(60, dtype=np.int32)
 def call():
     index[:] = np.arange(60)
     _C.improve_chain(fitted, index, 60, 1, 60, 1e-6)

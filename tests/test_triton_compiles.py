@@ -27,6 +27,7 @@ CASES = [
      {"WIDTH": 64, "HEAD": 64, "QUERIES": 64, "KEYS": 32, "EXACT": False}),
     (pack_tokens_triton._pack_tokens_kernel, "x out", "labels rows source offsets", "", "", {"TILE": 32, "WIDE": 256}),
 ]
+CASES.append((compose_triton._compose_kernel, "", "labels rows source x baseline out", "", "", {"TILE": 1024}))
 for kernel, of_model, whole, single, number, constants in CASES:
     signature = dict.fromkeys(kernel.arg_names, "i32") | dict.fromkeys(constants, "constexpr")
     for names, kind in ((of_model, "*bf16"), (whole, "*i32"), (single, "*fp32"), (number, "fp32")):
@@ -44,4 +45,4 @@ def test_every_kernel_compiles(tmp_path):
     environment.pop("TRITON_INTERPRET", None)
     done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 7

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 import pysmdl
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+WORDS = (*DTYPES, torch.int32, torch.int64)  # what compose takes
 STRIPES = np.arange(144, dtype=np.int32).reshape(12, 12) // 36  # four bands of three rows
 
 
 def poisoned(shape, dtype=torch.float32, device="cpu") -> Tensor:
-    """What nobody writes stays NaN and fails the comparison."""
-    return torch.full(shape, torch.nan, dtype=dtype, device=device)
+    """What nobody writes stays NaN, or the lowest of whole numbers, and fails the comparison."""
+    worst = torch.nan if dtype.is_floating_point else torch.iinfo(dtype).min
+    return torch.full(shape, worst, dtype=dtype, device=device)
 
 
 def image(seed: int = 0, height: int = 12, width: int = 12) -> np.ndarray:

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <vector>
+
+#include <pybind11/stl.h>
 
 #include "../core/chain.h"
 #include "../core/check.h"
@@ -31,21 +34,20 @@ class Fitted {
  public:
   explicit Fitted(py::handle given) {
     const Array<int8_t> flip(given.attr("flip"));
-    const Array<double> alpha(given.attr("alpha"));
     PYSMDL_CHECK(flip.ndim() == 2 && flip.shape(0) > 0, "flip must be int8 [n, count] with n at least 1");
-    PYSMDL_CHECK(alpha.ndim() == 1 && alpha.shape(0) == flip.shape(1), "alpha must be [", flip.shape(1),
-                 "], one a subset");
+    const int64_t n = flip.shape(0), count = flip.shape(1);
     flip_.assign(flip.data(), flip.data() + flip.size());
-    alpha_.assign(alpha.data(), alpha.data() + alpha.size());
-    for (const double each : alpha_) PYSMDL_CHECK(std::isfinite(each), "alpha must be finite, got ", each);
-    const int64_t n = flip.shape(0), count = flip.shape(1), span = count ? weight_of_all(n, count) : 1;
+    surrogate.n = n, surrogate.count = count, surrogate.span = count ? weight_of_all(n, count) : 1;
+    near_ = numbers(given, "near", count, "subset"), far_ = numbers(given, "far", count, "subset");
+    effect_ = numbers(given, "effect", n, "region"), area_ = numbers(given, "area", n, "region");
     const double reach = number(given, "reach");
     PYSMDL_CHECK(reach >= kLeastReach, "reach must be at least ", kLeastReach, ", got ", reach);
-    surrogate.flip = flip_.data(), surrogate.alpha = alpha_.data();
-    surrogate.linear = number(given, "linear"), surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
-    surrogate.offset = number(given, "offset");
+    surrogate.flip = flip_.data(), surrogate.near = near_.data(), surrogate.far = far_.data();
+    surrogate.effect = effect_.data(), surrogate.area = area_.data();
+    surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
+    surrogate.offset = number(given, "offset"), surrogate.soft = number(given, "soft");
     surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
-    surrogate.n = n, surrogate.count = count, surrogate.span = span;
+    surrogate.bounded = number(given, "bounded") != 0;
   }
   Fitted(const Fitted&) = delete;
   Fitted& operator=(const Fitted&) = delete;
@@ -53,6 +55,14 @@ class Fitted {
   Surrogate surrogate{};
 
  private:
+  static std::vector<double> numbers(py::handle given, const char* name, int64_t count, const char* of) {
+    const Array<double> array(given.attr(name));
+    PYSMDL_CHECK(array.ndim() == 1 && array.shape(0) == count, name, " must be [", count, "], one a ", of);
+    std::vector<double> found(array.data(), array.data() + count);
+    for (const double each : found) PYSMDL_CHECK(std::isfinite(each), name, " must be finite, got ", each);
+    return found;
+  }
+
   // A region weighs the same whichever subset has it, or differences would leave 0 .. span.
   int64_t weight_of_all(int64_t n, int64_t count) const {
     int64_t span = 0;
@@ -69,7 +79,7 @@ class Fitted {
   }
 
   std::vector<int8_t> flip_;
-  std::vector<double> alpha_;
+  std::vector<double> near_, far_, effect_, area_;
 };
 
 Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
@@ -118,6 +128,49 @@ double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t p
   return worth;
 }
 
+py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired) {
+  const Fitted fitted(fitted_);
+  PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == fitted.surrogate.n, "member must be bool [a, ",
+               fitted.surrogate.n, "]");
+  const int64_t subsets = member.shape(0);
+  Array<double> value(subsets), unsure(subsets);
+  const auto* from = reinterpret_cast<const uint8_t*>(member.data());
+  double *to_value = value.mutable_data(), *to_unsure = unsure.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    predict(fitted.surrogate, from, subsets, paired, to_value, to_unsure);
+  }
+  return py::make_tuple(value, unsure);
+}
+
+// Where a matrix of the kernel's is kept: [size, size] with room for `count` rows.
+double* rows_of(InPlace<double>& matrix, const char* name, int64_t size, int64_t count) {
+  PYSMDL_CHECK(matrix.ndim() == 2 && matrix.shape(0) == size && matrix.shape(1) == size && size >= count, name,
+               " must be float64 [size, size] with size at least ", count);
+  return writable(matrix, name);
+}
+
+void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& table, int64_t first,
+                 InPlace<double>& even, std::optional<InPlace<double>> odd) {
+  PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
+  const int64_t n = flip.shape(0), count = flip.shape(1), size = even.ndim() == 2 ? even.shape(0) : -1;
+  PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
+               "]");
+  PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
+  const int64_t span = table.size() - 1;
+  const std::vector<int8_t> flips(flip.data(), flip.data() + flip.size());
+  for (int64_t t = 0; t < count; ++t) {
+    int64_t weight = 0;
+    for (int64_t x = 0; x < n; ++x) weight += std::abs(flips[x * count + t]);
+    PYSMDL_CHECK(table.ndim() == 1 && weight == span && span <= kMostWeight, "table must be [", weight + 1,
+                 "], one more than the flips of a subset add up to");
+  }
+  double *to_even = rows_of(even, "even", size, count), *to_odd = odd ? rows_of(*odd, "odd", size, count) : nullptr;
+  const double *from = alike.data(), *by_difference = table.data();
+  const py::gil_scoped_release release;
+  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to_even, to_odd);
+}
+
 void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
@@ -149,6 +202,9 @@ void solve(const Array<double>& factor, InPlace<double>& x) {
 void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
+  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"));
+  m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
+        arg("odd").noconvert() = py::none());
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
         arg("least"));

@@ -20,7 +20,7 @@ void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle
   const Borrowed source = borrow(source_, "source"), out = borrow(out_, "out", 2);
   x.expect_dims(3), baseline.expect_dims(3), labels.expect_dims(2);
   rows.expect_dims(2), source.expect_dims(1), out.expect_dims(3);
-  x.expect_float(), baseline.expect_dtype(x.dtype), out.expect_dtype(x.dtype);
+  baseline.expect_dtype(x.dtype), out.expect_dtype(x.dtype);  // any: floats and ids are selected alike
   labels.expect_dtype(DType::i32), rows.expect_dtype(DType::i32), source.expect_dtype(DType::i32);
   rows.expect_contiguous(), source.expect_contiguous(), expect_threads(threads);
   for (int d = 0; d < 3; ++d) baseline.expect_size(d, x.shape[d], "as in x");

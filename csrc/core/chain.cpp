@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "neighbours.h"
+#include "simd.h"
 
 namespace pysmdl {
 namespace {
@@ -12,29 +13,48 @@ namespace {
 class Chain {
  public:
   Chain(const Surrogate& s, int64_t k, int32_t* order)
-      : n_(s.n),
+      : s_(s),
+        n_(s.n),
         k_(k),
         order_(order),
+        place_(s.n),
         neighbours_(s),
         subsets_(s.n + 1, neighbours_.of_nothing()),
-        value_(s.n + 1, 0.0) {
+        value_(s.n + 1),
+        changed_((s.n + 1) * s.n),
+        fresh_(s.n + 1, 0) {
+    value_[0] = neighbours_.worth(subsets_[0]);
     follow(0, n_);
   }
 
-  double total() const { return std::accumulate(value_.begin() + 1, value_.begin() + k_ + 1, 0.0); }
+  double total() const {
+    double sum = 0;
+    for (int64_t j = 0; j < k_; ++j) sum += step(j, order_[j], value_[j], value_[j + 1]);
+    return sum;
+  }
 
   // The best place for region x, at most `within` away, where that gains more than `least`; true where it moved.
-  bool place(int32_t x, int64_t within, double least) {
-    const int64_t i = std::find(order_, order_ + n_, x) - order_;
-    double best = least, gain = 0;
+  bool put(int32_t x, int64_t within, double least) {
+    const int64_t i = place_[x], first = std::max<int64_t>(0, i - within), last = std::min(n_ - 1, i + within);
+    refresh(first, last + 1);
+    const double own = step(i, x, value_[i], value_[i + 1]);
+    double best = least, before = own, after = 0, next = value_[i + 1];
     int64_t to = i;
-    for (int64_t j = i - 1; j >= std::max<int64_t>(0, i - within); --j) {  // subset j + 1 becomes subset j with x
-      if (j + 1 <= k_) gain += neighbours_.worth(subsets_[j], x, 1) - value_[j + 1];
+    for (int64_t j = i - 1; j >= first; --j) {  // subset j + 1 becomes subset j with x
+      const double with = changed_[j * n_ + x];
+      before += step(j, order_[j], value_[j], value_[j + 1]);
+      after += step(j + 1, order_[j], with, next);
+      next = with;
+      const double gain = step(j, x, value_[j], with) + after - before;
       if (gain > best) best = gain, to = j;
     }
-    gain = 0;
-    for (int64_t j = i + 1; j <= std::min(n_ - 1, i + within) && j <= k_; ++j) {  // subset j becomes j + 1 without x
-      gain += neighbours_.worth(subsets_[j + 1], x, -1) - value_[j];
+    before = own, after = 0, next = value_[i];
+    for (int64_t j = i + 1; j <= last; ++j) {  // subset j becomes subset j + 1 without x
+      const double without = changed_[(j + 1) * n_ + x];
+      before += step(j, order_[j], value_[j], value_[j + 1]);
+      after += step(j - 1, order_[j], next, without);
+      next = without;
+      const double gain = step(j, x, without, value_[j + 1]) + after - before;
       if (gain > best) best = gain, to = j;
     }
     if (to < i) std::rotate(order_ + to, order_ + i, order_ + i + 1);
@@ -44,37 +64,108 @@ class Chain {
   }
 
  private:
+  // What step j counts, if it adds region x to a subset worth `from` and makes one worth `to`.
+  double step(int64_t j, int32_t x, double from, double to) const {
+    return j < k_ ? s_.area[x] * (from + to) / 2 : 0;
+  }
+
   // Brings subsets first + 1 .. last up to date with the order.
   void follow(int64_t first, int64_t last) {
     for (int64_t j = first; j < last; ++j) {
       neighbours_.add(order_[j], subsets_[j], subsets_[j + 1]);
       value_[j + 1] = neighbours_.worth(subsets_[j + 1]);
+      fresh_[j + 1] = 0;
+    }
+    for (int64_t j = first; j < std::min(n_, last + 1); ++j) place_[order_[j]] = j;
+  }
+
+  // What subsets first .. last are worth with any one region changed.
+  void refresh(int64_t first, int64_t last) {
+    const Subset* stale[Neighbours::kRows];
+    float* to[Neighbours::kRows];
+    int count = 0;
+    for (int64_t j = first; j <= last; ++j) {
+      if (!fresh_[j]) stale[count] = &subsets_[j], to[count++] = changed_.data() + j * n_, fresh_[j] = 1;
+      if (count == Neighbours::kRows || (j == last && count)) {
+        neighbours_.worth_of_all(stale, count, to);
+        count = 0;
+      }
     }
   }
 
+  const Surrogate& s_;
   const int64_t n_, k_;
   int32_t* order_;
+  std::vector<int64_t> place_;  // of each region in the order
   const Neighbours neighbours_;
   std::vector<Subset> subsets_;  // [n + 1]
   std::vector<double> value_;    // [n + 1]
+  std::vector<float> changed_;   // [n + 1, n]: of each subset with one region more or less
+  std::vector<uint8_t> fresh_;   // whether it is up to date. [n + 1]
 };
 
+PYSMDL_SIMD void add_signed(const double* row, bool positive, double* to, int64_t n) {
+  const double sign = positive ? 1 : -1;
+  for (int64_t x = 0; x < n; ++x) to[x] += sign * row[x];
+}
+
+// lines[i, t] = sum over x of rows[x, i] * signs[x, t], for kTogether rows and one tile of t, in order of x.
+constexpr int kTogether = 4, kTile = 32;
+
+PYSMDL_SIMD void tile_lines(const float* rows, const float* signs, int64_t n, int64_t wide, float* lines) {
+  float in[kTogether][kTile] = {};
+  for (int64_t x = 0; x < n; ++x, rows += kTogether, signs += wide)
+    for (int i = 0; i < kTogether; ++i)
+      for (int t = 0; t < kTile; ++t) in[i][t] += rows[i] * signs[t];
+  for (int i = 0; i < kTogether; ++i) std::copy(in[i], in[i] + kTile, lines + i * wide);
+}
+
 }  // namespace
+
+void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
+                 int64_t first, int64_t stride, double* even, double* odd) {
+  const int64_t wide = (count + kTile - 1) / kTile * kTile;
+  std::vector<float> signs(n * wide), rows(n * kTogether), lines(kTogether * wide);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) signs[x * wide + t] = flip[x * count + t] < 0 ? 1.0f : -1.0f;
+  std::vector<uint8_t> member(n);
+  std::vector<int16_t> apart(count);
+  std::vector<double> row(n);
+  for (int64_t from = first; from < count; from += kTogether) {
+    const int64_t together = std::min<int64_t>(kTogether, count - from);
+    for (int64_t i = 0; i < together; ++i) {
+      std::fill(row.begin(), row.end(), 0.0);
+      for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
+      for (int64_t x = 0; x < n; ++x) rows[x * kTogether + i] = static_cast<float>(row[x]);
+    }
+    for (int64_t t = 0; t < from + together; t += kTile) tile_lines(rows.data(), signs.data() + t, n, wide, &lines[t]);
+    for (int64_t i = 0; i < together; ++i) {
+      for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
+      differences(flip, n, count, member.data(), 1, apart.data());
+      double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
+      for (int64_t t = 0; t <= from + i; ++t) {
+        const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
+        to_even[t] = odd ? near + far : line + near;
+        if (odd) to_odd[t] = 2 * line + near - far;
+      }
+    }
+  }
+}
 
 void greedy_chain(const Surrogate& s, int32_t* order) {
   const Neighbours neighbours(s);
   Subset front = neighbours.of_nothing(), back = front;
   std::vector<int32_t> left(s.n);
   std::iota(left.begin(), left.end(), 0);
-  const auto take = [&](Subset& end, double sign) {
-    std::size_t chosen = 0;
-    double best = 0;
-    for (std::size_t i = 0; i < left.size(); ++i) {
-      const double value = sign * neighbours.worth(end, left[i], 1);
-      if (i == 0 || value > best) best = value, chosen = i;
-    }
-    const int32_t x = left[chosen];
-    left.erase(left.begin() + static_cast<std::ptrdiff_t>(chosen));
+  std::vector<float> value(s.n);
+  const auto take = [&](Subset& end, float sign) {
+    const Subset* subset = &end;
+    float* to = value.data();
+    neighbours.worth_of_all(&subset, 1, &to);
+    const auto better = [&](int32_t a, int32_t b) { return sign * value[a] < sign * value[b]; };
+    const auto chosen = std::max_element(left.begin(), left.end(), better);
+    const int32_t x = *chosen;
+    left.erase(chosen);
     neighbours.add(x, end, end);
     return x;
   };
@@ -89,7 +180,7 @@ double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t with
   within = std::clamp<int64_t>(within, 0, s.n);
   for (bool moved = true; moved && passes > 0; --passes) {
     moved = false;
-    for (int32_t x = 0; x < s.n; ++x) moved |= chain.place(x, within, least);
+    for (int32_t x = 0; x < s.n; ++x) moved |= chain.put(x, within, least);
   }
   return chain.total();
 }

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
-#include "dot.h"
+#include "fast_math.h"
 #include "simd.h"
 
 namespace pysmdl {
 namespace {
 
-constexpr int kLanes = 32;  // partial sums kept apart: for the vectoriser, and for the same order on every machine
+constexpr int kTile = 32;   // regions whose sums are in registers at a time
 
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
@@ -24,36 +25,81 @@ std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
   return found;
 }
 
-// Sums over the n entries of a and b where mask is 1; n is a multiple of kLanes.
-PYSMDL_SIMD void masked_sums(const float* mask, const float* a, const float* b, int64_t n, double& of_a, double& of_b) {
-  float in_a[kLanes] = {}, in_b[kLanes] = {};
-  for (int64_t i = 0; i < n; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
-      in_a[lane] += mask[i + lane] * a[i + lane];
-      in_b[lane] += mask[i + lane] * b[i + lane];
+// sums[i, x] = sum over t of rows[i][t] * lacks[t, x], for kRows rows and one tile of x. Each is added up in order of t.
+PYSMDL_SIMD void tile_sums(const float* const* rows, const float* lacks, int64_t count, int64_t wide, float* sums) {
+  float in[Neighbours::kRows][kTile] = {};
+  for (int64_t t = 0; t < count; ++t, lacks += wide)
+    for (int i = 0; i < Neighbours::kRows; ++i) {
+      const float value = rows[i][t];
+      for (int x = 0; x < kTile; ++x) in[i][x] += value * lacks[x];
     }
-  of_a = of_b = 0;
-  for (int lane = 0; lane < kLanes; ++lane) of_a += in_a[lane], of_b += in_b[lane];
+  for (int i = 0; i < Neighbours::kRows; ++i) std::copy(in[i], in[i] + kTile, sums + i * wide);
 }
 
-// out = alpha * table[d]; returns their sum.
-PYSMDL_SIMD double weighted(const double* alpha, const double* table, const int16_t* d, int64_t n, float* out) {
-  double sums[kLanes] = {}, part[kLanes];
-  int64_t t = 0;
-  for (; t + kLanes <= n; t += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) part[lane] = alpha[t + lane] * table[d[t + lane]];
-    for (int lane = 0; lane < kLanes; ++lane) sums[lane] += part[lane], out[t + lane] = static_cast<float>(part[lane]);
+// Sums over T of near and far by alikeness, of a subset and of its complement.
+struct Sums {
+  double near[2], far[2];
+};
+
+// kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms; `both` holds
+// e(d) and e(span - d) by d.
+PYSMDL_SIMD Sums weighted(const double* near, const double* far, const double (*both)[2], const int16_t* d, int64_t n,
+                          float* kept, float* removed) {
+  constexpr int kBlock = 8;
+  double sums[4][kBlock] = {}, close[kBlock], remote[kBlock];
+  for (int64_t t = 0; t < n; t += kBlock) {
+    const int size = static_cast<int>(std::min<int64_t>(kBlock, n - t));
+    for (int i = 0; i < size; ++i) close[i] = both[d[t + i]][0], remote[i] = both[d[t + i]][1];
+    for (int i = 0; i < size; ++i) {
+      const double a = near[t + i] * close[i], b = far[t + i] * remote[i];
+      const double c = near[t + i] * remote[i], e = far[t + i] * close[i];
+      sums[0][i] += a, sums[1][i] += b, sums[2][i] += c, sums[3][i] += e;
+      kept[t + i] = static_cast<float>(a - b), removed[t + i] = static_cast<float>(c - e);
+    }
   }
-  double sum = 0;
-  for (const double each : sums) sum += each;
-  for (; t < n; ++t) {
-    const double last = alpha[t] * table[d[t]];
-    sum += last, out[t] = static_cast<float>(last);
-  }
-  return sum;
+  double total[4] = {};
+  for (int s = 0; s < 4; ++s)
+    for (const double each : sums[s]) total[s] += each;
+  return {{total[0], total[2]}, {total[1], total[3]}};
 }
 
-double logistic(double z) { return 1 / (1 + std::exp(-z)); }
+// The least and the most of n differences.
+PYSMDL_SIMD std::pair<int16_t, int16_t> range(const int16_t* d, int64_t n, int16_t least) {
+  int16_t most = 0;
+  for (int64_t t = 0; t < n; ++t) least = std::min(least, d[t]), most = std::max(most, d[t]);
+  return {least, most};
+}
+
+// e(d) and e(span - d) by d.
+std::vector<double> exponentials(const Surrogate& s) {
+  std::vector<double> both(2 * (s.span + 1));
+  const double rate = 1 / (s.reach * static_cast<double>(s.span));
+  for (int64_t d = 0; d <= s.span; ++d)
+    both[2 * d] = both[2 * (s.span - d) + 1] = s.smooth * std::exp(-rate * static_cast<double>(d));
+  return both;
+}
+
+const double (*pairs(const std::vector<double>& both))[2] {
+  return reinterpret_cast<const double(*)[2]>(both.data());
+}
+
+double score(const Surrogate& s, double z) {
+  if (!s.bounded) return z;
+  return std::clamp((1 + 2 * s.soft) / (1 + std::exp(-z)) - s.soft, 0.0, 1.0);
+}
+
+double worth_of(const Surrogate& s, double z, double mirrored) {
+  return s.kept * score(s, z) - s.removed * score(s, mirrored);
+}
+
+// p of each z, in plain arithmetic that is vectorised.
+PYSMDL_SIMD void link(float* z, int64_t n, float soft) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float e = exp_nonpositive(-std::fabs(z[i])), high = 1 / (1 + e);
+    const float p = (z[i] < 0 ? 1 - high : high) * (1 + 2 * soft) - soft;
+    z[i] = p < 0 ? 0.0f : p > 1 ? 1.0f : p;
+  }
+}
 
 }  // namespace
 
@@ -66,62 +112,101 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
   }
 }
 
+void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, double* value, double* unsure) {
+  const double rate = 1 / (s.reach * static_cast<double>(s.span));
+  const std::vector<double> both = exponentials(s);
+  std::vector<int16_t> d(s.count);
+  std::vector<float> unused(2 * s.count);
+  const std::vector<int16_t> nothing = sizes(s.flip, s.n, s.count);
+  for (int64_t i = 0; i < subsets; ++i, member += s.n) {
+    std::copy(nothing.begin(), nothing.end(), d.begin());
+    double line = 0;
+    for (int64_t x = 0; x < s.n; ++x) {
+      line += (member[x] ? 0.5 : -0.5) * s.effect[x];
+      if (member[x]) add_row(s.flip + x * s.count, d.data(), d.data(), s.count);
+    }
+    const Sums sums =
+        weighted(s.near, s.far, pairs(both), d.data(), s.count, unused.data(), unused.data() + s.count);
+    const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
+    value[i] = worth_of(s, z[0], z[1]);
+    const auto [least, most] = range(d.data(), s.count, static_cast<int16_t>(s.span));
+    int64_t apart[2] = {least, s.span - most};
+    if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
+    unsure[i] = 0;
+    for (int view = 0; view < 2; ++view) {
+      const double p = 1 / (1 + std::exp(-z[view])), slope = s.bounded ? p * (1 - p) : 1;
+      unsure[i] += (view ? s.removed : s.kept) * slope * std::sqrt(1 - std::exp(-rate * double(apart[view])));
+    }
+  }
+}
+
 Neighbours::Neighbours(const Surrogate& s)
     : s_(s),
-      padded_((s.count + kLanes - 1) / kLanes * kLanes),
-      lacks_(s.n * padded_),
-      effect_(s.n),
+      wide_((s.n + kTile - 1) / kTile * kTile),
+      lacks_(s.count * wide_),
       fewer_(s.n),
       more_(s.n),
-      exponential_(s.span + 1) {
+      both_(exponentials(s)),
+      sums_(2 * kRows * wide_) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
-  for (int64_t d = 0; d <= s.span; ++d) exponential_[d] = s.smooth * std::exp(-rate * static_cast<double>(d));
-  mirrored_.assign(exponential_.rbegin(), exponential_.rend());
-  for (int64_t t = 0; t < s.count; ++t) alphas_ += s.alpha[t];
-  std::vector<double> flips(s.count);
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
-    std::copy(flip, flip + s.count, flips.begin());
-    effect_[x] = dot(s.alpha, flips.data(), s.count);
-    std::transform(flip, flip + s.count, lacks_.data() + x * padded_,
-                   [](int8_t each) { return each > 0 ? 1.0f : 0.0f; });
+    for (int64_t t = 0; t < s.count; ++t) lacks_[t * wide_ + x] = flip[t] > 0 ? 1.0f : 0.0f;
     more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
     fewer_[x] = 1 / more_[x];
   }
 }
 
 Subset Neighbours::of_nothing() const {
-  Subset subset{sizes(s_.flip, s_.n, s_.count), std::vector<float>(padded_), std::vector<float>(padded_)};
-  for (int64_t t = 0; t < s_.count; ++t) subset.mean += s_.alpha[t] * static_cast<double>(subset.differences[t]);
+  Subset subset{sizes(s_.flip, s_.n, s_.count), std::vector<uint8_t>(s_.n), std::vector<float>(s_.count),
+                std::vector<float>(s_.count)};
+  for (int64_t x = 0; x < s_.n; ++x) subset.line -= s_.effect[x] / 2;
   settle(subset);
   return subset;
 }
 
 void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
   add_row(s_.flip + x * s_.count, from.differences.data(), to.differences.data(), s_.count);
-  to.mean = from.mean + effect_[x];
+  to.has = from.has;
+  to.has[x] = 1;
+  to.line = from.line + s_.effect[x];
   settle(to);
 }
 
 void Neighbours::settle(Subset& subset) const {
-  const int16_t* d = subset.differences.data();
-  subset.near_sum = weighted(s_.alpha, exponential_.data(), d, s_.count, subset.near.data());
-  subset.far_sum = weighted(s_.alpha, mirrored_.data(), d, s_.count, subset.far.data());
+  const Sums sums = weighted(s_.near, s_.far, pairs(both_), subset.differences.data(), s_.count, subset.kept.data(),
+                             subset.removed.data());
+  std::copy(sums.near, sums.near + 2, subset.near);
+  std::copy(sums.far, sums.far + 2, subset.far);
 }
 
-double Neighbours::worth(const Subset& subset) const { return worth(subset.near_sum, subset.far_sum, subset.mean); }
-
-double Neighbours::worth(const Subset& subset, int32_t x, int sign) const {
-  double near, far;
-  masked_sums(lacks_.data() + x * padded_, subset.near.data(), subset.far.data(), padded_, near, far);
-  const double lack = sign > 0 ? more_[x] : fewer_[x], have = sign > 0 ? fewer_[x] : more_[x];
-  return worth(lack * near + have * (subset.near_sum - near), have * far + lack * (subset.far_sum - far),
-               subset.mean + sign * effect_[x]);
+double Neighbours::worth(const Subset& subset) const {
+  return worth_of(s_, s_.offset + subset.line + subset.near[0] + subset.far[0],
+                  s_.offset - subset.line + subset.near[1] + subset.far[1]);
 }
 
-double Neighbours::worth(double near, double far, double mean) const {
-  const double line = s_.linear * (alphas_ - 2 * mean / static_cast<double>(s_.span));
-  return s_.kept * logistic(s_.offset + line + near) - s_.removed * logistic(s_.offset - line + far);
+void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out) const {
+  const float* rows[2][kRows];
+  for (int i = 0; i < kRows; ++i) {
+    const Subset& subset = *subsets[std::min(i, count - 1)];
+    rows[0][i] = subset.kept.data(), rows[1][i] = subset.removed.data();
+  }
+  for (int view = 0; view < 2; ++view)
+    for (int64_t x = 0; x < wide_; x += kTile)
+      tile_sums(rows[view], lacks_.data() + x, s_.count, wide_, sums_.data() + view * kRows * wide_ + x);
+  for (int i = 0; i < count; ++i) {
+    const Subset& subset = *subsets[i];
+    float *kept = sums_.data() + i * wide_, *removed = kept + kRows * wide_;
+    for (int64_t x = 0; x < s_.n; ++x) {
+      // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
+      const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
+      const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
+      kept[x] = float(s_.offset + line + lack * (subset.far[0] + kept[x]) + have * (subset.near[0] - kept[x]));
+      removed[x] = float(s_.offset - line + have * (subset.far[1] + removed[x]) + lack * (subset.near[1] - removed[x]));
+    }
+    if (s_.bounded) link(kept, s_.n, float(s_.soft)), link(removed, s_.n, float(s_.soft));
+    for (int64_t x = 0; x < s_.n; ++x) out[i][x] = float(s_.kept * kept[x] - s_.removed * removed[x]);
+  }
 }
 
 }  // namespace pysmdl

@@ -9,7 +9,7 @@
 namespace pysmdl {
 
 // out[b, c, p] = x[i, c, p] if labels[i, p] < 0 or bit labels[i, p] of rows[b] else baseline[i, c, p], i = source[b].
-// A select of raw words: only the element's size matters, so float16 and bfloat16 share one path.
+// A select of raw words: only the element's size matters, so float16 and bfloat16 share one path, float32 and int32 one.
 struct ComposeParams {
   // inputs
   const void* x;          // [inputs, channels, points]
@@ -25,7 +25,7 @@ struct ComposeParams {
   int64_t baseline_input, baseline_channel, baseline_point;
   int64_t labels_input, labels_point;
   int64_t out_row, out_channel, out_point;
-  int element_size;  // 2 or 4
+  int element_size;  // 2, 4 or 8
 
   static constexpr int64_t kMostWords = 1 << 26;  // labels are numbers of 31 bits
 };

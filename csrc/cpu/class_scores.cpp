@@ -8,7 +8,7 @@
 #include "../core/ops.h"
 #include "../core/parallel.h"
 #include "../core/simd.h"
-#include "fast_math.h"
+#include "../core/fast_math.h"
 
 namespace pysmdl::cpu {
 namespace {

@@ -35,6 +35,10 @@ PYSMDL_SIMD void select_row(const uint16_t* x, const uint16_t* baseline, bool co
                             bool past_caches, uint16_t* out, int64_t n) {
   select_run(x, baseline, constant, shown, row, past_caches, out, n);
 }
+PYSMDL_SIMD void select_row(const uint64_t* x, const uint64_t* baseline, bool constant, const uint32_t* shown, int row,
+                            bool past_caches, uint64_t* out, int64_t n) {
+  select_run(x, baseline, constant, shown, row, past_caches, out, n);
+}
 
 // The rows that show each label: bit r of of_label[label] for row r. All show what is negative, none what is beyond.
 struct Table {
@@ -203,7 +207,8 @@ void run(const ComposeParams& p, int threads) {
 
 void compose(const ComposeParams& params, int threads) {
   if (params.batch == 0 || params.points == 0 || params.channels == 0) return;  // nothing to write
-  if (params.element_size == 4) run<uint32_t>(params, threads);
+  if (params.element_size == 8) run<uint64_t>(params, threads);
+  else if (params.element_size == 4) run<uint32_t>(params, threads);
   else run<uint16_t>(params, threads);
 }
 

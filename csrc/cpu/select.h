@@ -42,6 +42,11 @@ PYSMDL_AVX2 inline __m256i mask_for(const uint32_t*, const uint32_t* shown, __m2
 PYSMDL_AVX2 inline __m256i mask_for(const uint16_t*, const uint32_t* shown, __m256i bit) {  // of 16, in half the width
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(lanes_with(shown, bit), lanes_with(shown + 8, bit)), 0xD8);
 }
+PYSMDL_AVX2 inline __m256i mask_for(const uint64_t*, const uint32_t* shown, __m256i bit) {  // of 4, in twice the width
+  const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(shown)), low = _mm256_castsi256_si128(bit);
+  return _mm256_cvtepi32_epi64(_mm_cmpeq_epi32(_mm_and_si128(four, low), low));
+}
+PYSMDL_AVX2 inline __m256i in_all_lanes(uint64_t value) { return _mm256_set1_epi64x(static_cast<long long>(value)); }
 PYSMDL_AVX2 inline __m256i in_all_lanes(uint32_t value) { return _mm256_set1_epi32(static_cast<int>(value)); }
 PYSMDL_AVX2 inline __m256i in_all_lanes(uint16_t value) { return _mm256_set1_epi16(static_cast<short>(value)); }
 PYSMDL_AVX2 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }

@@ -127,7 +127,8 @@ void compose(const ComposeParams& p, int device, void* stream) {
   PYSMDL_CHECK(p.batch <= kMostRows, "compose: at most ", kMostRows, " rows in one launch, got ", p.batch);
   const DeviceGuard guard(device);
   const auto on = static_cast<cudaStream_t>(stream);
-  if (p.element_size == 4) launch<uint32_t>(p, on);
+  if (p.element_size == 8) launch<uint64_t>(p, on);
+  else if (p.element_size == 4) launch<uint32_t>(p, on);
   else launch<uint16_t>(p, on);
   PYSMDL_CUDA_CHECK(cudaGetLastError());
 }

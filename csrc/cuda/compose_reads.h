@@ -22,12 +22,18 @@ struct Layout {
 
 // V elements in 32-bit words.
 template <typename T, int V>
-struct alignas(V > 1 ? 16 : 4) Packed {
-  static constexpr int kWords = V > 1 ? 4 : 1;
+struct alignas(V > 1 ? 16 : sizeof(T) > 4 ? 8 : 4) Packed {
+  static constexpr int kWords = V > 1 ? 4 : sizeof(T) > 4 ? 2 : 1;
   uint32_t word[kWords];
 
-  __device__ T lane(int v) const { return static_cast<T>(word[v * sizeof(T) / 4] >> v * sizeof(T) % 4 * 8); }
-  __device__ void add(int v, T value) { word[v * sizeof(T) / 4] |= uint32_t{value} << v * sizeof(T) % 4 * 8; }
+  __device__ T lane(int v) const {
+    if constexpr (sizeof(T) == 8) return T{word[2 * v + 1]} << 32 | word[2 * v];
+    else return static_cast<T>(word[v * sizeof(T) / 4] >> v * sizeof(T) % 4 * 8);
+  }
+  __device__ void add(int v, T value) {
+    if constexpr (sizeof(T) == 8) word[2 * v] = static_cast<uint32_t>(value), word[2 * v + 1] = value >> 32;
+    else word[v * sizeof(T) / 4] |= uint32_t{value} << v * sizeof(T) % 4 * 8;
+  }
 };
 
 // A run of any strides, one element after the other.

@@ -17,6 +17,7 @@ from pysmdl.cli import jobs
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
+    AnyImages,
     BoxOptions,
     CommonOptions,
     Debug,
@@ -61,7 +62,8 @@ def show_demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the
 @app.command()
 @command
 def explain(
-    images: Images,
+    images: AnyImages = None,
+    *,
     common: CommonOptions,
     search: SearchOptions,
     of: SetOptions,
@@ -73,6 +75,9 @@ def explain(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
     ] = Path("explanations"),
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text, in place of files; give several.", rich_help_panel="Common")
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show what was made.", rich_help_panel="Common")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, and how long.", rich_help_panel="Common")
@@ -85,14 +90,16 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain images: which regions carry the model's decision, in order."""
+    """Explain images, sounds, texts: which regions carry the model's decision, in order."""
     from pysmdl.cli import arguments, commands
     from pysmdl.cli.results import check_kind
 
     check_kind(kind)
+    if not images and not text:
+        raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
     explainer = _explainer(common, input, trace=list(map(arguments.class_of, traced)), **asdict(of), **asdict(search))
-    items = _items(images, common, box)
+    items = _items(images or [], common, box, text or [])
     if dry_run:
         commands.estimate(explainer, items, out)
         return
@@ -152,7 +159,7 @@ def compare(
     if common.preset is not None:
         raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
-    settings = {**asdict(of), "regions": common.regions, "names": _names(common)}
+    settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
     kept = None if store is None else _kept(store, common, input, box)
     if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings, kept):
         raise typer.Exit(1)
@@ -206,17 +213,25 @@ def _names(common: CommonOptions) -> Any:
 def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:
     from pysmdl.explainer import Explainer
 
-    shared = {"regions": common.regions, "preset": common.preset, "names": _names(common)}
+    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": _names(common)}
     return Explainer(_scorer(common, input), **shared, **settings)
 
 
-def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
-    """An item an image; its name is one that every file and stream can hold."""
+def _items(
+    images: Sequence[str], common: CommonOptions, given: BoxOptions, texts: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """An item an image, or a text; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments
+    from pysmdl.cli.tables import is_table, rows_of
     from pysmdl.inputs import folders
 
     target = arguments.target(common.target, given.box, given.label)
-    return [{"image": path, "target": target, "id": printable(path)} for path in folders.images(images)]
+    rows = [row for path in images if is_table(path) for row in rows_of(path)]
+    files = [path for path in images if not is_table(path)]
+    found = folders.images(files) if files else []
+    items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
+    items += [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+    return items + [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
 
 
 def _show(folder: Path) -> None:

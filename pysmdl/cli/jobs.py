@@ -94,7 +94,8 @@ def _run(
     model = jobs.Factory(arguments.load_model, common.model, common.device, **asdict(input))
     target = arguments.target(common.target, box.box, box.label)
     names = arguments.class_names(common.model, common.names)
-    settings = {"regions": common.regions, "preset": common.preset, "names": names, **asdict(of), **asdict(search)}
+    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": names}
+    settings = {**shared, **asdict(of), **asdict(search)}
     chosen = {name: each for name, each in asdict(job).items() if name not in (*OF_RAY, "store", "ray")}
     chosen |= {"shard": _shard(job.shard)}
     if job.workers > 1 or job.ray is not None:

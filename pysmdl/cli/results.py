@@ -16,6 +16,7 @@ from pysmdl.cli.stopping import held
 from pysmdl.errors import StoreError, described, one_of
 from pysmdl.explanation import Explanation, files, load
 from pysmdl.explanation.plotting import KINDS, figure
+from pysmdl.inputs.sound import wav
 from pysmdl.targets import kind, title
 
 log = logging.getLogger("pysmdl")
@@ -85,7 +86,7 @@ class Results:
     def _written(self, found: Explanation, stem: str, picture: bytes | None) -> bool:
         """Whether the files could be written."""
         text = found.to_json(indent=1).encode() + b"\n"
-        contents = {".png": picture, ".json": text, ".npz": files.packed(found)}
+        contents = {".png": picture, ".json": text, ".npz": files.packed(found), ".wav": _kept(found)}
         drawn = {f"{stem}{suffix}": content for suffix, content in contents.items() if content is not None}
         try:
             disk.write_together(self._folder, drawn)
@@ -95,6 +96,13 @@ class Results:
             log.error("input %r is explained, but not written: %s", found.id, described(error))
             return False
         return True
+
+
+def _kept(found: Explanation) -> bytes | None:
+    """What is enough of a sound, to be played."""
+    if found.modality != "sound" or found.rate is None or found.shown is None or found.labels.ndim != 1:
+        return None
+    return wav(found.view(), found.rate)
 
 
 def picture(found: Explanation, names: Sequence[str] | None = None, kind: str = "row", dpi: int = 150) -> bytes:
@@ -108,7 +116,7 @@ def picture(found: Explanation, names: Sequence[str] | None = None, kind: str = 
 
 def check_kind(kind: str) -> None:
     """ValueError where there is no such kind of picture."""
-    kinds = (*KINDS, "curves", "none")
+    kinds = (*KINDS, "curves", "bars", "none")
     if kind not in kinds:
         raise one_of("plot", kind, kinds)
 
@@ -118,7 +126,7 @@ def stems(images: Sequence[Path], folder: Path) -> list[str]:
     given = {image.resolve() for image in images}
 
     def overwrites(stem: str) -> bool:
-        return any((folder / f"{stem}{suffix}").resolve() in given for suffix in (".png", ".npz", ".json"))
+        return any((folder / f"{stem}{suffix}").resolve() in given for suffix in (".png", ".npz", ".json", ".wav"))
 
     own = [f"{image.stem}-explained" if overwrites(image.stem) else image.stem for image in images]
     found: dict[str, None] = {}  # in their order

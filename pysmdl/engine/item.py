@@ -42,7 +42,7 @@ class Item:
     """One input, ready for the engine.
 
     Attributes:
-        x: The input in model space. [C, *grid].
+        x: The input in model space. [C, *grid], or plain [N].
         resident: What of it stays on the device.
         form: Of the removal that made that.
         regions: How it is divided, as the result shows it; bits count these.
@@ -52,6 +52,7 @@ class Item:
         described: The target as the result shows it, where the caller's own form says more than the row.
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
         provenance: Where it comes from, and how it was divided.
+        modality, shown, rate: What it is, and what pictures of it are drawn from: see :class:`pysmdl.inputs.Input`.
     """
 
     x: Tensor
@@ -64,6 +65,9 @@ class Item:
     described: Any = None
     frame: tuple[float, float, float, float] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    modality: str = "image"
+    shown: NDArray[Any] | None = None
+    rate: float | None = None
 
     @cached_property
     def kind(self) -> Kind:

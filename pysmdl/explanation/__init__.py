@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.explanation import authors, files, notebook, words
+from pysmdl.explanation import authors, files, notebook, views, words
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
 
@@ -50,6 +50,20 @@ class Explanation(ExplanationData):
             top: Regions that are named.
         """
         return words.verbalise(self, names, top)
+
+    def view(self, k: int | None = None, fill: float = 0) -> Any:
+        """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames,
+        a text.
+
+        Args:
+            k: How many; None: those that are enough.
+            fill: What stands in the place of the rest.
+
+        Raises:
+            ValueError: the input is not at hand, as after a file was read, which keeps a small picture of what is no
+                image.
+        """
+        return views.view(self, k, fill)
 
     def __repr__(self) -> str:
         return words.line(self)

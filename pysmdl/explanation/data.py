@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
-from pysmdl.explanation.values import Frame, Values, gains, labels_at, ranks, spread
-from pysmdl.types import Floats, Ints
+from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
+from pysmdl.types import Bools, Floats, Ints
 
 NEARLY = 0.02  # a score this close to another is as good
 FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
 KINDS = ("auto", "gain", "attribution")
+CALLED = {  # players, and what they are shares of, by modality; of others "players" and "input"
+    "image": ("regions", "area"),
+    "sound": ("segments", "time"),
+    "spectrogram": ("bands", "area"),
+    "clip": ("tubes", "clip"),
+    "table": ("columns", "columns"),
+    "text": ("spans", "text"),
+    "ids": ("positions", "positions"),
+    "values": ("positions", "positions"),
+    "wavelet": ("coefficients", "transform"),
+}
 
 
 @dataclass(eq=False)
@@ -51,6 +62,16 @@ class ExplanationData:
         reading: The scorer's other numbers at each curve point, kept and removed, by name (boxes, IoU, per-token
             scores). [2, k + 1, ...] each.
         attribution: A value for each region, of methods that give one. [n], float32, or None.
+        players: What each region is called: a column's name, a span's text, a segment's seconds. [n]; empty where
+            regions have no names, as those of images.
+        groups: What each region belongs to, such as a modality. [n], or empty.
+        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values";
+            "" where nobody knows.
+        shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
+            uint8 [T, H, W, 3], a row [F], a text's code points [characters]; of an explanation read from disk a small
+            one.
+        rate: Points a second along the last axis, of a sound.
+        covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
     """
 
     order: NDArray[np.int64]
@@ -77,11 +98,27 @@ class ExplanationData:
     frame: Frame | None = None
     names: dict[int, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    players: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    modality: str = "image"
+    shown: NDArray[Any] | None = None
+    rate: float | None = None
+    covers: Bools | None = None
 
     @property
     def n(self) -> int:
         """Number of regions of the input."""
-        return int(self.labels.max()) + 1
+        return len(self.players) or int(self.labels.max()) + 1
+
+    @property
+    def called(self) -> str:
+        """What the players are called: regions of an image, segments of a sound, columns of a table."""
+        return CALLED.get(self.modality, ("players", ""))[0]
+
+    @property
+    def extent(self) -> str:
+        """What the players are shares of: an image's area, a sound's time."""
+        return CALLED.get(self.modality, ("", "input"))[1]
 
     @property
     def insertion_auc(self) -> float:
@@ -168,6 +205,17 @@ class ExplanationData:
             return gains(self.order, self.insertion, self.deletion, self.n)
         return self.attribution.astype(np.float64)
 
+    def by_group(self, values: Values | None = None) -> dict[str, float]:
+        """Values added up by group, in the order in which the groups come first.
+
+        Args:
+            values: One a region [n]; None: :meth:`values`. NaN counts as 0.
+
+        Raises:
+            ValueError: the regions have no groups, or there are more or fewer values.
+        """
+        return grouped(self.groups, self.values() if values is None else values)
+
     def value_map(
         self, kind: str = "auto", positive: bool = False, density: bool = True, size: tuple[int, int] | None = None
     ) -> Values:
@@ -184,8 +232,23 @@ class ExplanationData:
             ValueError: as :meth:`values`, or a size where the regions divide no image.
         """
         values = self.values(kind)
+        if self.covers is not None:
+            return self._covered(np.maximum(values, 0) if positive else values, density, size)
         labels = self.labels if size is None else labels_at(self._image_labels("value_map(size=)"), size, self.frame)
         return spread(np.maximum(values, 0) if positive else values, labels, density)
+
+    def _covered(self, values: Values, density: bool, size: tuple[int, int] | None) -> Values:
+        """The map of regions that overlap: a point carries the sum over those that cover it."""
+        assert self.covers is not None
+        flat = self.covers.reshape(len(values), -1)
+        shared = np.nan_to_num(values) / (flat.sum(1) if density else 1.0)
+        found: Values = (shared @ flat).reshape(self.labels.shape)
+        if size is None:
+            return found
+        self._image_labels("value_map(size=)")
+        own = np.arange(found.size, dtype=np.int32).reshape(found.shape)
+        points = labels_at(own, size, self.frame)
+        return np.where(points < 0, 0.0, found.ravel()[points])
 
     def saliency(self) -> Floats:
         """The papers' picture: ranks, not what regions did (:meth:`value_map`). [*grid], 0 to 1; always shown points

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import disk
-from pysmdl.explanation import thumbnails
+from pysmdl.explanation import thumbnails, views
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored_meta import SCHEMA
 
 META = (
     "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
-    "provenance",
+    "provenance", "players", "groups", "modality", "rate",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     after another: label, points, label, points ...
     """
     found: dict[str, Any] = {"schema": SCHEMA, **meta_of(explanation), "n": explanation.n}
-    found |= {name: array for name, array in _arrays(explanation).items() if name != "labels"}
+    found |= {name: array for name, array in _arrays(explanation).items() if name not in ("labels", "covers")}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
     found["values"] = explanation.values()
     found["labels"] = {"shape": list(explanation.labels.shape), "runs": runs(explanation.labels)}
@@ -64,6 +64,8 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
     if picture and explanation.pixels is not None:
         arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
+    if picture and explanation.shown is not None:
+        arrays["shown"] = views.small(explanation.shown)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -86,6 +88,8 @@ def _arrays(explanation: ExplanationData) -> dict[str, NDArray[Any]]:
         arrays["predicted"] = small(explanation.predicted)
     if explanation.attribution is not None:
         arrays["attribution"] = explanation.attribution
+    if explanation.covers is not None:
+        arrays["covers"] = explanation.covers
     for group in ("terms", "traced", "reading"):
         arrays |= {f"{group}.{name}": values for name, values in getattr(explanation, group).items()}
     return arrays

@@ -6,10 +6,13 @@ import base64
 from html import escape
 from io import BytesIO
 
+from pysmdl.explanation import text_sheets
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.views import view
 from pysmdl.explanation.words import line, verbalise
 
 DPI = 90
+LONGEST = 60  # seconds of a sound that is put into a notebook
 
 
 def html(explanation: ExplanationData) -> str:
@@ -17,11 +20,32 @@ def html(explanation: ExplanationData) -> str:
     from pysmdl.explanation.plotting import figure
 
     buffer = BytesIO()
-    kind = "row" if explanation.pixels is not None else "curves"
+    kind = "row" if explanation.pixels is not None or explanation.modality != "image" else "curves"
     figure(explanation, kind=kind).savefig(buffer, format="png", dpi=DPI)
     picture = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<figure style="margin:0"><img style="max-width:100%;background:#fff" alt="{escape(line(explanation))}" '
         f'src="data:image/png;base64,{picture}"><figcaption style="max-width:60em;line-height:1.5">'
-        f"{escape(verbalise(explanation))}</figcaption></figure>"
+        f"{escape(verbalise(explanation))}</figcaption>{_text(explanation)}{_players(explanation)}</figure>"
     )
+
+
+def _text(explanation: ExplanationData) -> str:
+    """Of a text the text itself, coloured."""
+    return text_sheets.html(explanation) if text_sheets.is_text(explanation) else ""
+
+
+def _players(explanation: ExplanationData) -> str:
+    """Of a sound at hand what is enough, and the whole, to be listened to."""
+    e = explanation
+    if e.modality != "sound" or e.rate is None or e.shown is None or e.shown.shape != e.labels.shape:
+        return ""
+    if len(e.shown) > LONGEST * e.rate:
+        return ""
+    from pysmdl.inputs.sound import wav
+
+    found = ""
+    for words, samples in (("what is enough", view(e)), ("all of it", e.shown)):
+        sound = base64.b64encode(wav(samples, e.rate)).decode()
+        found += f'<div>{words} <audio controls src="data:audio/wav;base64,{sound}"></audio></div>'
+    return found

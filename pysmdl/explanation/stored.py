@@ -22,8 +22,20 @@ from pysmdl.explanation.stored_meta import check_meta, demand
 
 LIMIT = 1 << 28  # bytes: the label map of an image of 40 megapixels and more
 
-PLAIN = ("order", "score", "insertion", "deletion", "area", "labels", "predicted", "attribution", "picture")
-OPTIONAL = ("predicted", "attribution", "picture")
+PLAIN = (
+    "order",
+    "score",
+    "insertion",
+    "deletion",
+    "area",
+    "labels",
+    "predicted",
+    "attribution",
+    "picture",
+    "shown",
+    "covers",
+)
+OPTIONAL = ("predicted", "attribution", "picture", "shown", "covers")
 GROUPS = ("terms", "traced", "reading")
 KINDS = {
     "order": "iu",
@@ -31,6 +43,7 @@ KINDS = {
     "labels": "iu",
     "reading": "fiub",
     "picture": "u",
+    "covers": "b",
 }  # of numbers; of all others:
 NUMBERS = "fiu"
 PICTURE = 1 << 20  # bytes
@@ -60,7 +73,7 @@ def unpacked(path: str | PathLike[str], file: IO[bytes], limit_bytes: int = LIMI
     check_meta(path, meta)
     headers = {name: header for name, header in archive.headers.items() if name != "meta"}
     _check_headers(headers)
-    return {**meta, **_fields({name: archive.array(name) for name in headers})}
+    return {**meta, **_fields({name: archive.array(name) for name in headers}, meta)}
 
 
 def checked(path: str | PathLike[str], meta: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -71,7 +84,7 @@ def checked(path: str | PathLike[str], meta: dict[str, Any], arrays: Mapping[str
     """
     check_meta(path, meta)
     _check_headers({name: Header(array.shape, array.dtype) for name, array in arrays.items()})
-    return {**meta, **_fields(arrays)}
+    return {**meta, **_fields(arrays, meta)}
 
 
 def _check_size(headers: Mapping[str, Header], limit_bytes: int) -> None:
@@ -97,6 +110,12 @@ def _check_headers(headers: Mapping[str, Header]) -> None:
         demand(header.dtype.kind in KINDS.get(group, NUMBERS), f"{name} must hold numbers; got {header.dtype}")
         if group == "traced":
             demand(key.isascii() and key.isdecimal() and len(key) < 11, f"traced must name classes; got {key!r}")
+        if group == "shown":
+            demand(header.nbytes <= PICTURE, f"shown must be of at most {PICTURE} bytes; got {header.nbytes}")
+            continue
+        if group == "covers":
+            demand(header.shape[1:] == labels.shape, f"covers must be [n, *grid]; got {list(header.shape)}")
+            continue
         if group in ("labels", "attribution"):
             continue  # of any shape; of a number a region: see _fields
         if group == "picture":
@@ -107,8 +126,8 @@ def _check_headers(headers: Mapping[str, Header]) -> None:
         demand(shape == right, f"{name} must be {list(right)}; got {list(header.shape)}")
 
 
-def _fields(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The arrays as an explanation holds them, their values checked."""
+def _fields(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays as an explanation holds them, their values checked, also against what has a text for each region."""
     found: dict[str, Any] = {group: {} for group in GROUPS}
     for name, array in arrays.items():
         group, dot, key = name.partition(".")
@@ -119,6 +138,10 @@ def _fields(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     labels, order, area = found["labels"], found["order"], found["area"]
     low, high = int(labels.min()), int(labels.max())
     demand(low >= -1 and 0 <= high < labels.size, f"labels must be -1 or regions from 0; got {low} to {high}")
+    named, groups = len(meta["players"]), len(meta["groups"])
+    demand(named == 0 or named > high, f"players must be one a region, {high + 1} at least; got {named}")
+    high = named - 1 if named else high  # of regions that overlap one may have no point of its own
+    demand(groups in (0, high + 1), f"groups must be {high + 1}, one a region; got {groups}")
     demand(len(np.unique(order)) == len(order), "order must name each region once")
     demand(len(order) == 0 or (order.min() >= 0 and order.max() <= high), f"order must name regions from 0 to {high}")
     grows = (np.diff(area) >= 0).all() and area[0] >= 0 and area[-1] <= 1 + 1e-3  # float32 sums
@@ -126,6 +149,8 @@ def _fields(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     demand("predicted" not in found or found["predicted"].min() >= -1, "predicted must be -1 or classes from 0")
     shape = np.shape(found.get("attribution", labels))
     demand("attribution" not in found or shape == (high + 1,), f"attribution must be [{high + 1}]; got {list(shape)}")
+    layers = len(found.get("covers", ()))
+    demand(layers in (0, high + 1), f"covers must be of {high + 1} regions; got {layers}")
     picture = found.pop("picture", None)
     found["pixels"] = None if picture is None else thumbnails.decode(picture.tobytes())
     found["labels"], found["order"] = labels.astype(np.int32), order.astype(np.int64)

@@ -7,9 +7,10 @@ from typing import Any
 
 from pysmdl.errors import StoreError
 
-SCHEMA = 2
+SCHEMA = 3
 COUNTS = ("index", "evaluations", "asked", "violations")
 SINCE_2 = ("names", "size", "frame", "provenance")
+SINCE_3 = ("players", "groups", "modality", "rate")
 
 
 def demand(holds: object, must: str) -> None:
@@ -30,7 +31,9 @@ def check_meta(path: str | PathLike[str], meta: Any) -> None:
     demand(_whole(schema, 1), f"schema must be a whole number of at least 1; got {schema!r}")
     if schema > SCHEMA:
         raise StoreError(f"{path} was written by a newer pysmdl: this one reads schema {SCHEMA} at most")
-    unknown = set(meta) - {"id", "target", "seconds", "notes", *COUNTS, *(SINCE_2 if schema > 1 else ())}
+    known = {"id", "target", "seconds", "notes", *COUNTS}
+    known |= {*(SINCE_2 if schema > 1 else ()), *(SINCE_3 if schema > 2 else ())}
+    unknown = set(meta) - known
     demand(not unknown, f"meta must not hold {sorted(unknown)}")
     for name in COUNTS:
         demand(_whole(meta.get(name, 0)), f"{name} must be a whole number of at least 0; got {meta.get(name)!r}")
@@ -40,6 +43,7 @@ def check_meta(path: str | PathLike[str], meta: Any) -> None:
     demand(id is None or isinstance(id, str), f"id must be text or null; got {type(id).__name__}")
     demand(_is_target(meta["target"]), f"target must be a class, a box, tokens or features; got {meta['target']!r}")
     _check_picture(meta)
+    _check_players(meta)
 
 
 def _check_picture(meta: dict[str, Any]) -> None:
@@ -56,6 +60,18 @@ def _check_picture(meta: dict[str, Any]) -> None:
     meta["names"] = {int(key): name for key, name in names.items()}
     meta["size"] = tuple(size) if size else None
     meta["frame"] = tuple(frame) if frame else None
+
+
+def _check_players(meta: dict[str, Any]) -> None:
+    """What schema 3 added."""
+    for name in ("players", "groups"):
+        given = meta.get(name, [])
+        texts = isinstance(given, list) and all(isinstance(each, str) for each in given)
+        demand(texts, f"{name} must be text, one a region; got {type(given).__name__}")
+        meta[name] = tuple(given)
+    modality, rate = meta.get("modality", "image"), meta.get("rate")
+    demand(isinstance(modality, str), f"modality must be text; got {type(modality).__name__}")
+    demand(rate is None or (_number(rate) and rate > 0), f"rate must be a number above 0 or null; got {rate!r}")
 
 
 def _is_frame(frame: Any) -> bool:

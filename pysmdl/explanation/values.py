@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,22 @@ def gains(order: NDArray[np.int64], insertion: Floats, deletion: Floats, n: int)
     """
     found = np.zeros(n)
     found[order] = (np.diff(insertion.astype(np.float64)) - np.diff(deletion.astype(np.float64))) / 2
+    return found
+
+
+def grouped(groups: Sequence[str], values: Values) -> dict[str, float]:
+    """Values [n] added up by group [n].
+
+    Raises:
+        ValueError: there are no groups, or another number of values.
+    """
+    if not groups:
+        raise ValueError("the regions have no groups: give players with some, such as pysmdl.regions.players(groups=)")
+    if np.shape(values) != (len(groups),):
+        raise ValueError(f"values must be [{len(groups)}], one a region; got {list(np.shape(values))}")
+    found = dict.fromkeys(groups, 0.0)
+    for group, value in zip(groups, np.nan_to_num(values).tolist(), strict=True):
+        found[group] += value
     return found
 
 

@@ -14,7 +14,7 @@ def line(explanation: ExplanationData) -> str:
     """What it explains and what it found, in one line."""
     e = explanation
     best, found = e.enough(), [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}"]
-    found.append("nothing decides" if e.flat else f"{best} of {e.n} regions give {_number(e.insertion[best])}")
+    found.append("nothing decides" if e.flat else f"{best} of {e.n} {e.called} give {_number(e.insertion[best])}")
     found.append(f"insertion {e.insertion_auc:.3f}, deletion {e.deletion_auc:.3f}")
     found.append(f"{e.evaluations} rows")
     if "stopped" in e.notes:
@@ -48,8 +48,8 @@ def verbalise(
     best = e.enough()
     share = round(100 * float(e.area[best]))
     enough = (
-        f"The first {best} of {e.n} regions, {share} % of the area, alone give {_number(e.insertion[best])}; without "
-        f"them it gives {_number(e.deletion[best])}."
+        f"The first {best} of {e.n} {e.called}, {share} % of the {e.extent}, alone give {_number(e.insertion[best])}; "
+        f"without them it gives {_number(e.deletion[best])}."
     )
     return " ".join(filter(None, (full, enough, _added(e, top))))
 
@@ -63,9 +63,14 @@ def _added(e: ExplanationData, top: int) -> str:
         return ""
     share = round(100 * float(placed[best].sum()) / total)
     word = "Most is added by" if e.attribution is None else "Most is attributed to"
-    listed = [f"number {place + 1} ({_number(placed[place])})" for place in best]
+    listed = [f"{_called(e, place)} ({_number(placed[place])})" for place in best]
     several = ", ".join(listed[:-1]) + " and " + listed[-1] if len(listed) > 1 else listed[0]
     return f"{word} {several}: {share} % of what all add."
+
+
+def _called(e: ExplanationData, place: int) -> str:
+    """The player at a place of the order: by its name, where it has one."""
+    return f'"{_short(e.players[int(e.order[place])])}"' if e.players else f"number {place + 1}"
 
 
 def _number(value: float) -> str:

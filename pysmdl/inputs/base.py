@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Frame, Pixels
+from pysmdl.types import Regions
 
 
 @dataclass(frozen=True)
@@ -17,9 +19,9 @@ class Input:
     """One thing that is explained.
 
     Attributes:
-        x: In model space. [C, *grid].
-        content: On the grid where regions are masked: what regions are computed from, uint8 [H, W, 3]. None: nothing
-            to compute them from, so they are given as a label map.
+        x: In model space. [C, *grid]; or plain [N], which the model gets as [B, N]: floats, or ids of int32 or int64.
+        content: On the grid where regions are masked: what regions are computed from, uint8 [H, W, 3], of a clip
+            [T, H, W, 3]. None: nothing to compute them from but the grid.
         picture: What a person looks at, at its own size, uint8 [H, W, 3], or None.
         scale: Width and height of the model's input over what it shows of the given one: targets in its points are
             scaled by it.
@@ -27,6 +29,13 @@ class Input:
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
         points: Of each point of x, the point of the content that it shows, counted row by row: where the model sees the
             content in parts, or twice, as tiles and a small view of all. [*grid]. None: x is the content's own grid.
+        modality: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values", or one of your own; ""
+            where it is nothing that one looks at.
+        shown: What pictures of it are drawn from, where it is no image. [*grid] or [T, H, W, 3].
+        rate: Points a second along the last axis, of a sound.
+        divided: How it is divided where nobody says.
+        divide: Its own ways to be divided, by name or whatever else says how, such as a text's words; gives None for
+            what is none of them.
     """
 
     x: Tensor
@@ -36,6 +45,11 @@ class Input:
     doubt: str | None = None
     frame: Frame | None = None
     points: NDArray[Any] | None = None
+    modality: str = "image"
+    shown: NDArray[Any] | None = None
+    rate: float | None = None
+    divided: str = "slico"
+    divide: Callable[[Any], Regions | None] | None = None
 
     def spread(self, of_content: NDArray[Any]) -> NDArray[Any]:
         """What is known of each point of the content, as that of each point of x."""

@@ -77,6 +77,7 @@ class InputSpec:
             here, regions and baselines among it, stays [C, H, W].
         takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
             library either way.
+        rate: Samples a second that the model takes of a sound; None: the file's own.
     """
 
     mean: tuple[float, ...] | None = None
@@ -92,12 +93,15 @@ class InputSpec:
     pipeline: Pipeline | None = None
     layout: str = "nchw"
     takes: str = "torch"
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise one_of("layout", self.layout, LAYOUTS)
         if self.takes not in TAKES:
             raise one_of("takes", self.takes, TAKES)
+        if self.rate is not None:
+            whole_number("rate", self.rate, 1)
         if self.channel_order not in ("rgb", "bgr"):
             raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
         if self.mask_at not in ("model", "image"):
@@ -233,6 +237,7 @@ class InputSettings(TypedDict, total=False):
     cut: str
     layout: str
     takes: str
+    rate: int | None
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:

@@ -71,7 +71,7 @@ class SubsetAttribution:
         """Attribution of each input element, the same in all channels, in the shape of the inputs.
 
         Args:
-            inputs: [B, C, *grid] in model space.
+            inputs: [B, C, *grid] in model space, or plain [B, N].
             baselines: A number, or a tensor that broadcasts to the inputs; None: the setting `baseline`, else 0.
             target: A class for all, or one for each input (list or tensor [B]); None: the model's own top class.
             feature_mask: Whole numbers that broadcast to [B, 1, *grid], the same in every channel, 0..n-1 with each id
@@ -90,7 +90,7 @@ class SubsetAttribution:
         found = self.explanations(inputs, baselines, target, feature_mask, *others)
         made = [each.value_map() if self.kind == "values" else each.saliency() for each in found]
         maps = torch.from_numpy(np.stack(made)).to(inputs)
-        return maps[:, None].expand(inputs.shape).clone()
+        return maps if inputs.dim() == 2 else maps[:, None].expand(inputs.shape).clone()
 
     def explanations(
         self,
@@ -109,8 +109,8 @@ class SubsetAttribution:
                 f"inputs must be one tensor, of which regions are hidden; got {len(given)}: what else the model takes "
                 "goes into additional_forward_args"
             )
-        if not isinstance(inputs, Tensor) or inputs.dim() < 3:
-            raise ValueError(f"inputs must be a tensor [B, C, *grid] of at least 3 dimensions; got {_shape(inputs)}")
+        if not isinstance(inputs, Tensor) or inputs.dim() < 2:
+            raise ValueError(f"inputs must be a tensor [B, C, *grid], or plain [B, N]; got {_shape(inputs)}")
         count = len(inputs)
         targets = _each("target", target, count)
         masks = _label_maps(feature_mask, inputs)
@@ -175,6 +175,8 @@ def quantus_explain(
     """
     device = settings.pop("device", None)
     batch = tensor_of("inputs", inputs).to(device, torch.float32)
+    if batch.dim() < 3:
+        raise ValueError(f"inputs must be a tensor [B, C, *grid] of at least 3 dimensions; got {_shape(inputs)}")
     attribution = SubsetAttribution(model, kind=kind, **settings).attribute(batch, target=np.asarray(targets).tolist())
     maps: NDArray[np.float32] = attribution[:, :1].cpu().numpy().astype(np.float32)
     return maps
@@ -212,6 +214,8 @@ def _label_maps(feature_mask: Any, inputs: Tensor) -> list[NDArray[Any]] | None:
         raise ValueError(
             f"feature_mask must broadcast to inputs {list(inputs.shape)}; got {list(mask.shape)}"
         ) from None
+    if full.dim() == 2:
+        return [each.cpu().numpy() for each in full]
     if not bool((full == full[:, :1]).all()):
         raise ValueError("feature_mask must be the same in every channel: a region is hidden in all of them")
     return [each.cpu().numpy() for each in full[:, 0]]

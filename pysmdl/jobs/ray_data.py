@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pysmdl.errors import described
+from pysmdl.inputs.items import NAMES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Entry
 from pysmdl.jobs.rows import row_of
 from pysmdl.jobs.sources import entries_of
 from pysmdl.jobs.task import Task
-from pysmdl.preparation import NAMES
 
 
 class RayExplain:

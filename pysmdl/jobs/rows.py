@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import StoreError, described
-from pysmdl.explanation import Explanation, thumbnails
+from pysmdl.explanation import Explanation, thumbnails, views
 from pysmdl.explanation.files import meta_of, packed, plain, small
 from pysmdl.explanation.stored import LIMIT, checked, unpacked
 from pysmdl.explanation.stored_meta import SCHEMA
 
 CURVES = ("order", "score", "insertion", "deletion", "area")
 COUNTS = ("index", "evaluations", "asked", "seconds", "violations")
+OF_INPUT = ("players", "groups", "modality", "rate")
 TEXTS = ("notes", "names", "frame", "size", "provenance")
 
 
@@ -36,7 +37,11 @@ def row_of(
         picture: Whether a small picture of the image is kept.
     """
     texts = {**meta_of(found), "schema": SCHEMA}
-    labels = small(found.labels)
+    labels, others = small(found.labels), {}
+    if picture and found.shown is not None:
+        others["shown"] = views.small(found.shown)
+    if found.covers is not None:
+        others["covers"] = found.covers
     shown = thumbnails.encode(found.pixels) if picture and found.pixels is not None else None
     row: dict[str, Any] = {name: getattr(found, name) for name in (*CURVES, *COUNTS, "attribution")}
     row |= {name: _json(texts[name]) for name in ("target", *TEXTS)}
@@ -58,6 +63,8 @@ def row_of(
         "labels_bytes": labels.itemsize,
         "reading": _archive(found.reading),
         "picture": shown,
+        "input": _json({name: texts[name] for name in OF_INPUT}),
+        "shown": _archive(others),
     }
 
 
@@ -70,6 +77,7 @@ def explanation_of(row: Mapping[str, Any], place: str) -> Explanation:
     try:
         meta = {name: json.loads(row[name]) for name in ("target", *TEXTS)}
         meta |= {name: row[name] for name in ("id", *COUNTS)} | {"schema": SCHEMA}
+        meta |= {name: json.loads(row["input"])[name] for name in OF_INPUT}
         return Explanation(**checked(place, meta, _arrays(row)))
     except StoreError:
         raise
@@ -124,9 +132,10 @@ def _arrays(row: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         arrays["picture"] = np.frombuffer(row["picture"], np.uint8)
     arrays |= {f"terms.{name}": np.array(values, np.float32) for name, values in row["terms"]}
     arrays |= {f"traced.{name}": np.array(curves, np.float32).reshape(2, -1) for name, curves in row["traced"]}
-    if row["reading"] is not None:
-        with np.load(BytesIO(row["reading"]), allow_pickle=False) as kept:
-            arrays |= {f"reading.{name}": kept[name] for name in kept.files}
+    for column, prefix in (("reading", "reading."), ("shown", "")):
+        if row[column] is not None:
+            with np.load(BytesIO(row[column]), allow_pickle=False) as kept:
+                arrays |= {f"{prefix}{name}": kept[name] for name in kept.files}
     return arrays
 
 

@@ -64,6 +64,8 @@ def part() -> Any:
             ("frame", pa.string()),
             ("size", pa.string()),
             ("provenance", pa.string()),
+            ("input", pa.string()),  # its players, groups, modality and rate
+            ("shown", pa.binary()),  # .npz: what is shown of what is no image, and regions that overlap
         ],
         metadata={"pysmdl": str(VERSION)},
     )

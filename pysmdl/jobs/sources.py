@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pysmdl.inputs import folders
+from pysmdl.inputs.items import as_dict
 from pysmdl.jobs import datasets, manifests
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.preparation import as_dict
 
 
 def entries_of(inputs: Any) -> Iterable[Entry]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH = 64  # rows that are made explanations at once
 ARRAYS = (
     "order", "score", "insertion", "deletion", "area", "terms", "values", "predicted", "traced", "attribution",
-    "labels", "labels_shape", "labels_bytes", "reading", "picture",
+    "labels", "labels_shape", "labels_bytes", "reading", "picture", "shown",
 )  # fmt: skip
 
 

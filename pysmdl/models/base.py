@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -58,8 +58,10 @@ class Model:
         batch: Rows of each call, or None.
         name: What results call it; None: its module's or function's own name.
         rows: Rows of a batch that serve it best; None: the engine finds out.
+        wave: Rows that are answered in the time of one; None: the engine finds out.
         size: Height and width that it takes, where it says so itself.
         local: Whether it runs here: what is only for measuring is asked of no other.
+        told: Whether it is told more than a batch, so that a batch alone cannot be given to it.
 
     Raises:
         TypeError: the function cannot be called.
@@ -69,8 +71,10 @@ class Model:
     graph_safe: bool = False
     name: str | None = None
     rows: int | None = None
+    wave: int | None = None
     size: tuple[int, int] | None = None
     local: bool = True
+    told: bool = False
 
     def __init__(
         self,
@@ -116,20 +120,25 @@ class Model:
                 "or give dtype=torch.float32 and convert in a function of your own"
             )
 
-    def __call__(self, batch: Tensor) -> Any:
+    def __call__(self, batch: Any) -> Any:
         """One call of the function, its answer as it comes. With fewer rows than `batch` it has that many.
 
         Raises:
             ModelError: the function raised a ValueError, or weights of several types met.
         """
+        if not isinstance(batch, Tensor):  # what a function of the caller's rendered
+            return self._called(batch)
         given = batch.view_as(batch)  # so that a change of shape stays out of the engine's memory
         if self.batch is not None and len(batch) < self.batch:
             given = torch.cat((given, given[-1:].expand(self.batch - len(batch), *batch.shape[1:])))
         if self._last:
             given = given.movedim(1, -1)
+        return self._called(_array(given) if self._arrays else given)
+
+    def _called(self, given: Any) -> Any:
         with stage("model"):
             try:
-                return self.function(_array(given) if self._arrays else given)
+                return self.function(given)
             except ValueError as error:
                 raise ModelError(f"{type(error).__name__}: {error}") from error
             except RuntimeError as error:
@@ -146,35 +155,35 @@ class Model:
                 f"(a head in float32 takes features.float()), or call model.to(torch.float32) ({error})"
             ) from error
 
-    def answers(self, batch: Tensor) -> Iterator[tuple[Any, int, int]]:
+    def answers(self, batch: Any) -> Iterator[tuple[Any, int, int]]:
         """Answers to the batch in its order, one or, where each call has a set number of rows, several.
 
         Yields the answer, the rows that it has, and how many of them count. What is kept of one must be copied before
         the next is asked for: both may lie in the same memory.
         """
-        if self.batch is None:
-            yield self(batch), len(batch), len(batch)
+        if self.batch is None or not isinstance(batch, Tensor):
+            yield self(batch), rows_in(batch), rows_in(batch)
             return
         for piece in batch.split(self.batch):
             yield self(piece), self.batch, len(piece)
 
-    def tensor(self, batch: Tensor, form: Form) -> Tensor:
+    def tensor(self, batch: Any, form: Form) -> Tensor:
         """The answer as one tensor of this form, a row per input: see :func:`pysmdl.models.answers.tensor_in`."""
-        if self.batch is not None:
+        if self.batch is not None and isinstance(batch, Tensor):
             found = (tensor_in(answer, rows, form, self.device)[:kept] for answer, rows, kept in self.answers(batch))
             return torch.cat([each.clone() for each in found])
-        answer = self(batch)
+        answer, rows = self(batch), rows_in(batch)
         if (
             type(answer) is Tensor
             and answer.dim() == form.dims
-            and answer.shape[0] == batch.shape[0]
+            and answer.shape[0] == rows
             and answer.dtype in FLOATS
             and answer.device == self.device
             and answer.layout is torch.strided
             and not answer.requires_grad
         ):
             return answer
-        return tensor_in(answer, len(batch), form, self.device)
+        return tensor_in(answer, rows, form, self.device)
 
     def capturing(self) -> AbstractContextManager[None]:
         """Around the capture of a call in a CUDA graph."""
@@ -185,6 +194,11 @@ class Model:
         other = copy.copy(self)
         other.function = torch.compile(self.function)
         return other
+
+
+def rows_in(batch: Any) -> int:
+    """Rows of a batch: a tensor's, or, of several by name, those of each."""
+    return len(next(iter(batch.values()))) if isinstance(batch, Mapping) else len(batch)
 
 
 def _array(batch: Tensor) -> Any:

@@ -10,6 +10,7 @@ from functools import partial
 from pysmdl.errors import one_of
 from pysmdl.objective import Objective, Term, removed_score, target_score
 from pysmdl.objective.effectiveness import Effectiveness
+from pysmdl.search import Search, phase_window
 from pysmdl.types import Floats, Reading
 
 
@@ -117,13 +118,15 @@ CLIP: dict[str, Callable[[], Objective]] = {
     "lima": lima,
 }
 
-PRESETS = {
+PRESETS: dict[str, tuple[str, str | Search]] = {
     "smdl": ("smdl", "exact"),
     "lima": ("lima", "bidirectional"),
     "vps": ("vps", "exact"),
     "vps-grounding": ("vps", "forward_backward"),
     "eagle": ("eagle", "exact"),
     "eagle-scoped": ("eagle", "scoped"),
+    "phasewin": ("pair", "phase_window"),
+    "phasewin-florence": ("pair", phase_window(greedy=18)),  # for grounding, where single regions gain nothing at first
 }
 
 
@@ -142,7 +145,7 @@ def resolve(objective: str | Objective, prototypes: bool = False) -> Objective:
     return known[objective]()
 
 
-def preset_of(name: str) -> tuple[str, str]:
+def preset_of(name: str) -> tuple[str, str | Search]:
     """Objective and search of a paper, by name.
 
     Raises:

@@ -1,8 +1,10 @@
 """Regions: ways to divide an input. Each gives ``Regions(labels, n)``; REGIONS maps names to them.
 
-What ``explain(regions=...)`` takes: "slico", "slico:50" (about 50 regions), a :class:`Regions`, an int label map
-[*grid] (ids from 0 or from 1), masks [n, *grid] (bool, 0 and 1, or 0 and 255), a list of masks or of SAM's dicts, or a
-function of the image's pixels to any of these. Label maps and masks may have the image's own size.
+What ``explain(players=...)``, or regions, takes: "slico", "slico:50" (about 50 regions), a :class:`Regions`, an int
+label map [*grid] (ids from 0 or from 1), masks [n, *grid] (bool, 0 and 1, or 0 and 255), a list of masks or of SAM's
+dicts, or a function of the image's pixels to any of these. Label maps and masks may have the image's own size. What is
+no image is divided by the names of GRIDS: "time:20", "bands:8x6", "tubes:4x4x4", "columns", "grid:4x4x4"; a list of
+names is a player a point, by name.
 """
 
 from __future__ import annotations
@@ -10,29 +12,45 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError, one_of
 from pysmdl.inputs.image_files import Frame, Pixels
+from pysmdl.regions.cells import GRIDS, bands, by_grid, cells, divided_as, is_of_grid, named_by_time, segments, tubes
 from pysmdl.regions.grid import grid
 from pysmdl.regions.label_maps import checked, from_labels, resized
-from pysmdl.regions.masks import from_masks, lima_masks, stacked
+from pysmdl.regions.masks import from_masks, lima_masks, overlapping, stacked
+from pysmdl.regions.players import columns, players, without_grid
 from pysmdl.regions.prior import prior
+from pysmdl.regions.strokes import strokes
 from pysmdl.regions.superpixel import seeds, slico, slico_opencv
 from pysmdl.types import Regions
 
 __all__ = [
+    "GRIDS",
     "REGIONS",
     "Regions",
+    "bands",
+    "cells",
+    "columns",
+    "divided_as",
     "from_labels",
     "from_masks",
     "grid",
     "lima_masks",
+    "named_by_time",
+    "overlapping",
     "partition",
+    "players",
     "prior",
     "seeds",
+    "segments",
     "slico",
     "slico_opencv",
+    "strokes",
+    "tubes",
+    "without_grid",
 ]
 
 REGIONS: dict[str, Callable[..., Regions]] = {
@@ -51,6 +69,7 @@ def partition(
     shape: Sequence[int],
     picture: Sequence[int] | None = None,
     frame: Frame | None = None,
+    own: Callable[[Any], Regions | None] | None = None,
 ) -> Regions:
     """The regions of one input.
 
@@ -62,18 +81,24 @@ def partition(
             size too: each point of the grid takes the label at its centre. Where both sizes are the same they are
             taken to lie on the grid.
         frame: Where the grid lies in that image: x0, y0, x1, y1 in its pixels; None: all of it.
+        own: Ways to be divided that this input has by itself: gives None for what is none of them.
 
     Raises:
         ValueError: no such name.
         RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n; a region that
             lies outside the frame.
     """
-    if callable(spec):
+    named = None if own is None or isinstance(spec, np.ndarray) else own(spec)
+    if named is None and callable(spec):
         if pixels is None:
             raise RegionError("regions computed from pixels need an image; give a label map for this input")
         spec = spec(pixels.copy())
-    if isinstance(spec, str):
-        made = _by_name(spec, pixels)
+    if named is not None:
+        made = named
+    elif isinstance(spec, str):
+        made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
+    elif without_grid(spec) and not isinstance(spec, (int, Regions)):
+        made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
     if made.labels.shape == tuple(shape):
@@ -106,7 +131,7 @@ def _of_array(array: NDArray[Any], dimensions: int) -> Regions:
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:
     name, _, count = spec.partition(":")
     if name not in REGIONS:
-        raise one_of("regions", spec, (*REGIONS, "slico:50"))
+        raise one_of("regions", spec, (*REGIONS, "slico:50", *GRIDS))
     if count and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"regions must be NAME or NAME:COUNT with a count of at least 1; got {spec!r}")
     if pixels is None:

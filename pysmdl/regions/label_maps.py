@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,12 +53,33 @@ def checked(regions: Regions) -> Regions:
     """Regions as they say they are, copied.
 
     Raises:
-        RegionError: their labels are no label map, or have another number of ids than n.
+        RegionError: their labels are no label map, or have another number of ids than n; names, groups or weights are
+            of another number.
     """
+    if regions.covers is not None:
+        return replace(regions, labels=regions.labels.copy())  # whose labels may lack a region that others hide
     made = from_labels(regions.labels)
     if made.n != regions.n:
         raise RegionError(f"n of the given Regions must be {made.n}, the number of ids in its labels; got {regions.n}")
-    return made
+    for name in ("names", "groups"):
+        given = getattr(regions, name)
+        if len(given) not in (0, made.n):
+            raise RegionError(f"{name} of the given Regions must be {made.n}, one a region; got {len(given)}")
+    weights = None if regions.weights is None else checked_weights(regions.weights, made.n)
+    names, groups = (tuple(map(str, given)) for given in (regions.names, regions.groups))
+    return replace(made, names=names, groups=groups, weights=weights)
+
+
+def checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
+    """What each region counts for, as [n] numbers of at least 0, copied.
+
+    Raises:
+        RegionError: they are of another number, negative, not finite, or all 0.
+    """
+    found = np.array(as_array("weights", weights, RegionError), np.float64)
+    if found.shape != (n,) or not np.isfinite(found).all() or found.min() < 0 or found.sum() <= 0:
+        raise RegionError(f"weights must be {n} finite numbers of at least 0, not all 0; got {list(found.shape)}")
+    return found
 
 
 def resized(regions: Regions, height: int, width: int, frame: Frame | None = None) -> Regions:
@@ -74,7 +96,13 @@ def resized(regions: Regions, height: int, width: int, frame: Frame | None = Non
     if frame is not None:
         _all_inside(regions, frame)
     x0, y0, x1, y1 = frame or (0, 0, *regions.labels.shape[::-1])
-    labels = regions.labels[np.ix_(_centres(y0, y1, height), _centres(x0, x1, width))]
+    rows, columns = _centres(y0, y1, height), _centres(x0, x1, width)
+    labels = regions.labels[np.ix_(rows, columns)]
+    if regions.covers is not None:
+        covers = regions.covers[:, rows[:, None], columns]
+        if covers.any((1, 2)).all():
+            return replace(regions, labels=labels, covers=covers)
+        raise RegionError(f"on the model's grid {height}x{width} no point is left of some of the masks")
     gone = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=regions.n) == 0)
     if len(gone):
         size = "x".join(map(str, regions.labels.shape))
@@ -83,7 +111,7 @@ def resized(regions: Regions, height: int, width: int, frame: Frame | None = Non
             f"{_some(gone)}; join small regions to others, or let the scorer mask at the picture's size: "
             'mask_at="image"'
         )
-    return Regions(labels, regions.n)
+    return replace(regions, labels=labels)
 
 
 def _centres(first: float, last: float, count: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,33 @@ def from_masks(masks: Any, remainder: str = "region", empty: str = "error") -> R
     if remainder == "region" and (labels < 0).any():
         labels[labels < 0] = kept.sum()
     return from_labels(labels)
+
+
+def overlapping(masks: Any, shown: str = "any", names: Sequence[str] = ()) -> Regions:
+    """Masks as players that keep their overlaps, such as SAM's.
+
+    Args:
+        masks: As in :func:`from_masks`. What none covers is always shown.
+        shown: A point is shown while "any" of the masks that cover it is kept, or while "all" are.
+        names: What each is called; none: by its number.
+
+    Raises:
+        RegionError: these are no masks, one of them is empty, or names are of another number.
+    """
+    if shown not in ("any", "all"):
+        raise one_of("shown", shown, ("any", "all"))
+    covers = _bools(masks).copy()
+    areas = covers.reshape(len(covers), -1).sum(1)
+    if not areas.all():
+        empty = ", ".join(map(str, np.flatnonzero(areas == 0)[:8]))
+        raise RegionError(f"masks must each cover a point; these are empty: {empty}")
+    if len(names) not in (0, len(covers)):
+        raise RegionError(f"names must be {len(covers)}, one a mask; got {len(names)}")
+    labels = np.full(covers.shape[1:], -1, np.int32)
+    for i in np.lexsort((-np.arange(len(covers)), -areas)):  # largest first: smaller ones are laid on top
+        labels[covers[i]] = i
+    called = tuple(map(str, names)) or tuple(f"mask {i}" for i in range(len(covers)))
+    return Regions(labels, len(covers), called, weights=areas.astype(np.float64), covers=covers, cover=shown)
 
 
 def lima_masks(masks: Any) -> Regions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.removal.baselines import baseline_of
+from pysmdl.removal.cover import parts_of
 from pysmdl.types import Ints, Regions
 
 if TYPE_CHECKING:
@@ -59,16 +60,26 @@ class Removal:
 
     Attributes:
         name: As the result's notes call it.
+        covers: Whether regions may overlap.
         painted: Whether absent regions show a baseline, so that a baseline may be given.
         fixed_rows: Whether all rows of an input have one shape.
         plans: Whether :meth:`plan` is asked for each batch.
+        captured: Whether a CUDA graph may hold what it does: no reads back, no code of the caller's.
+        modality: What an input is to it, where its regions divide something else than what is given.
+        divided: How an input is divided where nobody says; None: as suits the input.
+        draws: Views of each row, whose scores are averaged: more than one, where what is absent is drawn.
         ops: Of :mod:`pysmdl.kernels`, those whose definitions read back from the device, which ends a CUDA graph.
     """
 
     name = "own"
+    covers = False
     painted = True
     fixed_rows = True
     plans = False
+    captured = True
+    draws = 1
+    modality: str | None = None
+    divided: str | None = None
     ops: tuple[str, ...] = ()
 
     @property
@@ -84,6 +95,14 @@ class Removal:
         """
         return scorer
 
+    def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Of the regions, for an input's grid."""
+        return tuple(shape)
+
+    def players(self, name: str, shape: Sequence[int]) -> Regions | None:
+        """Regions of a name that this removal alone knows, on its grid; None for any other."""
+        return None
+
     def divide(self, regions: Regions, scorer: Scorer) -> Regions:
         """Regions that were computed for this input, as this removal can hide them."""
         return regions
@@ -92,14 +111,32 @@ class Removal:
         """What stays of an input on the device: by default x, baseline [C, *grid] and labels [*grid].
 
         Args:
-            x: The input in model space, on the scorer's device. [C, *grid].
+            x: The input in model space, on the scorer's device. [C, *grid]; plain [N] stays as [1, N].
             regions: How it is divided.
             baseline: What an absent region looks like; see :func:`pysmdl.removal.baseline_of`.
             scorer: Whose model takes it.
         """
-        hidden = baseline_of(baseline, x, scorer.input.black())
+        row, x = tuple(x.shape), x if x.dim() > 1 else x[None]
         labels = torch.from_numpy(regions.labels)
-        return Resident({"x": x, "baseline": hidden, "labels": labels}, tuple(x.shape))
+        shown = scorer.shows(baseline)
+        if callable(shown):
+            shown = shown(x.reshape(row).clone(), labels >= 0)
+        hidden = baseline_of(shown, x, scorer.input.black())
+        if regions.covers is None:
+            return Resident({"x": x, "baseline": hidden, "labels": labels}, row)
+        if not self.covers:
+            raise ValueError(f"removal {self.name!r} needs regions that do not overlap; regions.from_masks makes some")
+        parts, table = map(torch.from_numpy, parts_of(regions.covers))
+        name = "every" if regions.cover == "all" else "any"
+        return Resident({"x": x, "baseline": hidden, "labels": parts, name: table}, row)
+
+    def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
+        """:meth:`resident`, for a removal that looks at what the caller gave too."""
+        return self.resident(x, regions, baseline, scorer)
+
+    def counted(self, resident: Resident) -> dict[str, Any]:
+        """What the result's notes say of an input's rows, now that all of them have been answered."""
+        return {}
 
     def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
         """On the host, what else travels with a batch, where `plans` says so: some whole numbers, and a size.
@@ -119,7 +156,7 @@ class Removal:
             pool: The resident tensors of all inputs in flight, [M, ...] each, by their names.
             bits: Kept regions of each row: region j is bit j % 32 of word j // 32. [B, W], int32.
             source: Which of the M inputs each row shows; -1 for padding. [B], int32.
-            out: [B, *row].
+            out: [B, *row]; of plain inputs [B, N].
         """
         raise TypeError(f"removal {self.name!r} must define compose(), or view()")
 
@@ -133,3 +170,7 @@ class Removal:
         """
         self.compose(pool, rows.bits, rows.source, out)
         return out
+
+    def views(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Iterator[Any]:
+        """Where there are several draws, a view each, one after the other: each may overwrite the one before."""
+        raise TypeError(f"removal {self.name!r} has draws={self.draws}, so it must define views()")

@@ -19,8 +19,9 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
     Args:
         baseline: "black": pixel value 0 before normalisation (SMDL, LiMA, EAGLE). "zero": 0 after it (VPS). "mean": the
             input's mean per channel. "blur": the input under a Gaussian, sigma 1/20 of its shorter side. Or numbers in
-            model space: one, one per channel [C], or a tensor [C, *grid].
-        x: The input in model space. [C, *grid].
+            model space: one, one per channel [C], or a tensor [C, *grid]; of a plain input also [N]. Of ids "black" and
+            "zero" are id 0, and numbers are whole.
+        x: The input in model space. [C, *grid]; a plain input as [1, N].
         black: Pixel value 0 in model space, per channel or one for all.
 
     Returns:
@@ -33,6 +34,8 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
     if isinstance(baseline, str):
         if baseline not in BASELINES:
             raise one_of("baseline", baseline, BASELINES)
+        if baseline in ("blur", "mean") and not x.is_floating_point():
+            raise ValueError(f"baseline of ids must be an id, ids, or a function that gives them; got {baseline!r}")
         if baseline == "blur":
             return _blur(x)
         if baseline == "mean":
@@ -44,7 +47,10 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
         if len(values) not in (1, x.shape[0]):
             raise ValueError(f"mean and std have {len(values)} channels, the input has {x.shape[0]}")
         return values.to(x).expand(x.shape[0]).reshape(column).expand(x.shape)
-    given = tensor_of("baseline", baseline).detach().to(x)
+    given = tensor_of("baseline", baseline).detach()
+    if given.is_floating_point() and not x.is_floating_point():
+        raise ValueError(f"baseline of ids must hold whole numbers; got {given.dtype}")
+    given = given.to(x)
     if not torch.isfinite(given).all():
         raise ValueError("baseline must be finite; it holds NaN or infinity")
     if given.dim() == 0 or tuple(given.shape) == (x.shape[0],):

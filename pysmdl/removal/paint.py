@@ -9,20 +9,34 @@ from torch import Tensor
 
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal
+from pysmdl.removal.cover import compose_covers
+from pysmdl.removal.several import view_of_each
 
 
 class Paint(Removal):
     """Each point shows the input where its region is kept, and the baseline elsewhere (all published systems)."""
 
     name = "baseline"
+    covers = True
 
     @property
     def form(self) -> Hashable:
         return "paint"
 
     def compose(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
-        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=out)
+        painted(pool, bits, source, out, "auto")
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
-        compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=out, backend=backend)
+        if "x" not in pool:
+            return view_of_each(pool, rows, backend)
+        painted(pool, rows.bits, rows.source, out, backend)
         return out
+
+
+def painted(pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
+    """Rows of a pool into out [B, *row]; plain rows have no channel, and are given one here."""
+    into = out if out.dim() > 2 else out[:, None]
+    if "any" in pool or "every" in pool:
+        compose_covers(pool, bits, source, into, backend)
+    else:
+        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=into, backend=backend)

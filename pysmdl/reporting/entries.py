@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from pysmdl.explanation import Explanation, thumbnails
 from pysmdl.explanation.files import plain, runs
+from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.values import labels_at
 from pysmdl.metrics import summary
 from pysmdl.reporting.making import made_by
@@ -23,6 +24,7 @@ PICTURE = 30_000  # bytes of its picture, before base64 makes 4 of 3
 LABELS = 14_000  # bytes of its label map, which is taken at fewer points until it is no larger
 SIDES = (256, 192, 128, 96, 64, 32)
 PLACES = 1000  # regions of which the page knows more than where they are
+NAMED = 60  # players whose names it knows
 TEXT = 300  # characters of an id or a name
 
 
@@ -33,6 +35,8 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         "number": number,
         **_identity(explanation, number),
         "n": explanation.n,
+        "called": explanation.called,
+        "extent": explanation.extent,
         "shown": shown,
         "best": min(explanation.enough(), shown),
         "order": explanation.order[:shown],
@@ -44,10 +48,19 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
         "seconds": rounded(explanation.seconds),
         "made": made_by(explanation),
     }
-    if explanation.labels.ndim == 2 and explanation.pixels is not None:
-        found |= _picture(explanation, len(json.dumps(plain(found))))
+    if explanation.players:
+        found["players"] = [_name(explanation.players[player]) for player in explanation.order[:NAMED].tolist()]
+    pictured = with_sheet(explanation)
+    if pictured.labels.ndim == 2 and pictured.pixels is not None:
+        found |= _picture(pictured, len(json.dumps(plain(found))))
     checked: dict[str, Any] = plain(found)
     return checked
+
+
+def _name(text: str) -> str:
+    """A player's, on a line of the table."""
+    plain_text = " ".join(text.split())
+    return plain_text if len(plain_text) <= 40 else f"{plain_text[:39]}…"
 
 
 def index_row(entry: Mapping[str, Any]) -> dict[str, Any]:

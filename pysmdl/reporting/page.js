@@ -293,7 +293,7 @@
   const plotOf = (entries) => {
     const scales = scalesOf(entries, PLOT);
     const bottom = PLOT.top + PLOT.height;
-    const svg = draw("svg", { viewBox: "0 0 560 204", role: "img", "aria-label": "Score of the target against the share of the area kept or removed" });
+    const svg = draw("svg", { viewBox: "0 0 560 204", role: "img", "aria-label": `Score of the target against the share of the ${entries[0].extent} kept or removed` });
     for (const tick of scales.ys) {
       const y = scales.y(tick);
       svg.append(draw("line", { class: "grid-line", x1: PLOT.left, x2: PLOT.left + PLOT.width, y1: y, y2: y }),
@@ -305,7 +305,7 @@
     }
     const middle = PLOT.top + PLOT.height / 2;
     svg.append(
-      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 42, "text-anchor": "middle", "font-size": 12.5 }, "share of the area kept or removed"),
+      draw("text", { x: PLOT.left + PLOT.width / 2, y: bottom + 42, "text-anchor": "middle", "font-size": 12.5 }, `share of the ${entries[0].extent} kept or removed`),
       draw("text", { x: 14, y: middle, "text-anchor": "middle", "font-size": 12.5, transform: `rotate(-90 14 ${middle})` }, "score of the target"),
       ...linesOf(entries, scales),
     );
@@ -555,22 +555,22 @@
   const areaOf = (entry, place) => entry.area[place + 1] - entry.area[place];
 
   const tableOf = (entry, method, panel) => {
-    const heads = ["Place", "Value", "Area", "Kept", "Removed"];
+    const heads = [entry.players ? `Place, ${entry.called.slice(0, -1)}` : "Place", "Value", entry.extent === "area" ? "Area" : "Share", "Kept", "Removed"];
     const count = Math.min(entry.shown, method ? 5 : 8);
     const rows = entry.order.slice(0, count).map((region, place) => {
       const cells = [precise(entry.values[place]), share(areaOf(entry, place)), digits(entry.insertion[place + 1]), digits(entry.deletion[place + 1])];
-      const row = make("tr", {}, make("th", { scope: "row" }, place + 1), ...cells.map((cell) => make("td", {}, cell)));
+      const row = make("tr", {}, make("th", { scope: "row" }, entry.players?.[place] ? `${place + 1}  ${entry.players[place]}` : place + 1), ...cells.map((cell) => make("td", {}, cell)));
       row.addEventListener("pointerenter", () => mark(panel, region));
       row.addEventListener("pointerleave", () => mark(panel, null));
       return row;
     });
-    const rest = entry.shown < entry.n ? `; ${entry.shown} of ${entry.n} regions are placed here` : "";
-    return make("table", {}, make("caption", {}, `${method ? `${method}: the` : "The"} first ${count} regions${rest}`),
+    const rest = entry.shown < entry.n ? `; ${entry.shown} of ${entry.n} ${entry.called} are placed here` : "";
+    return make("table", {}, make("caption", {}, `${method ? `${method}: the` : "The"} first ${count} ${entry.called}${rest}`),
       make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, ...rows));
   };
 
   const madeOf = (entry, several) => make("dl", { class: "made" },
-    ...[...(several ? [["method", entry.method || ""]] : []), ["regions", String(entry.n)], ["evaluations", String(entry.evaluations)], ["seconds", String(entry.seconds)], ...Object.entries(entry.metrics).map(([name, value]) => [named(name), digits(value, 3)]), ...entry.made]
+    ...[...(several ? [["method", entry.method || ""]] : []), [entry.called, String(entry.n)], ["evaluations", String(entry.evaluations)], ["seconds", String(entry.seconds)], ...Object.entries(entry.metrics).map(([name, value]) => [named(name), digits(value, 3)]), ...entry.made]
       .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 
   const setK = (k) => {
@@ -580,7 +580,7 @@
     const { entry } = state.panels[chosen];
     const at = Math.min(state.k, entry.shown);
     const whose = state.panels.length > 1 ? `${methodOf(entry, chosen)}: ` : "";
-    const words = `${whose}${at} of ${entry.n} regions, ${share(entry.area[at])} of the area: kept ${digits(entry.insertion[at])}, removed ${digits(entry.deletion[at])}`;
+    const words = `${whose}${at} of ${entry.n} ${entry.called}, ${share(entry.area[at])} of the ${entry.extent}: kept ${digits(entry.insertion[at])}, removed ${digits(entry.deletion[at])}`;
     byId("readout").textContent = words;
     slider.setAttribute("aria-valuetext", words);
     redraw();
@@ -617,7 +617,8 @@
     if (region === SHOWN) return "always shown";
     const place = layout ? layout.place[region] : entry.order.indexOf(region);
     if (place < 0) return "not placed";
-    return `place ${place + 1} of ${entry.n}, value ${precise(entry.values[place])}, ${share(areaOf(entry, place))} of the area`;
+    const name = entry.players?.[place] ? `${entry.players[place]}: ` : "";
+    return `${name}place ${place + 1} of ${entry.n}, value ${precise(entry.values[place])}, ${share(areaOf(entry, place))} of the ${entry.extent}`;
   };
 
   const mark = (panel, region) => {

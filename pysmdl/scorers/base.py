@@ -83,6 +83,10 @@ class Scorer(ABC):
         has_prototypes: Whether it is CLIP-like, features against class prototypes: the papers weigh these otherwise.
         names: Names of its classes, as explain() takes them, or None.
         removal: Name of the removal that it is made for; None: any that gives batches [B, C, *grid].
+        reader: Reads its inputs, a :class:`pysmdl.inputs.Reader`, where these are of a kind of their own; None: images
+            and tensors.
+        baseline: What an absent region looks like where nobody says.
+        baselines: Names of baselines that it has itself: see :meth:`shows`.
         about: What :func:`pysmdl.adapt` understood of its model, in one line; empty where it was not asked.
     """
 
@@ -93,6 +97,9 @@ class Scorer(ABC):
     has_prototypes: bool = False
     names: Any = None
     removal: str | None = None
+    reader: Any = None
+    baseline: Any = "black"
+    baselines: tuple[str, ...] = ()
     about: str = ""
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 
@@ -190,6 +197,10 @@ class Scorer(ABC):
         """
         return target
 
+    def shows(self, baseline: Any) -> Any:
+        """What a baseline is in model space, where its name is one of the scorer's own; else as it is."""
+        return baseline
+
     def own(self, values: Floats, target: NDArray[Any]) -> Floats:
         """Of values [a, V] from a batch in company, those of this target: others may have more."""
         return values
@@ -223,6 +234,12 @@ class Scorer(ABC):
     @abstractmethod
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         """A few numbers a row. batch [B, C, *grid]; targets [B, t], rows of :meth:`encode`."""
+
+    def averaged(self, outputs: Sequence[Outputs]) -> Outputs:
+        """One answer of several to the same rows, each seen with something else in the place of what is absent."""
+        values = torch.stack([each.values for each in outputs]).mean(0)
+        given = [each.features for each in outputs if each.features is not None]
+        return Outputs(values, torch.stack(given).mean(0) if given else None)
 
     @abstractmethod
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:

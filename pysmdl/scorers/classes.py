@@ -126,6 +126,11 @@ class ClassScorer(Scorer):
             return headed_outputs(self, answer, targets, wanted, features)
         return Outputs(self.probabilities(answer, targets, wanted), features)
 
+    def averaged(self, outputs: Sequence[Outputs]) -> Outputs:
+        found = super().averaged(outputs)
+        found.values[:, 1] = torch.stack([each.values[:, 1] for each in outputs]).mode(0).values  # no class is a mean
+        return found
+
     def probabilities(self, logits: Tensor, targets: Tensor, wanted: Wanted) -> Tensor:
         """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
@@ -252,7 +257,7 @@ class Classifier(ClassScorer):
 
 def _version(batch: Tensor) -> int:
     """Counts the writes into a tensor, where torch does."""
-    return 0 if batch.is_inference() else batch._version
+    return batch._version if isinstance(batch, Tensor) and not batch.is_inference() else 0
 
 
 def evidential_confidence(z: Tensor) -> Tensor:

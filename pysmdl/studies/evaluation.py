@@ -15,10 +15,10 @@ from pysmdl.errors import one_of, whole_number
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.image_files import load
+from pysmdl.inputs.items import as_dict
 from pysmdl.interop.game import Game
 from pysmdl.jobs.task import WORDS
 from pysmdl.metrics import mu_fidelity, region_values
-from pysmdl.preparation import as_dict
 from pysmdl.progress import Report
 from pysmdl.studies.comparison import Comparison, Run
 from pysmdl.studies.keeping import Kept, Shelf, id_of

@@ -40,10 +40,11 @@ class Forward:
     ) -> None:
         self.scorer, self.removal, self.device = scorer, removal, scorer.device
         self.channels_last = scorer.channels_last
-        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe
+        self.graphs = self.device.type == "cuda" and config.graphs and scorer.graph_safe and removal.captured
         self.graphs = self.graphs and self._reads_nothing_back(config.backend)
         self.pools = pools
         self._backend, self._deterministic = config.backend, config.deterministic
+        self._rough = torch.float16 if config.precision == "mixed-float16" else torch.bfloat16
         self._plain = Wanted(confidence, backend=config.backend)
 
     def _reads_nothing_back(self, backend: str) -> bool:
@@ -106,10 +107,26 @@ class Forward:
         self, kind: Kind, exact: bool, buffer: Tensor, sent: DeviceRows, wanted: Wanted | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The device's part: compose, model, scores. `sent`: the rows on the device."""
+        pool, wanted = self.pools[kind].tensors, wanted or self._plain
+        if self.removal.draws > 1:
+            return self._drawn(pool, exact, buffer, sent, wanted)
         with stage("compose"):
-            view = self.removal.view(self.pools[kind].tensors, sent, buffer, self._backend)
+            view = self.removal.view(pool, sent, buffer, self._backend)
         with stage("scores"), torch.no_grad(), self._precision(exact):
-            outputs = self.scorer.score(view, sent.targets, wanted or self._plain)
+            outputs = self.scorer.score(view, sent.targets, wanted)
+        return outputs.values, outputs.features
+
+    def _drawn(
+        self, pool: Mapping[str, Tensor], exact: bool, buffer: Tensor, sent: DeviceRows, wanted: Wanted
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same, each row seen several times, with something else in the place of what is absent."""
+        found, views = [], self.removal.views(pool, sent, buffer, self._backend)
+        for _ in range(self.removal.draws):
+            with stage("compose"):
+                view = next(views)
+            with stage("scores"), torch.no_grad(), self._precision(exact):
+                found.append(self.scorer.score(view, sent.targets, wanted))
+        outputs = self.scorer.averaged(found)
         return outputs.values, outputs.features
 
     def _index(self, batch: Batch) -> Tensor | slice:
@@ -125,7 +142,7 @@ class Forward:
         return torch.get_autocast_dtype(self.device.type) if on else None
 
     def _precision(self, exact: bool) -> AbstractContextManager[Any]:
-        """bfloat16 where the batch need not be exact; else the caller's autocast, if any.
+        """Half precision where the batch need not be exact; else the caller's autocast, if any.
 
         Weights that it casts are kept within the batch alone: its cache would hand them from stream to stream, and to
         graphs that outlive it.
@@ -133,7 +150,7 @@ class Forward:
         casts = self.casts()
         if exact and casts is None:
             return nullcontext()
-        dtype = casts if exact else torch.bfloat16
+        dtype = casts if exact else self._rough
         return torch.autocast(self.device.type, dtype, cache_enabled=casts is None)
 
     def _send(self, rows: DeviceRows) -> DeviceRows:

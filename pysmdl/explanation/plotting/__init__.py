@@ -10,11 +10,12 @@ import numpy as np
 
 from pysmdl.errors import one_of
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.plotting import kinds
+from pysmdl.explanation.plotting import kinds, modalities
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.layout import Panel, Strip, figure_of
 from pysmdl.explanation.plotting.named import Named, differences
 from pysmdl.explanation.plotting.panels import limits, scale
+from pysmdl.explanation.sheets import with_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +28,12 @@ KINDS: dict[str, Callable[..., list[Strip]]] = {
     "order": partial(kinds.alone, kinds.order_panel),
     "steps": kinds.steps,
     "mistake": kinds.mistake,
+}
+OTHERS: dict[str, Callable[[Named], list[Strip]]] = {
+    "row": modalities.row,
+    "map": modalities.alone,
+    "bars": modalities.bars_alone,
+    "curves": lambda named: [Strip([kinds.curves_panel(named, named.why)])],
 }
 BESIDE = ("row", "map", "order", "curves")
 
@@ -43,11 +50,15 @@ def figure(
         ValueError: no such kind, no image to draw on, or no other class traced for "mistake".
         ImageError: what was handed in is no image.
     """
-    _check(kind, (*KINDS, "curves"))
     named = Named(explanation, names)
+    _check(kind, (*KINDS, "curves", "bars"))
+    if kind in OTHERS and (kind == "bars" or (explanation.modality != "image" and pixels is None)):
+        return figure_of(OTHERS[kind](named))
     if kind == "curves" or (kind == "row" and explanation.labels.ndim != 2):
         return figure_of([Strip([kinds.curves_panel(named, named.why)])])
-    return figure_of(KINDS[kind](named, canvas(explanation, pixels)))
+    if explanation.modality != "image" and pixels is None:
+        explanation = with_sheet(explanation)
+    return figure_of(KINDS[kind](Named(explanation, names), canvas(explanation, pixels)))
 
 
 def plot(
@@ -69,7 +80,7 @@ def plot(
         ValueError: no explanation, no such kind, titles of another number, or no image to draw on.
     """
     _check(kind, BESIDE)
-    found = list(explanations)
+    found = [each if each.modality == "image" else with_sheet(each) for each in explanations]
     if not found:
         raise ValueError("explanations must hold at least one; got none")
     if titles is not None and len(titles) != len(found):

@@ -41,8 +41,8 @@ class Named:
         e, best = self.explanation, self.best
         if e.flat:
             return "nothing decides"
-        share = f"{100 * float(e.area[best]):.0f} % of the area"
-        return f"{best} of {e.n} regions are enough:\n{share} gives {float(e.insertion[best]):.2f}"
+        share = f"{100 * float(e.area[best]):.0f} % of the {e.extent}"
+        return f"{best} of {e.n} {e.called} are enough:\n{share} gives {float(e.insertion[best]):.2f}"
 
     @property
     def importance(self) -> tuple[str, str]:
@@ -52,8 +52,8 @@ class Named:
             low, high = e.reach
             return f"nothing decides:\nthe score moves by {np.nan_to_num(high - low):.3f}", "change of the score"
         if e.attribution is not None:
-            return f"what {e.notes.get('search', 'the method')} gives each region", "attribution"
-        return "what each region adds", "change of the score"
+            return f"what {e.notes.get('search', 'the method')} gives each {e.called[:-1]}", "attribution"
+        return f"what each {e.called[:-1]} adds", "change of the score"
 
     @property
     def numbered(self) -> int:

@@ -62,17 +62,27 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
         values: One a region; NaN counts as 0. [n].
         most: The value that has full colour; None: see :func:`scale`.
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     known = np.nan_to_num(values)
-    most = scale(on.explanation, known) if most is None else most
-    signed = bool(known.min(initial=0) < -0.02 * most)
-    norm = Normalize(-most if signed else 0, most)
-    map_ = colours(signed)
+    norm, map_ = shades(on.explanation, known, most)
     tint = map_(norm(spread(known, on.labels, density=False)))[:, :, :3]
     picture(axes, on.faded(np.clip(on.grey * tint, 0, 1)), title)
     _marks(axes, on)
+    colour_bar(axes, norm, map_, unit)
+
+
+def shades(explanation: ExplanationData, values: Values, most: float | None = None) -> tuple[Any, Any]:
+    """The scale and the colours of values without NaN [n], as matplotlib's."""
+    from matplotlib.colors import Normalize
+
+    most = scale(explanation, values) if most is None else most
+    signed = bool(values.min(initial=0) < -0.02 * most)
+    return Normalize(-most if signed else 0, most), colours(signed)
+
+
+def colour_bar(axes: Axes, norm: Any, map_: Any, unit: str) -> None:
+    """What the colours stand for, to the right of a picture."""
+    from matplotlib.cm import ScalarMappable
+
     place, inch = axes.get_position(original=True), 1 / axes.figure.get_size_inches()[0]
     beside = (place.x1 + 0.08 * inch, place.y0, 0.12 * inch, place.height)
     bar = axes.inset_axes(beside, transform=axes.figure.transFigure)
@@ -106,7 +116,7 @@ def curves(axes: Axes, explanation: ExplanationData, best: int) -> None:
         label=f"deletion, AUC {explanation.deletion_auc:.3f}",
     )  # fmt: skip
     axes.axvline(area[best], color=MARK, linewidth=0.8, linestyle=":")
-    label = f"{best} regions, {explanation.insertion[best]:.3f}"
+    label = f"{best} {explanation.called}, {explanation.insertion[best]:.3f}"
     axes.plot(area[best], explanation.insertion[best], "o", color=MARK, markersize=5, clip_on=False, label=label)
     dressed(axes, explanation, np.concatenate((explanation.insertion, explanation.deletion)))
 
@@ -115,7 +125,7 @@ def dressed(axes: Axes, explanation: ExplanationData, scores: NDArray[Any]) -> N
     """Axes, labels and legend of curves of these scores."""
     axes.set_xlim(0, float(explanation.area[-1]) or 1)
     axes.set_ylim(*limits(scores))
-    axes.set_xlabel("share of the area kept or removed", fontsize=SMALL)
+    axes.set_xlabel(f"share of the {explanation.extent} kept or removed", fontsize=SMALL)
     axes.set_ylabel("score of the target", fontsize=SMALL)
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right"]].set_visible(False)

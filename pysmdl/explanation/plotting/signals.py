@@ -1,0 +1,141 @@
+"""A sound's waveform, a spectrogram, a clip's frames: coloured by what their players did, or with what is enough."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.plotting.palette import KEPT, MARK
+from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
+from pysmdl.explanation.values import spread
+from pysmdl.explanation.views import envelope, labels_on
+from pysmdl.types import Ints
+
+COLUMNS = 1200  # of a waveform
+PALE = "#d4d4d4"
+
+
+def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: Any, title: str) -> None:
+    """The waveform over the colours of what each segment did, the first `count` numbered; or, without a unit, those
+    first ones alone in blue, all else pale.
+    """
+    e = explanation
+    assert e.shown is not None
+    low, high = envelope(e.shown, COLUMNS)
+    labels = labels_on(e.labels.reshape(-1, e.labels.shape[-1])[0], (len(low),))
+    seconds = e.labels.shape[-1] / (e.rate or 1.0)
+    at = (np.arange(len(low)) + 0.5) * seconds / len(low)
+    top = float(max(np.abs(low).max(), np.abs(high).max())) or 1.0
+    if unit is None:
+        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        axes.vlines(at[~kept], low[~kept], high[~kept] + 0.004 * top, color=PALE, linewidth=0.9)
+        axes.vlines(at[kept], low[kept], high[kept] + 0.004 * top, color=KEPT, linewidth=0.9)
+    else:
+        values = np.nan_to_num(e.values())
+        norm, map_ = shades(e, values)
+        for player, start, stop in runs(labels):
+            colour = map_(norm(values[player])) if player >= 0 else "white"
+            axes.axvspan(start * seconds / len(low), stop * seconds / len(low), color=colour, linewidth=0)
+        axes.vlines(at, low, high + 0.004 * top, color="#3a3a3a", linewidth=0.75)
+        for place, player in enumerate(e.order[:count].tolist(), 1):
+            badge(axes, float(at[labels == player].mean()), 1.12 * top, place)
+        colour_bar(axes, norm, map_, unit)
+    axes.set_xlim(0, seconds)
+    axes.set_ylim(-1.08 * top, 1.3 * top if unit is not None else 1.08 * top)
+    axes.set_yticks([])
+    dressed(axes, e, title)
+    axes.spines["left"].set_visible(False)
+
+
+def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes: Any, title: str) -> None:
+    """The spectrogram, dark where it is loud, tinted by what each band did; or all but the first ones faded."""
+    e = explanation
+    assert e.shown is not None
+    labels = labels_on(e.labels, e.shown.shape)
+    low, high = np.percentile(e.shown, (2, 99.5))
+    loud = np.clip((e.shown - low) / ((high - low) or 1.0), 0, 1)
+    grey = (1 - 0.8 * loud)[:, :, None]
+    seconds = e.labels.shape[1] / (e.rate or 1.0)
+    place = {"origin": "lower", "aspect": "auto", "extent": (0, seconds, 0, e.labels.shape[0])}
+    if unit is None:
+        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        axes.imshow(np.where(kept[:, :, None], grey, 0.9 + 0.1 * grey).repeat(3, 2), **place)
+    else:
+        values = np.nan_to_num(e.values())
+        norm, map_ = shades(e, values)
+        tint = map_(norm(spread(values, labels, density=False)))[:, :, :3]
+        axes.imshow(np.clip(grey * tint, 0, 1), **place)
+        for number, player in enumerate(e.order[:count].tolist(), 1):
+            rows, columns = np.nonzero(e.labels == player)
+            outline(axes, e, columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
+            badge(axes, (columns.mean() + 0.5) / (e.rate or 1.0), rows.mean() + 0.5, number)
+        colour_bar(axes, norm, map_, unit)
+    axes.set_ylabel("frequency bin", fontsize=SMALL)
+    dressed(axes, e, title)
+
+
+def frame(explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str) -> None:
+    """One frame of a clip tinted by what each tube did; or, with a count, all but the first tubes darkened."""
+    e = explanation
+    assert e.shown is not None
+    pixels, labels = e.shown[number], labels_on(e.labels, e.shown.shape[:3])[number]
+    if count is not None:
+        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        picture(axes, np.where(kept[:, :, None], pixels, pixels // 5), title)
+        return
+    values = np.nan_to_num(e.values())
+    norm, map_ = shades(e, values)
+    light = 0.45 + 0.55 * (pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255)
+    tint = map_(norm(spread(values, labels, density=False)))[:, :, :3]
+    picture(axes, np.clip(light[:, :, None] * tint, 0, 1), title)
+    if unit:
+        colour_bar(axes, norm, map_, unit)
+
+
+def runs(labels: Ints) -> list[tuple[int, int, int]]:
+    """Spans of one player: its label, where it begins, where it ends."""
+    ends = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+    return [(int(labels[start]), start, stop) for start, stop in pairwise(ends)]
+
+
+def badge(axes: Any, x: float, y: float, number: int) -> None:
+    """A player's place in the order."""
+    axes.text(
+        x, y, str(number), color="white", fontsize=7.5, fontweight="bold", ha="center", va="center",
+        bbox={"boxstyle": "circle,pad=0.22", "facecolor": HALO, "edgecolor": "white", "linewidth": 0.8},
+    )  # fmt: skip
+
+
+def outline(axes: Any, e: ExplanationData, left: int, right: int, low: int, high: int) -> None:
+    """Around a band."""
+    from matplotlib.patches import Rectangle
+
+    rate = e.rate or 1.0
+    place = (left / rate, low), (right - left) / rate, high - low
+    axes.add_patch(Rectangle(*place, fill=False, edgecolor="white", linewidth=2.4))
+    axes.add_patch(Rectangle(*place, fill=False, edgecolor=HALO, linewidth=1))
+
+
+def dressed(axes: Any, e: ExplanationData, title: str) -> None:
+    """Axes of a signal."""
+    axes.set_xlabel(
+        "seconds" if e.rate else "frame" if e.modality == "spectrogram" else "point", fontsize=SMALL, color=MARK
+    )
+    axes.tick_params(labelsize=7.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, fontsize=SMALL, pad=4, parse_math=False)
+
+
+def moments(explanation: ExplanationData, unit: str, axes: Any, title: str) -> None:
+    """What the parts of the tubes that lie in each frame add, one bar a frame."""
+    e = explanation
+    sums = e.value_map().reshape(e.labels.shape[0], -1).sum(1)
+    norm, map_ = shades(e, sums, float(np.abs(sums).max()) or 1.0)
+    axes.bar(np.arange(len(sums)), sums, color=map_(norm(sums)), width=0.8, edgecolor=PALE, linewidth=0.6)
+    axes.axhline(0, color=MARK, linewidth=0.8)
+    axes.set_ylabel(unit, fontsize=SMALL)
+    dressed(axes, e, title)
+    axes.set_xlabel("frame", fontsize=SMALL, color=MARK)

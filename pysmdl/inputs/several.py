@@ -1,0 +1,42 @@
+"""Several inputs at once, by name: an image and a text, two views. Each is read and divided by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pysmdl.inputs.base import Input
+from pysmdl.types import Regions
+
+
+@dataclass(frozen=True)
+class Several(Input):
+    """What is explained as one. Its x is the first input's.
+
+    Attributes:
+        parts: Each input by name, with its regions.
+    """
+
+    parts: Mapping[str, tuple[Input, Regions]] = field(default_factory=dict)
+
+
+def together(parts: Mapping[str, tuple[Input, Regions]]) -> tuple[Several, Regions]:
+    """Inputs by name as one, and all of their regions as its players: named, with the inputs for groups. On the curves'
+    axis each input counts for one, its regions for their share of it.
+    """
+    names: list[str] = []
+    groups: list[str] = []
+    weights = []
+    for name, (_, regions) in parts.items():
+        own = regions.names or tuple(map(str, range(regions.n)))
+        names += [f"{name}: {each}" for each in own]
+        groups += [name] * regions.n
+        areas = regions.areas()
+        weights.append(areas / areas.sum())
+    n = len(names)
+    joint = Regions(np.arange(n, dtype=np.int32), n, tuple(names), tuple(groups), np.concatenate(weights))
+    first, _ = next(iter(parts.values()))
+    pictures = [read.picture for read, _ in parts.values() if read.picture is not None]
+    return Several(first.x, None, pictures[0] if pictures else None, modality="several", parts=parts), joint

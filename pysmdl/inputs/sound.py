@@ -1,0 +1,115 @@
+"""Sound as an input: WAV by itself, FLAC and the rest by soundfile; one channel, at the model's rate."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import Mapping
+from io import BytesIO
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pysmdl.checks import as_array
+from pysmdl.errors import ImageError, MissingPackageError, number
+from pysmdl.inputs.base import Input
+from pysmdl.inputs.image import InputSpec
+from pysmdl.types import Floats
+
+ENDINGS = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+HELD = {"array", "sampling_rate"}  # as Hugging Face's data sets have sounds
+
+
+class SoundReader:
+    """Paths of sounds, and dicts of array and sampling_rate: a signal [N] in -1..1, the mean of its channels."""
+
+    def takes(self, given: Any) -> bool:
+        if isinstance(given, Mapping):
+            return set(given) >= HELD
+        return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(ENDINGS)
+
+    def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
+        if isinstance(given, Mapping):
+            samples = as_array("array", given["array"], ImageError).astype(np.float32)
+            rate = int(number("sampling_rate", given["sampling_rate"], above=0))
+            samples = samples if samples.ndim == 1 else samples.mean(int(np.argmin(samples.shape)))
+        else:
+            samples, rate = load(given)
+        if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+            raise ImageError(f"a sound must hold finite samples [N]; got {list(samples.shape)}")
+        if spec.rate is not None and spec.rate != rate:
+            samples, rate = resampled(samples, rate, spec.rate), spec.rate
+        shown = samples.copy()
+        return Input(
+            torch.from_numpy(samples), None, None, modality="sound", shown=shown, rate=float(rate), divided="time:20"
+        )
+
+    def lend(self, given: Any) -> tuple[Any, bool]:
+        return (given if not isinstance(given, Mapping) else {**given, "array": np.array(given["array"])}), True
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Floats, int]:
+    """A sound file as samples in -1..1 [N], the mean of its channels, and their number a second.
+
+    Raises:
+        ImageError: there is no such file, or it is damaged.
+        MissingPackageError: soundfile is needed for it (``pip install 'pysmdl[audio]'``).
+    """
+    name = os.fsdecode(path)
+    if not Path(name).is_file():
+        raise ImageError(f"no sound at {name}")
+    if name.lower().endswith((".wav", ".wave")):
+        try:
+            return _wave(name)
+        except (wave.Error, EOFError):  # floats, or compressed
+            pass
+    try:
+        import soundfile
+    except ImportError:
+        raise MissingPackageError(f"{name} needs soundfile: pip install 'pysmdl[audio]'") from None
+    try:
+        samples, rate = soundfile.read(name, dtype="float32", always_2d=True)
+    except (RuntimeError, OSError) as error:
+        raise ImageError(f"{name} is no sound that can be read: {error}") from error
+    return np.ascontiguousarray(samples.mean(1)), int(rate)
+
+
+def _wave(name: str) -> tuple[Floats, int]:
+    """Whole numbers of 8 to 32 bits."""
+    with wave.open(name, "rb") as file:
+        width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
+        raw = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
+    raw = raw[: len(raw) // (width * channels) * width * channels].reshape(-1, width)
+    if width == 1:
+        values = (raw[:, 0].astype(np.int32) - 128) << 24
+    else:
+        padded = np.zeros((len(raw), 4), np.uint8)
+        padded[:, 4 - width :] = raw  # the highest bytes of a little-endian number
+        values = padded.view("<i4")[:, 0]
+    samples: Floats = (values.reshape(-1, channels).mean(1) / 2.0**31).astype(np.float32)
+    return samples, rate
+
+
+def resampled(samples: NDArray[Any], rate: int, wanted: int) -> Floats:
+    """The same sound at another rate, by a polyphase filter."""
+    from scipy.signal import resample_poly
+
+    common = gcd(rate, wanted)
+    found: Floats = resample_poly(samples, wanted // common, rate // common).astype(np.float32)
+    return found
+
+
+def wav(samples: NDArray[Any], rate: float) -> bytes:
+    """Samples in -1..1 [N] as a WAV file of 16 bits, for a player; louder ones are scaled to fit."""
+    loudest = max(1.0, float(np.abs(samples).max(initial=0)))
+    buffer = BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(round(rate))
+        file.writeframes((samples / loudest * 32767).round().astype("<i2").tobytes())
+    return buffer.getvalue()

@@ -1,0 +1,146 @@
+"""Models of a table's row: any function of rows [B, F], scikit-learn's estimators, torch's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pysmdl.errors import one_of
+from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.table import TableReader
+from pysmdl.models.base import Model
+from pysmdl.regions.players import columns as columns_of
+from pysmdl.scorers import heads
+from pysmdl.scorers.base import Scorer
+from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.custom import Custom
+from pysmdl.types import Regions
+
+GIVES = ("probabilities", "logits", "value")
+OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.mean, "median": np.median}
+
+
+class _OfRows(Scorer):
+    """What both have in common: rows for inputs, and baselines of the background's columns."""
+
+    data: NDArray[np.float64] | None = None
+    baselines = ("median",)
+
+    def shows(self, baseline: Any) -> Any:
+        """The mean or median row of the background; all else as it is."""
+        if not isinstance(baseline, str) or baseline not in OF_DATA:
+            return baseline
+        if self.data is None:
+            raise ValueError(f'baseline="{baseline}" is of background rows: give scorers.table(..., data=rows)')
+        return OF_DATA[baseline](self.data, axis=0)
+
+
+class RowClassifier(_OfRows, Classifier):
+    """Classes of a row. See :func:`table`."""
+
+
+class RowValue(_OfRows, Custom):
+    """A number of a row. See :func:`table`."""
+
+
+def table(
+    predict: Any,
+    columns: Sequence[str] | None = None,
+    categorical: Mapping[str, Sequence[str]] | None = None,
+    *,
+    data: Any = None,
+    gives: str | None = None,
+    head: Any = None,
+    names: Any = None,
+    device: str | torch.device | None = None,
+) -> RowClassifier | RowValue:
+    """A model of rows; an input is a row [F], its players are the columns.
+
+    Args:
+        predict: Rows [B, F] to probabilities or logits [B, K], or to numbers [B]: a function such as
+            ``estimator.predict_proba``, an estimator of scikit-learn's, or a torch module. What is no module is given
+            float64 of NumPy's, and a frame where it was fitted on one.
+        columns: Their names, in the model's order; None: what the estimator was fitted with, else x0, x1 ...
+        categorical: The one-hot columns of each category, by its name: they are one player.
+        data: Background rows [N, F], for ``baseline="mean"``, which is the default then, and "median".
+        gives: "probabilities", "logits" or "value", one number a row, nothing softmaxed. None: probabilities of what is
+            called predict_proba and of a classifier of scikit-learn's, logits of a module, else a value.
+        head: As in :func:`pysmdl.scorers.classifier`.
+        names: Of the classes.
+        device: Of a module.
+
+    Raises:
+        TypeError: predict cannot be called.
+        ValueError: no such gives; a head for a value; data of another number of columns.
+    """
+    function, owner = _function(predict)
+    gives = gives or _gives(function)
+    if gives not in GIVES:
+        raise one_of("gives", gives, GIVES)
+    if columns is None:
+        columns = getattr(owner, "feature_names_in_", None)
+    listed = None if columns is None else [str(name) for name in columns]
+    model = _model(function, owner, device)
+    scorer: RowClassifier | RowValue
+    if gives == "value":
+        if head is not None:
+            raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
+        scorer = RowValue(model, heads.value(), InputSpec(), 1)
+    else:
+        scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
+        scorer.names = names
+    scorer.reader = TableReader(listed, lambda count: _players(listed, count, categorical))
+    scorer.baseline = "zero"
+    if data is not None:
+        rows = data.to_numpy(float) if hasattr(data, "to_numpy") else tensor_of("data", data).cpu().double().numpy()
+        if rows.ndim != 2 or not len(rows) or (listed and rows.shape[1] != len(listed)):
+            raise ValueError(f"data must be rows [N, {len(listed or ()) or 'F'}]; got {list(rows.shape)}")
+        scorer.data, scorer.baseline = rows, "mean"
+    if listed:
+        _players(listed, len(listed), categorical)  # a category of other columns is refused here
+    return scorer
+
+
+def _players(names: Sequence[str] | None, count: int, categorical: Mapping[str, Sequence[str]] | None) -> Regions:
+    return columns_of(names or [f"x{i}" for i in range(count)], categorical)
+
+
+def _function(predict: Any) -> tuple[Callable[..., Any], Any]:
+    """What is called, and the estimator behind it, if there is one."""
+    for name in () if isinstance(predict, nn.Module) else ("predict_proba", "predict"):
+        if hasattr(predict, name):
+            return getattr(predict, name), predict
+    if not callable(predict):
+        raise TypeError(f"predict must be callable, or have predict_proba or predict; got {type(predict).__name__}")
+    return predict, getattr(predict, "__self__", None)
+
+
+def _gives(function: Any) -> str:
+    if isinstance(function, nn.Module):
+        return "logits"
+    return "probabilities" if getattr(function, "__name__", "") == "predict_proba" else "value"
+
+
+def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:
+    if isinstance(function, nn.Module):
+        return Model(function, device=device)
+    names = getattr(owner, "feature_names_in_", None)
+
+    def predicted(rows: Any) -> Any:
+        rows = rows.astype(np.float64)
+        if names is None:
+            return function(rows)
+        import pandas
+
+        return function(pandas.DataFrame(rows, columns=names))
+
+    model = Model(predicted, takes="numpy")
+    named = function if owner is None else type(owner)
+    model.name = f"{named.__module__}.{getattr(named, '__qualname__', type(named).__qualname__)}"
+    return model

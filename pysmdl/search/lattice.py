@@ -1,0 +1,100 @@
+"""The best order along subsets that have been measured: a longest path, which costs no evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.types import Bools
+
+Numbers = NDArray[np.float64]
+
+
+class Lattice:
+    """Measured subsets as the points of a graph: an edge adds a region.
+
+    A path from the empty subset to one of k regions is an order all of whose prefixes are known. It is worth the area
+    under F: an edge counts the area of the region it adds times the mean of F at its two ends.
+
+    Args:
+        area: Of each region. [n].
+        k: Regions in an order.
+    """
+
+    def __init__(self, area: Numbers, k: int) -> None:
+        self.k = k
+        self._half = [float(each) / 2 for each in area]
+        self.total: dict[int, float] = {}
+        self._of_size: list[list[int]] = [[] for _ in range(len(self._half) + 1)]
+        self._worth: dict[int, float] = {}  # of the best path to each subset, from the empty one
+        self._last: dict[int, int] = {}  # the region that it adds last
+
+    def add(self, member: Bools, total: NDArray[np.float32]) -> None:
+        """Take F [a] of subsets [a, n]."""
+        new = []
+        for subset, size, f in zip(numbers(member), member.sum(1).tolist(), total.tolist(), strict=True):
+            if subset not in self.total:
+                self.total[subset] = f
+                self._of_size[size].append(subset)
+                new.append((size, subset))
+        for size, subset in sorted(new):
+            if subset == 0:
+                self._worth[subset] = 0.0
+            if subset == 0 or self._reach(size, subset):
+                self._extend(size, [subset])
+
+    def best(self) -> tuple[list[int], float] | None:
+        """The best order of k regions and what it is worth; None where none is known from end to end."""
+        ends = [subset for subset in self._of_size[self.k] if subset in self._worth]
+        if not ends:
+            return None
+        at = last = max(ends, key=self._worth.__getitem__)
+        order = []
+        while at:
+            order.append(self._last[at])
+            at ^= 1 << order[-1]
+        return order[::-1], self._worth[last]
+
+    def _reach(self, size: int, subset: int) -> bool:
+        """Find the best path to a new subset; whether there is one."""
+        f, worth, total = self.total[subset], self._worth, self.total
+        best = -np.inf
+        for smaller in self._of_size[size - 1]:
+            added = subset ^ smaller
+            if not added & (added - 1) and (before := worth.get(smaller)) is not None:
+                region = added.bit_length() - 1
+                found = before + self._half[region] * (total[smaller] + f)
+                if found > best:
+                    best, self._last[subset] = found, region
+                    worth[subset] = found
+        return subset in worth
+
+    def _extend(self, size: int, subsets: list[int]) -> None:
+        """Let paths to these go on to larger subsets, wherever that is the best way there."""
+        worth, total = self._worth, self.total
+        while subsets and size < self.k:
+            further: dict[int, None] = {}
+            size += 1
+            for subset in subsets:
+                before, f = worth[subset], total[subset]
+                for larger in self._of_size[size]:
+                    added = subset ^ larger
+                    if not added & (added - 1):
+                        region = added.bit_length() - 1
+                        found = before + self._half[region] * (f + total[larger])
+                        if larger not in worth or found > worth[larger]:
+                            worth[larger], self._last[larger] = found, region
+                            further[larger] = None
+            subsets = list(further)
+
+
+def numbers(member: Bools) -> list[int]:
+    """Subsets [a, n] as whole numbers: bit r is region r."""
+    count, n = member.shape
+    packed = np.zeros((count, (n + 63) // 64 * 8), np.uint8)
+    packed[:, : (n + 7) // 8] = np.packbits(member, axis=1, bitorder="little")
+    words = packed.view("<u8").T.tolist()
+    found: list[int] = words[0] if words else [0] * count
+    for place, word in enumerate(words[1:], 1):
+        found = [low | high << 64 * place for low, high in zip(found, word, strict=True)]
+    return found

@@ -1,0 +1,122 @@
+"""One decision at several scales: coarse and fine partitions of one image, and one map of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl.api import explain_many
+from pysmdl.errors import one_of
+from pysmdl.explainer import Explainer
+from pysmdl.explanation import Explanation
+from pysmdl.explanation.plotting import plot
+from pysmdl.regions.label_maps import from_labels
+from pysmdl.settings import spelt_out
+from pysmdl.types import Regions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from typing_extensions import Unpack
+
+    from pysmdl.settings import Settings
+
+FUSIONS = ("mean", "rank-mean", "max")
+
+
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """An input explained at several scales.
+
+    Attributes:
+        parts: An explanation of each, in the order given; nested, each one divides the best regions of the one before.
+        fuse: How :meth:`value_map` makes one of their maps.
+    """
+
+    parts: tuple[Explanation, ...]
+    fuse: str = "mean"
+
+    @property
+    def evaluations(self) -> int:
+        """Rows that the model saw, of all parts."""
+        return sum(part.evaluations for part in self.parts)
+
+    def value_map(self, size: tuple[int, int] | None = None) -> NDArray[np.float64]:
+        """The parts' maps as one, each divided by the sum of what is positive in it: their "mean", the mean of the
+        points' "rank-mean" from 0 to 1, or the highest, "max". [*grid], or at a size (height, width).
+        """
+        maps = []
+        for part in self.parts:
+            values = part.value_map(size=size)
+            maps.append(values / (np.maximum(values, 0).sum() or 1.0))
+        if self.fuse == "rank-mean":
+            maps = [_ranks(values) for values in maps]
+        found: NDArray[np.float64] = (np.max if self.fuse == "max" else np.mean)(np.stack(maps), axis=0)
+        return found
+
+    def plot(self, kind: str = "map") -> Figure:
+        """The parts beside each other: see :func:`pysmdl.plot`."""
+        return plot(self.parts, kind, [f"{part.n} {part.called}" for part in self.parts])
+
+
+@spelt_out(Explainer, but=("regions", "players"))
+def explain_scales(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    scales: Sequence[Any] = ("slico:25", "slico:50", "slico:100"),
+    fuse: str = "mean",
+    nested: bool = False,
+    **settings: Unpack[Settings],
+) -> Scales:
+    """Explain one decision at several scales.
+
+    Args:
+        image, model, target: As in :func:`pysmdl.explain`.
+        scales: Partitions, as ``regions=`` takes them, the coarse ones first.
+        fuse: "mean", "rank-mean" or "max": see :meth:`Scales.value_map`.
+        nested: Each partition divides only those regions that were enough at the scale before, the rest stays as it
+            was: hundreds of fine regions for the price of tens. Otherwise all scales share their batches.
+        **settings: As in :func:`pysmdl.explain`, the same for all scales.
+
+    Raises:
+        ValueError: no scale, or no such way to fuse.
+    """
+    if fuse not in FUSIONS:
+        raise one_of("fuse", fuse, FUSIONS)
+    if isinstance(scales, str) or not len(scales):
+        raise ValueError(f"scales must be partitions, one at least; got {scales!r}")
+    if not nested:
+        items = [{"image": image, "target": target, "regions": each} for each in scales]
+        return Scales(tuple(explain_many(items, model, ordered=True, progress=False, **settings)), fuse)
+    explainer = Explainer(model, **settings)
+    parts: list[Explanation] = []
+    for each in scales:
+        regions = explainer.prepare({"image": image, "target": target, "regions": each}).regions
+        if parts:
+            regions = divided(parts[-1], regions)
+        parts += explainer.run([{"image": image, "target": target, "regions": regions}])
+    return Scales(tuple(parts), fuse)
+
+
+def divided(coarse: Explanation, fine: Regions) -> Regions:
+    """The coarse regions, those that are enough cut up along a finer partition of the same grid."""
+    first = coarse.order[: max(1, coarse.enough())]
+    inside = np.isin(coarse.labels, first) & (fine.labels >= 0)
+    apart = np.where(inside, coarse.n + coarse.labels.astype(np.int64) * fine.n + fine.labels, coarse.labels)
+    shown = coarse.labels >= 0
+    _, dense = np.unique(apart[shown], return_inverse=True)
+    labels = np.full(coarse.labels.shape, -1, np.int64)
+    labels[shown] = dense
+    return from_labels(labels)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each point from 0 to 1, equal ones alike."""
+    levels, place = np.unique(values, return_inverse=True)
+    ranks: NDArray[np.float64] = place.reshape(values.shape) / max(1, len(levels) - 1)
+    return ranks

@@ -1,0 +1,80 @@
+"""Several scales of one decision: one map of all, at the price of the parts; nested, at less."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+from pysmdl import heads, scorers
+
+SIDE = 64
+BOX = np.zeros((SIDE, SIDE), bool)
+BOX[20:28, 36:44] = True  # an object of 8 x 8
+PIXELS = np.where(BOX[:, :, None], (250, 250, 250), (40, 60, 50)).astype(np.uint8)
+SEES = torch.from_numpy(BOX.astype(np.float32))
+MODEL = scorers.scalar(lambda batch: (batch.mean(1) * SEES).sum((1, 2)) / SEES.sum())
+SCALES = ("grid:4", "grid:16", "grid:64")
+
+
+def found(**settings):
+    return pysmdl.explain_scales(PIXELS, MODEL, **{"scales": SCALES, "search": "exact", **settings})
+
+
+def share(values):
+    """Of what is positive, what lies in the box."""
+    positive = np.maximum(values, 0)
+    return positive[BOX].sum() / positive.sum()
+
+
+@pytest.mark.parametrize("fuse", ["mean", "max"])
+def test_a_map_of_several_scales_is_sharper_than_the_coarsest(fuse):
+    scales = found(fuse=fuse)
+    assert [part.n for part in scales.parts] == [4, 16, 64]
+    assert scales.evaluations == sum(part.evaluations for part in scales.parts)
+    assert share(scales.value_map()) > 2 * share(scales.parts[0].value_map())
+    assert scales.value_map(size=(128, 128)).shape == (128, 128)
+    assert found(fuse="rank-mean").value_map()[BOX].mean() > 0.8
+
+
+def test_the_map_of_one_scale_is_its_own():
+    alone = found(scales=["grid:16"])
+    own = pysmdl.explain(PIXELS, MODEL, regions="grid:16", search="exact", progress=False)
+    assert np.allclose(alone.value_map() * np.maximum(own.value_map(), 0).sum(), own.value_map())
+
+
+def test_nested_scales_cut_up_what_is_enough_and_cost_less():
+    nested, flat = found(nested=True), found()
+    coarse, middle, fine = nested.parts
+    assert (coarse.n, middle.n) == (4, 7)
+    assert fine.n < 64
+    assert nested.evaluations < flat.evaluations
+    rest = ~np.isin(coarse.labels, coarse.order[: coarse.enough()])
+    assert all(len(np.unique(middle.labels[coarse.labels == i])) == 1 for i in np.unique(coarse.labels[rest]))
+    assert share(fine.value_map()) == pytest.approx(share(flat.parts[2].value_map()), abs=1e-6)
+
+
+def test_occlusion_in_bits_is_the_weight_of_evidence():
+    """A region whose absence takes p from 0.9 to 0.6: 2.58496250 bits (H9)."""
+
+    def model(batch):
+        p = torch.where(batch[:, 0, 0, 0] > 0, 0.9, 0.6)
+        return torch.stack((1 - p, p), 1).log()
+
+    x = torch.ones(3, 8, 8)
+    scorer = scorers.classifier(model, head=heads.log_odds(base=2))
+    scales = pysmdl.explain_scales(x, scorer, 1, scales=["grid:1", "grid:4"], search="occlusion")
+    for part in scales.parts:
+        assert part.values()[part.labels[0, 0]] == pytest.approx(2.58496250, abs=1e-5)
+        assert np.abs(part.values()).sum() == pytest.approx(2.58496250, abs=1e-5)
+
+
+def test_what_is_no_scale_is_refused():
+    with pytest.raises(ValueError, match="fuse must be one of"):
+        found(fuse="sum")
+    with pytest.raises(ValueError, match="scales must be partitions"):
+        found(scales=[])
+    with pytest.raises(TypeError, match="has no setting 'regions'"):
+        found(regions="grid:4")
+    found().plot()

@@ -1,0 +1,217 @@
+"""Rows of tables: columns by name, baselines of the background, fills that are drawn; on linear models exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+from pysmdl import heads, removal, scorers
+from pysmdl.errors import ImageError
+
+datasets = pytest.importorskip("sklearn.datasets")
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    """Breast cancer data, a logistic regression on it, and what each column adds to the log-odds, up to the mean."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    data = datasets.load_breast_cancer()
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(data.data, data.target)
+    weights = model[-1].coef_[0] / model[0].scale_
+    return data, model, weights * (data.data - data.data.mean(0))
+
+
+def explained(x, scorer, target=None, **settings):
+    return pysmdl.explain(x, scorer, target, progress=False, **settings)
+
+
+def of_cancer(cancer, **settings):
+    data, model, _ = cancer
+    return scorers.table(model, data.feature_names, data=data.data, head=heads.log_odds(), **settings)
+
+
+def test_log_odds_of_a_logistic_regression_are_shared_out_exactly(cancer):
+    data, _, truth = cancer
+    scorer, rows = of_cancer(cancer, names=data.target_names), range(0, 500, 5)
+    found = pysmdl.explain_many(
+        [(data.data[i], 1) for i in rows], scorer, search="occlusion", ordered=True, progress=False
+    )
+    for i, each in zip(rows, found, strict=True):
+        assert np.abs(each.values() - truth[i]).max() < 1e-5
+    assert each.players == tuple(data.feature_names)
+    assert each.names[1] == "benign"
+    assert each.modality == "table"
+
+
+@pytest.mark.parametrize("search", ["exact", "bidirectional", "guided", "backward", "lazy", "kernel_shap"])
+def test_every_way_of_crediting_agrees_on_a_linear_model(search, cancer):
+    data, _, truth = cancer
+    for i in (3, 100):
+        found = explained(data.data[i], of_cancer(cancer), 1, search=search)
+        assert np.abs(found.values() - truth[i]).max() < 1e-5
+
+
+def test_one_hot_columns_move_together():
+    weights = np.array([1.0, 2, 4, 8])
+    names = ["age", "red", "blue", "height"]
+    seen = []
+    scorer = scorers.table(lambda rows: seen.append(rows) or rows @ weights, names, {"colour": ["red", "blue"]})
+    found = explained([1.0, 0, 1, 1], scorer, search="exact", baseline=[0, 1, 0, 0])
+    assert found.players == ("age", "colour", "height")
+    assert found.values().tolist() == pytest.approx([1, 2, 8])
+    colours = np.concatenate(seen)[:, 1:3]
+    assert (colours.sum(1) == 1).all(), "no row shows two colours, or none"
+    for wrong in ({"colour": ["green"]}, {"a": ["red"], "b": ["red"]}):
+        with pytest.raises(ValueError, match="categorical must name each column once at most"):
+            scorers.table(lambda rows: rows[:, 0], names, wrong)
+
+
+def test_baselines_of_the_background():
+    data = np.array([[0.0, 0], [0, 10], [3, 20]])
+    scorer = scorers.table(lambda rows: rows.sum(1), ["a", "b"], data=data)
+    x = np.array([5.0, 7.0])
+    for baseline, wanted in (
+        (None, [4, -3]), ("mean", [4, -3]), ("median", [5, -3]), ("zero", [5, 7]), ([1, 1], [4, 6]), (data, [4, -3])
+    ):  # fmt: skip
+        found = explained(x, scorer, baseline=baseline, search="exact")
+        assert found.values().tolist() == pytest.approx(wanted, abs=1e-5)
+        rows = 3 if baseline is data else 1
+        assert found.evaluations == 4 * rows, "each draw is an evaluation"
+    plain = scorers.table(lambda rows: rows.sum(1))
+    assert explained(x, plain).players == ("x0", "x1")
+    with pytest.raises(ValueError, match="give scorers"):
+        explained(x, plain, baseline="median")
+
+
+def test_a_conditional_fill_shares_credit_with_what_goes_along():
+    """f = x1, x = (1, 1), means 0, correlation 0.5: Shapley values (0.75, 0.25); painted over (1, 0)."""
+    scorer = scorers.table(lambda rows: rows[:, 0], ["a", "b"])
+    for draws in ("mean", 2, 7, 8):
+        fill = removal.conditional_gaussian([0, 0], [[1, 0.5], [0.5, 1]], draws)
+        game = pysmdl.Game(np.ones(2), scorer, baseline=fill)
+        empty, first, second, both = game([[0, 0], [1, 0], [0, 1], [1, 1]])
+        if draws != 7:  # an odd one has no mirror
+            assert (first - empty + both - second) / 2 == pytest.approx(0.75, abs=1e-5)
+            assert (second - empty + both - first) / 2 == pytest.approx(0.25, abs=1e-5)
+        assert both == 1
+        assert np.array_equal(game([[1, 0]]), [first])
+    found = explained(np.ones(2), scorer, baseline=removal.conditional_gaussian([0, 0], [[1, 0.5], [0.5, 1]], "mean"),
+                      search="kernel_shap")  # fmt: skip
+    assert found.values().tolist() == pytest.approx([0.75, 0.25], abs=1e-5)
+    assert explained(np.ones(2), scorer, search="kernel_shap").values().tolist() == pytest.approx([1, 0])
+
+
+def test_conditional_draws_have_the_conditional_mean_and_covariance():
+    root = np.random.default_rng(1).normal(size=(3, 3))
+    covariance, mean, x = root @ root.T + np.eye(3), np.array([1.0, -1, 2]), np.array([0.0, 1, 3])
+    fill = removal.conditional_gaussian(mean, covariance, 4000)
+    seen = []
+    scorer = scorers.table(lambda rows: seen.append(rows) or rows[:, 0])
+    game = pysmdl.Game(x, scorer, baseline=fill)
+    seen.clear()
+    game([[0, 1, 0]])
+    drawn = np.concatenate(seen)[:, [0, 2]]
+    gone, kept = [0, 2], [1]
+    pull = covariance[np.ix_(gone, kept)] @ np.linalg.inv(covariance[np.ix_(kept, kept)])
+    wanted = covariance[np.ix_(gone, gone)] - pull @ covariance[np.ix_(kept, gone)]
+    assert np.allclose(drawn.mean(0), mean[gone] + pull @ (x[kept] - mean[kept]), atol=1e-5)
+    assert np.allclose(np.cov(drawn.T), wanted, atol=0.15)
+
+
+def test_a_border_is_what_regions_are_replaced_by():
+    """On a linear model the mean over draws is that of the border, exactly: half of the draws mirror the others."""
+    rng = np.random.default_rng(0)
+    x, weights = torch.from_numpy(rng.normal(size=(3, 12, 12)).astype(np.float32)), torch.rand(3, 12, 12)
+    scorer = scorers.scalar(lambda batch: (batch * weights).sum((1, 2, 3)))
+    ring = np.ones((12, 12), bool)
+    ring[1:-1, 1:-1] = False
+    apart = (weights * (x - x[:, ring].mean(1)[:, None, None])).sum(0).numpy()
+    wanted = [apart[:6, :6].sum(), apart[:6, 6:].sum(), apart[6:, :6].sum(), apart[6:, 6:].sum()]
+    for draws in ("mean", 8):
+        found = explained(x, scorer, regions="grid:4", search="exact", baseline=removal.boundary_gaussian(draws))
+        assert found.values().tolist() == pytest.approx(wanted, abs=2e-4)
+    again = [explained(x, scorer, regions="grid:4", baseline=removal.noise(0.5, 4)).insertion for _ in range(2)]
+    assert np.array_equal(*again), "the draws are the fill's own, and the same each time"
+
+
+def test_a_region_is_replaced_by_what_is_around_it():
+    x = torch.zeros(2, 9, 9)
+    x[0], x[1], x[:, 3:6, 3:6] = 2.0, 5.0, 9.0
+    labels = np.full((9, 9), -1)
+    labels[3:6, 3:6] = 0
+    seen = []
+    scorer = scorers.scalar(lambda batch: seen.append(batch.clone()) or batch.sum((1, 2, 3)))
+    found = explained(x, scorer, regions=labels, baseline=removal.local_mean())
+    assert found.values().tolist() == pytest.approx([9 * (9 - 2) + 9 * (9 - 5)])
+    hidden = next(row for batch in seen for row in batch if row[0, 4, 4] != 9)
+    assert torch.equal(hidden, torch.tensor([2.0, 5.0])[:, None, None].expand(2, 9, 9))
+    assert found.evaluations == 2
+
+
+def test_draws_are_counted_and_no_budget_is_exceeded():
+    scorer = scorers.table(lambda rows: rows @ np.arange(1.0, 7.0))
+    data = np.random.default_rng(0).normal(size=(50, 6))
+    found = explained(np.ones(6), scorer, baseline=removal.marginal(data, 5), search="exact", evaluations=100)
+    assert found.evaluations % 5 == 0
+    assert found.evaluations <= 100
+    assert found.notes["baseline"] == "marginal, 5 draws"
+    with pytest.raises(ValueError, match="what is drawn is painted over"):
+        explained(torch.rand(3, 8, 8), lambda b: b, removal="token-drop", baseline=removal.noise(1.0))
+    with pytest.raises(ValueError, match="an item has no baseline of its own"):
+        list(pysmdl.explain_many([{"input": np.ones(6), "baseline": 0}], scorer, baseline=data, progress=False))
+
+
+@pytest.mark.parametrize("gives", ["probabilities", "logits", "value"])
+def test_what_a_model_gives_may_be_said(gives):
+    function = {
+        "probabilities": lambda rows: np.stack((1 - rows[:, 0] / 4, rows[:, 0] / 4), 1),
+        "logits": lambda rows: np.stack((0 * rows[:, 0], rows[:, 0]), 1),
+        "value": lambda rows: rows[:, 0],
+    }[gives]
+    found = explained([2.0, 1], scorers.table(function, gives=gives), None if gives == "value" else 1)
+    wanted = {"probabilities": 0.5, "logits": 1 / (1 + np.exp(-2)), "value": 2}[gives]
+    assert found.deletion[0] == pytest.approx(wanted)
+
+
+def test_torch_modules_and_estimators_are_told_apart(cancer):
+    module = torch.nn.Linear(3, 2).eval().requires_grad_(False)
+    found = explained(torch.ones(3), scorers.table(module), 1)
+    assert found.deletion[0] == pytest.approx(float(module(torch.ones(3)).softmax(0)[1]), abs=1e-6)
+    data, model, _ = cancer
+    by_name = [scorers.table(each) for each in (model, model.predict_proba)]
+    assert (
+        explained(data.data[0], by_name[0], 1).score.tolist() == explained(data.data[0], by_name[1], 1).score.tolist()
+    )
+    with pytest.raises(TypeError, match="predict must be callable"):
+        scorers.table(3)
+
+
+def test_frames_and_series_are_read_by_the_names_of_their_columns():
+    pandas = pytest.importorskip("pandas")
+    from sklearn.linear_model import LinearRegression
+
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
+    model = LinearRegression().fit(frame, frame["a"] + 2 * frame["b"])
+    scorer = scorers.table(model, data=frame)
+    for row in (frame.iloc[5], frame.iloc[[5]], frame.iloc[5][["c", "a", "b"]], frame.iloc[5].to_numpy()):
+        found = explained(row, scorer, search="exact")
+        assert found.players == ("a", "b", "c")
+        away = frame.iloc[5] - frame.mean()
+        assert found.values().tolist() == pytest.approx([away["a"], 2 * away["b"], 0], abs=1e-5)
+    assert len(list(pysmdl.explain_many(frame.head(4), scorer, progress=False))) == 4
+    with pytest.raises(ImageError, match=r"lacks \['a'\]"):
+        explained(frame.iloc[5][["c", "b"]], scorer)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [([1.0, 2], r"must be \[3\]"), (["a", "b", "c"], "must hold numbers"), ([1, 2, np.nan], "fill what is missing")],
+)
+def test_rows_that_are_none_are_refused(row, message):
+    with pytest.raises(ImageError, match=message):
+        explained(row, scorers.table(lambda rows: rows[:, 0], ["a", "b", "c"]))
