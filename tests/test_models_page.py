@@ -11,12 +11,14 @@ import pytest
 import torch
 from answer_models import FAMILIES as ANSWERING
 from answer_models import whisper
+from language_models import bert, byte_level, gpt2
 
 import pysmdl
 
 from detection_models import bright, detector_of, grounding, owl, raw_head, stand_in, ultralytics
 from documents import PAGES
 from library_models import PROMPTS, made, pair, photograph, sharpened
+from signal_models import frames, noise, video_transformer, wav2vec2
 
 LINES = re.findall(r"^\| ([^|]*) \| `(pysmdl\.explain\(.*\))` \|$", PAGES["docs/models.md"], re.MULTILINE)
 
@@ -89,6 +91,24 @@ def yolo() -> dict[str, Any]:
     return {"yolo": SimpleNamespace(model=ultralytics(raw_head))}
 
 
+def of_sounds() -> dict[str, Any]:
+    model, extractor = wav2vec2()
+    return {"heard": model, "extractor": extractor, "sound": noise()}
+
+
+def of_clips() -> dict[str, Any]:
+    model, processor = video_transformer()
+    return {"watched": model, "processor": processor, "frames": frames()}
+
+
+def of_texts() -> dict[str, Any]:
+    return {"reads": bert(), "tokenizer": byte_level()}
+
+
+def of_language() -> dict[str, Any]:
+    return {"writes": gpt2(), "tokenizer": byte_level()}
+
+
 def of_whisper() -> dict[str, Any]:
     model, processor = whisper()
     return {"whisper": model, "processor": processor, "heard": torch.randn(1, 8, 100).clamp(-1, 1.5)}
@@ -152,6 +172,10 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "TrOCR": answering("TrOCR", "trocr"),
     "Whisper": of_whisper,
     "Donut": answering("Donut", "donut"),
+    "classifiers of sounds": of_sounds,
+    "classifiers of clips": of_clips,
+    "classifiers of texts": of_texts,
+    "causal": of_language,
     "any other detector": decoded,
     "any callable": callables,
 }

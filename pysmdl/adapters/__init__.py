@@ -25,6 +25,7 @@ from pysmdl.adapters.image_text import answering
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
+from pysmdl.adapters.signals import signal_family, sounding
 from pysmdl.adapters.texts import of_texts, text_family
 from pysmdl.adapters.words import understood
 from pysmdl.inputs.image import InputSettings
@@ -64,13 +65,14 @@ def adapt(
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
     It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, models that
-    answer a picture with words, classifiers of texts and causal language models; timm's networks; torchvision's;
-    open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode, as a detector. `repr` of
-    the scorer says what was understood.
+    answer a picture with words, classifiers of texts, sounds and clips, and causal language models; timm's networks;
+    torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode, as a
+    detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
-        processor: Hugging Face's image processor, or the processor with a tokenizer that prompts need.
+        processor: Hugging Face's image processor, feature extractor or video processor, or the processor with a
+            tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
             (torchvision) or open_clip's preprocess.
         tokenizer: Of a model that reads texts; of the prompts, where the processor has none; None: open_clip's own.
@@ -114,6 +116,14 @@ def adapt(
     if decode is None and text_family(model):
         unfit = {"processor": processor, "transform": transform, "prompts": prompts, **input}
         return of_texts(model, tokenizer, prompt, answer, names, gives, head, device, unfit)
+    signal = None if decode is not None else signal_family(model)
+    if signal is not None:
+        unfit = {"transform": transform, "tokenizer": tokenizer, "prompts": prompts, "prompt": prompt, "answer": answer}
+        _refuse(model, {**unfit, **input}, "classifies what processor= makes")
+        heard = sounding(model, signal, processor, device, gives, head)
+        heard.names = names_of(names) or heard.names
+        heard.about = understood(model, heard)
+        return heard
     if prompt is not None or answer is not None:
         raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
     family = None if decode is not None else detector_family(model)
@@ -144,10 +154,10 @@ def adapt(
     return scorer
 
 
-def _refuse(model: Any, said: dict[str, Any]) -> None:
+def _refuse(model: Any, said: dict[str, Any], does: str = "answers with words, to a prompt=") -> None:
     unfit = [name for name, value in said.items() if value is not None]
     if unfit:
-        raise ValueError(f"{type(model).__name__} answers with words, to a prompt=; drop {', '.join(unfit)}")
+        raise ValueError(f"{type(model).__name__} {does}; drop {', '.join(unfit)}")
 
 
 def resolve(model: Any, device: str | torch.device | None = None, **words: Any) -> Scorer:
@@ -163,7 +173,13 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         if said:
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
-    if not said and not (is_timm(model) or detector_family(model) or answering_family(model) or text_family(model)):
+    if not said and not (
+        is_timm(model)
+        or detector_family(model)
+        or answering_family(model)
+        or text_family(model)
+        or signal_family(model)
+    ):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):
             made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))
