@@ -1,6 +1,6 @@
 """What a store costs: time over explain_many, size of a row, the scan before a resume, memory of a long job.
 
-python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT INPUTS
+python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT INPUTS | idle COUNT INPUTS
 """
 
 from __future__ import annotations
@@ -107,6 +107,14 @@ class Sleeping:
         return batch.mean((2, 3))
 
 
+class Unequal:
+    """Likewise, up to 120 milliseconds a row, as bright as its first pixel."""
+
+    def __call__(self, batch: Any) -> Any:
+        time.sleep(0.12 * float(batch[:, 0, 0, 0].sum()))
+        return batch.mean((2, 3))
+
+
 def workers(count: int, inputs: int) -> None:
     """Explanations a second of so many workers of Ray's on a model that sleeps, and the share of their time that it
     has, between the first tenth and the last.
@@ -114,10 +122,27 @@ def workers(count: int, inputs: int) -> None:
     sizes = (4, 9, 16, 25, 36)  # regions: the dearest takes a hundred times as long as the cheapest
     dice = np.random.default_rng(0)
     given = [{**each, "regions": f"grid:{dice.choice(sizes)}"} for each in scenes(inputs)]
+    watch(count, given, Sleeping, 0.1, 0.9)
+
+
+def idle(count: int, inputs: int) -> None:
+    """Likewise on inputs whose costs are log-normal, from when all workers have begun until the last 1 %."""
+    dice = np.random.default_rng(0)
+    given = []
+    for number in range(inputs):
+        picture = dice.integers(1, 255, (16, 16, 3), dtype=np.uint8)
+        picture[:8, :8] = np.clip(20 * dice.lognormal(0, 1), 1, 255)
+        given.append({"image": picture, "regions": "grid:4", "id": str(number)})
+    watch(count, given, Unequal, 0.0, 0.99)
+
+
+def watch(count: int, given: list[dict[str, Any]], model: Any, first: float, last: float) -> None:
+    """Run a job on workers and say what they did while between two shares of the inputs were done."""
+    inputs = len(given)
     with tempfile.TemporaryDirectory() as folder:
         keeping = Keeping(str(Path(folder) / "store"), "1-of-1", 64, 2.0, 60.0, False)
         settings = {"search": "exact", "batch_size": 32, "config": pysmdl.EngineConfig(max_searches=8)}
-        task = Task(Factory(Sleeping), settings, None, keeping)
+        task = Task(Factory(model), settings, None, keeping)
         state, seen = State(total=inputs), []
         place_of(keeping.store).ready()
         with RayWorkers(task, count, RayOptions(cpus=2 / count), Stop()) as made:
@@ -125,19 +150,24 @@ def workers(count: int, inputs: int) -> None:
             thread = threading.Thread(target=made.work, args=(entries_of(given), state))
             thread.start()
             while thread.is_alive():
-                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, len(state.workers)))
+                all_there = sum(" done" in each for each in state.workers) == count
+                empty = sum("0 in hand" in each.split(", ") for each in state.workers)
+                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, all_there, empty))
                 time.sleep(0.1)
-    inside = [each for each in seen if inputs * 0.1 <= each[1] <= inputs * 0.9]
-    (began, first, model, _), (ended, last, whole, _) = inside[0], inside[-1]
-    share = (whole - model) / (ended - began)  # of one worker: model_seconds is their mean
-    print(f"{count} workers: {(last - first) / (ended - began):.2f} a second, the model has {share:.1%} of their time")
+    inside = [each for each in seen if each[3] and inputs * first <= each[1] <= inputs * last]
+    (began, done, model_before, *_), (ended, done_after, model_after, *_) = inside[0], inside[-1]
+    seconds = ended - began
+    share = (model_after - model_before) / seconds  # of one worker: model_seconds is their mean
+    empty = np.mean([each[4] for each in inside]) / count
+    print(f"{count} workers, {done} to {done_after} of {inputs}: {(done_after - done) / seconds:.2f} a second")
+    print(f"the model has {share:.1%} of their time; they have nothing in hand {empty:.2%} of it")
 
 
 if __name__ == "__main__":
     which = sys.argv[1] if len(sys.argv) > 1 else "overhead"
     if which == "memory":
         memory(int(sys.argv[2]))
-    elif which == "workers":
-        workers(int(sys.argv[2]), int(sys.argv[3]))
+    elif which in ("workers", "idle"):
+        {"workers": workers, "idle": idle}[which](int(sys.argv[2]), int(sys.argv[3]))
     else:
         {"overhead": overhead, "scan": scan}[which]()

@@ -253,3 +253,67 @@ class Torn:
         raise RuntimeError("torn")
 
     __repr__ = __float__ = __str__
+
+
+def test_a_comparison_that_is_kept_is_not_made_twice(tmp_path, monkeypatch):
+    photos, store = [saved(tmp_path / f"{seed}.png", seed) for seed in range(3)], tmp_path / "kept"
+    options = ["--regions", "grid:4", "--mufidelity", "4", "--store", store, "--out", tmp_path / "out", "--target", "0"]
+    model = ["--model", module(tmp_path, monkeypatch, ANSWER)]
+    code, output = call("eval", *photos[:2], "--methods", "exact", *options, *model)
+    assert code == 0, output
+    first = list(csv.DictReader((tmp_path / "out" / "evaluation.csv").read_text().splitlines()))
+    code, output = call("eval", *photos, "--methods", "exact,backward", *options, *model)
+    assert code == 0, output
+    rows = list(csv.DictReader((tmp_path / "out" / "evaluation.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["exact"] * 3 + ["backward"] * 3
+    assert rows[:2] == first
+    assert all(-1 <= float(row["mu_fidelity"]) <= 1 for row in rows)
+    assert [len(pysmdl.open_store(store / method)) for method in ("exact", "backward")] == [3, 3]
+    code, output = call("eval", store / "exact", store / "backward", "--out", tmp_path / "read")
+    assert code == 0, output
+    read = list(csv.DictReader((tmp_path / "read" / "evaluation.csv").read_text().splitlines()))
+    assert {row["mu_fidelity"] for row in read} == {row["mu_fidelity"] for row in rows}
+    code, output = call("eval", *photos, "--methods", "exact", *options, *model, "--mufidelity", "5")
+    assert code != 0
+    assert "was made with other settings: mufidelity 4, now 5" in output
+
+
+def test_what_a_store_has_costs_no_evaluation(tmp_path):
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch))
+        return linear_model()(batch)
+
+    items = [{"image": image(seed), "target": 1} for seed in range(3)]
+    settings = {"regions": "grid:4", "store": tmp_path / "kept"}
+    methods = {"exact": {"search": "exact"}, "backward": {"search": "backward"}}
+    first = compare(items, model, methods, **settings)
+    seen.clear()
+    again = compare(items, model, methods, **settings)
+    assert seen == []
+    assert again.rows == first.rows
+    assert [each.id for each in again.explanations["exact"]] == ["#0", "#1", "#2"]
+    with pytest.raises(ValueError, match="methods must have names that folders can have"):
+        compare(items, model, {"a/b": {}}, **settings)
+    with pytest.raises(ValueError, match="ids must be unique; 'a' is there twice"):
+        compare([{"image": image(), "id": "a"}] * 2, model, methods, regions="grid:4", store=tmp_path / "twice")
+
+
+def test_what_failed_is_in_the_store_of_its_method_and_is_tried_again(tmp_path):
+    broken = [True]
+
+    def model(batch):
+        if broken[0]:
+            raise RuntimeError("no such luck")
+        return linear_model()(batch)
+
+    settings = {"regions": "grid:4", "store": tmp_path / "kept", "on_error": "skip"}
+    items = [{"image": image(), "target": 1, "id": "a"}]
+    for attempts in (1, 2):
+        assert compare(items, model, {"exact": {}}, **settings).rows == []
+        failure = pysmdl.open_store(tmp_path / "kept" / "exact").failures["a"]
+        assert (failure.attempts, "no such luck" in failure.error) == (attempts, True)
+    broken[0] = False
+    assert len(compare(items, model, {"exact": {}}, **settings).rows) == 1
+    assert not pysmdl.open_store(tmp_path / "kept" / "exact").failures

@@ -276,14 +276,15 @@ def test_a_stream_gets_ids_of_its_places(tmp_path):
     assert job((image(seed) for seed in range(5)), tmp_path / "s").explained == 2
 
 
-def test_a_store_that_goes_away_for_a_while_loses_nothing(tmp_path):
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(10.0, marks=pytest.mark.slow)])
+def test_a_store_that_goes_away_for_a_while_loses_nothing(seconds, tmp_path):
     away = tmp_path / "away"
 
     def given():
         for number, each in enumerate(items(12)):
             if number == 6:
                 (tmp_path / "s").rename(away)
-                threading.Timer(1.0, away.rename, [tmp_path / "s"]).start()
+                threading.Timer(seconds, away.rename, [tmp_path / "s"]).start()
             yield each
 
     assert job(given(), tmp_path / "s", rows=2, patience=20).explained == 12

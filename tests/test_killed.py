@@ -118,3 +118,33 @@ def test_rows_of_an_eval_that_is_killed_remain(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) >= 3
     assert all(float(row["insertion_auc"]) >= 0 for row in rows)
+
+
+def test_a_kept_eval_that_is_killed_goes_on_with_what_is_left(tmp_path):
+    images = [saved(tmp_path / f"{seed}.png", seed, size=36) for seed in range(24)]
+    options = ("--regions", "grid:36", "--methods", "exact,backward", "--target", "0")
+    kept = tmp_path / "kept"
+
+    def rows() -> list[dict]:
+        with (tmp_path / "out" / "evaluation.csv").open(newline="") as file:
+            return [{name: each for name, each in row.items() if "seconds" not in name} for row in csv.DictReader(file)]
+
+    parts: set[Path] = set()
+    for _ in range(max(1, KILLS // 2)):
+        process = started("eval", tmp_path, images, *options, "--store", "kept")
+        wait_for(lambda: len(set(kept.glob("*/parts/*.parquet"))) > len(parts), process)  # noqa: B023
+        process.kill()
+        process.communicate()
+        parts = set(kept.glob("*/parts/*.parquet"))
+    assert parts
+    process = started("eval", tmp_path, images, *options, "--store", "kept")
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    assert parts <= set(kept.glob("*/parts/*.parquet"))
+    for method in ("exact", "backward"):
+        store = pysmdl.open_store(kept / method)
+        assert store.verify().problems == ()
+        assert sorted(store.ids) == sorted(map(str, images))
+    found = rows()
+    started("eval", tmp_path, images, *options).communicate()
+    assert found == rows()

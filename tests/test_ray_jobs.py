@@ -97,6 +97,12 @@ def test_an_input_that_ends_its_process_and_one_that_hangs_are_put_aside(tmp_pat
     assert all(equal(each, whole[each.id]) for each in found)
 
 
+def test_a_model_that_hangs_while_it_is_loaded_ends_the_job_which_says_so(tmp_path):
+    jammed = jobs.Factory(time.sleep, 1000)
+    with pytest.raises(RuntimeError, match=r"workers do not begin: its model was not loaded within 1 s"):
+        jobs.run([image(0)], jammed, tmp_path / "s", ray=jobs.RayOptions(loading=1.0), regions="grid:4", progress=False)
+
+
 def test_sigterm_stores_what_the_workers_have_done(tmp_path):
     pictures(tmp_path, 60)
     process = started(tmp_path, *TWO, model=MODEL)

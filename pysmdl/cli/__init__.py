@@ -144,6 +144,9 @@ def compare(
     ] = "guided,exact",
     mufidelity: Annotated[int, typer.Option(help="Random subsets for MuFidelity, evaluated on top; 0: none.")] = 0,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the CSV and Parquet tables.")] = Path("evaluation"),
+    store: Annotated[
+        str | None, typer.Option(help="Keep each method's explanations in a store below this folder, and go on there.")
+    ] = None,
 ) -> None:
     """Compare methods on images: every metric, with evaluations and seconds. Or stores of `pysmdl run`, as they are."""
     from pysmdl.cli.evaluate import evaluate, evaluate_stores
@@ -157,7 +160,8 @@ def compare(
         raise ValueError("preset says what search is; here --methods does: give --objective for the set function")
     named = methods_named([name.strip() for name in methods.split(",")])
     settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
-    if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings):
+    kept = None if store is None else _kept(store, common, input, box)
+    if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings, kept):
         raise typer.Exit(1)
 
 
@@ -189,6 +193,15 @@ def _scorer(common: CommonOptions, input: InputOptions) -> Any:
     from pysmdl.cli import arguments
 
     return arguments.load_model(common.model, common.device, **asdict(input))
+
+
+def _kept(store: str, common: CommonOptions, input: InputOptions, box: BoxOptions) -> Any:
+    from pysmdl.cli import arguments
+    from pysmdl.jobs.task import WORDS
+    from pysmdl.studies.keeping import Kept
+
+    words = {name: each for name, each in asdict(input).items() if name in WORDS and each is not None}
+    return Kept(store, arguments.target(common.target, box.box, box.label), words)
 
 
 def _names(common: CommonOptions) -> Any:

@@ -23,6 +23,7 @@ from pysmdl.progress import reporting
 from pysmdl.scorers import Scorer
 from pysmdl.studies.comparison import Comparison
 from pysmdl.studies.evaluation import method_by_method
+from pysmdl.studies.keeping import Kept
 
 log = logging.getLogger("pysmdl")
 
@@ -45,15 +46,16 @@ def evaluate(
     out: Console,
     mufidelity: int,
     settings: Mapping[str, Any],
+    store: Kept | None = None,
 ) -> int:
-    """Compare methods; write a CSV, of what is finished, and Parquet in the end; print means over the images.
+    """Compare methods; write a CSV, of what is finished, and Parquet in the end; print means over the images. With a
+    store what is finished is there next time.
 
     Returns how many explanations of an image by a method, or their MuFidelity, failed.
     """
     with reporting(True, lines=True) as report:
-        steps = method_by_method(
-            items, scorer, methods, mufidelity=mufidelity, progress=report or False, on_error="skip", **settings
-        )
+        told: dict[str, Any] = {"progress": report or False, "on_error": "skip", "store": store}
+        steps = method_by_method(items, scorer, methods, mufidelity=mufidelity, **told, **settings)
         tables = Tables(folder)
         try:
             for found in steps:

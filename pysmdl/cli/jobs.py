@@ -19,7 +19,7 @@ stores = typer.Typer(no_args_is_help=True, help="What a store holds, and its upk
 log = logging.getLogger("pysmdl")
 
 G = TypeVar("G")
-OF_RAY = ("cpus", "gpus", "timeout", "attempts")
+OF_RAY = ("cpus", "gpus", "timeout", "loading", "attempts")
 Address = Annotated[str, typer.Argument(help="The store: a folder, or an address as s3://...", show_default=False)]
 
 
@@ -33,6 +33,7 @@ class JobOptions:
     cpus: Annotated[float, typer.Option(help="Cores of a worker of Ray's.")] = 1.0
     gpus: Annotated[float, typer.Option(help="GPUs of a worker of Ray's; a fraction shares one.")] = 0.0
     timeout: Annotated[float, typer.Option(help="Seconds without an answer until a worker counts as dead.")] = 600.0
+    loading: Annotated[float, typer.Option(help="Seconds that a worker may take to load its model.")] = 1800.0
     attempts: Annotated[int, typer.Option(help="Times that an input alone may take its worker along.")] = 2
     limit: Annotated[int | None, typer.Option(help="At most so many inputs now.")] = None
     shuffle: Annotated[int | None, typer.Option(help="A seed of their order.")] = None

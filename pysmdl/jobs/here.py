@@ -39,16 +39,16 @@ class Here:
         self._flight: dict[int, Entry] = {}  # by the engine's numbers
         on_host = explainer.scorer.device.type == "cpu"  # on a GPU the host only launches
         self._model = Sum("model") if on_host else None
+        self._profile = None if self._model is None else Profile(events=self._model)
         self._before = 0  # evaluations of earlier calls of work()
         self.beat = time.monotonic()
 
     def work(self, entries: Iterable[Entry]) -> None:
         """Until all are done, or it is stopped. Inputs that are cut short are left as if they had not been begun."""
         self._before, self.beat = self._state.evaluations, time.monotonic()
-        profile = None if self._model is None else Profile(events=self._model)
         items = self._items(iter(entries))
         try:
-            for found in self._explainer.run(items, self._progress, self._failed, profile):
+            for found in self._explainer.run(items, self._progress, self._failed, self._profile):
                 entry = self._flight.pop(found.index)
                 if found.notes.get("stopped") != "interrupted":
                     self._writer.put(found, entry)
@@ -89,7 +89,9 @@ class Here:
         self.beat = time.monotonic()
         self._state.evaluations = self._before + progress.evaluations
         self._state.stored = self._writer.stored
-        self._state.model_seconds = None if self._model is None else self._model.seconds
+        if self._model is not None and self._profile is not None:
+            self._state.model_seconds, counts = self._model.seconds, self._profile.counts
+            self._state.rows, self._state.room = counts["rows"], counts["room"]
         if self._stop.late:
             raise KeyboardInterrupt
 

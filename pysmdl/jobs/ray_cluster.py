@@ -26,6 +26,9 @@ def imported(options: RayOptions) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if options.address is None and "ray" not in sys.modules:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # as this process: 15, Ray's own, starves them on a busy machine
     try:
         import ray
         from ray._private import ray_constants

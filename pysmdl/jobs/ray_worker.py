@@ -32,6 +32,7 @@ class News:
         done: Inputs that are explained or failed, of all it was ever fed.
         evaluations: Of all it ever did.
         model_seconds: Likewise; None where that is not measured.
+        rows, room: Likewise rows of its batches, and how many there was room for; 0 where that is not measured.
         silent: Seconds since the model answered, or 0 where there is nothing to do.
         error: What ended it.
     """
@@ -41,8 +42,25 @@ class News:
     done: int = 0
     evaluations: int = 0
     model_seconds: float | None = None
+    rows: int = 0
+    room: int = 0
     silent: float = 0.0
     error: Exception | None = None
+
+    @property
+    def batch_fill(self) -> float | None:
+        """Rows over room; None where that is not measured."""
+        return self.rows / self.room if self.room else None
+
+    def model_share(self, seconds: float) -> float | None:
+        """The model's share of so many seconds."""
+        return None if self.model_seconds is None or seconds <= 0 else self.model_seconds / seconds
+
+    def outlive(self, other: News) -> None:
+        """Add the sums of a worker that is gone."""
+        self.evaluations += other.evaluations
+        self.rows, self.room = self.rows + other.rows, self.room + other.room
+        self.model_seconds = (self.model_seconds or 0.0) + (other.model_seconds or 0.0)
 
 
 class Worker:
@@ -78,6 +96,9 @@ class Worker:
         self._thread.start()
         return found
 
+    def up(self) -> None:
+        """The process is there."""
+
     def hold(self) -> None:
         """Hold the share: a later run waits until this process is gone."""
         place = place_of(self._task.keeping.store)
@@ -95,7 +116,8 @@ class Worker:
             self._changed.clear()
             found, self._news = self._news, News(error=self._news.error)
         found.done = self._state.done + self._state.failed
-        found.evaluations, found.model_seconds = self._state.evaluations, self._state.model_seconds
+        for name in ("evaluations", "model_seconds", "rows", "room"):
+            setattr(found, name, getattr(self._state, name))
         found.silent = time.monotonic() - self._here.beat if self._busy else 0.0
         return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 MEASURES = (
     "total", "before", "done", "stored", "failed", "evaluations", "seconds", "rate", "seconds_left", "model_share",
+    "batch_fill",
 )  # fmt: skip
 
 
@@ -25,6 +26,7 @@ class State:
         failed: Inputs of this run that failed.
         evaluations: Rows the model has seen.
         model_seconds: Seconds in the model; None where that is not measured.
+        rows, room: Rows of all batches, and how many there was room for; 0 where that is not measured.
         began: time.time() at the start.
         ended: Whether it is over, and how: "", "done", "stopped" or "failed".
         workers: A line each, where there are several.
@@ -37,6 +39,8 @@ class State:
     failed: int = 0
     evaluations: int = 0
     model_seconds: float | None = None
+    rows: int = 0
+    room: int = 0
     began: float = field(default_factory=time.time)
     ended: str = ""
     workers: list[str] = field(default_factory=list)
@@ -70,9 +74,14 @@ class State:
         """Of the time, that the model had."""
         return None if self.model_seconds is None or not self.seconds else self.model_seconds / self.seconds
 
+    @property
+    def batch_fill(self) -> float | None:
+        """Rows of all batches over those there was room for."""
+        return self.rows / self.room if self.room else None
+
     def plain(self) -> dict[str, Any]:
         """As status.json has it."""
-        read = {"rate": self.rate, "seconds_left": self.seconds_left, "model_share": self.model_share}
+        read = {name: getattr(self, name) for name in ("rate", "seconds_left", "model_share", "batch_fill")}
         return {**asdict(self), **read, "at": time.time(), "host": socket.gethostname(), "pid": os.getpid()}
 
 
@@ -83,11 +92,16 @@ def line(state: dict[str, Any]) -> str:
     if state["before"]:
         parts.append(f"{state['before']} before")
     parts.append(f"{state['rate']:.2f} a second, {state['evaluations']} evaluations")
-    if state["model_share"] is not None:
-        parts.append(f"the model has {state['model_share']:.0%} of the time")
+    parts += shares(state["model_share"], state["batch_fill"])
     if state["seconds_left"] is not None and not state["ended"]:
         parts.append(f"{clock(state['seconds_left'])} left")
     return "; ".join([*parts, *([state["ended"]] if state["ended"] else [])])
+
+
+def shares(model: float | None, fill: float | None) -> list[str]:
+    """The model's share of the time and the batches' of their room, in words, where they are known."""
+    words = [] if model is None else [f"the model has {model:.0%} of the time"]
+    return words if fill is None else [*words, f"batches are {fill:.0%} full"]
 
 
 def clock(seconds: float) -> str:

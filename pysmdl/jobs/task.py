@@ -79,6 +79,7 @@ class RayOptions:
         address: Of a cluster that runs; None: one is started here, on the loopback interface alone.
         cpus, gpus: Of a worker; fractions share them.
         timeout: Seconds without an answer of the model after which a worker counts as dead.
+        loading: Seconds that a worker may take to load its model.
         attempts: Times that an input alone may take its worker along before it counts as failed.
 
     Raises:
@@ -89,10 +90,12 @@ class RayOptions:
     cpus: float = 1.0
     gpus: float = 0.0
     timeout: float = 600.0
+    loading: float = 1800.0
     attempts: int = 2
 
     def __post_init__(self) -> None:
         number("cpus", self.cpus, least=0)
         number("gpus", self.gpus, least=0)
         number("timeout", self.timeout, above=0)
+        number("loading", self.loading, above=0)
         whole_number("attempts", self.attempts, 1)

@@ -127,12 +127,12 @@ def table(state: dict[str, Any]) -> Any:
     """A status as a table of Rich's."""
     from rich.table import Table
 
-    found = Table("done", "stored", "failed", "before", "a second", "left", "evaluations", "model")
+    found = Table("done", "stored", "failed", "before", "a second", "left", "evaluations", "model", "batches")
     total = "" if state["total"] is None else f" of {state['total']}"
     left = "-" if state["seconds_left"] is None else clock(state["seconds_left"])
-    share = "-" if state["model_share"] is None else f"{state['model_share']:.0%}"
+    shares = ("-" if state[name] is None else f"{state[name]:.0%}" for name in ("model_share", "batch_fill"))
     counts = (f"{state['done']}{total}", *(str(state[name]) for name in ("stored", "failed", "before")))
-    found.add_row(*counts, f"{state['rate']:.2f}", left, str(state["evaluations"]), share)
+    found.add_row(*counts, f"{state['rate']:.2f}", left, str(state["evaluations"]), *shares)
     for each in state["workers"]:
         found.add_row(each)
     return found

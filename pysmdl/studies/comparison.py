@@ -117,6 +117,7 @@ class Comparison:
 
 
 def _row(method: str, explanation: Explanation) -> dict[str, Any]:
+    kept = {"mu_fidelity": explanation.notes["mu_fidelity"]} if "mu_fidelity" in explanation.notes else {}
     return {
         "method": method,
         "image": explanation.id or str(explanation.index),
@@ -124,4 +125,5 @@ def _row(method: str, explanation: Explanation) -> dict[str, Any]:
         "evaluations": explanation.evaluations,
         **summary(explanation),
         "insertion_minus_deletion": explanation.insertion_auc - explanation.deletion_auc,
+        **kept,
     }

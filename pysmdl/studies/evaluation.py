@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 
-from pysmdl.errors import described, one_of, whole_number
+from pysmdl.errors import one_of, whole_number
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.inputs.image_files import load
 from pysmdl.inputs.items import as_dict
 from pysmdl.interop.game import Game
+from pysmdl.jobs.task import WORDS
 from pysmdl.metrics import mu_fidelity, region_values
-from pysmdl.profiling import Profile
 from pysmdl.progress import Report
 from pysmdl.studies.comparison import Comparison, Run
+from pysmdl.studies.keeping import Kept, Shelf, id_of
+from pysmdl.studies.method import Method, tolerating
 
 __all__ = ["Comparison", "Run", "compare", "method_by_method", "methods_named"]
 
-log = logging.getLogger("pysmdl")
-
 AT_ONCE = 256  # images that are kept, with their label maps, until all methods are through with them
+MEASURED = 32  # likewise where what is stored waits for its MuFidelity
 
 
 def compare(items: Iterable[Any], model: Any, methods: Mapping[str, Mapping[str, Any]], **settings: Any) -> Comparison:
@@ -48,6 +49,7 @@ def method_by_method(
     mufidelity: int = 0,
     progress: bool | Report = False,
     on_error: str = "raise",
+    store: str | PathLike[str] | Kept | None = None,
     **settings: Any,
 ) -> Iterator[Comparison]:
     """:func:`compare`, as it comes: one method after the other. The arguments are checked before anything runs.
@@ -60,13 +62,16 @@ def method_by_method(
         mufidelity: Random subsets for MuFidelity, evaluated on top of the methods' own; 0 leaves it out.
         progress: As for :func:`pysmdl.explain`, a bar for each method.
         on_error: "raise", or "skip": an image that fails is logged and left out of that method's rows.
+        store: A folder, or an address of fsspec's, where explanations are kept, a store for each method. What is there
+            already, by method and id, is read instead of made.
         **settings: Common to all methods.
 
     Yields:
         The comparison whenever it has grown, by an explanation or its MuFidelity: one object.
 
     Raises:
-        ValueError: no methods; else as :func:`pysmdl.explain`.
+        ValueError: no methods, an id twice that is to be stored; else as :func:`pysmdl.explain`.
+        StoreError: a store was made with other settings, or cannot be written to.
     """
     if not methods:
         raise ValueError("methods must name at least one")
@@ -75,7 +80,12 @@ def method_by_method(
     if on_error not in ("raise", "skip"):
         raise one_of("on_error", on_error, ("raise", "skip"))
     common = Explainer(model, **settings)
-    runs = {name: _Method(Explainer(model, **{**settings, **own})) for name, own in methods.items()}
+    explainers = {name: Explainer(model, **{**settings, **own}) for name, own in methods.items()}
+    runs = {name: Method(each) for name, each in explainers.items()}
+    shelves: dict[str, Shelf] = {}
+    if store is not None:
+        kept = store if isinstance(store, Kept) else Kept(store, words=_words(settings))
+        shelves = {name: Shelf(kept, name, each, mufidelity) for name, each in explainers.items()}
 
     def measure(explanation: Explanation, item: Mapping[str, Any]) -> float:
         game = Game(item["image"], model, item.get("target"), regions=item["regions"], **_of_game(settings))
@@ -83,24 +93,38 @@ def method_by_method(
 
     def run() -> Iterator[Comparison]:
         found = Comparison(explanations={name: [] for name in runs})
-        numbered = enumerate(items)
+        numbered, seen = enumerate(items), set[str]()
         for first in numbered:
-            some = itertools.chain([first], itertools.islice(numbered, AT_ONCE - 1))
-            shared = _with_regions(some, common, on_error)
+            count = MEASURED if shelves and mufidelity else AT_ONCE
+            some = itertools.chain([first], itertools.islice(numbered, count - 1))
+            shared = _with_regions(some, common, on_error, list(shelves.values()), seen)
             pixels: dict[int, Any] = {}
             for name, method in runs.items():
                 added = []
                 for explanation in method.explain(shared, progress, on_error):
-                    explanation.pixels = pixels.setdefault(explanation.index, explanation.pixels)  # kept once
-                    added.append((found.add(name, explanation), explanation))
+                    if explanation.pixels is not None:
+                        explanation.pixels = pixels.setdefault(explanation.index, explanation.pixels)  # kept once
+                    row = found.add(name, explanation)
+                    if mufidelity and not method.has(explanation.id):
+                        added.append((row, explanation))
+                    else:
+                        method.keep(explanation)
                     yield found
                 found.runs[name] = method.cost(found.explanations[name])
-                for row, explanation in added if mufidelity else ():
-                    with _tolerating(on_error, f"MuFidelity of {row['image']} by {name} left out"):
+                for row, explanation in added:
+                    with tolerating(on_error, f"MuFidelity of {row['image']} by {name} left out"):
                         row["mu_fidelity"] = measure(explanation, shared[explanation.index])
+                        explanation.notes["mu_fidelity"] = row["mu_fidelity"]
+                    method.keep(explanation)
                     yield found
 
-    return run()
+    def run_and_keep() -> Iterator[Comparison]:
+        with ExitStack() as stack:
+            for name, shelf in shelves.items():
+                runs[name].shelf = stack.enter_context(shelf)
+            yield from run()
+
+    return run_and_keep()
 
 
 def methods_named(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -118,16 +142,30 @@ def methods_named(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _with_regions(items: Iterable[tuple[int, Any]], explainer: Explainer, on_error: str) -> dict[int, dict[str, Any]]:
-    """The items by number, with their label maps, so that every method divides them alike."""
-    shared = {}
+def _with_regions(
+    items: Iterable[tuple[int, Any]], explainer: Explainer, on_error: str, shelves: Sequence[Shelf], seen: set[str]
+) -> dict[int, dict[str, Any]]:
+    """The items by number, with their label maps, so that every method divides them alike; without, and only with an
+    id, where all methods' stores have them.
+    """
+    shared: dict[int, dict[str, Any]] = {}
     for number, item in items:
         name = item.get("id", number) if isinstance(item, Mapping) else number
-        with _tolerating(on_error, f"input {name!r} skipped"):
+        with tolerating(on_error, f"input {name!r} skipped"):
             named = {key: _own(value) for key, value in as_dict(item).items()}
-            prepared = explainer.prepare(named)
-            shared[number] = {**named, "regions": prepared.regions}
+            if shelves:
+                named["id"] = _unseen(id_of(named, number), seen)
+            if not shelves or any(named["id"] not in shelf for shelf in shelves):
+                named["regions"] = explainer.prepare(named).regions
+            shared[number] = named
     return shared
+
+
+def _unseen(id: str, seen: set[str]) -> str:
+    if id in seen:
+        raise ValueError(f"ids must be unique; {id!r} is there twice")
+    seen.add(id)
+    return id
 
 
 def _own(value: Any) -> Any:
@@ -139,40 +177,8 @@ def _own(value: Any) -> Any:
     return load(value) if hasattr(value, "getexif") else value  # Pillow's: its file may be closed
 
 
-class _Method:
-    """One method on all images.
-
-    Args:
-        explainer: What it is.
-    """
-
-    def __init__(self, explainer: Explainer) -> None:
-        self._explainer, self._profile = explainer, Profile()
-
-    def explain(self, shared: Mapping[int, Any], progress: bool | Report, on_error: str) -> Iterator[Explanation]:
-        """The explanations of some images as each is done; what Ctrl-C cuts short is none to compare."""
-        numbers = list(shared)
-        for found in self._explainer.run(shared.values(), progress, on_error, self._profile):
-            if found.notes.get("stopped") == "interrupted":
-                continue
-            found.index = numbers[found.index]  # among all items, those left out included
-            yield found
-
-    def cost(self, explanations: Sequence[Explanation]) -> Run:
-        """What these cost, which are all so far."""
-        evaluations = sum(each.evaluations for each in explanations)
-        return Run(evaluations, self._profile.seconds, self._profile.stages()["model"])
-
-
-@contextmanager
-def _tolerating(on_error: str, what: str) -> Iterator[None]:
-    """Errors inside are logged instead of raised, where that was asked for."""
-    try:
-        yield
-    except Exception as error:
-        if on_error == "raise":
-            raise
-        log.error("%s: %s", what, described(error))
+def _words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in WORDS if settings.get(name) is not None}
 
 
 def _of_game(settings: Mapping[str, Any]) -> dict[str, Any]:
