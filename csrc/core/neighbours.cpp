@@ -11,7 +11,7 @@
 namespace pysmdl {
 namespace {
 
-constexpr int kTile = 32;   // regions whose sums are in registers at a time
+constexpr int kTile = 32;  // regions whose sums are in registers at a time
 
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
@@ -32,17 +32,17 @@ std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
   return found;
 }
 
-PYSMDL_SIMD void lacking(const int8_t* flip, float* to, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) to[t] = flip[t] > 0 ? 1.0f : 0.0f;
-}
-
-// Of kept and of removed, where the region is lacked.
-PYSMDL_SIMD void masked_sums(const float* kept, const float* removed, const float* lacked, int64_t count, float* sums) {
+// Of kept and of removed, where the region of these flips is lacked.
+PYSMDL_SIMD void sums_of_one(const float* kept, const float* removed, const int8_t* flip, int64_t count, float* sums) {
   float in[2][kTile] = {};
   int64_t t = 0;
   for (; t + kTile <= count; t += kTile)
-    for (int i = 0; i < kTile; ++i) in[0][i] += kept[t + i] * lacked[t + i], in[1][i] += removed[t + i] * lacked[t + i];
-  for (int i = 0; t < count; ++t, ++i) in[0][i] += kept[t] * lacked[t], in[1][i] += removed[t] * lacked[t];
+    for (int i = 0; i < kTile; ++i) {
+      const float lacked = flip[t + i] > 0 ? 1.0f : 0.0f;
+      in[0][i] += kept[t + i] * lacked, in[1][i] += removed[t + i] * lacked;
+    }
+  for (int i = 0; t < count; ++t, ++i)
+    if (flip[t] > 0) in[0][i] += kept[t], in[1][i] += removed[t];
   for (int view = 0; view < 2; ++view) {
     sums[view] = 0;
     for (const float each : in[view]) sums[view] += each;
@@ -182,7 +182,6 @@ Neighbours::Neighbours(const Surrogate& s)
     : s_(s),
       wide_((s.n + kTile - 1) / kTile * kTile),
       lacks_(s.count * wide_),
-      lacked_(s.n * s.count),
       fewer_(s.n),
       more_(s.n),
       both_(exponentials(s)),
@@ -190,9 +189,7 @@ Neighbours::Neighbours(const Surrogate& s)
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
-    float* lacked = lacked_.data() + x * s.count;
-    lacking(flip, lacked, s.count);
-    for (int64_t t = 0; t < s.count; ++t) lacks_[t * wide_ + x] = lacked[t];
+    for (int64_t t = 0; t < s.count; ++t) lacks_[t * wide_ + x] = flip[t] > 0 ? 1.0f : 0.0f;
     more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
     fewer_[x] = 1 / more_[x];
   }
@@ -228,7 +225,7 @@ double Neighbours::worth(const Subset& subset) const {
 
 double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
   float sums[2];
-  masked_sums(subset.kept.data(), subset.removed.data(), lacked_.data() + x * s_.count, s_.count, sums);
+  sums_of_one(subset.kept.data(), subset.removed.data(), s_.flip + x * s_.count, s_.count, sums);
   const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
   const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
   return worth_of(s_, s_.offset + line + lack * (subset.far[0] + sums[0]) + have * (subset.near[0] - sums[0]),

@@ -56,7 +56,6 @@ class Neighbours {
   const Surrogate& s_;
   int64_t wide_;                               // n, rounded up to whole tiles
   std::vector<float> lacks_;                   // [count, wide]: 1 where T lacks x, else 0
-  std::vector<float> lacked_;                  // the same by region. [n, count]
   std::vector<double> fewer_, more_;           // [n]: what an exponential is multiplied by when d falls, and grows
   std::vector<double> both_;                   // the exponential of d and of span - d, by d. [span + 1, 2]
   mutable std::vector<float> sums_;            // [2 kRows, wide]
