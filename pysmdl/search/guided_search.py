@@ -31,7 +31,7 @@ from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Task
 from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
-GROWTH = 0.02  # or this share of the subsets known, where that is more: a few among many change little
+GROWTH = 0.01  # or this share of the subsets known, where that is more: a few among many change little
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
