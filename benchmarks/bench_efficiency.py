@@ -47,6 +47,11 @@ def vit_l() -> Any:
     return pysmdl.scorers.classifier(vit(1024, 24, 16, 14, torch.bfloat16), mean=0.5, std=0.5, size=224)
 
 
+def vit_7b() -> Any:
+    """As large as the language model of a multimodal one: 6.5 billion weights, a row of 257 tokens."""
+    return pysmdl.scorers.classifier(vit(4096, 32, 32, 14, torch.bfloat16), mean=0.5, std=0.5, size=224)
+
+
 def digits() -> Any:
     return builtin.load("digits", DEVICE)
 
@@ -101,6 +106,7 @@ GPU = [
     Case("ViT-L/14 bf16", vit_l, 100, None, 1, ">= 0.90", tolerance=0.02),
     Case("ViT-L/14 bf16", vit_l, 49, None, 1, ">= 0.90", graphs=True, tolerance=0.02),
     Case("ViT-L/14 bf16", vit_l, 49, 12, 32, ">= 0.97", tolerance=0.02),  # full orders would take three minutes
+    Case("7B transformer bf16", vit_7b, 49, 2, 1, tolerance=0.02),
     *[Case("ResNet-50 bf16", resnet_50, n, None, many, ">= 0.85" if many == 32 else "", tolerance=0.02)
       for n, many in LOADS],
     *[Case("ViT-S bf16", vit_s, n, None, many, tolerance=0.02) for n, many in LOADS],

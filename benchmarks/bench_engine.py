@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -98,6 +99,49 @@ def test_host_time(benchmark, report, terms, batch_size):
     )  # fmt: skip
     per_stage = {name: 1e6 * own / found.evaluations for name, own in profile.host().items()}
     benchmark.extra_info["us by stage"] = per_stage
+
+
+class Sleeping:
+    """A model whose batch takes as long for one row as for `full`, and longer by the row beyond; counts its batches."""
+
+    def __init__(self, seconds: float = 0.02, full: int = 256) -> None:
+        self._seconds, self._full, self.batches = seconds, full, 0
+        self.scorer = pysmdl.scorers.classifier(self.logits, device=DEVICE)
+
+    def logits(self, batch: Tensor) -> Tensor:
+        self.batches += 1
+        time.sleep(self._seconds * max(1.0, len(batch) / self._full))
+        return reads_pixels(batch)
+
+
+@pytest.mark.parametrize("search", ["exact", "backward"])
+@pytest.mark.parametrize("always", [False, True], ids=["as measured", "always"])
+def test_rounds_ahead(benchmark, report, search, always):
+    """A fixed batch and rows ahead whenever it has room; or both as the engine finds them."""
+    model, batches, rows = Sleeping(), {}, {}
+    ahead = True if always else None
+
+    def run(seed: int, ahead: bool | None) -> float:
+        config = pysmdl.EngineConfig(batch_size=256 if always else None, ahead=ahead)
+        model.batches, began = 0, clock()
+        found = pysmdl.explain(
+            picture(seed, 64), model.scorer, 1, regions=f"grid:{N}", search=search, objective=TERMS["both views"],
+            config=config, progress=False,
+        )  # fmt: skip
+        spent = clock() - began
+        batches[ahead], rows[ahead] = model.batches, found.evaluations
+        orders.setdefault(seed, found.order.tolist())
+        assert orders[seed] == found.order.tolist(), "ahead or not, the order is the same"
+        return spent
+
+    orders: dict[int, list[int]] = {}
+    alone, along = interleaved(benchmark, lambda i: run(i, False), lambda i: run(i, ahead), warm=2)
+    report(
+        f"engine: rounds alone over rounds ahead, {search}, {'always' if always else 'as measured'}",
+        along, over(alone, along), unit="s / image",
+        parameters=f"a model of 20 ms a batch up to 256 rows, N = {N}, 64 x 64 x 3; "
+        f"{batches[False]} batches of {rows[False]} rows in all, then {batches[ahead]} of {rows[ahead]}",
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(find_spec("captum") is None, reason="captum is not installed")

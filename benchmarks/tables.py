@@ -32,12 +32,14 @@ GPU = {  # what a GPU is to show, by name and backend, with its target
 Rows = dict[tuple[str, str], dict[str, str]]
 
 
-def latest(file: str) -> Rows:
-    """The last row of each name and backend, in the order in which the names first came."""
+def latest(file: str) -> dict[str, Rows]:
+    """By card (a CPU has no name here) the last row of each name and backend, in the order in which they first came."""
     path = HOME / "results" / f"{file}.csv"
-    if not path.exists():
-        return {}
-    return {(row["name"], row["backend"]): row for row in csv.DictReader(path.read_text().splitlines())}
+    found: dict[str, Rows] = {}
+    for row in csv.DictReader(path.read_text().splitlines()) if path.exists() else ():
+        card = row["machine"].partition(",")[0] if file == "gpu" else ""
+        found.setdefault(card, {})[row["name"], row["backend"]] = row
+    return found
 
 
 def reached(target: str, value: float) -> bool | None:
@@ -63,7 +65,12 @@ def line(name: str, backend: str, row: dict[str, str] | None, target: str, absol
 
 
 def table(file: str, group: str) -> str:
-    found = latest(file)
+    """The rows of a group, those of each card by themselves; what a card has not shown is named where there is one."""
+    cards = latest(file)
+    return "\n".join(of_card(found, file, group) for found in cards.values() or [{}])
+
+
+def of_card(found: Rows, file: str, group: str) -> str:
     keys = [*dict.fromkeys((*(GPU if file == "gpu" else ()), *found))]
     keys = [key for key in keys if key[0].startswith(f"{group}: ")]
     lines = ["| what | median | spread | target | met | parameters | commit |", "|" + " --- |" * 7]

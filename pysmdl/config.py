@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pysmdl.errors import one_of, whole_number
 
 BACKENDS = ("auto", "cpu", "cuda", "triton", "reference")
+PRECISIONS = ("model", "mixed", "mixed-float16")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,17 @@ class EngineConfig:
             given as a function) or reads a GPU's memory is not left to them; images and arrays that are given to them
             are read or copied first.
         memory_bytes: Bound for one composed batch.
-        precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast and those within a
-            measured margin of what decides again in the model's own, so that the order is the same; for the searches
-            that support it. What the result says of gains that grew is then of the scores as they came.
-        ahead: Score what a search asks next along with what it asks now, where it knows that but for one subset: half
-            the rounds of the searches from both ends, for a few rows that nobody reads (notes["ahead"] counts all that
-            went along). Never under a budget. None: where one input has a GPU to itself, unless deterministic.
+        precision: "model": the model's own. "mixed": candidates are scored under bfloat16 autocast, and the first three
+            of each round, and those within a measured margin of the best, again in the model's own, so that the order
+            is the same; for the searches that support it. "mixed-float16": float16 instead, which rounds eight times
+            finer, for models whose layers stay below 65,504. What the result says of gains that grew is then of the
+            scores as they came. Experimental: no card has shown yet that either is faster.
+        ahead: Score what a search will ask next along with what it asks now: what the searches from both ends know of
+            it but for one subset, and what follows upon the candidates of exact and backward greedy that are likely to
+            win. Answers are the same; notes["ahead"] counts the rows that nobody asked for afterwards. Never under a
+            budget. None: where one input has the model to itself and batches were seen to take hardly longer for it,
+            unless deterministic; never with an endpoint, whose requests may cost. True: whenever a batch has room, or
+            an endpoint's idle places; a number: at most so many rows a round. False: never.
         graphs: Capture batches of graph-safe scorers in CUDA graphs. They stay with the scorer, and so does the memory
             that their kernels work in.
         compile: Run the model's functions through torch.compile, which takes its time at the first batches. Scores then
@@ -46,20 +52,22 @@ class EngineConfig:
     loaders: int | None = None
     memory_bytes: int = 1 << 28
     precision: str = "model"
-    ahead: bool | None = None
+    ahead: bool | int | None = None
     graphs: bool = True
     compile: bool = False
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise one_of("backend", self.backend, BACKENDS)
-        if self.precision not in ("model", "mixed"):
-            raise one_of("precision", self.precision, ("model", "mixed"))
+        if self.precision not in PRECISIONS:
+            raise one_of("precision", self.precision, PRECISIONS)
         for name in ("deterministic", "graphs", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
-        if self.ahead not in (None, True, False):
-            raise ValueError(f"ahead must be True, False or None; got {self.ahead!r}")
+        if self.ahead is not None and not isinstance(self.ahead, bool):
+            object.__setattr__(self, "ahead", whole_number("ahead", self.ahead, 0))
+        if self.ahead and self.deterministic:
+            raise ValueError(f"ahead must be None or False where deterministic; got {self.ahead}")
         for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):
             value = getattr(self, name)
             if value is not None:

@@ -147,11 +147,12 @@ class Explainer:
         )
 
     def _mixed(self, search: Search) -> bool:
-        """Whether candidates are scored in bfloat16 first."""
-        mixed = self.config.precision == "mixed"
+        """Whether candidates are scored in half precision first."""
+        precision = self.config.precision
+        mixed = precision != "model"
         if mixed and not search.rechecks:
             offered = [name for name, make in SEARCHES.items() if make().rechecks]
-            raise ValueError(f'precision="mixed" works with the searches {", ".join(offered)}; got {search.name}')
+            raise ValueError(f'precision="{precision}" works with the searches {", ".join(offered)}; got {search.name}')
         return mixed
 
     def _compiled(self) -> Scorer:

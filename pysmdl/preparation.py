@@ -83,14 +83,12 @@ class Preparation:
         read = reader.read(given, self.scorer.input, computed)
         how = (self.removal.divided or read.divided) if how is None else how
         size = None if read.picture is None else read.picture.shape[:2]
-        seen: tuple[int, ...] = read.x.shape[1:] if read.x.dim() > 1 else read.x.shape
-        if read.points is not None and read.content is not None:
-            seen = read.content.shape[:2]
+        seen = _grid(read)
         grid = self.removal.grid(seen)
 
-        def own(name: str) -> Regions | None:
-            found = None if read.divide is None else read.divide(name)
-            return self.removal.players(name, grid) if found is None else found
+        def own(how: Any) -> Regions | None:
+            found = None if read.divide is None else read.divide(how)
+            return self.removal.players(how, grid) if found is None and isinstance(how, str) else found
 
         regions = partition(how, read.content, grid, size, read.frame, own)
         if isinstance(how, str):
@@ -159,7 +157,7 @@ class Preparation:
             modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
-            provenance=self._provenance(item),
+            provenance=self._provenance(item, loaded.read.modality),
         )
 
     def _resident(self, loaded: Loaded, x: Tensor) -> Resident:
@@ -171,10 +169,11 @@ class Preparation:
         seen: Any = None if loaded.read.modality == UNREAD else x
         return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
 
-    def _provenance(self, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _provenance(self, item: Mapping[str, Any], modality: str) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
         found = {"regions": how if isinstance(how, str) else "given"}
-        return {**found, "source": os.fsdecode(image)} if isinstance(image, (str, os.PathLike)) else found
+        path = isinstance(image, os.PathLike) or (isinstance(image, str) and modality != "text")
+        return {**found, "source": os.fsdecode(image)} if path else found
 
     def lend(self, given: Any) -> tuple[dict[str, Any], bool]:
         """The item as it may be loaded later, as the caller may fill its arrays anew by then; and whether a thread may
@@ -192,8 +191,17 @@ class Preparation:
         return lent, threaded and not callable(regions) and not on_device(regions)
 
 
+def _grid(read: Input) -> tuple[int, ...]:
+    """What is divided: the content's own grid where the model sees it in parts."""
+    if read.points is not None and read.content is not None:
+        return tuple(read.content.shape[:2])
+    return tuple(read.x.shape[1:] if read.x.dim() > 1 else read.x.shape)
+
+
 def _spread(loaded: Loaded) -> Regions:
     """The regions on the grid of what the model is given."""
+    if loaded.read.points is None:
+        return loaded.regions
     return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
 
 

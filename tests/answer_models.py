@@ -40,6 +40,8 @@ WORDS = [
     "now",
 ]
 SPECIAL = ["<pad>", "<bos>", "<eos>", "<unk>", "<image>"]
+EXACT = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+PINPOINTS = [[32, 64], [64, 32], [64, 64], [96, 32]]  # sides of LLaVA-NeXT's canvases
 QUESTION = "what is in the picture ?"
 TEXT = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -217,6 +219,38 @@ class NestedTiles(Tiles):
         return {**found, "pixel_values": torch.where(x == 0, 1e-30, x)}
 
 
+class PaddedTiles(Family):
+    """LLaVA-NeXT's: a small view first, then tiles of the picture in the middle of a canvas."""
+
+    def shown(self, kept: Any, x: Tensor) -> Tensor:
+        side, (high, wide) = x.shape[-1], kept.shape
+        down, across = next(each for each in PINPOINTS if len(x[0]) - 1 == each[0] * each[1] // side**2 and (
+            each[0] == high or each[1] == wide))  # fmt: skip
+        spare = [(down - high) // 2, (across - wide) // 2]
+        ends = [(spare[0], down - high - spare[0]), (spare[1], across - wide - spare[1])]
+        canvas = np.pad(kept, ends, mode="edge")
+        at = [((np.arange(side) + 0.5) * length / side).astype(int) for length in kept.shape]
+        tiles = [canvas[i:, j:][:side, :side] for i in range(0, down, side) for j in range(0, across, side)]
+        return torch.from_numpy(np.stack([kept[np.ix_(*at)], *tiles]))[:, None]
+
+
+def llava_next() -> Family:
+    transformers = release_5()
+    words = tokenizer()
+    text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.LlavaNextConfig(
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1,
+        image_grid_pinpoints=PINPOINTS,
+    )  # fmt: skip
+    model = loud(transformers.LlavaNextForConditionalGeneration, config)
+    processor = transformers.LlavaNextProcessor(
+        processor_of("LlavaNext", **EXACT, image_grid_pinpoints=PINPOINTS), words, patch_size=8,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1,
+    )  # fmt: skip
+    return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
 def idefics(kind: str = "Idefics3") -> Family:
     transformers = pytest.importorskip("transformers")
     rows = [f"<row_{i + 1}_col_{j + 1}>" for i in range(6) for j in range(6)]
@@ -349,6 +383,20 @@ def git() -> Family:
     return Prefixed(model, without_video("Git")(processor_of("CLIP", **CUT), words), prompt=None, decodes=[1])
 
 
+def blip() -> Family:
+    transformers = release_5()
+    words = tokenizer(("<cls>", "<sep>"), begins=False)
+    separates = words.convert_tokens_to_ids("<sep>")
+    words.sep_token = "<sep>"
+    text = {**VISION, "vocab_size": len(words), "encoder_hidden_size": 32, "max_position_embeddings": 64,
+            "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "sep_token_id": separates,
+            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # fmt: skip
+    config = transformers.BlipConfig(vision_config={**VISION, "image_size": 32, "patch_size": 8}, text_config=text)
+    model = loud(transformers.BlipForConditionalGeneration, config)
+    processor = without_video("Blip")(processor_of("Blip", size={"height": 32, "width": 32}), words)
+    return Prefixed(model, processor, prompt=None, decodes=[1])
+
+
 def loud(kind: Any, config: Any, most: int = 6) -> Any:
     """A model of random weights large enough that each picture is answered otherwise, and at some length."""
     torch.manual_seed(0)
@@ -357,8 +405,9 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
         for name, weight in model.named_parameters():
             if weight.dim() > 1 and weight.std() > 0:
                 weight.mul_((1.0 if "embed" in name else 1.8 / weight.shape[-1] ** 0.5) / weight.std())
-    known, words = len(model.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
-    for each in {model, getattr(model, "language_model", model)}:  # BLIP-2's has settings of its own
+    speaks = getattr(model, "text_decoder", model)
+    known, words = len(speaks.get_output_embeddings().weight), range(len(SPECIAL), len(SPECIAL) + len(WORDS))
+    for each in {model, speaks, getattr(model, "language_model", model)}:  # of which each has settings of its own
         each.generation_config.max_new_tokens = most
         each.generation_config.suppress_tokens = [token for token in range(known) if token not in words]
     return model
@@ -366,6 +415,7 @@ def loud(kind: Any, config: Any, most: int = 6) -> Any:
 
 FAMILIES: dict[str, Callable[[], Family]] = {
     "LLaVA": llava,
+    "LLaVA-NeXT": llava_next,
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
     "InternVL": internvl,
@@ -373,6 +423,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "SmolVLM": lambda: idefics("SmolVLM"),
     "BLIP-2": blip2,
     "GIT": git,
+    "BLIP": blip,
     "TrOCR": trocr,
     "Donut": donut,
     "Florence-2": florence,

@@ -33,19 +33,22 @@ PROMPTS = ["a cat", "a dog"]
 
 
 def loop(scorer, found, pipeline, post, sides):
-    """20 random subsets by the engine and by a slow loop: the library's post-processing, one picture at a time.
+    """20 random subsets by the engine and by a slow loop, for baselines in both spaces: the library's post-processing,
+    one picture at a time.
 
     post: an input [1, C, H, W] to boxes [q, 4] in pixels and confidences [q] of the class.
     """
     x, black = pipeline(PHOTO), pipeline(np.zeros_like(PHOTO))
-    game = pysmdl.Game(PHOTO, scorer, found.box, regions="grid:9")
-    kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
-    slow = []
-    for row in kept:
-        with torch.no_grad():
-            slow.append(best(*post(torch.where(torch.from_numpy(row[game.labels]), x, black), sides), found.box.xyxy))
-    np.testing.assert_allclose(game(kept), slow, atol=1e-4)
-    assert np.ptp(slow) > 1e-3  # the model looks at what is masked
+    for baseline, absent in (("black", black), ("zero", torch.zeros_like(x))):
+        game = pysmdl.Game(PHOTO, scorer, found.box, regions="grid:9", baseline=baseline)
+        kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
+        slow = []
+        for row in kept:
+            shown = torch.where(torch.from_numpy(row[game.labels]), x, absent)
+            with torch.no_grad():
+                slow.append(best(*post(shown, sides), found.box.xyxy))
+        np.testing.assert_allclose(game(kept), slow, atol=1e-4)
+        assert np.ptp(slow) > 1e-3  # the model looks at what is masked
 
 
 def post_of(model, processor, label):
@@ -95,6 +98,8 @@ def test_grounding_dino_scores_a_phrase_by_the_columns_of_its_tokens():
     model, processor = grounding()
     scorer = pysmdl.adapt(model, processor=processor, prompts=[*PROMPTS, "photo"])
     found = next(each for each in scorer.detections(PHOTO, 0.0) if each.name == "a dog")
+    calls = []
+    model.model.text_backbone.register_forward_hook(lambda *_: calls.append(1))
     texts = processor(text=[[*PROMPTS, "photo"]], images=PHOTO, return_tensors="pt")
     assert texts["input_ids"][0].tolist() == [1, 4, 5, 10, 4, 6, 10, 7, 10, 2]  # <bos> a cat . a dog . photo . <eos>
     words = {name: texts[name] for name in ("input_ids", "token_type_ids", "attention_mask") if name in texts}
@@ -109,8 +114,11 @@ def test_grounding_dino_scores_a_phrase_by_the_columns_of_its_tokens():
     loop(scorer, found, pipeline, post, SIDES)
     boxes, sure = post(pipeline(PHOTO), SIDES)
     np.testing.assert_allclose(found.box.xyxy, boxes[sure.argmax()].detach().numpy(), atol=1e-2)
+    calls.clear()
+    scorer = pysmdl.adapt(model, processor=processor, prompts=[*PROMPTS, "photo"])
     explained = pysmdl.explain(PHOTO, scorer, target="a dog", regions="grid:4", k=1, progress=False)
     np.testing.assert_allclose(explained.target["xyxy"], found.box.xyxy)
+    assert len(calls) == 1  # its text is read once
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,6 @@ def test_a_result_is_written_and_read_with_the_words(tmp_path):
     assert pysmdl.load(tmp_path / "why.npz").target == found.target
 
 
-def test_tokens_cannot_be_dropped_from_it():
-    with pytest.raises(ValueError, match="token dropping"):
-        explained(None, removal="token-drop")
-
-
 def test_what_was_understood_is_one_line():
     start = "<AnswerScorer: LlavaForConditionalGeneration, what it answers to 'what is in the picture ?', 32 x 32"
     assert repr(scorer()).startswith(start)

@@ -11,6 +11,7 @@ from answer_models import FAMILIES, Family, whisper
 from PIL import Image
 
 import pysmdl
+from pysmdl.inputs import reader_of
 
 from library_models import photograph
 
@@ -93,6 +94,22 @@ def test_qwens_patches_are_its_processors_to_the_bit():
     assert torch.equal(made["image_grid_thw"], given["image_grid_thw"].repeat(2, 1))
 
 
+def test_pictures_of_other_shapes_share_batches_and_padding_is_no_part_of_them():
+    """LLaVA-NeXT's: what regions divide is the photograph, resized; each row is told the shape of its own."""
+    family = FAMILIES["LLaVA-NeXT"]()
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt, answer="the red dog")
+    photos = [photograph(64, 24), photograph(64, 27)]
+    for photo in photos:
+        seen = reader_of(photo).read(photo, ours.input, False).content
+        resized = Image.fromarray(photo).resize(seen.shape[1::-1], Image.Resampling.BICUBIC)
+        assert np.abs(seen.astype(int) - np.asarray(resized)).max() <= 1
+    settings = {"regions": "grid:4", "search": "exact", "progress": False}
+    together = pysmdl.explain_many([(photo, "dog") for photo in photos], ours, ordered=True, batch_size=16, **settings)
+    for found, photo in zip(together, photos, strict=True):
+        alone = pysmdl.explain(photo, ours, "dog", batch_size=1, **settings)
+        np.testing.assert_allclose(found.insertion, alone.insertion, atol=1e-5)
+
+
 def test_whisper_is_explained_on_its_own_features():
     """Spectrogram of a second of sound [1, mels, times]: the words that it hears, and 20 subsets by a slow loop."""
     model, processor = whisper()
@@ -104,13 +121,14 @@ def test_whisper_is_explained_on_its_own_features():
     scorer = pysmdl.adapt(model, processor=processor)
     found = pysmdl.explain(heard, scorer, regions="grid:9", progress=False)
     assert found.target["ids"] == answer
-    game = pysmdl.Game(heard, scorer, regions="grid:9")
-    kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
     tokens = torch.cat((begins, torch.tensor([answer])), 1)
-    slow = []
-    for row in kept:
-        shown = torch.where(torch.from_numpy(row[game.labels]), heard, -1.0)
-        with torch.no_grad():
-            p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
-        slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
-    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    for baseline, absent in (("black", -1.0), ("zero", 0.0)):
+        game = pysmdl.Game(heard, scorer, regions="grid:9", baseline=baseline)
+        kept = np.random.default_rng(1).random((20, game.n_players)) < 0.5
+        slow = []
+        for row in kept:
+            shown = torch.where(torch.from_numpy(row[game.labels]), heard, absent)
+            with torch.no_grad():
+                p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
+            slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
+        np.testing.assert_allclose(game(kept), slow, atol=CLOSE)

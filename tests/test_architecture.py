@@ -24,7 +24,7 @@ def rounds_walked() -> list[list[tuple[str, str]]]:
     """(file, function) of each call between two turns of the search, n = 9, on the CPU, with both views."""
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(3), torch.nn.Flatten(), torch.nn.Linear(27, 4)).eval()
     scorer = pysmdl.scorers.classifier(net)
-    settings = {"regions": "grid:9", "search": "exact", "objective": BOTH}
+    settings = {"regions": "grid:9", "search": "exact", "objective": BOTH, "config": pysmdl.EngineConfig(ahead=False)}
     explain(scorer, **settings)  # imports and caches are not the round's
     homes = {str(ROOT): "", str(Path(kernels.__file__).parent): "kernels/"}
     rounds: list[list[tuple[str, str]]] = []
@@ -50,7 +50,7 @@ def rounds_walked() -> list[list[tuple[str, str]]]:
 
 def test_a_round_makes_the_nine_stops_in_few_files():
     walked = rounds_walked()[4]
-    assert len({place for place, _ in walked}) <= 18
+    assert len({place for place, _ in walked}) <= 20
     assert len(walked) <= 173
     page = (DOCS / "architecture.md").read_text()
     stops = page[page.index("## One evaluation in nine stops") : page.index("## Where things are")]

@@ -9,7 +9,7 @@ import pytest
 import pysmdl
 from pysmdl import EngineConfig
 from pysmdl.engine.device import slots
-from pysmdl.engine.device.sizes import PATIENCE, Tuner
+from pysmdl.engine.device.tuner import PATIENCE, Tuner
 from pysmdl.session import SESSIONS
 
 from toys import Recorder, explain, linear_model

@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from answer_models import llava
+from language_models import bert, byte_level, gpt2
 
 import pysmdl
 from pysmdl import builtin, methods, removal, scorers
@@ -82,6 +83,10 @@ def test_what_is_shown_runs(page, given, tmp_path):
     if page == "docs/models.md":
         family = llava()
         given |= {"llava": family.model, "processor": family.processor}
+    if page == "docs/text.md":
+        given |= {"classifier": bert(403), "language": gpt2(), "tokenizer": byte_level()}
+        exec("\n".join(blocks(page, "python")), given)  # each block goes on with what the ones before it made
+        return
     for code in blocks(page, "python"):
         code = code.replace("mean=..., std=...", "mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)")
         exec(compile(code, page, "exec"), {**given})
@@ -103,6 +108,7 @@ SETTERS = (
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.string,
     scorers.table,
     removal.conditional_gaussian,
     scorers.InputSpec,
@@ -209,7 +215,7 @@ def test_files_links_and_their_anchors_exist(page):
 
 
 def test_environment_variables_are_read():
-    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py")
+    sources = ("pysmdl/**/*.py", "kernels/*.py", "csrc/**/*.cpp", "CMakeLists.txt", "pyproject.toml", "*/*.py", "*/*sh")
     text = "".join(path.read_text() for pattern in sources for path in ROOT.glob(pattern))
     named = {name for page in PAGES for span in spans(page) for name in re.findall(r"PYSMDL_\w+", span)}
     assert len(named) > 3

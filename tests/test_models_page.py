@@ -11,12 +11,14 @@ import pytest
 import torch
 from answer_models import FAMILIES as ANSWERING
 from answer_models import whisper
+from language_models import bert, byte_level, gpt2
 
 import pysmdl
 
 from detection_models import bright, detector_of, grounding, owl, raw_head, stand_in, ultralytics
 from documents import PAGES
 from library_models import PROMPTS, made, pair, photograph, sharpened
+from signal_models import frames, noise, video_transformer, wav2vec2
 
 LINES = re.findall(r"^\| ([^|]*) \| `(pysmdl\.explain\(.*\))` \|$", PAGES["docs/models.md"], re.MULTILINE)
 
@@ -89,6 +91,24 @@ def yolo() -> dict[str, Any]:
     return {"yolo": SimpleNamespace(model=ultralytics(raw_head))}
 
 
+def of_sounds() -> dict[str, Any]:
+    model, extractor = wav2vec2()
+    return {"heard": model, "extractor": extractor, "sound": noise()}
+
+
+def of_clips() -> dict[str, Any]:
+    model, processor = video_transformer()
+    return {"watched": model, "processor": processor, "frames": frames()}
+
+
+def of_texts() -> dict[str, Any]:
+    return {"reads": bert(), "tokenizer": byte_level()}
+
+
+def of_language() -> dict[str, Any]:
+    return {"writes": gpt2(), "tokenizer": byte_level()}
+
+
 def of_whisper() -> dict[str, Any]:
     model, processor = whisper()
     return {"whisper": model, "processor": processor, "heard": torch.randn(1, 8, 100).clamp(-1, 1.5)}
@@ -102,6 +122,13 @@ def answering(name: str, word: str) -> Callable[[], dict[str, Any]]:
         return {word: family.model, "processor": family.processor}
 
     return made_as
+
+
+def grounded() -> dict[str, Any]:
+    found = answering("Florence-2", "florence")()
+    said = found["processor"].tokenizer("the cat <loc_1> <loc_2> <loc_400> <loc_900>", add_special_tokens=False)
+    found["florence"].generate = lambda **given: torch.tensor([[2, *said["input_ids"], 2]])
+    return found
 
 
 def decoded() -> dict[str, Any]:
@@ -132,16 +159,23 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "Grounding DINO": of_dino,
     "torchvision's detectors": faster_rcnn,
     "ultralytics": yolo,
-    "LLaVA": answering("LLaVA", "llava"),
+    "LLaVA:": answering("LLaVA", "llava"),
+    "LLaVA-NeXT": answering("LLaVA-NeXT", "llava"),
     "Qwen2-VL": answering("Qwen2.5-VL", "qwen"),
     "InternVL": answering("InternVL", "internvl"),
     "Idefics3": answering("Idefics3", "idefics"),
+    "BLIP, captions": answering("BLIP", "blip"),
     "BLIP-2": answering("BLIP-2", "blip"),
     "Florence-2": answering("Florence-2", "florence"),
+    "Florence-2, Grounding": grounded,
     "GIT": answering("GIT", "git"),
     "TrOCR": answering("TrOCR", "trocr"),
     "Whisper": of_whisper,
     "Donut": answering("Donut", "donut"),
+    "classifiers of sounds": of_sounds,
+    "classifiers of clips": of_clips,
+    "classifiers of texts": of_texts,
+    "causal": of_language,
     "any other detector": decoded,
     "any callable": callables,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ class Net(torch.nn.Module):
         for layer, scale in ((self.hidden, 0.08), (self.head, 0.3)):
             torch.nn.init.normal_(layer.weight, std=scale, generator=generator)
             torch.nn.init.zeros_(layer.bias)
-        self.rows = {torch.float32: 0, torch.bfloat16: 0}
+        self.rows = {torch.float32: 0, torch.bfloat16: 0, torch.float16: 0}
 
     def forward(self, x):
         logits = self.head(self.hidden(x.flatten(1)).tanh())
@@ -79,6 +81,44 @@ def test_golden_orders_in_mixed_precision(number, k):
     assert found.order.tolist() == case["order"][:k]
 
 
+@pytest.mark.slow
+def test_float16_keeps_the_order_and_asks_for_fewer_rows_again():
+    for seed in range(4):
+        nets = [Net(seed).eval() for _ in range(3)]
+        full, rough, finer = (
+            run("exact", net, seed, config=EngineConfig(precision=precision))
+            for net, precision in zip(nets, ("model", "mixed", "mixed-float16"), strict=True)
+        )
+        assert full.order.tolist() == rough.order.tolist() == finer.order.tolist()
+        assert nets[2].rows[torch.float16] > 0 == nets[2].rows[torch.bfloat16]
+        assert finer.notes["rechecked"] <= rough.notes["rechecked"] < 0.35 * rough.evaluations
+
+
+class Noisy(torch.nn.Module):
+    """Exact in full precision; under autocast each row's logits are off by noise of its own, however alike rows are."""
+
+    def __init__(self, seed: int, size: float):
+        super().__init__()
+        self.net, self.size = Net(seed).eval(), size
+
+    def forward(self, x):
+        if not torch.is_autocast_enabled("cpu"):
+            return self.net(x)
+        with torch.autocast("cpu", enabled=False):
+            exact = self.net(x.float())
+        noise = [np.random.default_rng(zlib.crc32(row.tobytes())).normal(size=4) for row in x.numpy()]
+        return exact + self.size * torch.from_numpy(np.stack(noise)).float()
+
+
+@pytest.mark.parametrize("size", [1e-4, 3e-3])
+@pytest.mark.parametrize("made", ["exact", "backward", "bidirectional"])
+def test_noise_that_no_two_rows_share_changes_no_order(made, size):
+    for seed in range(3):
+        full = run(made, Net(seed).eval(), seed)
+        mixed = run(made, Noisy(seed, size).eval(), seed, config=MIXED)
+        assert mixed.order.tolist() == full.order.tolist()
+
+
 def test_effectiveness_is_exact_in_mixed_precision():
     net = Net().eval()
     scorer = pysmdl.scorers.classifier(net, features=lambda x: net.hidden(x.flatten(1)))
@@ -113,5 +153,5 @@ def test_a_budget_covers_rechecks():
 def test_searches_that_cannot_recheck_are_refused():
     with pytest.raises(ValueError, match=r'precision="mixed" works with the searches exact, backward.*; got lazy'):
         run("lazy", Net().eval(), config=MIXED)
-    with pytest.raises(ValueError, match="precision must be one of 'mixed', 'model'; got 'bf16'"):
+    with pytest.raises(ValueError, match="precision must be one of 'mixed', 'mixed-float16', 'model'; got 'bf16'"):
         EngineConfig(precision="bf16")

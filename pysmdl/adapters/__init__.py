@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from pysmdl.adapters.image_text import answering
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
 from pysmdl.adapters.prompts import image_features, prompt_names, prompted
+from pysmdl.adapters.signals import signal_family, sounding
+from pysmdl.adapters.texts import of_texts, text_family
 from pysmdl.adapters.words import understood
 from pysmdl.inputs.image import InputSettings
 from pysmdl.models.base import Model
@@ -31,9 +34,11 @@ from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
+from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
+from pysmdl.scorers.headed_answers import HeadedAnswers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -53,31 +58,38 @@ def adapt(
     names: Any = None,
     gives: str = "logits",
     decode: Decode | None = None,
+    head: Any = None,
     device: str | torch.device | None = None,
     **input: Unpack[InputSettings],
 ) -> Scorer:
     """A scorer of a model as its library has it, whose input is made as the library's own pipeline makes it.
 
-    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, and models that
-    answer a picture with words; timm's networks; torchvision's; open_clip's; ultralytics' detectors; any other callable
-    as a classifier, or, with decode, as a detector. `repr` of the scorer says what was understood.
+    It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, models that
+    answer a picture with words, classifiers of texts, sounds and clips, and causal language models; timm's networks;
+    torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode, as a
+    detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, or the path of a file with one.
-        processor: Hugging Face's image processor, or the processor with a tokenizer that prompts need.
+        processor: Hugging Face's image processor, feature extractor or video processor, or the processor with a
+            tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
             (torchvision) or open_clip's preprocess.
-        tokenizer: Of the prompts, where the processor has none; None: open_clip's own.
+        tokenizer: Of a model that reads texts; of the prompts, where the processor has none; None: open_clip's own.
         prompts: Texts that images are compared with, for models with a text tower, which runs once. They are the names
             of the classes: ``target="a cat"``.
         prompt: What a model that answers with words is asked, ``"What is in the picture?"``: in the processor's chat
-            template, or as it is where it has the model's own image token.
+            template, or as it is where it has the model's own image token. Of a language model: what the text stands
+            in, at "{}".
         answer: The answer whose words are explained, teacher-forced; None: what the model answers by itself to each
             full input, greedily. Targets are words of it: ``target="cat"``, a slice of its characters,
             :class:`pysmdl.Tokens` by position, :class:`pysmdl.Answer`, None for all.
         names: Names of the classes; None: what the model carries, or the prompts.
         gives: "logits", or "probabilities", as in :func:`pysmdl.scorers.classifier`.
         decode: Makes boxes and confidences of a detector's answer, as in :func:`pysmdl.scorers.detector`.
+        head: What is read off the answer in place of the probability, one of :mod:`pysmdl.heads` or a function: for
+            classifiers as in :func:`pysmdl.scorers.classifier`, for detectors and answers in words as in
+            :func:`pysmdl.scorers.detector` and :func:`pysmdl.scorers.tokens`.
         device: As in :func:`pysmdl.scorers.classifier`.
         **input: How images become the input, in place of processor and transform: see :class:`InputSpec`.
 
@@ -95,7 +107,23 @@ def adapt(
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     if decode is None and answering_family(model) is not None:
-        return _answering(model, processor, transform, tokenizer, prompts, prompt, answer, names, gives, device, input)
+        unfit = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
+        _refuse(model, unfit)
+        make = AnswerScorer if head is None else partial(HeadedAnswers, head=head)
+        answers = answering(model, processor, transform, tokenizer, prompt, answer, device, input, make)
+        answers.about = understood(model, answers)
+        return answers
+    if decode is None and text_family(model):
+        unfit = {"processor": processor, "transform": transform, "prompts": prompts, **input}
+        return of_texts(model, tokenizer, prompt, answer, names, gives, head, device, unfit)
+    signal = None if decode is not None else signal_family(model)
+    if signal is not None:
+        unfit = {"transform": transform, "tokenizer": tokenizer, "prompts": prompts, "prompt": prompt, "answer": answer}
+        _refuse(model, {**unfit, **input}, "classifies what processor= makes")
+        heard = sounding(model, signal, processor, device, gives, head)
+        heard.names = names_of(names) or heard.names
+        heard.about = understood(model, heard)
+        return heard
     if prompt is not None or answer is not None:
         raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
     family = None if decode is not None else detector_family(model)
@@ -106,13 +134,15 @@ def adapt(
     spec = input_of(model, processor, transform, input)
     tokens_of = processor if tokenizer is None else tokenizer
     if detects:
-        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device)
+        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device, head)
     elif prompts is not None:
         scorer = prompted(model, prompts, tokens_of, spec, device)
     elif features:
         scorer = Similarity(image_features(model) if has_both_towers(model) else model, spec, device)
     else:
-        scorer = Classifier(model, spec, device=device, gives=gives)
+        scorer = Classifier(model, spec, device=device, gives=gives, head=head)
+    if head is not None and not isinstance(scorer, (Classifier, Detector)):
+        raise ValueError(f"head is for classes, boxes and words; {type(model).__name__} gives features, so drop head=")
     if gives != "logits" and not isinstance(scorer, Classifier):
         other = "boxes" if isinstance(scorer, Detector) else "features"
         raise ValueError(f"gives is for classifiers; {type(model).__name__} gives {other}, so drop gives={gives!r}")
@@ -124,15 +154,10 @@ def adapt(
     return scorer
 
 
-def _answering(model: Any, processor: Any, transform: Any, tokenizer: Any, prompts: Any, prompt: Any, answer: Any,
-               names: Any, gives: str, device: Any, input: InputSettings) -> Scorer:  # fmt: skip
-    said = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
+def _refuse(model: Any, said: dict[str, Any], does: str = "answers with words, to a prompt=") -> None:
     unfit = [name for name, value in said.items() if value is not None]
     if unfit:
-        raise ValueError(f"{type(model).__name__} answers with words, to a prompt=; drop {', '.join(unfit)}")
-    scorer = answering(model, processor, transform, tokenizer, prompt, answer, device, input)
-    scorer.about = understood(model, scorer)
-    return scorer
+        raise ValueError(f"{type(model).__name__} {does}; drop {', '.join(unfit)}")
 
 
 def resolve(model: Any, device: str | torch.device | None = None, **words: Any) -> Scorer:
@@ -148,7 +173,13 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         if said:
             raise ValueError(f"model is a scorer, which says itself what it is given; drop {', '.join(said)}")
         return resolve_bare(model)
-    if not said and not (is_timm(model) or detector_family(model) or answering_family(model)):
+    if not said and not (
+        is_timm(model)
+        or detector_family(model)
+        or answering_family(model)
+        or text_family(model)
+        or signal_family(model)
+    ):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):
             made.input = replace(made.input, pipeline=BarePixels(type(model).__name__))

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.models.image_text import ImageText, Told
+from pysmdl.scorers.answer_places import pieces_of
 from pysmdl.scorers.answers import Opening
 
 LONGEST = 64  # tokens of an answer, where the model's generation_config has no max_new_tokens
-STARTS = ("bos_token_id", "eos_token_id", "pad_token_id")
+STARTS = ("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id")
 
 
 class Conversation:
@@ -27,6 +28,7 @@ class Conversation:
         prompt: What is asked, in words or, where it has the family's own image token, as it is.
         marks: Whether the prompt has to hold the image token, where there is no chat template to put it there.
         begins: What each answer follows on; None: a decoder's start.
+        cuts: Whether its generate() leaves out the last token that it is given, as BLIP's does.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class Conversation:
         prompt: str | None,
         marks: bool,
         begins: tuple[int, ...] | None = None,
+        cuts: bool = False,
     ) -> None:
-        self.begins = begins
+        self.begins, self.cuts = begins, cuts
         self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
         self.marks = marks
         self.settings = model.network.generation_config
@@ -62,7 +65,9 @@ class Conversation:
                 "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
             )
         tokens = self._tokens(picture, self._worded(asked))
-        return Opening(tokens, (self._start() or 0,)) if self.model.encodes else Opening((), tokens)
+        if self.model.encodes:
+            return Opening(tokens, (self._start() or 0,))
+        return Opening(picture.shape[:2] if self.model.sized else (), tokens)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """Tokens of a given answer.
@@ -78,6 +83,8 @@ class Conversation:
         """What the model generates of one input [C, *grid], greedily, without what ends it."""
         most = getattr(self.settings, "max_new_tokens", None) or LONGEST
         given = self.model.given(x[None].clone(), _told(opening, x.device))
+        if self.cuts:
+            given["input_ids"] = torch.nn.functional.pad(given["input_ids"], (0, 1))
         with torch.no_grad():
             found = self.model.network.generate(**given, do_sample=False, num_beams=1, max_new_tokens=most)[0].tolist()
         before = len(opening.before)
@@ -88,14 +95,7 @@ class Conversation:
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """The text that each token adds to that of those before it; empty for what begins, ends and fills answers."""
-        found, shown, text = [], [], ""
-        for token in tokens:
-            before = text
-            if token not in self.silent:
-                shown.append(token)
-                text = self.tokenizer.decode(shown, clean_up_tokenization_spaces=False)
-            found.append(text[len(before) :])
-        return found
+        return pieces_of(self.tokenizer, self.silent, tokens)
 
     def _worded(self, prompt: str) -> str:
         """The prompt as the model was trained on it: in the processor's chat template, if it has one."""

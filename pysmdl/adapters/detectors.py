@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pysmdl.adapters.families import READING
 from pysmdl.adapters.phrases import grounded
 from pysmdl.adapters.prompts import prompt_names, text_features
 from pysmdl.errors import ScorerError
@@ -17,6 +19,7 @@ from pysmdl.models.base import Forward
 from pysmdl.models.class_names import names_of
 from pysmdl.models.inspect import refuse_training
 from pysmdl.scorers.boxes import Decode, Detector
+from pysmdl.scorers.headed_boxes import HeadedDetector
 
 Size = tuple[int, int]  # height, width
 SURE = 0.1  # what OWL-ViT's processors take for found, where all others say 0.5
@@ -31,6 +34,7 @@ def detecting(
     tokens_of: Any,
     spec: InputSpec,
     device: str | torch.device | None = None,
+    head: Any = None,
 ) -> Detector:
     """A scorer of a detector.
 
@@ -40,27 +44,25 @@ def detecting(
         decode: As in :func:`pysmdl.scorers.detector`; it goes before the family's.
         prompts, tokens_of: Of OWL-ViT and Grounding DINO, as in :func:`pysmdl.adapters.prompts.prompted`.
         spec: How images become the model's input.
+        head: As in :func:`pysmdl.scorers.detector`.
 
     Raises:
         ValueError: prompts are missing, or are no texts; the model is in training mode.
     """
-    if family == "prompts" and decode is None:
+    make: Callable[..., Detector] = Detector if head is None else partial(HeadedDetector, head=head)
+    if family in READING and decode is None:
         names = prompt_names(prompts)
         refuse_training([model])
-        scorer = Detector(asked(model, names, tokens_of), spec, decided_at=SURE, device=device, decode=by_sigmoid)
-        scorer.names = names
-        return scorer
-    if family == "phrases" and decode is None:
-        names = prompt_names(prompts)
-        refuse_training([model])
-        scorer = Detector(
-            grounded(model, names, tokens_of), spec, decided_at=FOUND, device=device, decode=by_confidence
-        )
+        if family == "prompts":
+            scorer = make(asked(model, names, tokens_of), spec, decided_at=SURE, device=device, decode=by_sigmoid)
+        else:
+            found = grounded(model, names, tokens_of)
+            scorer = make(found, spec, decided_at=FOUND, device=device, decode=by_confidence)
         scorer.names = names
         return scorer
     if decode is None and family is not None:
         decode = _decode_of(model, family)
-    scorer = Detector(model, spec, device=device, decode=decode)
+    scorer = make(model, spec, device=device, decode=decode)
     scorer.names = names_of(model.names) if family == "ultralytics" else None
     return scorer
 

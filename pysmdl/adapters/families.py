@@ -22,13 +22,21 @@ ANSWERING = {
     "picture": ("Llava",),
     "patches": ("Qwen2VL", "Qwen2_5_VL"),
     "tiles": ("InternVL",),
+    "tiles of a padded picture": ("LlavaNext",),
     "tiles in a list": ("Idefics3", "SmolVLM"),
     "sound": ("Whisper",),
     "after": ("Git",),  # the answer follows on the picture's own states
+    "across": ("Blip",),  # and looks across at them
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
-MARKED = ("picture", "patches", "tiles", "tiles in a list")  # the prompt marks where the picture stands
+MARKED = (
+    "picture",
+    "patches",
+    "tiles",
+    "tiles in a list",
+    "tiles of a padded picture",
+)  # the prompt marks where the picture stands
 
 
 def is_hugging_face(model: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import MARKED, answering_family
-from pysmdl.adapters.pieces import patched, tiled
+from pysmdl.adapters.pieces import padded, patched, tiled
 from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings, InputSpec
 from pysmdl.models import patches
@@ -18,7 +19,7 @@ from pysmdl.scorers.answers import AnswerScorer
 
 __all__ = ["answering"]
 
-SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled}
+SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled, "tiles of a padded picture": padded}
 MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
@@ -31,6 +32,7 @@ def answering(
     answer: str | None,
     device: str | torch.device | None,
     input: InputSettings,
+    make: Callable[..., AnswerScorer] = AnswerScorer,
 ) -> AnswerScorer:
     """A scorer of the words that a model answers to a picture.
 
@@ -40,6 +42,7 @@ def answering(
         transform, input: How photographs become the model's input, in place of the processor's image processor.
         tokenizer: None: the processor's.
         prompt, answer: As in :func:`pysmdl.adapt`.
+        make: Model, input, speech and answer to the scorer.
 
     Raises:
         ValueError: the processor, its tokenizer or the prompt is missing, or the model is in training mode.
@@ -63,9 +66,12 @@ def answering(
         spec = SPECS[family](processor) if family in SPECS else input_of(model, processor, None, {})
     encodes = bool(getattr(model.config, "is_encoder_decoder", False))
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
+    network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
-    speech = Conversation(network, processor, tokens_of, prompt, marks=family in MARKED, begins=begins)
-    scorer = AnswerScorer(network, spec, speech, answer)
+    network.sized = family == "tiles of a padded picture"
+    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, cuts=family == "across")
+    scorer = make(network, spec, speech, answer)
+    scorer.tiled = family.startswith("tiles")
     if prompt is None and network.asked and begins is None:
         raise ValueError(f'{kind} needs a prompt: give prompt="What is in the picture?"')
     return scorer
@@ -81,6 +87,8 @@ def _pictures(family: str, processor: Any) -> Pictures:
         return lambda batch: {
             "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
         }
+    if family == "tiles of a padded picture":  # the small view of all of it comes first
+        return lambda batch: {"pixel_values": patches.tiles(batch).roll(1, 1)}
     if family == "sound":
         return lambda batch: {"input_features": batch[:, 0]}
     if family == "tiles":
@@ -88,10 +96,26 @@ def _pictures(family: str, processor: Any) -> Pictures:
     return lambda batch: {"pixel_values": batch}
 
 
+def _side(family: str, config: Any, processor: Any) -> int | None:
+    """Points that a visual token covers, each way: a patch, or the patches that are merged into it."""
+    if family == "patches":
+        images = getattr(processor, "image_processor", processor)
+        return int(images.patch_size * images.merge_size)
+    if family not in ("picture", "tiles", "tiles in a list"):
+        return None
+    patch = config.vision_config.patch_size
+    merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
+    return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
+
+
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:
-    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's beginning."""
+    """What each answer follows on, before a prompt if there is one: Whisper's language and task, GIT's and BLIP's
+    beginning.
+    """
     if family == "sound":
         return tuple(tokenizer.prefix_tokens)
+    if family == "across":
+        return (model.config.text_config.bos_token_id,)
     return (model.config.bos_token_id,) if family == "after" else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pysmdl.models.base import Forward
 
@@ -41,11 +42,12 @@ def grounded(model: Any, prompts: Sequence[str], tokens_of: Any) -> Forward:
     ids = given["input_ids"][0].tolist()
     if longest is not None and len(ids) > longest:
         raise ValueError(f"prompts must be {longest} tokens at most in all, for {type(model).__name__}; got {len(ids)}")
+    network = once_read(model)
     of_prompt = columns(ids, added, tokenizer.convert_tokens_to_ids("."), len(prompts))
 
     def found(batch: Tensor) -> dict[str, Tensor]:
         words = {name: value.to(batch.device).expand(len(batch), -1) for name, value in given.items()}
-        answer = model(pixel_values=batch, **words)
+        answer = network(pixel_values=batch, **words)
         sure = answer.logits.float().sigmoid()
         return {
             "pred_boxes": answer.pred_boxes,
@@ -53,6 +55,37 @@ def grounded(model: Any, prompts: Sequence[str], tokens_of: Any) -> Forward:
         }
 
     return found
+
+
+class ReadOnce(nn.Module):
+    """A text tower that is given the same text in each row of each call: it runs on the first row of the first."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+        self._answer: Any = None
+
+    def forward(self, *given: Any, **settings: Any) -> Any:
+        """The tower's answer, its last_hidden_state a row for each of the first argument's."""
+        if self._answer is None:
+            first = [each[:1] if isinstance(each, Tensor) else each for each in given]
+            self._answer = self.tower(*first, **settings)
+        answer = copy.copy(self._answer)
+        states = answer.last_hidden_state.to(given[0].device)
+        answer.last_hidden_state = states.expand(len(given[0]), -1, -1)
+        return answer
+
+
+def once_read(model: Any) -> Any:
+    """Grounding DINO on one text: the same network, of the same weights, whose text tower runs once."""
+    return _replaced(model, "model", _replaced(model.model, "text_backbone", ReadOnce(model.model.text_backbone)))
+
+
+def _replaced(module: nn.Module, name: str, part: nn.Module) -> nn.Module:
+    """The same module but for one part."""
+    other = copy.copy(module)
+    other._modules = {**module._modules, name: part}
+    return other
 
 
 def columns(ids: Sequence[int], added: Sequence[int], stop: int, prompts: int) -> list[list[int]]:

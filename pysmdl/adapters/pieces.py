@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,19 +44,51 @@ class Tiles(OwnPipeline):
         return 0.0, 0.0, float(image[1]), float(image[0])
 
     def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
-        down, across = self._layouts[image[0], image[1]]
-        side = content.shape[1]
-        if down * across < 2:
+        layout, side = self._layouts[image[0], image[1]], content.shape[1]
+        if layout == (1, 1):
             return content[:side], None
-        points = np.arange(down * across * side * side).reshape(down * side, across * side)
-        of_tiles = points.reshape(down, side, across, side).swapaxes(1, 2).reshape(-1, side)
-        canvas = np.empty((points.size, content.shape[2]), content.dtype)
-        canvas[of_tiles.ravel()] = content[: len(of_tiles)].reshape(-1, content.shape[2])
+        canvas, of_tiles = _canvas(content, layout)
         shown = [of_tiles]
         if len(content) > len(of_tiles):
-            y, x = (((np.arange(side) + 0.5) * all / side).astype(int) for all in points.shape)
-            shown.append(points[np.ix_(y, x)])
-        return canvas.reshape(*points.shape, -1), np.concatenate(shown)
+            shown.append(_middles(canvas.shape[:2], side))
+        return canvas, np.concatenate(shown)
+
+
+class PaddedTiles(Tiles):
+    """The same of a photograph that is padded to the tiles' canvas, in its middle; the small view has no padding.
+
+    Regions live on the photograph's part of the canvas, and the padding is hidden with what it borders on.
+    """
+
+    def whole(self, image: tuple[int, ...], content: Pixels) -> tuple[Pixels, NDArray[Any] | None]:
+        canvas, of_tiles = _canvas(content, self._layouts[image[0], image[1]])
+        scale = min(all / own for all, own in zip(canvas.shape, image[:2], strict=False))
+        sides = [min(math.ceil(own * scale - 1e-9), all) for all, own in zip(canvas.shape, image[:2], strict=False)]
+        starts = [(all - own) // 2 for all, own in zip(canvas.shape, sides, strict=False)]
+        y, x = (
+            (np.arange(all) - start).clip(0, own - 1)
+            for all, start, own in zip(canvas.shape, starts, sides, strict=False)
+        )
+        points = np.add.outer(y * sides[1], x).ravel()[of_tiles]
+        own = canvas[starts[0] :, starts[1] :][: sides[0], : sides[1]]
+        return own, np.concatenate((points, _middles((sides[0], sides[1]), content.shape[1])))
+
+
+def _canvas(content: Pixels, layout: Layout) -> tuple[Pixels, NDArray[Any]]:
+    """The picture that tiles [T * S, S, C] are cut from, and the number of its point that each of theirs shows."""
+    (down, across), side = layout, content.shape[1]
+    points = np.arange(down * across * side * side).reshape(down * side, across * side)
+    of_tiles = points.reshape(down, side, across, side).swapaxes(1, 2).reshape(-1, side)
+    canvas = np.empty((points.size, content.shape[2]), content.dtype)
+    canvas[of_tiles.ravel()] = content[: len(of_tiles)].reshape(-1, content.shape[2])
+    return canvas.reshape(*points.shape, -1), of_tiles
+
+
+def _middles(shape: tuple[int, ...], side: int) -> NDArray[Any]:
+    """Numbers of the points of a picture that are in the middle of those of a small view of it [side, side]."""
+    y, x = (((np.arange(side) + 0.5) * all / side).astype(int) for all in shape[:2])
+    found: NDArray[Any] = np.add.outer(y * shape[1], x)
+    return found
 
 
 def tiled(processor: Any) -> InputSpec:
@@ -63,6 +96,21 @@ def tiled(processor: Any) -> InputSpec:
     images = processor.image_processor
     splits = hasattr(images, "do_image_splitting")
     return _made(Tiles(lambda image: _idefics(images, image) if splits else _internvl(processor, image), _name(images)))
+
+
+def padded(processor: Any) -> InputSpec:
+    """How LLaVA-NeXT is given one."""
+    images = processor.image_processor
+    best = sys.modules["transformers.image_processing_utils"].select_best_resolution
+
+    def cut(image: Any) -> tuple[Tensor, Layout]:
+        values = images(images=image, return_tensors="pt")["pixel_values"][0]
+        down, across = (
+            length // values.shape[2] for length in best((image.height, image.width), images.image_grid_pinpoints)
+        )
+        return _stacked(values.roll(-1, 0)), (down, across)
+
+    return _made(PaddedTiles(cut, _name(images)))
 
 
 def patched(processor: Any) -> InputSpec:

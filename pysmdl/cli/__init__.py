@@ -17,6 +17,7 @@ from pysmdl.cli import jobs
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
+    AnyImages,
     BoxOptions,
     CommonOptions,
     Debug,
@@ -61,7 +62,8 @@ def show_demo(folder: Annotated[Path, typer.Option("--out", help="Folder for the
 @app.command()
 @command
 def explain(
-    images: Images,
+    images: AnyImages = None,
+    *,
     common: CommonOptions,
     search: SearchOptions,
     of: SetOptions,
@@ -73,6 +75,9 @@ def explain(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
     ] = Path("explanations"),
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text, in place of files; give several.", rich_help_panel="Common")
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show what was made.", rich_help_panel="Common")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, and how long.", rich_help_panel="Common")
@@ -85,14 +90,16 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain images: which regions carry the model's decision, in order."""
+    """Explain images, sounds, texts: which regions carry the model's decision, in order."""
     from pysmdl.cli import arguments, commands
     from pysmdl.cli.results import check_kind
 
     check_kind(kind)
+    if not images and not text:
+        raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
     explainer = _explainer(common, input, trace=list(map(arguments.class_of, traced)), **asdict(of), **asdict(search))
-    items = _items(images, common, box)
+    items = _items(images or [], common, box, text or [])
     if dry_run:
         commands.estimate(explainer, items, out)
         return
@@ -197,8 +204,10 @@ def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> A
     return Explainer(_scorer(common, input), **shared, **settings)
 
 
-def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> list[dict[str, Any]]:
-    """An item an image; its name is one that every file and stream can hold."""
+def _items(
+    images: Sequence[str], common: CommonOptions, given: BoxOptions, texts: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """An item an image, or a text; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments
     from pysmdl.cli.tables import is_table, rows_of
     from pysmdl.inputs import folders
@@ -207,8 +216,9 @@ def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions) -> l
     rows = [row for path in images if is_table(path) for row in rows_of(path)]
     files = [path for path in images if not is_table(path)]
     found = folders.images(files) if files else []
-    items = [{"image": path, "target": target, "id": printable(path)} for path in found]
-    return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+    items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
+    items += [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+    return items + [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
 
 
 def _show(folder: Path) -> None:

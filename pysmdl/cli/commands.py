@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -18,10 +19,12 @@ from pysmdl import disk
 from pysmdl.cli.console import printable
 from pysmdl.cli.profile_table import table as profile_table
 from pysmdl.cli.results import Results
+from pysmdl.engine import Item
 from pysmdl.errors import described
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.explanation.files import plain
+from pysmdl.explanation.text_sheets import is_text, terminal
 from pysmdl.profiling import Profile
 from pysmdl.progress import reporting
 from pysmdl.scorers import Scorer, Wanted
@@ -52,9 +55,14 @@ def explain(
         for found in partial:
             results.keep(found)
 
+    def keep(found: Explanation) -> None:
+        results.keep(found)
+        if is_text(found):
+            out.print(terminal(found), soft_wrap=True)
+
     try:
         with reporting(True, lines=True) as report:
-            _hand_over(explainer.run(items, report or False, on_error=skip), results.keep)
+            _hand_over(explainer.run(items, report or False, on_error=skip), keep)
     finally:
         if results.table.rows:
             out.print(results.table)
@@ -94,7 +102,8 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
         most = explainer.most(item)
         x = item.x
         try:
-            about = most * seconds_per_row(explainer.scorer, x, item.target, most)
+            seconds = _seconds_whole(explainer, item) if item.modality == "text" else None
+            about = most * (seconds_per_row(explainer.scorer, x, item.target, most) if seconds is None else seconds)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
@@ -129,6 +138,13 @@ def profile(
         disk.write(folder / "profile.json", text.encode() + b"\n")
         out.print(f"{printable(folder)}/trace.json and profile.json are written", soft_wrap=True)
     return chosen
+
+
+def _seconds_whole(explainer: Explainer, item: Item) -> float:
+    """Time of a row of a text with nothing left out."""
+    began = time.perf_counter()
+    explainer.scores(item, np.ones((1, item.regions.n), bool))
+    return time.perf_counter() - began
 
 
 def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:

@@ -11,6 +11,7 @@ import torch
 
 from pysmdl.adapters import adapt
 from pysmdl.adapters.families import answering_family
+from pysmdl.adapters.texts import text_family
 from pysmdl.errors import described, need
 from pysmdl.scorers import Scorer
 
@@ -23,7 +24,7 @@ def hugging_face(
     answer: str | None = None,
     **input: Any,
 ) -> Scorer:
-    """The model that a folder holds as save_pretrained writes it, safetensors alone, with the processor beside it.
+    """The model that a folder holds as save_pretrained writes it, safetensors alone, with its processor or tokenizer.
 
     Raises:
         ValueError: there is no such folder, its model or its processor cannot be loaded, or as :func:`pysmdl.adapt`.
@@ -42,6 +43,9 @@ def hugging_face(
         if kind is None:
             raise ValueError(f"its config.json names the architecture {named!r}, which transformers has not")
         model = kind.from_pretrained(folder, use_safetensors=True, **here).eval()
+        if text_family(model) is not None:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **here)
+            return adapt(_placed(model, device), tokenizer=tokenizer, prompt=prompt, answer=answer, **input)
         answers = answering_family(model) is not None
         reader = transformers.AutoProcessor if prompts or answers else transformers.AutoImageProcessor
         processor = None if input and not answers else reader.from_pretrained(folder, **here)

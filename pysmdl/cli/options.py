@@ -17,6 +17,9 @@ NAMED = inspect.Parameter.KEYWORD_ONLY
 Images: TypeAlias = Annotated[
     list[str], typer.Argument(help="Images, folders of them, or patterns.", show_default=False)
 ]
+AnyImages: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(help="Images, folders of them, or patterns; .txt for texts.", show_default=False)
+]
 Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, for bug reports.")]
 
 
@@ -42,7 +45,7 @@ class CommonOptions:
         str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
     ] = None
     players: Annotated[
-        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, tubes:4x4x4, columns.")
+        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, columns, words, sentences.")
     ] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
@@ -60,7 +63,9 @@ class InputOptions:
     prompts: Annotated[
         list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
     ] = None
-    prompt: Annotated[str | None, typer.Option(help="What a model that answers in words is asked (LLaVA).")] = None
+    prompt: Annotated[
+        str | None, typer.Option(help="What a model that answers in words is asked; with {} for a text.")
+    ] = None
     answer: Annotated[str | None, typer.Option(help="The answer to explain; the model's own if not given.")] = None
 
 
@@ -78,7 +83,8 @@ class SetOptions:
 
     baseline: Annotated[str | None, typer.Option(help="black, zero, mean or blur; black if not given.")] = None
     removal: Annotated[
-        str | None, typer.Option(help="baseline, or token-drop for vision transformers; the model's own if not given.")
+        str | None,
+        typer.Option(help="baseline; token-drop; of texts delete, replace, attention; the model's own if not given."),
     ] = None
     objective: Annotated[
         str | None, typer.Option(help="pair, smdl, lima, vps, eagle; pair (equal weights) if not given.")

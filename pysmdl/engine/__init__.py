@@ -98,7 +98,9 @@ class Engine:
         In the end it raises what broke the inputs, or the first error of one of them, unless these are skipped.
         """
         source = inputs if isinstance(inputs, Loader) else Loader(inputs)
-        self.plan = replace(self.plan, ahead=self._goes_ahead(source.single))
+        if self._goes_ahead(source.single):
+            self.runner.sizes.watched = True
+            self.plan = replace(self.plan, ahead=self.runner.sizes.spare)
         try:
             for slot in cycle(self.runner.slots):  # on a GPU two: one computes while we decide on the other
                 answer = slot.collect()
@@ -119,10 +121,10 @@ class Engine:
                 raise error
 
     def _goes_ahead(self, single: bool) -> bool:
-        """Unless it was said: where a GPU would wait for the only search there is."""
+        """Unless it was said: where a device would wait for the only search there is, and a row costs no request."""
         if self.config.ahead is not None:
-            return self.config.ahead
-        if self.config.deterministic or self.runner.device.type != "cuda":
+            return bool(self.config.ahead)
+        if self.config.deterministic or not self.plan.scorer.model.local:
             return False
         return self.config.max_searches == 1 or single
 
@@ -167,6 +169,7 @@ class Engine:
         with stage("search"):
             done = [request for request, error in self.scheduler.complete(answer) if self._end(request, error)]
         self._state.evaluations += answer.rows
+        self._state.expected = max(self._state.expected, self._state.evaluations)  # rows that went ahead are more
         self._state.finished += len(done)
         if self._progress is not None:
             self._progress(self._state.now())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pysmdl import bitrows
+from pysmdl.engine.item import Kind
+from pysmdl.engine.requests.ahead import Room
 from pysmdl.objective import Objective
 from pysmdl.removal.base import Removal
 from pysmdl.scorers.base import Scorer
@@ -31,13 +33,13 @@ class Plan:
     notes: dict[str, Any] = field(default_factory=dict)
     names: Mapping[int, str] | None = None  # of the classes
     provenance: dict[str, Any] = field(default_factory=dict)  # what made the results, as far as it is the same for all
-    ahead: bool = False  # send what is asked next along with what is asked now, where a search knows it
+    ahead: Callable[[Kind], Room] | None = None  # what may go along with a round of an input of this kind
 
     def rows(self, n: int) -> int:
         """Evaluations that an input of n regions takes at most: the search's, and the curves' where it has not them."""
         k = min(self.k or n, n)
         views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
-        most = (self.search.asks(n, k) + self.ahead * k) * views + 2 * (k + 1) * (views < 2) + 2
+        most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
         budget = self.budget(n)
         return most if budget is None else min(most, budget)
 

@@ -13,7 +13,6 @@ from pysmdl.explanation.stored import LIMIT, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 __all__ = ["Explanation", "load"]
 
@@ -52,8 +51,9 @@ class Explanation(ExplanationData):
         """
         return words.verbalise(self, names, top)
 
-    def view(self, k: int | None = None, fill: float = 0) -> NDArray[Any]:
-        """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames.
+    def view(self, k: int | None = None, fill: float = 0) -> Any:
+        """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames,
+        a text.
 
         Args:
             k: How many; None: those that are enough.

@@ -21,6 +21,7 @@ CALLED = {  # players, and what they are shares of, by modality; of others "play
     "spectrogram": ("bands", "area"),
     "clip": ("tubes", "clip"),
     "table": ("columns", "columns"),
+    "text": ("spans", "text"),
     "ids": ("positions", "positions"),
     "values": ("positions", "positions"),
     "wavelet": ("coefficients", "transform"),
@@ -64,10 +65,11 @@ class ExplanationData:
         players: What each region is called: a column's name, a span's text, a segment's seconds. [n]; empty where
             regions have no names, as those of images.
         groups: What each region belongs to, such as a modality. [n], or empty.
-        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "ids", "values";
+        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values";
             "" where nobody knows.
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
-            uint8 [T, H, W, 3], a row [F]; of an explanation read from disk a small one.
+            uint8 [T, H, W, 3], a row [F], a text's code points [characters]; of an explanation read from disk a small
+            one.
         rate: Points a second along the last axis, of a sound.
         covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
     """

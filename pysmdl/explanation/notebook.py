@@ -6,6 +6,7 @@ import base64
 from html import escape
 from io import BytesIO
 
+from pysmdl.explanation import text_sheets
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.views import view
 from pysmdl.explanation.words import line, verbalise
@@ -25,8 +26,13 @@ def html(explanation: ExplanationData) -> str:
     return (
         f'<figure style="margin:0"><img style="max-width:100%;background:#fff" alt="{escape(line(explanation))}" '
         f'src="data:image/png;base64,{picture}"><figcaption style="max-width:60em;line-height:1.5">'
-        f"{escape(verbalise(explanation))}</figcaption>{_players(explanation)}</figure>"
+        f"{escape(verbalise(explanation))}</figcaption>{_text(explanation)}{_players(explanation)}</figure>"
     )
+
+
+def _text(explanation: ExplanationData) -> str:
+    """Of a text the text itself, coloured."""
+    return text_sheets.html(explanation) if text_sheets.is_text(explanation) else ""
 
 
 def _players(explanation: ExplanationData) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.text_sheets import is_text, sheet
 from pysmdl.explanation.views import envelope, labels_on, nearest
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Ints
@@ -43,6 +44,8 @@ def _sheet(e: ExplanationData) -> tuple[Pixels, Ints] | None:
         return _spectrogram(e.shown, e.labels)
     if e.shown is not None and e.modality == "clip":
         return _contacts(e.shown, e.labels)
+    if is_text(e):
+        return sheet(e)
     return _listed(e) if e.n <= LINES else None
 
 

@@ -14,13 +14,16 @@ from pysmdl.types import Bools, Ints
 
 POINTS = 2000  # of a signal in a file
 SIDES = (96, 240)  # of a spectrogram
+WHOLE = 1 << 19  # bytes of ids and texts
 FRAMES, SIDE = 12, 96  # of a clip
 
 
 def small(shown: NDArray[Any]) -> NDArray[Any]:
     """The same for a file: a signal as the lowest and highest of each of 1000 spans, a spectrogram of at most 96 x 240,
-    a clip of at most 12 frames of 96 pixels.
+    a clip of at most 12 frames of 96 pixels; whole numbers in a row, such as a text's characters, as they are.
     """
+    if shown.ndim == 1 and shown.dtype.kind in "iu" and shown.nbytes <= WHOLE:
+        return shown
     if shown.ndim == 4:
         step = max(1, -(-max(shown.shape[1:3]) // SIDE))
         return shown[nearest(len(shown), min(len(shown), FRAMES)), ::step, ::step]
@@ -54,8 +57,8 @@ def labels_on(labels: Ints, shape: tuple[int, ...]) -> Ints:
     return labels
 
 
-def view(explanation: ExplanationData, count: int | None = None, fill: float = 0) -> NDArray[Any]:
-    """What is left of the input where only the first regions of the order are kept.
+def view(explanation: ExplanationData, count: int | None = None, fill: float = 0) -> Any:
+    """What is left of the input where only the first regions of the order are kept: an array, or a text.
 
     Raises:
         ValueError: there is nothing to show, or only a small picture of it.
@@ -69,6 +72,8 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
         why = "nothing of the input is kept" if e.shown is None else "a small picture of it is all that is kept"
         raise ValueError(f"view() needs the input as it was explained; {why}")
     kept = _kept(e.labels, first) if e.covers is None else e.covers[first].any(0) | ~e.covers.any(0)
+    if e.modality == "text":
+        return "".join(map(chr, e.shown[kept].tolist()))
     return _filled(e.shown, kept.reshape(*kept.shape, *[1] * (e.shown.ndim - kept.ndim)), fill)
 
 

@@ -29,12 +29,13 @@ class Input:
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
         points: Of each point of x, the point of the content that it shows, counted row by row: where the model sees the
             content in parts, or twice, as tiles and a small view of all. [*grid]. None: x is the content's own grid.
-        modality: "image", "sound", "spectrogram", "clip", "table", "ids", "values", or one of your own; "" where it is
-            nothing that one looks at.
+        modality: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values", or one of your own; ""
+            where it is nothing that one looks at.
         shown: What pictures of it are drawn from, where it is no image. [*grid] or [T, H, W, 3].
         rate: Points a second along the last axis, of a sound.
         divided: How it is divided where nobody says.
-        divide: Its own ways to be divided, by name, such as a text's words; None for a name that is none of them.
+        divide: Its own ways to be divided, by name or whatever else says how, such as a text's words; gives None for
+            what is none of them.
     """
 
     x: Tensor
@@ -48,7 +49,7 @@ class Input:
     shown: NDArray[Any] | None = None
     rate: float | None = None
     divided: str = "slico"
-    divide: Callable[[str], Regions | None] | None = None
+    divide: Callable[[Any], Regions | None] | None = None
 
     def spread(self, of_content: NDArray[Any]) -> NDArray[Any]:
         """What is known of each point of the content, as that of each point of x."""

@@ -86,5 +86,5 @@ class TableReader:
         return list(given) if getattr(given, "ndim", 1) == 2 else given
 
 
-def _columns(divide: Callable[[int], Regions], count: int, name: str) -> Regions | None:
-    return divide(count) if name == "columns" else None
+def _columns(divide: Callable[[int], Regions], count: int, how: Any) -> Regions | None:
+    return divide(count) if isinstance(how, str) and how == "columns" else None

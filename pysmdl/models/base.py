@@ -58,8 +58,10 @@ class Model:
         batch: Rows of each call, or None.
         name: What results call it; None: its module's or function's own name.
         rows: Rows of a batch that serve it best; None: the engine finds out.
+        wave: Rows that are answered in the time of one; None: the engine finds out.
         size: Height and width that it takes, where it says so itself.
         local: Whether it runs here: what is only for measuring is asked of no other.
+        told: Whether it is told more than a batch, so that a batch alone cannot be given to it.
 
     Raises:
         TypeError: the function cannot be called.
@@ -69,8 +71,10 @@ class Model:
     graph_safe: bool = False
     name: str | None = None
     rows: int | None = None
+    wave: int | None = None
     size: tuple[int, int] | None = None
     local: bool = True
+    told: bool = False
 
     def __init__(
         self,

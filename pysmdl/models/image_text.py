@@ -26,7 +26,8 @@ class Told:
     Attributes:
         tokens: What the answer's tokens stand in, themselves included. [B, L], int64.
         at: Places in it whose next token is asked for. [B, k], int64.
-        prompts: What an encoder of its own reads; None where prompt and answer stand in one sequence. [B, E], int64.
+        prompts: What an encoder of its own reads, or height and width of the photograph where the network asks for
+            these; None where prompt and answer stand in one sequence. [B, E], int64.
         lengths: Of the prompts without what is repeated. [B], int64.
     """
 
@@ -40,8 +41,8 @@ class ImageText(Model):
     """A network of transformers that is given pictures and tokens. Padding comes last, where no token looks at it.
 
     Args:
-        network: With get_output_embeddings(), the layer that makes logits of hidden states: it is given those rows
-            alone whose logits are asked for.
+        network: With get_output_embeddings() of its own or of its text_decoder, the layer that makes logits of hidden
+            states: it is given those rows alone whose logits are asked for.
         pictures: Composed rows to the network's own arguments.
         image_token: Stands where a picture does; None where tokens and pictures are not one sequence.
         encodes: Whether an encoder of its own reads the picture, and the tokens are its decoder's.
@@ -49,7 +50,13 @@ class ImageText(Model):
 
     Attributes:
         asked: Whether it reads a prompt beside what its answer follows on.
+        sized: Whether it is told height and width of the photograph.
+        side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
     """
+
+    told = True
+    sized = False
+    side: int | None = None
 
     def __init__(
         self,
@@ -63,6 +70,8 @@ class ImageText(Model):
         self.pictures, self.image_token, self.encodes = pictures, image_token, encodes
         takes = inspect.signature(network.forward).parameters
         self.asked, self._typed = "input_ids" in takes, "mm_token_type_ids" in takes
+        decoder = getattr(network, "text_decoder", None)  # BLIP's, which has the head
+        self._headed = network if decoder is None else decoder
 
     @property
     def network(self) -> Any:
@@ -73,7 +82,9 @@ class ImageText(Model):
         """All that the network is given of some rows."""
         found = dict(self.pictures(batch))
         found["decoder_input_ids" if self.encodes else "input_ids"] = told.tokens
-        if told.prompts is not None and told.lengths is not None:
+        if told.prompts is not None and self.sized:
+            found["image_sizes"] = told.prompts
+        elif told.prompts is not None and told.lengths is not None:
             found["input_ids"] = told.prompts
             found["attention_mask"] = (
                 torch.arange(told.prompts.shape[1], device=told.prompts.device) < told.lengths[:, None]
@@ -89,7 +100,7 @@ class ImageText(Model):
             ModelError: the network raised a ValueError.
             ScorerError: it returned no logits, or not of these places.
         """
-        with of_model(), only(self.network.get_output_embeddings(), told):
+        with of_model(), only(self._headed.get_output_embeddings(), told):
             answer = self.network(**self.given(batch, told), use_cache=False)
         return tensor_in(answer, len(batch), LOGITS, self.device)
 

@@ -19,8 +19,13 @@ def patches(batch: Tensor, side: int, merged: int, frames: int) -> tuple[Tensor,
 
     Returns:
         [B * H / side * W / side, C * frames * side * side], and of each row 1, H / side, W / side [B, 3], int64.
+
+    Raises:
+        ValueError: H or W is no such multiple.
     """
     rows, channels, height, width = batch.shape
+    if height % (side * merged) or width % (side * merged):
+        raise ValueError(f"height and width must be multiples of {side * merged}; got {height} x {width}")
     high, wide = height // side, width // side
     split = batch.reshape(rows, channels, high // merged, merged, side, wide // merged, merged, side)
     ordered = split.permute(0, 2, 5, 3, 6, 1, 4, 7)[:, :, :, :, :, :, None]

@@ -42,7 +42,8 @@ class Remote(Model):
         means: What `parse` reads off a reply, where the request does not say it: answers are kept by it too.
 
     Attributes:
-        rows: Rows of a batch that keep as many requests in flight as there may be.
+        wave: Rows of as many requests as there may be in flight.
+        rows: Rows of a batch that keep so many in flight.
         requests: Sent so far, without the retries.
     """
 
@@ -93,7 +94,8 @@ class Remote(Model):
         self._sender: Sender | None = None
         self._process = 0
         self.requests = 0
-        self.rows = WAVES * self._concurrency * self._views
+        self.wave = self._concurrency * self._views
+        self.rows = WAVES * self.wave
         super().__init__(self._answer if isinstance(asked, str) else asked)
         self.name = self._url.partition("?")[0] if self._url else f"{asked.__module__}.{_named(asked)}"
 
@@ -149,7 +151,7 @@ class Remote(Model):
                 known[key] = found
             else:
                 waiting.append((key, view))
-            if len(waiting) == self._concurrency * self._views:
+            if len(waiting) == self.wave:
                 yield waiting
                 waiting = []
         if waiting:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import RegionError, one_of
@@ -68,7 +69,7 @@ def partition(
     shape: Sequence[int],
     picture: Sequence[int] | None = None,
     frame: Frame | None = None,
-    own: Callable[[str], Regions | None] | None = None,
+    own: Callable[[Any], Regions | None] | None = None,
 ) -> Regions:
     """The regions of one input.
 
@@ -80,18 +81,18 @@ def partition(
             size too: each point of the grid takes the label at its centre. Where both sizes are the same they are
             taken to lie on the grid.
         frame: Where the grid lies in that image: x0, y0, x1, y1 in its pixels; None: all of it.
-        own: Ways to be divided that this input has by itself, by name.
+        own: Ways to be divided that this input has by itself: gives None for what is none of them.
 
     Raises:
         ValueError: no such name.
         RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n; a region that
             lies outside the frame.
     """
-    if callable(spec):
+    named = None if own is None or isinstance(spec, np.ndarray) else own(spec)
+    if named is None and callable(spec):
         if pixels is None:
             raise RegionError("regions computed from pixels need an image; give a label map for this input")
         spec = spec(pixels.copy())
-    named = own(spec) if own is not None and isinstance(spec, str) else None
     if named is not None:
         made = named
     elif isinstance(spec, str):

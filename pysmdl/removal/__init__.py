@@ -1,4 +1,6 @@
-"""Removal: what absence means. :class:`Removal` is the seam; "baseline" paints over, "token-drop" leaves tokens out."""
+"""Removal: what absence means. :class:`Removal` is the seam; "baseline" paints over, "token-drop" leaves a
+picture's tokens out; "delete", "replace", "attention", "embedding" and "text" are of texts.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from pysmdl.removal.fills import Fill, boundary_gaussian, local_mean, marginal, 
 from pysmdl.removal.gaussian import conditional_gaussian
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
+from pysmdl.removal.text import Attention, Delete, Embedding, Replace, Retokenized, attention, embedding, replace
 from pysmdl.removal.token_drop import TokenDrop
 from pysmdl.removal.wavelet import spatial_map, wavelet
 
@@ -25,20 +28,31 @@ __all__ = [
     "Rendered",
     "Resident",
     "TokenDrop",
+    "attention",
     "baseline_of",
     "boundary_gaussian",
     "conditional_gaussian",
+    "embedding",
     "fill_of",
     "local_mean",
     "marginal",
     "noise",
     "render",
+    "replace",
     "resolve",
     "spatial_map",
     "wavelet",
 ]
 
-REMOVALS: dict[str, Callable[[], Removal]] = {"baseline": Paint, "token-drop": TokenDrop}
+REMOVALS: dict[str, Callable[[], Removal]] = {
+    "baseline": Paint,
+    "token-drop": TokenDrop,
+    "delete": Delete,
+    "replace": Replace,
+    "attention": Attention,
+    "embedding": Embedding,
+    "text": Retokenized,
+}
 
 
 def fill_of(baseline: Any, scorer: Any) -> Fill | None:

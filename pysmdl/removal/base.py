@@ -134,6 +134,10 @@ class Removal:
         """:meth:`resident`, for a removal that looks at what the caller gave too."""
         return self.resident(x, regions, baseline, scorer)
 
+    def counted(self, resident: Resident) -> dict[str, Any]:
+        """What the result's notes say of an input's rows, now that all of them have been answered."""
+        return {}
+
     def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
         """On the host, what else travels with a batch, where `plans` says so: some whole numbers, and a size.
 

@@ -4,19 +4,17 @@ crops, rasters, texts, and models that take no tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count, pairwise
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pysmdl import bitrows
 from pysmdl.errors import ScorerError
-from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.base import DeviceRows, Resident
+from pysmdl.removal.handed import Handed
 from pysmdl.types import Bools, Regions
 
 Function = Callable[[Bools, "Rendered"], Any]
@@ -37,47 +35,23 @@ class Rendered:
     regions: Regions
 
 
-@dataclass(eq=False)
-class _Held:
-    """A place for it that may be referred to weakly."""
-
-    item: Rendered
-
-
-class Render(Removal):
+class Render(Handed):
     """See :func:`render`."""
 
     name = "render"
-    painted = fixed_rows = captured = False
 
     def __init__(self, function: Function) -> None:
         if not callable(function):
             raise TypeError(f"render needs a function of (member, item); got {type(function).__name__}")
+        super().__init__()
         self._function = function
-        self._numbers = count()
-        self._items: WeakValueDictionary[int, _Held] = WeakValueDictionary()
-
-    @property
-    def form(self) -> Hashable:
-        return self
 
     def resident_of(self, given: Any, x: Tensor | None, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """A number by which rows find their input."""
-        held = _Held(Rendered(given, x, regions))
-        number = next(self._numbers)
-        self._items[number] = held
-        return Resident({"number": torch.tensor([number])}, None, held)
+        return self.hand(Rendered(given, x, regions), regions.n)
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
-        numbers = pool["number"][rows.source.long(), 0].cpu().numpy()
-        bits = rows.bits.cpu().numpy()
-        ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        made = []
-        for start, stop in pairwise(ends):
-            item = self._items[int(numbers[start])].item
-            words = bits[start:stop, : bitrows.words(item.regions.n)]
-            made.append(self._function(bitrows.unpack(np.ascontiguousarray(words), item.regions.n), item))
-        return joined(made, rows.bits.device)
+        return joined([self._function(member, item) for member, item in self.runs(pool, rows)], rows.bits.device)
 
 
 def render(function: Function) -> Render:

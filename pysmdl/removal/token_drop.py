@@ -20,8 +20,10 @@ from pysmdl.kernels import pack_tokens
 from pysmdl.kernels.dispatch import serves
 from pysmdl.models.towers import Packed, TowerModel
 from pysmdl.regions.label_maps import snap_to_patches
-from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.base import NOTHING, DeviceRows, Removal, Resident
+from pysmdl.removal.visual_tokens import answer_form, side_of, visual_resident, visual_view
 from pysmdl.scorers import Scorer
+from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.session import SESSIONS
@@ -49,10 +51,12 @@ class TokenDrop(Removal):
         return scorer
 
     def divide(self, regions: Regions, scorer: Any) -> Regions:
-        return snap_to_patches(regions, scorer.model.tower.patch)
+        return snap_to_patches(regions, side_of(scorer))
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """Its embedded tokens, positions included, and the region of each."""
+        if isinstance(scorer, AnswerScorer):
+            return visual_resident(x, regions, scorer)
         tower = scorer.model.tower
         with torch.no_grad():
             tokens = tower.embed(x[None])[0]
@@ -63,6 +67,8 @@ class TokenDrop(Removal):
 
     def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
         """Where the tokens that each row keeps start, and where the last end [B + 1]; and room for all of them."""
+        if hosts[0] is None:  # visual tokens, which are not packed
+            return NOTHING, 0
         offsets = np.zeros(size + 1, np.int32)
         np.concatenate(list(map(_kept, bits, hosts))).cumsum(dtype=np.int32, out=offsets[1:])
         tokens = int(offsets[-1])
@@ -70,6 +76,8 @@ class TokenDrop(Removal):
         return offsets, -(-tokens // step) * step
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
+        if "grid" in pool:
+            return visual_view(pool, rows)
         x = pool["x"]
         tokens = x.new_empty((rows.room, x.shape[2]))
         packing, attending = (serves(op, backend, x.device.type) for op in ("pack_tokens", "varlen_attention"))
@@ -83,6 +91,8 @@ def _form_of(scorer: Scorer) -> Scorer:
     Raises:
         ValueError: the scorer's function is no transformer itself, so that its parts cannot be seen.
     """
+    if isinstance(scorer, AnswerScorer):
+        return answer_form(scorer)
     network = scorer.forward
     if not isinstance(network, nn.Module):
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,10 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
+from pysmdl.scorers.language import language_model
 from pysmdl.scorers.table import table
+from pysmdl.scorers.text_prompts import text_encoder
+from pysmdl.scorers.texts import string, text_classifier
 from pysmdl.scorers.token_drop import TokenDropScorer
 from pysmdl.types import Reading
 
@@ -41,12 +45,24 @@ __all__ = [
     "detector",
     "encoder",
     "endpoint",
+    "grounding",
+    "language_model",
     "resolve",
     "scalar",
+    "string",
     "table",
+    "text_classifier",
+    "text_encoder",
     "token_drop",
     "tokens",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """grounding() is made by the adapters, a floor above this one, and loaded when it is asked for."""
+    if name == "grounding":
+        return importlib.import_module("pysmdl.adapters.grounding").grounding
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def classifier(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,27 @@ def _found(words: str, text: str) -> tuple[int, int]:
     pattern = f"{before}{re.escape(words)}{after}"
     found = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
     return found.span() if found else (0, 0)
+
+
+def pieces_of(tokenizer: Any, silent: Collection[int], tokens: Sequence[int]) -> list[str]:
+    """The text that each token adds to that of those before it; empty for silent ones, which begin, end and fill."""
+    found, shown, text = [], [], ""
+    for token in tokens:
+        before = text
+        if token not in silent:
+            shown.append(token)
+            text = tokenizer.decode(shown, clean_up_tokenization_spaces=False)
+        found.append(text[len(before) :])
+    return found
+
+
+def described_tokens(
+    pieces: Callable[[Sequence[int]], list[str]], answer: Sequence[int], positions: Sequence[int], ids: Sequence[int]
+) -> dict[str, Any]:
+    """Tokens of an answer as results show them, by the text of each."""
+    texts = pieces(answer)
+    own = [texts[p] if answer[p] == token else pieces([token])[0] for p, token in zip(positions, ids, strict=True)]
+    return {"positions": list(positions), "ids": list(ids), "texts": own, "answer": "".join(texts)}
 
 
 def told_of(targets: Tensor) -> tuple[Told, Tensor]:

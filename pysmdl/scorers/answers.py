@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.kernels import class_scores
 from pysmdl.models.image_text import ImageText
-from pysmdl.scorers.answer_places import places, told_of
+from pysmdl.scorers.answer_places import described_tokens, places, told_of
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
 from pysmdl.scorers.locations import NamedBox, boxes
@@ -29,7 +29,8 @@ class Opening:
     """What stands before an answer.
 
     Attributes:
-        prompt: What an encoder of its own reads; empty where there is none.
+        prompt: What an encoder of its own reads, or height and width of the photograph where the model asks for these;
+            empty where it is neither.
         before: What the answer's first token follows on.
     """
 
@@ -84,6 +85,8 @@ class AnswerScorer(Scorer):
 
     target = "tokens"
     has_confidence = False
+    model: ImageText
+    tiled = False  # whether its input is tiles of a picture, of which a tensor does not say where they lie
 
     def __init__(self, model: ImageText, input: InputSpec, speech: Speech, answer: str | None = None) -> None:
         super().__init__(model, input)
@@ -116,7 +119,7 @@ class AnswerScorer(Scorer):
             shown = _spread(kept, read)
             absent = self.input.black() if baseline is None else torch.as_tensor(baseline)
             x = torch.where(torch.from_numpy(shown).to(x.device), x, absent.to(x))
-        opening = self.speech.opening(_picture(read), prompt)
+        opening = self._opened(read, prompt)
         return read, self.speech.pieces(self.speech.said(x, opening))
 
     def boxes(self, image: Any, prompt: str | None = None) -> list[NamedBox]:
@@ -134,7 +137,7 @@ class AnswerScorer(Scorer):
 
     def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Located:
         asked = target if isinstance(target, Answer) else Answer(target)
-        opening = self.speech.opening(_picture(read), asked.prompt)
+        opening = self._opened(read, asked.prompt)
         text = self.given if asked.text is None else asked.text
         answer = self.speech.said(x, opening) if text is None else self.speech.tokens_of(text)
         pieces = self.speech.pieces(answer)
@@ -146,8 +149,17 @@ class AnswerScorer(Scorer):
                 raise ValueError(f"positions must be below {len(answer)}, the answer's length; got {max(positions)}")
             ids = None if asked.words.ids is None else tuple(asked.words.ids)
         else:
-            positions, ids = places(asked.words, pieces), None
+            positions, ids = self.meant(asked.words, pieces), None
         return Located(opening, answer, positions, tuple(answer[each] for each in positions) if ids is None else ids)
+
+    def meant(self, words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
+        """Positions of the tokens that a target means in an answer, of which the text is given token by token."""
+        return places(words, pieces)
+
+    def _opened(self, read: Input, prompt: str | None) -> Opening:
+        if self.tiled and read.frame is None:
+            raise ValueError("this model sees tiles of a picture, so it must be given a picture, not a tensor")
+        return self.speech.opening(_picture(read), prompt)
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if trace:
@@ -173,7 +185,7 @@ class AnswerScorer(Scorer):
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         batch = self.input.into_model(batch)
         told, ids = told_of(targets)
-        logits = cast(ImageText, self.model).next_tokens(batch, told)
+        logits = self.model.next_tokens(batch, told)
         scores = class_scores(logits.flatten(0, 1), ids.reshape(-1, 1), entropy=False, backend=wanted.backend)
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
 
@@ -186,12 +198,7 @@ class AnswerScorer(Scorer):
         positions, ids = target[4 : 4 + k].tolist(), target[4 + k : 4 + 2 * k].tolist()
         start = 4 + 2 * k + prompt + before
         answer = target[start : start + length].tolist()
-        pieces = self.speech.pieces(answer)
-        own = [
-            pieces[p] if answer[p] == token else self.speech.pieces([token])[0]
-            for p, token in zip(positions, ids, strict=True)
-        ]
-        return {"positions": positions, "ids": ids, "texts": own, "answer": "".join(pieces)}
+        return described_tokens(self.speech.pieces, answer, positions, ids)
 
 
 def _spread(kept: Any, read: Input) -> NDArray[Any]:

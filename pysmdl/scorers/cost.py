@@ -33,9 +33,13 @@ def flops_per_row(scorer: Scorer, x: Tensor) -> float | None:
     """FLOPs of one forward pass of one input [C, *grid]; counted: matmul and convolution, two each multiply-add.
 
     None where torch runs neither (a callable in NumPy, say), where rows differ in length (dropped tokens), where the
-    model is a server's, and where it does not run under torch's counter, which is logged.
+    model is a server's, and, which is logged, where it reads words beside its input or does not run under torch's
+    counter.
     """
     if not scorer.model.local:
+        return None
+    if scorer.model.told:
+        log.info("FLOPs not counted: %s reads words beside its input", type(scorer.forward).__name__)
         return None
     from torch.utils.flop_counter import FlopCounterMode
     from torch.utils.module_tracker import ModuleTracker

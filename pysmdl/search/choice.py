@@ -9,6 +9,8 @@ import numpy as np
 from pysmdl.search.vocabulary import Ask, Claim, Evaluation
 from pysmdl.types import Floats
 
+CHECKED = 3  # candidates asked for again at a time: they also show how far the round's other totals may be off
+
 
 def placing(front: Sequence[int], rest: Sequence[int], back: Sequence[int] = ()) -> Claim:
     """The claim of an ask whose best candidate takes the next place, after the front or before the back."""
@@ -18,8 +20,8 @@ def placing(front: Sequence[int], rest: Sequence[int], back: Sequence[int] = ())
 def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Evaluation]]:
     """The first maximum of an ask (with sign -1 the first minimum), and what was found.
 
-    Where totals are only known roughly, those within the margin of the best are asked for again in full precision,
-    until none is left that could change the choice.
+    Where totals are only known roughly, the first few are asked for again in full precision, and then, a few at a time,
+    those within the margin of the best, until none is left that could change the choice.
     """
     found = yield ask
     while True:
@@ -27,10 +29,10 @@ def best_of(ask: Ask, sign: int = 1) -> Generator[Ask, Evaluation, tuple[int, Ev
         best = int(total.argmax())
         if found.exact is None:
             return best, found
-        unsure = np.flatnonzero((total >= total[best] - found.margin) & ~found.exact)
+        unsure = np.flatnonzero(((total >= total[best] - found.margin) | ~found.exact.any()) & ~found.exact)
         if len(unsure) == 0:
             return best, found
-        found = yield ask.again(unsure)
+        found = yield ask.again(unsure[np.argsort(-total[unsure], kind="stable")[:CHECKED]])
 
 
 def lowest_of(ask: Ask, found: Evaluation, instead: Evaluation, count: int) -> Generator[Ask, Evaluation, list[int]]:

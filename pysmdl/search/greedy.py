@@ -24,7 +24,8 @@ def exact_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left and len(chosen) < k:
-        best, found = yield from best_of(Ask(chosen, left, claim=placing(chosen, rest)))  # F(S + a) for each a left
+        ask = Ask(chosen, left, claim=placing(chosen, rest), likely=rest if chosen else ())
+        best, found = yield from best_of(ask)  # F(S + a) for each a left
         rest = by_score(left, found.total, but=best)
         chosen.append(left.pop(best))
     return Ranking(chosen)
@@ -68,8 +69,9 @@ def backward_rounds(n: int, k: int) -> Rounds:
     left = list(range(n))
     rest = left
     while left:
-        ask = Ask(back, left, claim=placing((), rest, back), complement=True)  # F(V - (back + a)) for each a left
-        best, found = yield from best_of(ask)
+        likely = rest[::-1] if back else ()
+        ask = Ask(back, left, claim=placing((), rest, back), complement=True, likely=likely)
+        best, found = yield from best_of(ask)  # F(V - (back + a)) for each a left
         rest = by_score(left, -found.total, but=best)  # what hurts most to lose comes first
         back.append(left.pop(best))
     return Ranking(back[::-1][:k])

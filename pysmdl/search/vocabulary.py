@@ -68,12 +68,16 @@ class Ask:
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
             otherwise wait for the search to decide, both may be scored at once.
+        likely: Of a greedy search, whose winner joins the base: the candidates, the likeliest winner first, as far as
+            the round before says. Where there is room, what follows upon theirs may be scored with this.
 
     Attributes:
         recheck: Ask for the same again, with these subsets in full precision (:meth:`again`); None: a first ask.
     """
 
-    __slots__ = ("ahead", "base", "candidates", "claim", "complement", "free", "recheck", "score_only", "subsets")
+    __slots__ = (
+        "ahead", "base", "candidates", "claim", "complement", "free", "likely", "recheck", "score_only", "subsets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -86,12 +90,14 @@ class Ask:
         free: bool = False,
         score_only: bool = False,
         ahead: Ask | None = None,
+        likely: Sequence[int] = (),
     ) -> None:
         self.base = np.array(base, np.int32)
         self.candidates = np.array(candidates, np.int32)
         self.claim, self.complement = claim, complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
         self.free, self.score_only, self.ahead = free, score_only, ahead
+        self.likely = tuple(likely)
         self.recheck: NDArray[np.int64] | None = None
 
     def rows(self, n: int) -> Ints:
@@ -101,6 +107,12 @@ class Ask:
         single = bitrows.singles(n)
         rows: Ints = np.bitwise_or.reduce(single[self.base], axis=0) | single[self.candidates]
         return ~rows & bitrows.full(n) if self.complement else rows
+
+    def after(self, winner: int) -> Ask:
+        """What a greedy search asks where this candidate wins."""
+        others = [each for each in self.candidates.tolist() if each != winner]
+        likely = [each for each in self.likely if each != winner]
+        return Ask([*self.base.tolist(), winner], others, complement=self.complement, likely=likely)
 
     def again(self, subsets: NDArray[np.int64]) -> Ask:
         """The same ask, these of its subsets in full precision."""
@@ -132,6 +144,8 @@ class Evaluation:
         deletion: Target score of the subsets removed, likewise.
         decided: Whether the subset alone gives the decision, where that view was needed. [a] or None.
         margin: Totals that are not exact and further apart than this are in the right order.
+        offset: Added to each total: what full precision was seen to add to the others of this ask, 0 where exact. [a]
+            or None.
         exact: Which totals are in full precision. [a]; None: all.
         bounded: Whether target scores lie within 0 and 1.
     """
@@ -142,6 +156,7 @@ class Evaluation:
     deletion: Floats | None = None
     decided: Bools | None = None
     margin: float = 0.0
+    offset: Floats | None = None
     exact: Bools | None = None
     bounded: bool = True
     total: Floats = field(init=False)
@@ -151,13 +166,15 @@ class Evaluation:
 
     def sum(self, instead: Evaluation | None = None) -> Floats:
         """F in float32, terms added in their order; those that `instead` has are taken from there."""
-        total = None
+        total: Floats | None = None
         for name, weight in self.weights.items():
             value = instead.terms[name] if instead and name in instead.terms else self.terms.get(name)
             if value is not None:
                 part = np.float32(weight) * value
                 total = part if total is None else total + part
-        return np.zeros(0, np.float32) if total is None else total
+        if total is None:
+            return np.zeros(0, np.float32)
+        return total if self.offset is None else total + self.offset
 
 
 @dataclass(frozen=True)

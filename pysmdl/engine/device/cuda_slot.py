@@ -37,7 +37,7 @@ class CudaSlot(Slot):
 
     def _launch(self, batch: Batch) -> Flight:
         began = None
-        timed = not self._sizes.of(batch.kind).tuned
+        timed = self._sizes.timed(batch.kind)
         with torch.cuda.stream(self._stream):
             landed = torch.cuda.Event(enable_timing=timed)
             # Batches that are timed do not overlap; nor does a slot's first, in which a model may make what it keeps.

@@ -44,6 +44,7 @@ class Forward:
         self.graphs = self.graphs and self._reads_nothing_back(config.backend)
         self.pools = pools
         self._backend, self._deterministic = config.backend, config.deterministic
+        self._rough = torch.float16 if config.precision == "mixed-float16" else torch.bfloat16
         self._plain = Wanted(confidence, backend=config.backend)
 
     def _reads_nothing_back(self, backend: str) -> bool:
@@ -141,7 +142,7 @@ class Forward:
         return torch.get_autocast_dtype(self.device.type) if on else None
 
     def _precision(self, exact: bool) -> AbstractContextManager[Any]:
-        """bfloat16 where the batch need not be exact; else the caller's autocast, if any.
+        """Half precision where the batch need not be exact; else the caller's autocast, if any.
 
         Weights that it casts are kept within the batch alone: its cache would hand them from stream to stream, and to
         graphs that outlive it.
@@ -149,7 +150,7 @@ class Forward:
         casts = self.casts()
         if exact and casts is None:
             return nullcontext()
-        dtype = casts if exact else torch.bfloat16
+        dtype = casts if exact else self._rough
         return torch.autocast(self.device.type, dtype, cache_enabled=casts is None)
 
     def _send(self, rows: DeviceRows) -> DeviceRows:

@@ -35,7 +35,7 @@ class Runner:
         if not on_gpu and (config.slots or 1) > 1:
             log.warning("slots=%d changes nothing on the CPU, where a batch is done when it is sent", config.slots)
         self._session = SESSIONS.of(scorer.owner)
-        self.sizes = Sizes(config, self.device, self._session, scorer.model.rows)
+        self.sizes = Sizes(config, self.device, self._session, scorer.model.rows, scorer.model.wave)
         self._in_use = 0
         self._resident = self._session.take_resident() or Resident(None, [])
         self._forward = Forward(scorer, removal, config, confidence, self._resident.pools)

@@ -2,89 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from math import prod
 
 import torch
 
 from pysmdl.config import EngineConfig
+from pysmdl.engine.device.spare import Spare
+from pysmdl.engine.device.tuner import Tuner
 from pysmdl.engine.item import Kind
 from pysmdl.session import Session
 
-GAIN = 0.97  # a larger batch must cost at most this much of the smaller one's time per row
-SAMPLES = 3  # timed batches of each size, after one that warms it up
-PATIENCE = 64  # full batches after memory ran out before twice their size is tried again; then twice as many
 FIXED = 32  # rows of a deterministic batch where nobody says: one that is found would depend on the clock
 MOST_ROWS = 65_534  # of a batch: what a GPU launches along one axis, and one more for padding
-
-
-class Tuner:
-    """Doubles the batch while that makes a row cheaper. Both sizes take turns: a machine's slow moments hit both.
-
-    Calls with one scorer from several threads share it.
-
-    Attributes:
-        rows: Rows of the next batch.
-        tuned: Whether the search for a size is over.
-    """
-
-    def __init__(self, start: int = 8, most: int = 1024, steady: bool = False) -> None:
-        self._lock = threading.Lock()
-        self._bound = self._most = most  # as given; as memory allows at present
-        self._fixed = start >= most  # by the caller
-        self._steady = steady  # a limit stays: what one moment's shortage does must not depend on when it is over
-        self._wait, self._patience = 0, PATIENCE
-        self.rows = self._best = min(start, most)
-        self.tuned = 2 * self._best > most
-        self._seen: dict[int, list[float]] = {}  # seconds a row by batch size, the warm-up first
-
-    def record(self, rows: int, seconds: float) -> None:
-        """Take the time of a batch; only full ones of the size under test count."""
-        with self._lock:
-            if rows != self.rows:
-                return
-            if self._most < self._bound:
-                self._try_again()
-            if not self.tuned:
-                self._take(rows, seconds)
-
-    def limit(self, most: int) -> None:
-        """Memory ran out beyond `most` rows: no more than these, until it is tried again."""
-        with self._lock:
-            self._most, self._wait = most, self._patience
-            self._patience *= 2
-            self._start_from(min(self._best, most))
-
-    def _try_again(self) -> None:
-        """The shortage may have been another's, and over by now."""
-        self._wait -= 1
-        if self._wait > 0 or self._steady:
-            return
-        self._most, self._wait = min(self._bound, 2 * self._most), self._patience
-        if self._fixed:
-            self._start_from(self._most)
-        self.tuned = 2 * self._best > self._most
-
-    def _take(self, rows: int, seconds: float) -> None:
-        self._seen.setdefault(rows, []).append(seconds / rows)
-        if rows == self._best:
-            self.rows = 2 * rows
-        elif len(self._seen[rows]) <= SAMPLES:
-            self.rows = self._best
-        else:
-            self._decide()
-
-    def _start_from(self, best: int) -> None:
-        self.rows = self._best = best
-        self.tuned = 2 * best > self._most
-        self._seen.clear()
-
-    def _decide(self) -> None:
-        smaller, larger = (min(self._seen[rows][1:]) for rows in (self._best, self.rows))
-        if larger > GAIN * smaller:
-            self.rows, self.tuned = self._best, True
-        else:
-            self._start_from(self.rows)
 
 
 class Sizes:
@@ -92,10 +21,22 @@ class Sizes:
 
     Args:
         best: Rows of a batch that the model says serve it best; None: these are found.
+        wave: Rows that it answers in the time of one; None: its times say.
+
+    Attributes:
+        watched: Whether the time of each batch is wanted, and not only of those whose size is being tried.
     """
 
-    def __init__(self, config: EngineConfig, device: torch.device, session: Session, best: int | None = None) -> None:
-        self._config, self._cpu, self._best = config, device.type == "cpu", best
+    def __init__(
+        self,
+        config: EngineConfig,
+        device: torch.device,
+        session: Session,
+        best: int | None = None,
+        wave: int | None = None,
+    ) -> None:
+        self._config, self._cpu, self._best, self._wave = config, device.type == "cpu", best, wave
+        self.watched = False
         self._tuners: dict[Kind, Tuner] = session.sizes.setdefault((config, device), {})
 
     def of(self, kind: Kind) -> Tuner:
@@ -106,6 +47,21 @@ class Sizes:
     def room(self, kind: Kind) -> int:
         """Rows that a batch of this kind may have: what was asked for or is being found, within the memory bound."""
         return self.of(kind).rows
+
+    def spare(self, kind: Kind) -> Spare:
+        """What may go along with a round of an input of this kind."""
+        return Spare(self.of(kind), self._cpu, self._wave, self._config.ahead)
+
+    def timed(self, kind: Kind) -> bool:
+        """Whether the next batch of this kind is to be timed."""
+        return self.watched or not self.of(kind).tuned
+
+    def record(self, kind: Kind, rows: int, seconds: float) -> None:
+        """Take the time of a batch."""
+        tuner = self.of(kind)
+        tuner.record(rows, seconds)
+        if self.watched:
+            tuner.keep(rows, seconds)
 
     def _new(self, kind: Kind) -> Tuner:
         shape = kind.row if kind.row is not None else kind.stored[0][1]

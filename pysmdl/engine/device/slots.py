@@ -140,7 +140,7 @@ class Slot:
         """Share out a flight's values; a part with values that are not finite fails."""
         table, features = self._arrive(flight)
         batch = flight.batch
-        self._sizes.of(batch.kind).record(batch.rows, flight.seconds)
+        self._sizes.record(batch.kind, batch.rows, flight.seconds)
         finite = np.isfinite(table)
         sound = bool(finite.all()) and (features is None or bool(np.isfinite(features).all()))
         last = last_feature = 0

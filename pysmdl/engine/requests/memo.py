@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pysmdl.engine.requests.subsets import subset_cache
-from pysmdl.types import Floats, Ints
+from pysmdl.types import Bools, Floats, Ints
 
 
 class Memo:
@@ -36,9 +36,14 @@ class Memo:
         ids = self._cache.find(rows)
         return np.where(ids < self.answered, ids, np.int32(-1))
 
+    def knows(self, rows: Ints) -> Bools:
+        """Which of these rows were wanted before. [a]."""
+        known: Bools = self._cache.find(rows) >= 0
+        return known
+
     def new(self, rows: Ints) -> int:
         """How many of these rows were never wanted."""
-        return int((self._cache.find(rows) < 0).sum())
+        return int((~self.knows(rows)).sum())
 
     def take(self, room: int) -> tuple[int, Ints]:
         """Hand out the next rows, at most `room`: the number of the first, and their bits. [r, W]."""

@@ -11,6 +11,7 @@ import numpy as np
 from pysmdl import bitrows
 from pysmdl.engine.item import Item
 from pysmdl.engine.plan import Plan
+from pysmdl.engine.requests.ahead import Ahead
 from pysmdl.engine.requests.budget import Budget
 from pysmdl.engine.requests.features import NONE
 from pysmdl.engine.requests.outcome import explanation_of
@@ -35,8 +36,9 @@ class Request:
         self.k = min(plan.k or self.n, self.n)
         self.values = SubsetValues(plan, self.n, item.target)
         self._budget = Budget(plan, self.n, self.k, self.values)
-        self.asked = self.ahead = 0  # rows asked for; rows that went along before they were
-        self._along = range(0)  # numbers of those that went along last
+        self.asked = 0  # rows
+        room = plan.ahead(item.kind) if plan.ahead is not None and self._budget.rows is None else None
+        self._ahead = Ahead(self.values.memo, self.k, room)
         self.result: Any = None
         self._asks: list[tuple[Ask, Floats]] = []  # along the front, in their order, with the totals found
         self._claim = Claim(rest=range(self.n))
@@ -153,10 +155,10 @@ class Request:
         before = memo.wanted
         ids = {name: memo.want(view) for name, view in views.items()}
         if ask.recheck is None:
-            along = self._came_along(ids) if self._along else 0
-            self._count(sum(map(len, views.values())), memo.wanted - before + along)
-            if self.plan.ahead and ask.ahead is not None:
-                self._want_ahead(ask.ahead)
+            along = sum(map(self._ahead.asked, ids.values()))
+            new = memo.wanted - before
+            self._count(sum(map(len, views.values())), new + along)
+            self._ahead.go(ask, new, self._views)
         else:
             for view in views.values():
                 exact.want(view[ask.recheck])
@@ -187,9 +189,8 @@ class Request:
     def _measure_curves(self, order: Ints) -> Generator[None, None, None]:
         rows, exact = bitrows.prefixes(order, self.n), self.values.exact
         before = exact.wanted
-        exact.want(rows)
-        exact.want(bitrows.complement(rows, self.n))
-        added = exact.wanted - before
+        ids = exact.want(rows), exact.want(bitrows.complement(rows, self.n))
+        added = exact.wanted - before + (0 if self.plan.mixed else sum(map(self._ahead.asked, ids)))
         self._count(added, added)
         self._want_features()
         if not self.values.answered:
@@ -200,21 +201,6 @@ class Request:
         if self.plan.objective.pairwise:
             added = self.values.features.want_all(self.values.exact)
             self._count(added, added)
-
-    def _want_ahead(self, ahead: Ask) -> None:
-        """What is asked next goes along, unless there is a budget, in which each row counts."""
-        if self._budget.rows is None:
-            memo = self.values.memo
-            before = memo.wanted
-            for view in self._views(ahead).values():
-                memo.want(view)
-            self._along = range(before, memo.wanted)
-            self.ahead += len(self._along)
-
-    def _came_along(self, ids: dict[str, Ints]) -> int:
-        """How many of these rows went along with the ask before: it is now that they are asked for."""
-        along, self._along = self._along, range(0)
-        return sum(int(np.count_nonzero((each >= along.start) & (each < along.stop))) for each in ids.values())
 
     def _count(self, asked: int, new: int) -> None:
         """Rows asked for, and how many of them the memo did not know."""
@@ -243,8 +229,8 @@ class Request:
     def _explain(self, order: Ints, notes: dict[str, Any]) -> Explanation:
         if self.plan.mixed:
             notes = {**notes, "rechecked": self.values.exact.answered}
-        if self.plan.ahead:
-            notes = {**notes, "ahead": self.ahead}
+        if self._ahead.sent:
+            notes = {**notes, "ahead": self._ahead.for_nobody}
         seconds = time.perf_counter() - self._began
         return explanation_of(
             order, self.values, self._asks, self.item, self.plan, notes,

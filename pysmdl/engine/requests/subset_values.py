@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from pysmdl.engine.requests.features import RegionFeatures
 from pysmdl.engine.requests.memo import Memo
 from pysmdl.errors import ScorerError, SearchError
 from pysmdl.search.vocabulary import Ask, Evaluation
-from pysmdl.types import Floats, Ints, Reading
+from pysmdl.types import Bools, Floats, Ints, Reading
 
-MARGIN = 3.0  # times the largest difference seen between F in bfloat16 and F: two of them can part, and some to spare
+MARGIN = 2.0  # times the furthest that two errors of one round were apart: in this round and in the last few
+ROUNDS = 4  # these few; errors grow and shrink with the slope of the scores, from round to round
 
 
 class SubsetValues:
@@ -34,7 +36,8 @@ class SubsetValues:
         self.exact = Memo(bitrows.words(n))
         self.memo = Memo(bitrows.words(n)) if plan.mixed else self.exact
         self.features = RegionFeatures(n, plan.objective, plan.backend)
-        self._margin = np.inf if plan.mixed else 0.0  # how far F in bfloat16 may be from F, twice over
+        self._apart: deque[float] = deque(maxlen=ROUNDS)  # how far two errors of one round were, in the last rounds
+        self._seen = False  # whether the present round is among them
 
     @property
     def answered(self) -> bool:
@@ -71,29 +74,43 @@ class SubsetValues:
         """F of an ask's subsets, all answered: the rows of each view and their numbers in the memo."""
         regions = self.features.of_ask(ask) if self._plan.objective.pairwise else {}
         if self._plan.mixed:
-            found = self._mixed(views, ids, regions)
+            found = self._mixed(ask, views, ids, regions)
         else:
             found = self._weigh({name: self.memo.values(each) for name, each in ids.items()}, regions)
         if not np.isfinite(found.total).all():
             self._refuse(found)
         return found
 
-    def _mixed(self, views: dict[str, Ints], ids: dict[str, Ints], regions: dict[str, Floats]) -> Evaluation:
-        """In mixed precision exact values go first, and the rest has a margin."""
+    def _mixed(self, ask: Ask, views: dict[str, Ints], ids: dict[str, Ints], regions: dict[str, Floats]) -> Evaluation:
+        """In mixed precision exact values go first; the rest is moved by what those showed, and has a margin.
+
+        The subsets of a round have nearly all in common, and most of their error too: what can swap two of them is how
+        far their errors are apart.
+        """
         fast = {name: self.memo.values(each) for name, each in ids.items()}
         best_known = {name: values.copy() for name, values in fast.items()}
         sure: Any = True
         for name, rows in views.items():
-            exact = self.exact.find(rows)
-            known = exact >= 0
+            numbers = self.exact.find(rows)
+            known = numbers >= 0
             if known.any():
-                best_known[name][known] = self.exact.values(exact[known])
+                best_known[name][known] = self.exact.values(numbers[known])
             sure = known & sure
         found, rough = self._weigh(best_known, regions), self._weigh(fast, regions)
-        if np.any(sure) and len(found.total):
-            seen = float(np.abs(found.total - rough.total)[sure].max())
-            self._margin = max(MARGIN * seen, 0.0 if np.isinf(self._margin) else self._margin)
-        return replace(found, margin=self._margin, exact=np.broadcast_to(sure, found.total.shape))
+        exact: Bools = np.broadcast_to(sure, found.total.shape)
+        self._seen &= ask.recheck is not None
+        errors = (found.total - rough.total)[exact] if views else found.total[:0]
+        if len(errors) > 1:
+            self._learn(float(np.ptp(errors)))
+        offset = np.where(exact, np.float32(0), errors.mean() if len(errors) else np.float32(0))
+        return replace(found, margin=MARGIN * max(self._apart, default=np.inf), offset=offset, exact=exact)
+
+    def _learn(self, apart: float) -> None:
+        """Keep how far two errors of the round are apart, in place of what fewer of them had shown."""
+        if self._seen:
+            self._apart.pop()
+        self._apart.append(apart)
+        self._seen = True
 
     def _refuse(self, found: Evaluation) -> None:
         """A term of the caller's own gave what nobody can choose by."""

@@ -1,4 +1,4 @@
-"""Pictures of what is no image: which panels stand where for a sound, a spectrogram, a clip, a table's row."""
+"""Pictures of what is no image: which panels stand where for a sound, a spectrogram, a clip, a text, a table's row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from functools import partial
 
 import numpy as np
 
-from pysmdl.explanation.plotting import bars, kinds, signals
+from pysmdl.explanation.plotting import bars, kinds, panels, signals
+from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip
 from pysmdl.explanation.plotting.named import Named
+from pysmdl.explanation.sheets import with_sheet
+from pysmdl.explanation.text_sheets import is_text
 from pysmdl.explanation.views import nearest
 
 WIDE = 9.6  # inches of a signal
 TALL = 2.1
+TALLEST = 9.0
+PALER = 1.5  # colours under letters, which are to be read
 FRAMES = 6
 
 
@@ -20,6 +25,8 @@ def row(named: Named) -> list[Strip]:
     """What the players are and did, what is enough, the curves."""
     e = named.explanation
     curves = kinds.curves_panel(named)
+    if is_text(e):
+        return [*alone(named), Strip([_bars(named), curves], height=max(HIGH, bars.height(e)))]
     if e.shown is None or e.modality not in ("sound", "spectrogram", "clip"):
         return [Strip([_bars(named), curves], named.why.replace("\n", " "), height=max(HIGH, bars.height(e)))]
     if e.modality == "clip":
@@ -33,6 +40,17 @@ def row(named: Named) -> list[Strip]:
 def alone(named: Named) -> list[Strip]:
     """What the players did, on the input itself where it can be drawn."""
     e = named.explanation
+    if is_text(e):
+        on = canvas(with_sheet(e))
+        words, unit = named.importance
+        most = PALER * panels.scale(e, np.nan_to_num(e.values()))
+
+        def draw(axes: panels.Axes, title: str) -> None:
+            panels.importance(axes, on, e.values(), title, unit, most)
+
+        high = min(TALLEST, WIDE * on.pixels.shape[0] / on.pixels.shape[1])
+        panel = Panel(high * on.pixels.shape[1] / on.pixels.shape[0], words, draw, after=0.8)
+        return [Strip([panel], named.why.replace("\n", " "), height=high)]
     if e.shown is None or e.modality not in ("sound", "spectrogram", "clip"):
         return bars_alone(named)
     if e.modality == "clip":

@@ -1,0 +1,194 @@
+"""Causal language models: logits of an answer's tokens after many versions of a text, which share what comes first."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pysmdl.models.answers import Form, tensor_in
+from pysmdl.models.base import Model
+from pysmdl.models.image_text import Told, only
+from pysmdl.models.text import Ids, Tally, TokenRows, embedded, rows_of_ids
+from pysmdl.profiling import stage
+
+LOGITS = Form("the model", 3)
+KEPT = 4  # texts whose keys and values are kept
+
+
+class LanguageModel(Model):
+    """A causal model of transformers. Rows of a text run from the first token that is not the whole text's: keys and
+    values of those before it are computed once.
+
+    Args:
+        network: With get_output_embeddings(), which is given those rows alone whose logits are asked for.
+        start: What an answer follows on where nothing is left of a text.
+        reuse: Whether keys and values are shared; a network that gives none of transformers' does without.
+        device: As in :class:`pysmdl.models.base.Model`.
+    """
+
+    def __init__(self, network: nn.Module, start: int, reuse: bool = True, device: Any = None) -> None:
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._wholes: OrderedDict[Any, Tensor] = OrderedDict()
+        super().__init__(network, device=device)
+        self._start, self.reuse = start, reuse
+        self._placed = "position_ids" in inspect.signature(network.forward).parameters
+        self._cache = "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
+
+    @property
+    def network(self) -> Any:
+        """As given, or its compiled form."""
+        return self.function
+
+    def ready(self) -> None:
+        """Also forgets keys and values: weights may be others by now."""
+        super().ready()
+        self._kept.clear()
+        self._wholes.clear()
+
+    def next_tokens(self, rows: TokenRows, answer: Sequence[int], at: Sequence[int]) -> Tensor:
+        """Logits of tokens of an answer that is said after each row. [b, k, K], float32, float16 or bfloat16.
+
+        Args:
+            rows: Of one text.
+            answer: Its ids [T].
+            at: Which of them, by position. [k].
+        """
+        rows = _begun(rows, self._start)
+        last = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # of the tokens of each that are seen
+        said, asked = np.array(answer[: max(at)], np.int64), np.array(at)[None]
+        return self._grouped(rows, said, np.where(asked == 0, last[:, None], rows.lengths[:, None] + asked - 1))
+
+    def logits_at(self, rows: TokenRows, at: Sequence[int]) -> Tensor:
+        """Logits of what follows on some tokens of the rows themselves, which have one length. [b, k, K].
+
+        Args:
+            rows: Of one text.
+            at: Their places. [k].
+        """
+        return self._grouped(rows, np.zeros(0, np.int64), np.broadcast_to(np.array(at), (len(rows), len(at))))
+
+    def _grouped(self, rows: TokenRows, said: Ids, asked: Ids) -> Tensor:
+        """Logits after tokens at `asked` [b, k] of rows that are followed by what is said; rows that begin to differ
+        from the whole text at the same place go together.
+        """
+        starts = np.minimum(rows.starts(), asked.min(1))
+        rows.tally.had += int(rows.lengths.sum()) + len(rows) * len(said)
+        if not self.reuse or not (starts.any() and self._prefix(rows.whole, rows.tally) is not None):
+            starts = np.zeros_like(starts)
+        found, places = [], []
+        for start in np.unique(starts):
+            chosen = np.flatnonzero(starts == start)
+            found.append(self._after(rows, chosen, int(start), said, asked[chosen] - start))
+            places.append(chosen)
+        back = torch.from_numpy(np.argsort(np.concatenate(places))).to(self.device)
+        return torch.cat(found)[back] if len(found) > 1 else found[0]
+
+    def whole_logits(self, whole: Ids, answer: Sequence[int], at: Sequence[int]) -> Tensor:
+        """Of the whole text itself, kept beside its keys and values. [1, k, K]."""
+        key = whole.tobytes(), tuple(answer), tuple(at), torch.is_autocast_enabled(self.device.type)
+        if key not in self._wholes:
+            while len(self._wholes) >= KEPT:
+                self._wholes.popitem(last=False)
+            self._wholes[key] = self.next_tokens(rows_of_ids([whole.tolist()], whole), answer, at)
+        return self._wholes[key]
+
+    def _after(self, rows: TokenRows, chosen: Ids, start: int, said: Ids, asked: Ids) -> Tensor:
+        """Logits of some rows, whose first `start` tokens have been run; asked: places counted from there."""
+        lengths, after = rows.lengths[chosen] - start, rows.after[chosen]
+        width = int(lengths.max()) + len(said)
+        ids, positions = np.zeros((len(chosen), width), np.int64), np.zeros((len(chosen), width), np.int64)
+        seen = np.zeros((len(chosen), width), bool)
+        of = slice(start, start + width)
+        for made, given in ((ids, rows.ids), (positions, rows.positions), (seen, rows.seen)):
+            part = given[chosen, of]
+            made[:, : part.shape[1]] = part
+        behind, steps = np.arange(len(chosen))[:, None], np.arange(len(said))[None]
+        place = lengths[:, None] + steps
+        ids[behind, place], positions[behind, place], seen[behind, place] = said, after[:, None] + steps, True
+        blank = None
+        if rows.blank is not None:
+            blank = np.zeros((len(chosen), width), bool)
+            part = rows.blank[chosen, of]
+            blank[:, : part.shape[1]] = part
+            blank[behind, place] = False
+        mask = np.concatenate((np.ones((len(chosen), start), bool), seen), 1)
+        cache = self._shared(rows, start, len(chosen)) if start else None
+        rows.tally.run += ids.size
+        told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
+        return self._run(self._sent(ids), told, self._sent(asked), cache, blank, rows.fill)
+
+    def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any, blank: Any, fill: str) -> Tensor:
+        if not self._placed:
+            del given["position_ids"]  # relative ones, by the mask
+        if cache is not None:
+            given[self._cache] = cache
+        if blank is None:
+            given["input_ids"] = ids
+        else:
+            given["inputs_embeds"] = embedded(self.network, ids, blank, fill)
+        with stage("model"), only(self.network.get_output_embeddings(), Told(ids, at)):
+            answer = self.network(**given, use_cache=cache is not None)
+        return tensor_in(answer, len(ids), LOGITS, self.device)
+
+    def _prefix(self, whole: Ids, tally: Tally) -> Any:
+        """Keys and values of a whole text, of each layer; None where the network has none that can be shared."""
+        casts = torch.is_autocast_enabled(self.device.type)
+        key = whole.tobytes(), casts and torch.get_autocast_dtype(self.device.type)
+        if key not in self._kept:
+            while len(self._kept) >= KEPT:
+                self._kept.popitem(last=False)
+            self._kept[key] = self._pairs(whole)
+            tally.run += len(whole)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _pairs(self, whole: Ids) -> list[tuple[Tensor, Tensor]] | None:
+        from transformers import DynamicCache
+
+        ids = self._sent(whole[None])
+        with stage("model"), only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0)):
+            try:
+                made = getattr(
+                    self.network(input_ids=ids, **{self._cache: DynamicCache()}, use_cache=True), self._cache
+                )
+            except (AttributeError, TypeError):
+                return None
+        pairs = list(_layers(made)) if isinstance(made, DynamicCache) else []
+        return pairs if pairs and all(keys.shape[-2] == len(whole) for keys, _ in pairs) else None
+
+    def _shared(self, rows: TokenRows, start: int, count: int) -> Any:
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        for layer, pair in enumerate(self._prefix(rows.whole, rows.tally)):
+            cache.update(*(each[:, :, :start].expand(count, -1, -1, -1) for each in pair), layer)
+        return cache
+
+    def _sent(self, array: Any) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def _layers(cache: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Keys and values of each layer, as releases of transformers have them."""
+    if hasattr(cache, "layers"):
+        yield from ((layer.keys, layer.values) for layer in cache.layers)
+    else:
+        yield from zip(cache.key_cache, cache.value_cache, strict=True)
+
+
+def _begun(rows: TokenRows, start: int) -> TokenRows:
+    """The rows, those of which nothing is seen with a first token that an answer can follow on."""
+    empty = ~rows.seen.any(1)
+    if not empty.any():
+        return rows
+    ids, seen = rows.ids.copy(), rows.seen.copy()
+    ids[empty, 0], seen[empty, 0] = start, True
+    lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
+    return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)

@@ -1,0 +1,138 @@
+"""Token ids on their way to a model of texts: rows that stay whole, lose tokens, or hide them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pysmdl.types import Bools
+
+Ids = NDArray[np.int64]
+
+
+@dataclass
+class Tally:
+    """Tokens of a text's rows: how many were run, and how many the rows have."""
+
+    run: int = 0
+    had: int = 0
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Rows of one text.
+
+    Attributes:
+        ids: Shorter rows are filled up at their end. [b, L].
+        seen: Tokens that others attend to; False also where a row is filled up. [b, L].
+        positions: Of each token. [b, L].
+        lengths: Of each row. [b].
+        after: The position of what follows on each row. [b].
+        whole: Ids of the whole text. [N].
+        blank: Tokens whose embedding is taken away. [b, L], or None.
+        fill: What stands in its place: "zero" or "mean".
+        tally: Of the text, where tokens are counted.
+    """
+
+    ids: Ids
+    seen: Bools
+    positions: Ids
+    lengths: Ids
+    after: Ids
+    whole: Ids
+    blank: Bools | None = None
+    fill: str = "zero"
+    tally: Tally = field(default_factory=Tally)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def starts(self) -> Ids:
+        """How many first tokens of each row are the whole text's, seen and where they were. [b]."""
+        width = min(self.ids.shape[1], len(self.whole))
+        same = (self.ids[:, :width] == self.whole[:width]) & self.seen[:, :width]
+        if self.blank is not None:
+            same &= ~self.blank[:, :width]
+        stops: Ids = np.where(same.all(1), width, same.argmin(1)).astype(np.int64)
+        return stops
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Rows of several texts, end to end."""
+
+    parts: Sequence[TokenRows]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """A text's token ids [N], and of each its characters [start, stop)."""
+
+    ids: Ids
+    offsets: list[tuple[int, int]]
+
+
+def tokenized(tokenizer: Any, text: str, special: bool) -> Tokenized:
+    """A text as a tokenizer reads it.
+
+    Args:
+        tokenizer: Of Hugging Face, a fast one.
+        special: Whether it adds what it begins and ends with.
+
+    Raises:
+        ValueError: it does not know where its tokens stand.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ValueError(
+            f"tokenizer must be a fast one, which knows where tokens stand; got {type(tokenizer).__name__}"
+        )
+    found = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    return Tokenized(np.array(found["input_ids"], np.int64), [tuple(each) for each in found["offset_mapping"]])
+
+
+def rows_of_ids(listed: Sequence[Sequence[int]], whole: Ids) -> TokenRows:
+    """Rows of ids of any lengths, all of them seen."""
+    lengths = np.array([len(each) for each in listed], np.int64)
+    places = np.arange(max(int(lengths.max(initial=0)), 1), dtype=np.int64)
+    seen = places[None] < lengths[:, None]
+    ids = np.zeros(seen.shape, np.int64)
+    ids[seen] = np.concatenate([np.asarray(each, np.int64) for each in listed])
+    return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, whole)
+
+
+def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:
+    """Rows of several texts as one, filled up at their end to the longest."""
+    width = max(each.ids.shape[1] for each in parts)
+
+    def filled(arrays: Sequence[NDArray[Any]], value: Any) -> NDArray[Any]:
+        wide = [np.pad(each, ((0, 0), (0, width - each.shape[1])), constant_values=value) for each in arrays]
+        return np.concatenate(wide)
+
+    lengths = np.concatenate([each.lengths for each in parts])
+    ids = filled([each.ids for each in parts], pad)
+    ids[np.arange(width)[None] >= lengths[:, None]] = pad
+    blank = None
+    if any(each.blank is not None for each in parts):
+        blanks = [np.zeros(each.ids.shape, bool) if each.blank is None else each.blank for each in parts]
+        blank = filled(blanks, False)
+    seen, positions = filled([each.seen for each in parts], False), filled([each.positions for each in parts], 0)
+    fill = next((each.fill for each in parts if each.blank is not None), "zero")
+    after = np.concatenate([each.after for each in parts])
+    return TokenRows(ids, seen, positions, lengths, after, parts[0].whole, blank, fill)
+
+
+def embedded(network: Any, ids: Tensor, blank: Bools, fill: str) -> Tensor:
+    """Embeddings of ids, with zeros or the mean of all embeddings where they are blank. [B, L, D]."""
+    table = network.get_input_embeddings()
+    states = table(ids)
+    instead = torch.zeros_like(states[:1, :1]) if fill == "zero" else table.weight.mean(0).to(states)[None, None]
+    return torch.where(torch.from_numpy(blank).to(ids.device)[..., None], instead, states)

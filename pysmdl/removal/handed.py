@@ -1,0 +1,56 @@
+"""Inputs of which only a number stays on the device: rows find what is known of theirs on the host by it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, pairwise
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pysmdl import bitrows
+from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.types import Bools
+
+
+@dataclass(eq=False)
+class _Held:
+    """A place for it that may be referred to weakly."""
+
+    known: Any
+    n: int
+
+
+class Handed(Removal):
+    """What is common to removals that make rows on the host."""
+
+    painted = fixed_rows = captured = False
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._held: WeakValueDictionary[int, _Held] = WeakValueDictionary()
+
+    @property
+    def form(self) -> Hashable:
+        return self
+
+    def hand(self, known: Any, n: int) -> Resident:
+        """A number by which rows of an input with n players find what is known of it."""
+        held = _Held(known, n)
+        number = next(self._numbers)
+        self._held[number] = held
+        return Resident({"number": torch.tensor([number])}, None, held)
+
+    def runs(self, pool: Mapping[str, Tensor], rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
+        """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it."""
+        numbers = pool["number"][rows.source.long(), 0].cpu().numpy()
+        bits = rows.bits.cpu().numpy()
+        ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+        for start, stop in pairwise(ends):
+            held = self._held[int(numbers[start])]
+            words = bits[start:stop, : bitrows.words(held.n)]
+            yield bitrows.unpack(np.ascontiguousarray(words), held.n), held.known

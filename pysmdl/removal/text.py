@@ -1,0 +1,175 @@
+"""What the absence of spans of a text means: left out, replaced, hidden from attention, or without their embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pysmdl.errors import one_of
+from pysmdl.models.text import Ids, TokenRows, rows_of_ids
+from pysmdl.removal.of_text import OfText, Sheet, spoken
+from pysmdl.types import Bools
+
+POSITIONS, FILLS, TOKENS = ("keep", "close"), ("zero", "mean"), ("mask", "unk", "pad", "eos")
+SHOWN = "[MASK]"  # in strings
+
+
+class Replace(OfText):
+    """See :func:`replace`."""
+
+    name = "replace"
+
+    def __init__(self, by: Any = None) -> None:
+        super().__init__()
+        if isinstance(by, str) and by not in TOKENS and not by.strip():
+            raise one_of("by", by, TOKENS)
+        self._by = by
+
+    def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
+        if ids is None:
+            return SHOWN if self._by is None or self._by in TOKENS else str(self._by)
+        if callable(self._by):
+            found = np.asarray(self._by(ids.copy()), np.int64)
+        elif isinstance(self._by, str) and self._by not in TOKENS:
+            found = np.asarray(tokenizer.convert_tokens_to_ids(self._by), np.int64)
+        else:
+            found = np.asarray(_named(tokenizer, self._by) if _by_name(self._by) else self._by, np.int64)
+        if found.shape not in ((), ids.shape):
+            raise ValueError(f"by must be one id, or {len(ids)}, one a token; got shape {list(found.shape)}")
+        return np.broadcast_to(found, ids.shape)
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        return _whole(np.where(sheet.kept(member), sheet.ids, sheet.other), sheet.ids)
+
+
+class Delete(OfText):
+    """Absent spans are left out; what follows moves up."""
+
+    name = "delete"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        kept = sheet.kept(member)
+        lengths = kept.sum(1)
+        width = max(int(lengths.max(initial=0)), 1)
+        first = np.argsort(~kept, axis=1, kind="stable")[:, :width]
+        places = np.arange(first.shape[1], dtype=np.int64)
+        seen = places[None] < lengths[:, None]
+        ids = np.where(seen, sheet.ids[first], 0)
+        return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, sheet.ids)
+
+
+class Attention(OfText):
+    """See :func:`attention`."""
+
+    name = "attention"
+
+    def __init__(self, positions: str = "keep") -> None:
+        super().__init__()
+        if positions not in POSITIONS:
+            raise one_of("positions", positions, POSITIONS)
+        self._close = positions == "close"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        seen = sheet.kept(member)
+        whole = _whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids)
+        positions = (seen.cumsum(1) - 1).clip(0) if self._close else whole.positions
+        after = seen.sum(1) if self._close else whole.lengths
+        return TokenRows(whole.ids, seen, positions, whole.lengths, after, sheet.ids)
+
+    def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
+        raise ValueError('removal="attention" needs a model with a tokenizer; a function of strings has no attention')
+
+
+class Embedding(OfText):
+    """See :func:`embedding`."""
+
+    name = "embedding"
+
+    def __init__(self, fill: str = "zero") -> None:
+        super().__init__()
+        if fill not in FILLS:
+            raise one_of("fill", fill, FILLS)
+        self._fill = fill
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
+        return TokenRows(
+            whole.ids,
+            whole.seen,
+            whole.positions,
+            whole.lengths,
+            whole.after,
+            sheet.ids,
+            ~sheet.kept(member),
+            self._fill,
+        )
+
+    def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
+        raise ValueError('removal="embedding" needs a model with a tokenizer; a function of strings has no embedding')
+
+
+class Retokenized(OfText):
+    """Absent spans are left out of the text, which the tokenizer then reads anew."""
+
+    name = "text"
+
+    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+        assert sheet.ids is not None
+        assert sheet.retokenized is not None
+        texts = [spoken(kept, sheet.pieces, "") for kept in member.tolist()]
+        return rows_of_ids(sheet.retokenized(texts), sheet.ids)
+
+
+def replace(by: Any = None) -> Replace:
+    """Absent tokens are others.
+
+    Args:
+        by: "mask", "unk", "pad" or "eos" of the tokenizer, another token of it, or an id; ids [N], one a token of the
+            text; a function of its ids [N] to these, asked once a text. None: the first of these that the tokenizer
+            has. In strings a span is one word, "[MASK]" or what is given.
+    """
+    return Replace(by)
+
+
+def attention(positions: str = "keep") -> Attention:
+    """Absent tokens are hidden from all others in every layer, so nothing of them gets anywhere.
+
+    Args:
+        positions: "keep": the others stay where they are, with a gap. "close": they move up, which for a causal model
+            and for absolute or rotary positions is the same as leaving tokens out.
+    """
+    return Attention(positions)
+
+
+def embedding(fill: str = "zero") -> Embedding:
+    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own."""
+    return Embedding(fill)
+
+
+def _whole(ids: Ids, whole: Ids) -> TokenRows:
+    lengths = np.full(len(ids), ids.shape[1], np.int64)
+    places = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int64), ids.shape)
+    return TokenRows(ids, np.ones(ids.shape, bool), places, lengths, lengths, whole)
+
+
+def _by_name(by: Any) -> bool:
+    return by is None or isinstance(by, str)
+
+
+def _named(tokenizer: Any, by: str | None) -> int:
+    """The id of a tokenizer's own token.
+
+    Raises:
+        ValueError: it has none.
+    """
+    for name in TOKENS if by is None else (by,):
+        found = getattr(tokenizer, f"{name}_token_id", None)
+        if found is not None:
+            return int(found)
+    raise ValueError(f"by must be a token that the tokenizer has; it has no {by or ', '.join(TOKENS)}: give an id")

@@ -1,0 +1,70 @@
+"""Classes of a text by the texts that it is compared with: sentence encoders, zero-shot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from pysmdl.errors import number
+from pysmdl.inputs.image import InputSpec
+from pysmdl.models.base import Model
+from pysmdl.models.text import TokenBatch, joined, rows_of_ids, tokenized
+from pysmdl.scorers.templates import templated
+from pysmdl.scorers.texts import TextClassifier, TokenClassifier, pad_of
+
+
+class Compared(TokenClassifier):
+    """Cosines of a text's mean state to those of prompts, times a scale."""
+
+    def __init__(self, network: nn.Module, pad: int, scale: float) -> None:
+        super().__init__(network, pad)
+        self._scale = scale
+        self.prototypes: Tensor | None = None
+
+    def pooled(self, batch: TokenBatch) -> Tensor:
+        """The mean of the last states of the tokens that are seen, of length 1. [B, D]."""
+        states = super().forward(batch).last_hidden_state
+        seen = torch.from_numpy(joined(batch.parts, 0).seen).to(states)[..., None]
+        return normalize((states * seen).sum(1) / seen.sum(1).clamp(min=1), dim=1)
+
+    def forward(self, batch: TokenBatch) -> Tensor:
+        """Logits, one a prompt. [B, K]."""
+        assert self.prototypes is not None
+        return self._scale * self.pooled(batch) @ self.prototypes.T
+
+
+def text_encoder(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    scale: float = 20.0,
+    head: Any = None,
+    device: str | torch.device | None = None,
+) -> TextClassifier:
+    """A sentence encoder of transformers, such as MiniLM: which of some prompts a text is most alike.
+
+    Args:
+        model: Takes input_ids and attention_mask, answers with last_hidden_state, of which the mean counts.
+        tokenizer: Its tokenizer, a fast one.
+        prompts: Texts, two or more, which are the names of the classes.
+        scale: Of the cosines, before the softmax.
+        head, device: As in :func:`pysmdl.scorers.classifier`.
+
+    Raises:
+        ValueError: fewer than two prompts.
+    """
+    if isinstance(prompts, str) or len(prompts) < 2:
+        raise ValueError(f"prompts must be two texts or more; got {prompts!r}")
+    network = Compared(model, pad_of(tokenizer, model), number("scale", scale, above=0))
+    scorer = TextClassifier(Model(network, device=device), InputSpec(), head=head)
+    found = [tokenized(tokenizer, each, True).ids for each in prompts]
+    with torch.no_grad():
+        network.prototypes = network.pooled(TokenBatch([rows_of_ids([each.tolist() for each in found], found[0])]))
+    scorer.model.name, scorer.names = type(model).__name__, list(prompts)
+    scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    return scorer

@@ -1,0 +1,194 @@
+"""Scorers of texts: any function of strings, and classifiers with a tokenizer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from pysmdl.errors import one_of
+from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.text import Text, TextReader, plain
+from pysmdl.models.base import Model
+from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, tokenized
+from pysmdl.regions.spans import divided
+from pysmdl.scorers import heads
+from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.classes import Classifier
+from pysmdl.scorers.custom import Custom
+from pysmdl.scorers.templates import templated
+from pysmdl.types import Regions
+
+GIVES = ("value", "probabilities", "logits", "sigmoid")
+KEPT = 64  # texts whose tokens are kept
+UNREAD = 'a text is given as strings or tokens: removal="delete", "replace", ...; "baseline" paints over images'
+
+
+class OfTexts(Scorer):
+    """What scorers of texts have in common: strings or messages for inputs, a tokenizer where there is one."""
+
+    tokenizer: Any = None
+    removal = "delete"
+
+    def read_texts(self, tokenizer: Any, laid: Callable[[Any], Text]) -> None:
+        """Take texts for inputs."""
+        self.tokenizer = tokenizer
+        self._tokenized = lru_cache(KEPT)(lambda text, special: tokenized(tokenizer, text, special))
+        self.reader = TextReader(laid, self._divided)
+
+    def tokenized(self, text: Text) -> Tokenized | None:
+        """The tokens of a text; None where there is no tokenizer."""
+        return None if self.tokenizer is None else self._tokenized(text.text, text.special)
+
+    def ids_of(self, text: str, special: bool) -> Sequence[int]:
+        """The ids of another text."""
+        found: Sequence[int] = self.tokenizer(text, add_special_tokens=special)["input_ids"]
+        return found
+
+    def _divided(self, text: Text, how: Any) -> Regions | None:
+        found = self.tokenized(text)
+        return divided(text, how, None if found is None else found.offsets)
+
+    def score(self, batch: Any, targets: Tensor, wanted: Wanted) -> Outputs:
+        if isinstance(batch, Tensor):
+            raise ValueError(UNREAD)
+        return super().score(batch, targets, wanted)  # type: ignore[safe-super]  # of the class beside this one
+
+
+class TextClassifier(OfTexts, Classifier):
+    """Classes of a text. See :func:`string` and :func:`text_classifier`."""
+
+
+class TextValue(OfTexts, Custom):
+    """A number of a text. See :func:`string`."""
+
+
+class TokenClassifier(nn.Module):
+    """A network of transformers as a function of a :class:`TokenBatch`."""
+
+    def __init__(self, network: nn.Module, pad: int) -> None:
+        super().__init__()
+        self.network, self._pad = network, pad
+        self._placed = "position_ids" in inspect.signature(network.forward).parameters
+        self._first = next((int(cast(Any, each).padding_idx) + 1 for each in network.modules() if _counts_on(each)), 0)
+        self.train(network.training)
+
+    def forward(self, batch: TokenBatch) -> Any:
+        """Logits of each row [B, K], in whatever form the network gives them."""
+        rows = joined(batch.parts, self._pad)
+        device = next(self.network.parameters()).device
+
+        def sent(array: Any) -> Tensor:
+            return torch.from_numpy(array.copy()).to(device)
+
+        ids = sent(rows.ids)
+        given: dict[str, Any] = {"attention_mask": sent(rows.seen).long()}
+        moved = (rows.positions != range(rows.ids.shape[1])) & (rows.positions > 0)
+        if moved.any():
+            if not self._placed:
+                raise ValueError(
+                    'positions="close" needs a model that takes position_ids; removal="delete" does the same'
+                )
+            given["position_ids"] = sent(rows.positions) + self._first
+        if rows.blank is None:
+            return self.network(input_ids=ids, **given)
+        return self.network(inputs_embeds=embedded(self.network, ids, rows.blank, rows.fill), **given)
+
+
+def _counts_on(module: nn.Module) -> bool:
+    """Whether positions count on from the padding's id, as RoBERTa's do."""
+    return hasattr(module, "create_position_ids_from_input_ids") and hasattr(module, "padding_idx")
+
+
+def string(
+    function: Callable[[Any], Any],
+    *,
+    batched: bool = True,
+    gives: str = "value",
+    names: Any = None,
+    head: Any = None,
+    decided_at: float | None = None,
+) -> TextClassifier | TextValue:
+    """Any function of strings: a lexicon, a rule, a server, a model with a tokenizer of its own.
+
+    Args:
+        function: A list of B strings to numbers [B], or [B, K] of classes.
+        batched: Whether it takes a list; False: one string, to a number or [K].
+        gives: "value": a number each, nothing softmaxed; or what its classes have, "probabilities", "logits" or
+            "sigmoid".
+        names: Of the classes.
+        head: As in :func:`pysmdl.scorers.classifier`, of classes.
+        decided_at: As in :func:`pysmdl.scorers.scalar`, of a value.
+
+    Raises:
+        TypeError: it cannot be called.
+        ValueError: no such gives; a head of a value.
+    """
+    if not callable(function):
+        raise TypeError(f"function must be callable: strings to numbers; got {type(function).__name__}")
+    if gives not in GIVES:
+        raise one_of("gives", gives, GIVES)
+    if gives == "value" and head is not None:
+        raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
+    model = Model(_listed(function, batched))
+    model.name = getattr(function, "__qualname__", type(function).__qualname__)
+    scorer: TextClassifier | TextValue
+    if gives == "value":
+        scorer = TextValue(model, heads.value(), InputSpec(), 1, decided_at)
+    else:
+        scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
+        scorer.names = names
+    scorer.read_texts(None, plain)
+    return scorer
+
+
+def text_classifier(
+    model: Any,
+    tokenizer: Any,
+    *,
+    gives: str = "logits",
+    head: Any = None,
+    names: Any = None,
+    device: str | torch.device | None = None,
+) -> TextClassifier:
+    """A sequence classifier of transformers. Tokens are left out unless another removal is asked for.
+
+    Args:
+        model: Takes input_ids and attention_mask, answers with logits [B, K].
+        tokenizer: Its tokenizer, a fast one.
+        gives, head, names, device: As in :func:`pysmdl.scorers.classifier`; names: None: the model's own.
+
+    Raises:
+        TypeError: the model is no module.
+        ValueError: it is in training mode.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a module of transformers; got {type(model).__name__}: scorers.string takes any")
+    network = TokenClassifier(model, pad_of(tokenizer, model))
+    scorer = TextClassifier(Model(network, device=device), InputSpec(), gives=gives, head=head)
+    scorer.model.name = type(model).__name__
+    scorer.names = names if names is not None else getattr(getattr(model, "config", None), "id2label", None)
+    scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    return scorer
+
+
+def pad_of(tokenizer: Any, model: Any) -> int:
+    """What fills up rows; they are never seen."""
+    for of in (tokenizer, getattr(model, "config", None)):
+        for name in ("pad_token_id", "eos_token_id"):
+            found = getattr(of, name, None)
+            if isinstance(found, int):
+                return found
+    return 0
+
+
+def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
+    def numbers(texts: list[str]) -> Any:
+        found = function(texts) if batched else [function(text) for text in texts]
+        return torch.as_tensor(found, dtype=torch.float32) if isinstance(found, list) else found
+
+    return numbers

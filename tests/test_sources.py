@@ -1,0 +1,113 @@
+"""What answers stand on: planted facts are found, sources are as few as can be, sentences lean on earlier ones."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from language_models import byte_level, gpt2, qwen3
+from planted_facts import prompts, text_of, trained, words
+
+import pysmdl
+from pysmdl import heads, scorers, studies
+
+TALE = "The cat sat on the mat. A dog barked at night. Dr. Smith met J. Doe. Was it cold?"
+
+
+def facts(text):
+    """Sentences of three words; the question is always shown."""
+    found = [0, *(i + 2 for i in range(len(text)) if text.startswith(". ", i))]
+    return list(itertools.pairwise(found))
+
+
+@pytest.mark.slow
+def test_the_sentence_with_the_key_comes_first_for_every_head_and_search():
+    model, right = trained()
+    assert right > 0.99
+    ids, where = prompts(np.random.default_rng(7), 100)
+    texts = [text_of(each) for each in ids]
+    answers = [text_of(each[3 * at + 1 : 3 * at + 2]) for each, at in zip(ids, where, strict=True)]
+    for head, search in (
+        (heads.jsd("arc"), "occlusion"), (heads.jsd(), "occlusion"), (heads.sequence("log_sum"), "occlusion"),
+        (None, "exact"), (None, "guided"), (heads.jsd(), "exact"),
+    ):  # fmt: skip
+        scorer = scorers.language_model(model, words(), head=head)
+        items = [
+            {"image": text, "target": pysmdl.Answer(text=answer), "players": facts(text)}
+            for text, answer in zip(texts, answers, strict=True)
+        ]
+        found = pysmdl.explain_many(items, scorer, search=search, progress=False)
+        first = {each.index: each.order[0] for each in found}
+        assert sum(first[i] == at for i, at in enumerate(where)) >= 95
+    minimal = studies.minimal_sources(texts[0], scorers.language_model(model, words()), pysmdl.Answer(text=answers[0]),
+                                      players=facts(texts[0]), within=0.1)  # fmt: skip
+    assert minimal.players == (where[0],)
+    assert minimal.necessity > 0.5
+
+
+def test_a_suppression_matrix_is_what_a_plain_forward_pass_says():
+    tokenizer, network = byte_level(), qwen3()
+    scorer = scorers.language_model(network, tokenizer)
+    found = studies.suppression_matrix(TALE, scorer)
+    assert next(name.strip() for name in found.names) == "The cat sat on the mat."
+    coded = tokenizer(TALE, return_offsets_mapping=True)
+    ids = torch.tensor([coded["input_ids"]])
+    ends = np.cumsum([len(name) for name in found.names])
+    of_token = np.array([np.searchsorted(ends, start + (TALE[start] == " " and stop - start > 1), side="right")
+                         for start, stop in coded["offset_mapping"]])  # fmt: skip
+
+    def log_p(mask=None):
+        with torch.no_grad():
+            given = {} if mask is None else {"attention_mask": torch.from_numpy(mask[None]).long()}
+            places = torch.arange(ids.shape[1])[None]
+            return (network(ids, position_ids=places, **given).logits[0].double() / 0.6).log_softmax(1)
+
+    whole = log_p()
+    for j in range(3):
+        apart = (whole.exp() * (whole - log_p(of_token != j))).sum(1)
+        logs = (apart.clamp(min=0) + 1e-9).log().numpy()
+        for i in range(4):
+            if i > j:
+                assert found.matrix[i, j] == pytest.approx(logs[of_token == i].mean(), abs=2e-3)
+            else:
+                assert np.isnan(found.matrix[i, j])
+    assert found.tokens < 5 * ids.shape[1]  # keys and values, the whole text, and what follows on each
+    assert found.importance()[:3] == pytest.approx(np.nanmean(found.matrix[:, :3], 0))
+    assert np.isnan(found.importance()[3])
+
+
+def test_minimal_sources_are_enough_and_none_can_be_spared():
+    scorer = scorers.string(lambda texts: [float("red" in text and "box" in text) for text in texts])
+    found = studies.minimal_sources("It is late. The key is red. Nobody came. A box is there. So?", scorer)
+    assert found.players == (1, 3)
+    assert found.text == "The key is red. A box is there. "
+    assert (found.sufficiency, found.necessity) == (1, 1)
+    assert found.words == 8
+    assert found.characters == len(found.text)
+
+
+def test_sections_and_a_smaller_model_spare_evaluations():
+    lines = [f"Chapter {i} begins. Nothing is said. It ends." for i in range(6)]
+    lines[4] = "Chapter 4 begins. The key is red. It ends."
+    text = "\n".join(lines)
+    scorer = scorers.string(lambda texts: [10.0 * ("key" in text) + text.count("begins") for text in texts])
+    full = studies.leave_one_out(text, scorer, best=6)
+    found = studies.leave_one_out(text, scorer, best=1)
+    assert full.order[0] == found.order[0] == 13
+    assert len(found.order) == 3
+    assert found.evaluations < full.evaluations
+    assert np.nanmax(np.abs(full.values - found.values)) == 0
+    small = scorers.string(lambda texts: [float("key" in text) for text in texts])
+    proposed = studies.leave_one_out(text, scorer, proxy=small, candidates=2)
+    assert proposed.order[0] == 13
+    assert proposed.evaluations == 4
+    assert proposed.proposed > 6
+
+
+def test_what_is_no_language_model_has_no_suppression_matrix():
+    with pytest.raises(ValueError, match=r"scorer must be pysmdl.scorers.language_model\(...\); got TextValue"):
+        studies.suppression_matrix(TALE, scorers.string(lambda texts: [1.0] * len(texts)))
+    with pytest.raises(ValueError, match="temperature must be"):
+        studies.suppression_matrix(TALE, scorers.language_model(gpt2(), byte_level()), temperature=0)

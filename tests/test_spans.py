@@ -1,0 +1,114 @@
+"""Spans of texts and chats, through a tokenizer or without one."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from language_models import bert, byte_level, gpt2, word_pieces
+
+import pysmdl
+from pysmdl import scorers
+from pysmdl.errors import ImageError, RegionError
+from pysmdl.regions.spans import UNITS, sentences, token_players
+
+STORY = "  Dr. Smith met J. Doe at 3.5 km. “Was it cold?” she asked…  No!\nYes, e.g. 好。很好。 End"
+COUNTED = scorers.string(lambda texts: [float(len(text)) for text in texts])
+TALK = [{"role": "system", "content": "Be brief. Be kind."}, {"role": "user", "content": "Is it far? It is."}]
+
+
+def spans(text, how, scorer=COUNTED):
+    return pysmdl.explain(text, scorer, players=how, search="occlusion", progress=False)
+
+
+def test_sentences_end_where_a_reader_would_say_so():
+    found = spans(STORY, "sentences").players
+    assert [each.strip() for each in found] == [
+        "Dr. Smith met J. Doe at 3.5 km.", "“Was it cold?”", "she asked…", "No!", "Yes, e.g. 好。", "很好。", "End",
+    ]  # fmt: skip
+    assert sentences("I said so, not I. He did") == [0, 17]
+
+
+@pytest.mark.parametrize("unit", sorted(set(UNITS) - {"tokens"}))
+def test_names_of_spans_join_to_the_text(unit):
+    found = spans(STORY, unit)
+    assert "".join(found.players) == STORY
+    assert found.modality == "text"
+    assert found.called == "spans"
+    assert "".join(map(chr, found.shown)) == STORY
+    assert np.array_equal(np.bincount(found.labels), [len(each) for each in found.players])
+
+
+def test_tokens_belong_to_one_span_each_and_names_join_to_any_text():
+    drawn = random.Random(0)
+    letters = "ab .,!?\n\t 好é🙂👩‍👩‍👧İ﷽0"
+    of_bytes, of_pieces = scorers.text_classifier(bert(), byte_level()), scorers.text_classifier(bert(), word_pieces())
+    for _ in range(1000):
+        text = "".join(drawn.choice(letters) for _ in range(drawn.randint(1, 30)))
+        if not text.strip():
+            continue
+        for scorer in (of_bytes, of_pieces):
+            read = scorer.reader.text(text)
+            offsets = scorer.tokenized(read).offsets
+            for unit in ("tokens", "words", "characters", "sentences"):
+                made = scorer.reader.read(text, scorer.input, True).divide(unit)
+                assert "".join(made.names) == text
+                of_token = token_players(made.labels, text, offsets)
+                assert ((of_token >= 0) == [stop > start for start, stop in offsets]).all()
+                assert made.areas().sum() == (of_token >= 0).sum() or not made.weights.any()
+
+
+def test_spans_weigh_their_tokens():
+    found = spans("The cat sat. Unbelievable capitals!", "words", scorers.text_classifier(bert(), word_pieces()))
+    counts = [len(word_pieces()(word, add_special_tokens=False)["input_ids"]) for word in found.players]
+    assert np.allclose(np.diff(found.area), np.array(counts)[found.order] / sum(counts))
+
+
+def test_pieces_pairs_and_functions_say_what_the_spans_are():
+    text = "aa bb cc dd"
+    assert spans(text, [(0, 2), (6, 11)]).players == ("aa", "cc dd")
+    assert spans(text, ["aa bb", "dd"]).players == ("aa bb", "dd")
+    assert spans(text, lambda text: text.split()).players == ("aa", "bb", "cc", "dd")
+    assert spans(text, lambda text: [(0, 5), (5, 11)]).players == ("aa bb", " cc dd")
+    labels = np.array([0] * 5 + [-1] + [1] * 5)
+    assert spans(text, labels).insertion[0] == 1  # the space that is always shown
+
+
+def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
+    scorer = scorers.language_model(gpt2(), byte_level(True), answer="far")
+    found = spans(TALK, "messages", scorer)
+    assert found.players == ("Be brief. Be kind.", "Is it far? It is.")
+    assert found.groups == ("system", "user")
+    found = spans(TALK, "sentences", scorer)
+    assert found.players == ("Be brief. ", "Be kind.", "Is it far? ", "It is.")
+    assert "".join(map(chr, found.shown)).endswith("Is it far? It is.\n<|assistant|>\n")
+    assert set(found.by_group()) == {"system", "user"}
+    plain = spans(TALK, "messages")
+    assert plain.players == ("Be brief. Be kind.", "Is it far? It is.")
+    assert plain.insertion[-1] == 37
+
+
+def test_a_file_is_read(tmp_path):
+    (tmp_path / "story.txt").write_text(STORY, encoding="utf-8")
+    found = spans(tmp_path / "story.txt", "lines")
+    assert len(found.players) == 2
+    assert found.provenance["source"] == str(tmp_path / "story.txt")
+    assert "source" not in spans(STORY, "lines").provenance
+
+
+@pytest.mark.parametrize(
+    ("given", "how", "error", "message"),
+    [
+        ("a b", "pages", ValueError, "players must be one of .*'words'; got 'pages'"),
+        ("a b", "tokens", ValueError, 'players="tokens" needs a model with a tokenizer'),
+        ("a b", [(0, 2), (1, 3)], RegionError, r"spans must be apart, start < stop <= 3 characters; got \(1, 3\)"),
+        ("a b", ["b", "a"], RegionError, "pieces must stand in the text one after the other; 'a' does not"),
+        (" \n", "words", ImageError, "the text is empty"),
+        (7, "words", ImageError, "a text must be a string, a Path to a file, or a list of messages"),
+        ([{"role": "user", "content": None}], "words", ImageError, "a message must have a content that is a string"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(given, how, error, message):
+    with pytest.raises(error, match=message):
+        spans(given, how)

@@ -1,0 +1,125 @@
+"""Texts as people look at them: coloured in HTML, in the terminal and as PNG, on the page, from the command line."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from command_line import call
+from language_models import bert, byte_level, qwen3, word_pieces
+
+import pysmdl
+from pysmdl import scorers
+from pysmdl.explanation.sheets import with_sheet
+from pysmdl.explanation.text_sheets import terminal
+from pysmdl.reporting.entries import entry
+
+TEXT = "A <b>good</b> plot,\nand bad music; " + "nothing else happens at all, ever again. " * 5
+OPINIONS = scorers.string(lambda texts: [text.count("good") - 0.5 * text.count("bad") for text in texts])
+
+
+@pytest.fixture(scope="module")
+def found():
+    return pysmdl.explain(TEXT, OPINIONS, search="occlusion", progress=False)
+
+
+def test_html_holds_the_text_and_colours_what_counts(found):
+    shown = found._repr_html_()
+    spans = dict(re.findall(r'<span style="background:(rgb\([^"]*?\));[^>]*>([^<]*)</span>', shown))
+    colours = {text: colour for colour, text in spans.items()}
+    assert "&lt;b&gt;good&lt;/b&gt; " in shown
+    assert "<b>" not in shown
+    good, bad = (
+        next(tuple(map(int, re.findall(r"\d+", colour))) for text, colour in colours.items() if word in text)
+        for word in ("good", "bad")
+    )
+    assert good[0] > good[2]
+    assert bad[2] > bad[0]
+
+
+def test_the_terminal_shows_the_text(found):
+    made = terminal(found)
+    assert made.plain == TEXT
+    assert sum("on rgb" in str(span.style) for span in made.spans) == 2
+
+
+def test_a_view_is_what_is_kept_of_the_text(found):
+    assert found.view(1) == "<b>good</b> "
+    assert found.view(0) == ""
+    assert found.view(found.n) == TEXT
+
+
+def test_a_sheet_has_each_span_where_it_is_written(found):
+    sheet = with_sheet(found)
+    assert sheet.pixels.shape[:2] == sheet.labels.shape
+    assert set(np.unique(sheet.labels)) == {-1, *range(found.n)}
+    first = [int(np.argmax((sheet.labels == player).any(1))) for player in range(found.n)]
+    assert first == sorted(first)
+    assert first[-1] > first[0]
+    assert sheet.pixels[sheet.labels >= 0].min() < 100 < 250 == sheet.pixels[sheet.labels < 0].min()
+
+
+@pytest.mark.parametrize("kind", ["row", "map", "bars", "curves", "steps", "order"])
+def test_pictures_of_texts(found, kind, tmp_path):
+    figure = found.plot(kind=kind)
+    figure.savefig(tmp_path / "text.png")
+    assert (tmp_path / "text.png").stat().st_size > 5000
+
+
+def test_a_file_and_the_page_keep_the_text(found, tmp_path):
+    found.save(tmp_path / "text.npz")
+    read = pysmdl.load(tmp_path / "text.npz")
+    assert "".join(map(chr, read.shown)) == TEXT
+    assert read.players == found.players
+    assert terminal(read).plain == TEXT
+    made = entry(found, 0)
+    assert made["called"] == "spans"
+    assert made["extent"] == "text"
+    assert "picture" in made
+    long = pysmdl.explain("so it goes, " * 3000, OPINIONS, players="lines", search="occlusion", progress=False)
+    long.save(tmp_path / "long.npz")
+    assert pysmdl.load(tmp_path / "long.npz").shown.tolist() == long.shown.tolist()
+
+
+MODEL = """
+from pysmdl import scorers
+good = scorers.string(lambda texts: [float(text.count("good")) for text in texts])
+"""
+
+
+def test_texts_on_the_command_line(tmp_path, monkeypatch):
+    (tmp_path / "opinions.py").write_text(MODEL)
+    (tmp_path / "story.txt").write_text("All is well. It was good. So there.")
+    monkeypatch.chdir(tmp_path)
+    common = ("--model", "opinions:good", "--players", "sentences", "--out", "made")
+    code, said = call("explain", "--text", "It was good. It rains.", *common)
+    assert code == 0
+    assert "It was good. It rains." in said
+    assert (tmp_path / "made" / "text 1.png").is_file()
+    assert pysmdl.load(tmp_path / "made" / "text 1.npz").players == ("It was good. ", "It rains.")
+    code, said = call("explain", "story.txt", *common)
+    assert code == 0
+    assert pysmdl.load(tmp_path / "made" / "story.npz").order[0] == 1
+    code, said = call("explain", "--text", "It was good.", *common, "--dry-run")
+    assert code == 0
+    assert "evaluations at most" in said
+    code, said = call("explain", *common)
+    assert code != 0
+    assert "give files to explain, or --text for a text" in said
+
+
+def test_a_folder_of_a_text_model_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, model, tokenizer, extra in (
+        ("classes", bert(), word_pieces(), ("--target", "good")),
+        ("language", qwen3(), byte_level(True), ("--answer", "red", "--removal", "attention")),
+    ):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        code, said = call(
+            "explain", "--text", "The key is red.", "--model", f"hf:{folder}", *extra, "--out", f"of {folder}"
+        )
+        assert code == 0, said
+        made = pysmdl.load(tmp_path / f"of {folder}" / "text 1.npz")
+        assert made.players == ("The ", "key ", "is ", "red.")

@@ -1,0 +1,153 @@
+"""Visual tokens left out of what a language model reads, against really leaving them out, one subset at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from answer_models import FAMILIES, QUESTION, llava
+from PIL import Image
+
+import pysmdl
+from pysmdl import heads
+from pysmdl.models import visual_tokens
+from pysmdl.models.visual_tokens import alike
+
+from library_models import photograph
+
+pytest.importorskip("transformers")
+CLOSE = 1e-4
+# Points of a token, each way.
+SIDES = {"LLaVA": 8, "Qwen2.5-VL": 14, "Qwen2-VL": 14, "InternVL": 16, "Idefics3": 16}
+
+
+def whole(family, answer):
+    """What the language model is given of the whole picture and an answer: states, positions, and which are visual."""
+    given = family.given(Image.fromarray(photograph()))
+    before = family.before(given)
+    fed = family.forced(given, torch.tensor([before + answer]))
+    inner, held = family.model.model, {}
+    language = inner.text_model if hasattr(inner, "text_model") else inner.language_model
+    hook = language.register_forward_pre_hook(lambda _, args, words: held.update(words), with_kwargs=True)
+    with torch.no_grad():
+        family.model(**fed)
+    hook.remove()
+    config = family.model.config
+    image = getattr(config, "image_token_id", None) or config.image_token_index
+    return held["inputs_embeds"], held.get("position_ids"), fed["input_ids"][0] == image, len(before)
+
+
+def dropped(family, whole_, answer, shown):
+    """Mean probability of an answer's tokens with some visual tokens left out: one sequence, by the model itself."""
+    states, places, visual, before = whole_
+    keep = ~visual
+    keep[visual] = torch.from_numpy(shown)
+    words = {} if places is None or places.dim() < 3 else {"position_ids": places[:, :, keep]}
+    with torch.no_grad():
+        logits = family.model(inputs_embeds=states[:, keep], use_cache=False, **words).logits[0]
+    start = int(keep[:before].sum()) - 1
+    p = logits[start : start + len(answer)].float().softmax(-1)
+    return float(p[torch.arange(len(answer)), torch.tensor(answer)].mean())
+
+
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypatch):
+    """Beside what it scores where each row reads it; at a prompt's end too, where nothing of a picture may be left."""
+    family, lengths = FAMILIES[name](), []
+    mark = "<image>" if name == "LLaVA" else "<|image_pad|>"
+    for prompt in (f"the cat sits on the mat {mark} what is here", f"the cat sits on the mat {mark}"):
+        ours = pysmdl.adapt(family.model, processor=family.processor, prompt=prompt, answer="the red dog")
+        game = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+        kept = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], bool)
+        own = game(kept)
+        monkeypatch.setattr(visual_tokens, "SHARED", 1)
+        hook = family.model.model.language_model.register_forward_pre_hook(
+            lambda _, args, words: lengths.append(words["inputs_embeds"].shape[:2]), with_kwargs=True
+        )
+        again = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+        np.testing.assert_allclose(again(kept), own, atol=1e-6)
+        assert np.ptp(own) > 1e-5
+        hook.remove()
+        monkeypatch.undo()
+    assert any(rows == 1 and 5 <= length <= 6 for rows, length in lengths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIDES)
+def test_tokens_left_out_score_as_a_sequence_without_them(name):
+    family = FAMILIES[name]()
+    scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
+    answer = list(scorer.speech.said(scorer.input.view(photograph())[0], scorer.speech.opening(photograph(), None)))
+    game = pysmdl.Game(photograph(), scorer, regions="grid:9", removal="token-drop")
+    kept = np.random.default_rng(2).random((20, game.n_players)) < 0.5
+    kept[:2] = [[False], [True]]
+    own = whole(family, answer)
+    slow = [
+        dropped(family, own, answer, shown_tokens(row[game.labels], SIDES[name], int(own[2].sum()))) for row in kept
+    ]
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    assert np.ptp(slow) > 10 * CLOSE
+    masked = pysmdl.Game(photograph(), scorer, regions=game.labels)
+    assert masked(kept[1:2]) == pytest.approx(game(kept[1:2]), abs=CLOSE)  # of which nothing is left out
+
+
+def shown_tokens(shown, side, count):
+    """Which visual tokens are shown, of a canvas [H, W]: its own, or those of its tiles and a small view of all."""
+    if shown.size == count * side * side:
+        return shown[side // 2 :: side, side // 2 :: side].ravel()
+    tile = 32
+    down, across = (length // tile for length in shown.shape)
+    cut = [shown[i * tile :, j * tile :][:tile, :tile] for i in range(down) for j in range(across)]
+    at = [((np.arange(tile) + 0.5) * length / tile).astype(int) for length in shown.shape]
+    cut.append(shown[np.ix_(*at)])
+    return np.concatenate([each[side // 2 :: side, side // 2 :: side].ravel() for each in cut])
+
+
+def scorer(**words):
+    family = llava()
+    return pysmdl.adapt(family.model, **{"processor": family.processor, "prompt": QUESTION, **words})
+
+
+def test_the_vision_tower_runs_once_for_an_input():
+    ours, calls = scorer(answer="the red dog"), []
+    ours.model.network.model.vision_tower.register_forward_hook(lambda *_: calls.append(1))
+    found = pysmdl.explain(photograph(), ours, "dog", removal="token-drop", regions="grid:9", progress=False)
+    assert len(calls) == 1
+    assert found.notes["removal"] == "token-drop"
+    assert found.target["texts"] == [" dog"]
+
+
+@pytest.mark.parametrize("head", [None, heads.jsd()])
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+def test_rows_of_several_inputs_share_batches(name, head):
+    family = FAMILIES[name]()
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt, head=head)
+    asked = ["what", "is the cat on the mat here ?", QUESTION]
+    texts = ["dog", "the red dog runs", None]
+    targets = [pysmdl.Answer(text=text, prompt=prompt) for text, prompt in zip(texts, asked, strict=True)]
+    items = [(photograph(), target) for target in targets]
+    settings = {"removal": "token-drop", "regions": "grid:4", "progress": False, "search": "exact"}
+    together = pysmdl.explain_many(items, ours, ordered=True, batch_size=16, **settings)
+    for found, (image, target) in zip(together, items, strict=True):
+        alone = pysmdl.explain(image, ours, target, batch_size=1, **settings)
+        np.testing.assert_allclose(found.insertion, alone.insertion, atol=1e-5)
+        np.testing.assert_allclose(found.deletion, alone.deletion, atol=1e-5)
+
+
+def test_rows_of_like_length_go_together():
+    assert alike([10, 40, 9, 39, 31, 29]) == [([1, 3, 4], 40), ([5], 29), ([0, 2], 10)]
+
+
+def test_where_tokens_are_of_no_place_they_cannot_be_dropped():
+    family = FAMILIES["BLIP-2"]()
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=QUESTION)
+    with pytest.raises(
+        ValueError, match=r"token dropping needs visual tokens .*; Blip2ForConditionalGeneration has none"
+    ):
+        pysmdl.explain(photograph(), ours, removal="token-drop", progress=False)
+
+
+def test_regions_that_cut_a_token_apart_are_refused():
+    labels = np.repeat(np.arange(32)[None] // 4, 32, 0)
+    with pytest.raises(ValueError, match="regions must be constant within 8x8 points"):
+        pysmdl.explain(photograph(), scorer(), removal="token-drop", regions=labels, progress=False)
