@@ -193,12 +193,19 @@ def a_surrogate(rng: Rng) -> tuple[Fitted, int]:
     if rng.random() < 0.3:
         name = str(rng.choice(Fitted._fields))
         value: Any = getattr(fitted, name)
-        if isinstance(value, float):
+        if isinstance(value, (bool, float)):
             value = [np.nan, np.inf, 0.0, -1.0, 1e-300, "x", None][int(rng.integers(0, 7))]
         else:
             value = spoilt(rng, laid_out(rng, value))
         fitted = fitted._replace(**{name: value})
     return fitted, n
+
+
+def is_told(fitted: Fitted, *others: Any) -> bool:
+    """Whether the twin can say what these give: arrays of something, and no sums of which only rounding is left."""
+    numbers = fitted.near, fitted.far, fitted.effect, fitted.area
+    arrays = all(isinstance(each, np.ndarray) and each.size for each in (fitted.flip, *numbers, *others))
+    return arrays and all(np.abs(np.asarray(each, np.float64)).max() < 1e3 for each in numbers)
 
 
 def a_chain(rng: Rng) -> Case:
@@ -210,7 +217,7 @@ def a_chain(rng: Rng) -> Case:
         order = spoilt(rng, order)
     if rng.random() < 0.3:
         return lambda: sorted(_C.greedy_chain(fitted)), lambda: np.arange(len(fitted.flip))
-    told = all(isinstance(each, np.ndarray) and each.size for each in (order, fitted.flip, fitted.near, fitted.far))
+    told = is_told(fitted, order)
 
     def improve() -> Any:
         worth = _C.improve_chain(fitted, order, k, passes, within, GAIN)
@@ -222,6 +229,42 @@ def a_chain(rng: Rng) -> Case:
         return np.append(np.arange(len(order)), Plain.improve_chain(fitted, np.array(order), k, 0, 0, GAIN))
 
     return improve, plain
+
+
+def a_prediction(rng: Rng) -> Case:
+    fitted, n = a_surrogate(rng)
+    member = laid_out(rng, rng.random((int(rng.integers(0, 9)), n)) < 0.5)
+    if rng.random() < 0.2:
+        member = spoilt(rng, member)
+    paired = bool(rng.integers(2))
+    told = is_told(fitted, member)
+
+    def predict() -> Any:
+        return np.concatenate(_C.predict(fitted, member, paired))
+
+    return predict, lambda: np.concatenate(Plain.predict(fitted, np.array(member), paired)) if told else None
+
+
+def a_kernel(rng: Rng) -> Case:
+    n, count, room = (int(each) for each in rng.integers((1, 0, 0), (8, 40, 3)))
+    weight, first = rng.integers(1, 127, n), int(rng.integers(-1, count + 2))
+    sides = rng.random((n, count)) < 0.5
+    arrays, honest = given(rng, {
+        "flip": np.where(sides, weight[:, None], -weight[:, None]).astype(np.int8),
+        "alike": rng.normal(size=(n, n)),
+        "table": rng.random(int(weight.sum()) + 1),
+        "even": np.full((count + room,) * 2, np.nan),
+        **({"odd": np.full((count + room,) * 2, np.nan)} if rng.random() < 0.5 else {}),
+    })  # fmt: skip
+    arrays.pop("out", None)
+    names = [name for name in ("even", "odd") if name in arrays]
+
+    def rows(op: Callable[..., None], given: dict[str, Any]) -> Any:
+        op(**given, first=first)
+        return np.array([np.tril(given[name][:count, :count])[max(0, first) :] for name in names])
+
+    twins = {name: np.array(array) for name, array in arrays.items()} if honest else {}
+    return lambda: rows(_C.kernel_rows, arrays), lambda: rows(Plain.kernel_rows, twins) if honest and count else None
 
 
 def a_factor(rng: Rng) -> Case:
@@ -283,6 +326,8 @@ CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer 
     "pack_tokens": (a_pack_tokens, 0),
     "cache": (a_cache, 0),
     "chain": (a_chain, 1e-6),
+    "prediction": (a_prediction, 1e-6),
+    "kernel": (a_kernel, 1e-4),  # float32 sums of some ten numbers around 1
     "factor": (a_factor, 1e-6),
     "difference": (a_difference, 0),
 }

@@ -10,6 +10,8 @@
 namespace pysmdl {
 namespace {
 
+constexpr int64_t kPatience = 6;  // all n regions at once take the time of about n / 6 single ones
+
 class Chain {
  public:
   Chain(const Surrogate& s, int64_t k, int32_t* order)
@@ -22,7 +24,7 @@ class Chain {
         subsets_(s.n + 1, neighbours_.of_nothing()),
         value_(s.n + 1),
         changed_((s.n + 1) * s.n),
-        fresh_(s.n + 1, 0) {
+        asked_(s.n + 1, 0) {
     value_[0] = neighbours_.worth(subsets_[0]);
     follow(0, n_);
   }
@@ -41,7 +43,7 @@ class Chain {
     double best = least, before = own, after = 0, next = value_[i + 1];
     int64_t to = i;
     for (int64_t j = i - 1; j >= first; --j) {  // subset j + 1 becomes subset j with x
-      const double with = changed_[j * n_ + x];
+      const double with = changed(j, x);
       before += step(j, order_[j], value_[j], value_[j + 1]);
       after += step(j + 1, order_[j], with, next);
       next = with;
@@ -50,7 +52,7 @@ class Chain {
     }
     before = own, after = 0, next = value_[i];
     for (int64_t j = i + 1; j <= last; ++j) {  // subset j becomes subset j + 1 without x
-      const double without = changed_[(j + 1) * n_ + x];
+      const double without = changed(j + 1, x);
       before += step(j, order_[j], value_[j], value_[j + 1]);
       after += step(j - 1, order_[j], next, without);
       next = without;
@@ -74,18 +76,25 @@ class Chain {
     for (int64_t j = first; j < last; ++j) {
       neighbours_.add(order_[j], subsets_[j], subsets_[j + 1]);
       value_[j + 1] = neighbours_.worth(subsets_[j + 1]);
-      fresh_[j + 1] = 0;
+      asked_[j + 1] = 0;
     }
     for (int64_t j = first; j < std::min(n_, last + 1); ++j) place_[order_[j]] = j;
   }
 
-  // What subsets first .. last are worth with any one region changed.
+  // What subset j is worth with region x changed.
+  double changed(int64_t j, int32_t x) const {
+    return asked_[j] > patience_ ? changed_[j * n_ + x] : neighbours_.worth_of_one(subsets_[j], x);
+  }
+
+  // Counts that subsets first .. last are asked for; those asked for often enough are priced with any one region
+  // changed: as the order still moves, most are not, and single regions come cheaper.
   void refresh(int64_t first, int64_t last) {
     const Subset* stale[Neighbours::kRows];
     float* to[Neighbours::kRows];
     int count = 0;
     for (int64_t j = first; j <= last; ++j) {
-      if (!fresh_[j]) stale[count] = &subsets_[j], to[count++] = changed_.data() + j * n_, fresh_[j] = 1;
+      if (asked_[j] <= patience_ && ++asked_[j] > patience_)
+        stale[count] = &subsets_[j], to[count++] = changed_.data() + j * n_;
       if (count == Neighbours::kRows || (j == last && count)) {
         neighbours_.worth_of_all(stale, count, to);
         count = 0;
@@ -94,19 +103,23 @@ class Chain {
   }
 
   const Surrogate& s_;
-  const int64_t n_, k_;
+  const int64_t n_, k_, patience_ = n_ / kPatience;
   int32_t* order_;
   std::vector<int64_t> place_;  // of each region in the order
   const Neighbours neighbours_;
   std::vector<Subset> subsets_;  // [n + 1]
   std::vector<double> value_;    // [n + 1]
   std::vector<float> changed_;   // [n + 1, n]: of each subset with one region more or less
-  std::vector<uint8_t> fresh_;   // whether it is up to date. [n + 1]
+  std::vector<int64_t> asked_;   // how often since its subset changed; up to date above patience. [n + 1]
 };
 
 PYSMDL_SIMD void add_signed(const double* row, bool positive, double* to, int64_t n) {
   const double sign = positive ? 1 : -1;
   for (int64_t x = 0; x < n; ++x) to[x] += sign * row[x];
+}
+
+PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to) {
+  for (int64_t t = 0; t < count; ++t) to[t] = flip[t] < 0 ? 1.0f : -1.0f;
 }
 
 // lines[i, t] = sum over x of rows[x, i] * signs[x, t], for kTogether rows and one tile of t, in order of x.
@@ -126,11 +139,10 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
                  int64_t first, int64_t stride, double* even, double* odd) {
   const int64_t wide = (count + kTile - 1) / kTile * kTile;
   std::vector<float> signs(n * wide), rows(n * kTogether), lines(kTogether * wide);
-  for (int64_t x = 0; x < n; ++x)
-    for (int64_t t = 0; t < count; ++t) signs[x * wide + t] = flip[x * count + t] < 0 ? 1.0f : -1.0f;
+  for (int64_t x = 0; x < n; ++x) signs_of(flip + x * count, count, signs.data() + x * wide);
   std::vector<uint8_t> member(n);
-  std::vector<int16_t> apart(count);
   std::vector<double> row(n);
+  Walk walk(flip, n, count);
   for (int64_t from = first; from < count; from += kTogether) {
     const int64_t together = std::min<int64_t>(kTogether, count - from);
     for (int64_t i = 0; i < together; ++i) {
@@ -141,7 +153,7 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
     for (int64_t t = 0; t < from + together; t += kTile) tile_lines(rows.data(), signs.data() + t, n, wide, &lines[t]);
     for (int64_t i = 0; i < together; ++i) {
       for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
-      differences(flip, n, count, member.data(), 1, apart.data());
+      const int16_t* apart = walk.to(member.data());
       double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
       for (int64_t t = 0; t <= from + i; ++t) {
         const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
@@ -157,12 +169,11 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
   Subset front = neighbours.of_nothing(), back = front;
   std::vector<int32_t> left(s.n);
   std::iota(left.begin(), left.end(), 0);
-  std::vector<float> value(s.n);
-  const auto take = [&](Subset& end, float sign) {
-    const Subset* subset = &end;
-    float* to = value.data();
-    neighbours.worth_of_all(&subset, 1, &to);
-    const auto better = [&](int32_t a, int32_t b) { return sign * value[a] < sign * value[b]; };
+  std::vector<float> value(2 * s.n);
+  const Subset* ends[2] = {&front, &back};
+  float* to[2] = {value.data(), value.data() + s.n};
+  const auto take = [&](Subset& end, const float* worth, float sign) {
+    const auto better = [&](int32_t a, int32_t b) { return sign * worth[a] < sign * worth[b]; };
     const auto chosen = std::max_element(left.begin(), left.end(), better);
     const int32_t x = *chosen;
     left.erase(chosen);
@@ -170,8 +181,9 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
     return x;
   };
   for (int64_t first = 0, last = s.n - 1; first <= last;) {
-    order[first++] = take(front, 1);
-    if (first <= last) order[last--] = take(back, -1);
+    neighbours.worth_of_all(ends, 2, to);
+    order[first++] = take(front, to[0], 1);
+    if (first <= last) order[last--] = take(back, to[1], -1);
   }
 }
 

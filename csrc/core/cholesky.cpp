@@ -27,6 +27,20 @@ void eliminate(double* factor, int64_t stride, int64_t i, int64_t first, int64_t
   }
 }
 
+// The same of rows begin .. end - 1, all below row `last`: four at a time, for each column is read from afar.
+void eliminate_rows(double* factor, int64_t stride, int64_t begin, int64_t end, int64_t first, int64_t last) {
+  int64_t i = begin;
+  for (double products[4]; i + 4 <= end; i += 4) {
+    double* at = factor + i * stride;
+    for (int64_t j = first; j < last; ++j) {
+      const double* row = factor + j * stride;
+      dot_of_four(at, stride, row, j, products);
+      for (int64_t r = 0; r < 4; ++r) at[r * stride + j] = (at[r * stride + j] - products[r]) / row[j];
+    }
+  }
+  for (; i < end; ++i) eliminate(factor, stride, i, first, last);
+}
+
 }  // namespace
 
 bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t count, double noise, int threads) {
@@ -42,7 +56,7 @@ bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t coun
     const int64_t below = std::max(last, known);
     const bool worth_threads = (count - below) * (last - first) * last > kWorthThreads;
     parallel_for(count - below, worth_threads ? threads : 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = below + begin; i < below + end; ++i) eliminate(factor, stride, i, first, last);
+      eliminate_rows(factor, stride, below + begin, below + end, first, last);
     });
   }
   return true;

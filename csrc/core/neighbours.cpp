@@ -11,18 +11,42 @@
 namespace pysmdl {
 namespace {
 
-constexpr int kTile = 32;   // regions whose sums are in registers at a time
+constexpr int kTile = 32;  // regions whose sums are in registers at a time
 
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
 }
 
+PYSMDL_SIMD void subtract_row(const int8_t* flip, int16_t* to, int64_t count) {
+  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(to[t] - flip[t]);
+}
+
+PYSMDL_SIMD void add_size(const int8_t* flip, int16_t* to, int64_t count) {
+  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(to[t] + (flip[t] < 0 ? -flip[t] : 0));
+}
+
 // Of the empty subset: the size of each T.
 std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
   std::vector<int16_t> found(count, 0);
-  for (int64_t x = 0; x < n; ++x)
-    for (int64_t t = 0; t < count; ++t) found[t] += std::max(0, -flip[x * count + t]);
+  for (int64_t x = 0; x < n; ++x) add_size(flip + x * count, found.data(), count);
   return found;
+}
+
+// Of kept and of removed, where the region of these flips is lacked.
+PYSMDL_SIMD void sums_of_one(const float* kept, const float* removed, const int8_t* flip, int64_t count, float* sums) {
+  float in[2][kTile] = {};
+  int64_t t = 0;
+  for (; t + kTile <= count; t += kTile)
+    for (int i = 0; i < kTile; ++i) {
+      const float lacked = flip[t + i] > 0 ? 1.0f : 0.0f;
+      in[0][i] += kept[t + i] * lacked, in[1][i] += removed[t + i] * lacked;
+    }
+  for (int i = 0; t < count; ++t, ++i)
+    if (flip[t] > 0) in[0][i] += kept[t], in[1][i] += removed[t];
+  for (int view = 0; view < 2; ++view) {
+    sums[view] = 0;
+    for (const float each : in[view]) sums[view] += each;
+  }
 }
 
 // sums[i, x] = sum over t of rows[i][t] * lacks[t, x], for kRows rows and one tile of x. Each is added up in order of t.
@@ -104,32 +128,26 @@ PYSMDL_SIMD void link(float* z, int64_t n, float soft) {
 }  // namespace
 
 void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* member, int64_t subsets, int16_t* out) {
-  const std::vector<int16_t> nothing = sizes(flip, n, count);
+  Walk walk(flip, n, count);
   for (int64_t s = 0; s < subsets; ++s, out += count) {
-    std::copy(nothing.begin(), nothing.end(), out);
-    for (int64_t x = 0; x < n; ++x)
-      if (member[s * n + x]) add_row(flip + x * count, out, out, count);
+    const int16_t* found = walk.to(member + s * n);
+    std::copy(found, found + count, out);
   }
 }
 
 void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, double* value, double* unsure) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   const std::vector<double> both = exponentials(s);
-  std::vector<int16_t> d(s.count);
   std::vector<float> unused(2 * s.count);
-  const std::vector<int16_t> nothing = sizes(s.flip, s.n, s.count);
+  Walk walk(s.flip, s.n, s.count);
   for (int64_t i = 0; i < subsets; ++i, member += s.n) {
-    std::copy(nothing.begin(), nothing.end(), d.begin());
+    const int16_t* d = walk.to(member);
     double line = 0;
-    for (int64_t x = 0; x < s.n; ++x) {
-      line += (member[x] ? 0.5 : -0.5) * s.effect[x];
-      if (member[x]) add_row(s.flip + x * s.count, d.data(), d.data(), s.count);
-    }
-    const Sums sums =
-        weighted(s.near, s.far, pairs(both), d.data(), s.count, unused.data(), unused.data() + s.count);
+    for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
+    const Sums sums = weighted(s.near, s.far, pairs(both), d, s.count, unused.data(), unused.data() + s.count);
     const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
     value[i] = worth_of(s, z[0], z[1]);
-    const auto [least, most] = range(d.data(), s.count, static_cast<int16_t>(s.span));
+    const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
     int64_t apart[2] = {least, s.span - most};
     if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
     unsure[i] = 0;
@@ -138,6 +156,26 @@ void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool pa
       unsure[i] += (view ? s.removed : s.kept) * slope * std::sqrt(1 - std::exp(-rate * double(apart[view])));
     }
   }
+}
+
+Walk::Walk(const int8_t* flip, int64_t n, int64_t count)
+    : flip_(flip), n_(n), count_(count), nothing_(sizes(flip, n, count)), differences_(nothing_), has_(n, 0) {}
+
+const int16_t* Walk::to(const uint8_t* member) {
+  int64_t steps = 0, size = 0;
+  for (int64_t x = 0; x < n_; ++x) steps += !member[x] != !has_[x], size += member[x] != 0;
+  if (size < steps) {  // shorter from nothing
+    differences_ = nothing_;
+    std::fill(has_.begin(), has_.end(), uint8_t{0});
+  }
+  for (int64_t x = 0; x < n_; ++x) {
+    if (!member[x] == !has_[x]) continue;
+    int16_t* d = differences_.data();
+    if (member[x]) add_row(flip_ + x * count_, d, d, count_);
+    else subtract_row(flip_ + x * count_, d, count_);
+    has_[x] = member[x] != 0;
+  }
+  return differences_.data();
 }
 
 Neighbours::Neighbours(const Surrogate& s)
@@ -183,6 +221,15 @@ void Neighbours::settle(Subset& subset) const {
 double Neighbours::worth(const Subset& subset) const {
   return worth_of(s_, s_.offset + subset.line + subset.near[0] + subset.far[0],
                   s_.offset - subset.line + subset.near[1] + subset.far[1]);
+}
+
+double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
+  float sums[2];
+  sums_of_one(subset.kept.data(), subset.removed.data(), s_.flip + x * s_.count, s_.count, sums);
+  const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
+  const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
+  return worth_of(s_, s_.offset + line + lack * (subset.far[0] + sums[0]) + have * (subset.near[0] - sums[0]),
+                  s_.offset - line + have * (subset.far[1] + sums[1]) + lack * (subset.near[1] - sums[1]));
 }
 
 void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out) const {

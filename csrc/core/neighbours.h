@@ -17,6 +17,22 @@ struct Subset {
   double line = 0;                       // sum of signed effects / 2
 };
 
+// The differences of one subset after the other from every measured T.
+class Walk {
+ public:
+  Walk(const int8_t* flip, int64_t n, int64_t count);
+
+  // |S xor T| of the subset S, member [n]; valid until the next one is asked for. From one prefix of an order to the
+  // next it is a single step.
+  const int16_t* to(const uint8_t* member);
+
+ private:
+  const int8_t* flip_;
+  int64_t n_, count_;
+  std::vector<int16_t> nothing_, differences_;  // of the empty subset, and of the last one
+  std::vector<uint8_t> has_;                    // the last one. [n]
+};
+
 // A region more or less multiplies each exponential by one of two numbers, whichever T has or lacks: so a neighbour
 // costs one sum for each view over those T that lack the region, and the sums of all neighbours are a matrix product.
 // They are in float32, good to about 1e-6.
@@ -31,6 +47,8 @@ class Neighbours {
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n].
   static constexpr int kRows = 4;
   void worth_of_all(const Subset* const* subsets, int count, float* const* out) const;
+  // With region x changed, alone.
+  double worth_of_one(const Subset& subset, int32_t x) const;
 
  private:
   void settle(Subset& subset) const;

@@ -31,6 +31,7 @@ from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Task
 from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
+GROWTH = 0.01  # or this share of the subsets known, where that is more: a few among many change little
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
@@ -67,7 +68,6 @@ class Guide:
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
-        self.batch = max(1, round(SHARE * n))
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.best: Order | None = None  # the best known in full
         self.fits = 0
@@ -76,6 +76,11 @@ class Guide:
     def left(self) -> int:
         """Rows that may still be taken; the curve points of a view that F does not read are set aside."""
         return self.evaluations - self.known.spent - (0 if self.known.views == 2 else self.n)
+
+    @property
+    def batch(self) -> int:
+        """Subsets to measure at a time."""
+        return max(1, round(max(SHARE * self.n, GROWTH * len(self.lattice.total))))
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""
@@ -180,10 +185,12 @@ def blobs(
     if places is None:
         return rng.random((count, n)) < rng.uniform(*share, (count, 1))
     waves = rng.standard_normal((count, WAVES, places.shape[1])) / BLOB  # of a Gaussian spectrum: a Gaussian process
-    phases = rng.uniform(0, 2 * np.pi, (count, WAVES, 1))
-    heights = np.cos((waves[:, :, None] * places).sum(3) + phases).sum(1)
-    quantiles = rng.uniform(*share, count)
-    return np.array([row < np.quantile(row, q) for row, q in zip(heights, quantiles, strict=True)])
+    angles = rng.uniform(0, 2 * np.pi, (count, WAVES, 1)).astype(np.float32)
+    for wave, place in zip(waves.astype(np.float32).T, places.astype(np.float32).T, strict=True):
+        angles = angles + wave.T[:, :, None] * place
+    heights = np.cos(angles).sum(1)
+    below = np.ceil(rng.uniform(*share, count) * (n - 1)).astype(int)
+    return heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
 
 
 def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -138,7 +138,7 @@ class Surrogate:
         self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
-            grown = [np.zeros((count + count // 4 + 8,) * 2) for _ in range(1 + self.paired)]
+            grown = [np.zeros((count + count // 2 + 8,) * 2) for _ in range(1 + self.paired)]
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
             self._factors = grown
@@ -159,8 +159,9 @@ class Surrogate:
                 self._native.solve_cholesky(factor, x)
             self._near, self._far = (even + odd) / 2, (even - odd) / 2
         pull = self._near - self._far
-        signed = np.where(self._member, pull[:, None], -pull[:, None]).sum(0)
-        self._effect = 2 * (self._prior * signed).sum(1)  # no matrix product: BLAS's threads would fight the model's
+        # No matrix products: BLAS's threads would fight the model's.
+        signed = 2 * np.einsum("t,tx->x", pull, self._member) - pull.sum()
+        self._effect = 2 * np.einsum("xy,y->x", self._prior, signed)
 
     def greedy(self) -> Order:
         """A chain to start from."""
