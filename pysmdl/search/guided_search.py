@@ -190,7 +190,8 @@ def blobs(
         angles = angles + wave.T[:, :, None] * place
     heights = np.cos(angles).sum(1)
     below = np.ceil(rng.uniform(*share, count) * (n - 1)).astype(int)
-    return heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
+    blobs: Bools = heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
+    return blobs
 
 
 def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:
