@@ -97,6 +97,17 @@ def test_one_prompt_decides_where_its_probability_is_above_a_half():
     assert several.read(np.array([[0, 0, 0.4], [0, 1, 0.6]], np.float32), np.array([0])).decided.tolist() == [1, 0]
 
 
+def test_a_class_of_several_prompts_is_the_mean_of_their_features():
+    clip, processor = pair("CLIP")
+    towers = {"cat": PROMPTS[:1], "dog": PROMPTS[1:]}
+    scorer = pysmdl.adapt(clip, processor=processor, prompts=towers)
+    texts = pysmdl.adapt(clip, processor=processor, prompts=PROMPTS).prototypes
+    scale = clip.logit_scale.exp()
+    dog = torch.nn.functional.normalize((texts[1] + texts[2]) / scale, dim=0) * scale
+    torch.testing.assert_close(scorer.prototypes, torch.stack((texts[0], dog)))
+    assert pysmdl.explain(photograph(), scorer, "dog", regions="grid:4").target == 1
+
+
 def test_the_text_tower_runs_once_and_the_prompts_are_names():
     clip, processor = pair("CLIP")
     calls = []

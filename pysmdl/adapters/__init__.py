@@ -24,7 +24,7 @@ from pysmdl.adapters.families import (
 from pysmdl.adapters.image_text import answering
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.preprocessing import check_said_once, input_of
-from pysmdl.adapters.prompts import image_features, prompt_names, prompted
+from pysmdl.adapters.prompts import image_features, prompt_names, prompt_texts, prompted
 from pysmdl.adapters.signals import signal_family, sounding
 from pysmdl.adapters.texts import of_texts, text_family
 from pysmdl.adapters.words import understood
@@ -77,7 +77,8 @@ def adapt(
             (torchvision) or open_clip's preprocess.
         tokenizer: Of a model that reads texts; of the prompts, where the processor has none; None: open_clip's own.
         prompts: Texts that images are compared with, for models with a text tower, which runs once. They are the names
-            of the classes: ``target="a cat"``.
+            of the classes: ``target="a cat"``. {class: several} is a class by the mean of several, as of CLIP's
+            templates.
         prompt: What a model that answers with words is asked, ``"What is in the picture?"``: in the processor's chat
             template, or as it is where it has the model's own image token. Of a language model: what the text stands
             in, at "{}".
@@ -191,9 +192,11 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
 
 
 def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -> None:
-    if family in READING or prompts is not None:
+    if family in READING:
         prompt_names(prompts)
-        if family not in READING and not has_both_towers(model):
+    elif prompts is not None:
+        prompt_texts(prompts)
+        if not has_both_towers(model):
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

@@ -73,13 +73,13 @@ class SigmoidPrompts(ClassScorer):
         return found
 
 
-def prompted(model: Any, prompts: Sequence[str], tokens_of: Any, spec: InputSpec, device: Any = None) -> Scorer:
+def prompted(model: Any, prompts: Any, tokens_of: Any, spec: InputSpec, device: Any = None) -> Scorer:
     """A scorer of images against prompts.
 
     Args:
         model: With get_text_features and get_image_features (Hugging Face), or encode_text and encode_image
             (open_clip).
-        prompts: One for each class; one alone where the model has a sigmoid.
+        prompts: One for each class, or {class: several}; one alone where the model has a sigmoid.
         tokens_of: Hugging Face's processor or tokenizer, or open_clip's tokenizer.
         spec: How images become the model's input.
         device: As in :func:`pysmdl.scorers.classifier`.
@@ -87,7 +87,8 @@ def prompted(model: Any, prompts: Sequence[str], tokens_of: Any, spec: InputSpec
     Raises:
         ValueError: the model has no towers or no scale, or there are too few prompts.
     """
-    names = prompt_names(prompts)
+    texts = prompt_texts(prompts)
+    names = tuple(name for name, _ in texts)
     refuse_training([model])
     scale, bias = getattr(model, "logit_scale", None), getattr(model, "logit_bias", None)
     if not isinstance(scale, Tensor):
@@ -96,7 +97,9 @@ def prompted(model: Any, prompts: Sequence[str], tokens_of: Any, spec: InputSpec
         raise ValueError(
             f"prompts must be two or more for {_kind(model)}, whose softmax of one is always 1; got {list(names)}"
         )
-    prototypes = text_features(model, names, tokens_of) * scale.detach().float().exp()
+    found = text_features(model, [each for _, own in texts for each in own], tokens_of)
+    means = torch.stack([own.mean(0) for own in found.split([len(own) for _, own in texts])])
+    prototypes = nn.functional.normalize(means, dim=1) * scale.detach().float().exp()
     forward = image_features(model)
     if bias is None:
         scorer: Scorer = Encoder(forward, prototypes, spec, device)
@@ -117,6 +120,18 @@ def prompt_names(prompts: Any) -> tuple[str, ...]:
         if listed and all(isinstance(each, str) and each.strip() for each in listed):
             return listed
     raise ValueError(f'prompts must be a list of texts, as ["a cat", "a dog"]; got {prompts!r}')
+
+
+def prompt_texts(prompts: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Prompts as given, by class: {class: one text or several}, whose features' mean stands for it (CLIP, section
+    3.1.4), or one for each class, which is its name.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    if isinstance(prompts, Mapping) and prompts:
+        return [(str(name), prompt_names([own] if isinstance(own, str) else own)) for name, own in prompts.items()]
+    return [(each, (each,)) for each in prompt_names(prompts)]
 
 
 def text_features(model: Any, prompts: Sequence[str], tokens_of: Any) -> Tensor:
