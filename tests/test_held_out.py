@@ -71,7 +71,7 @@ def test_120_regions():
 def test_crowd_of_16_fills_its_batches():
     items = held_out() * 2
     model = Counting(encode)
-    found = list(pysmdl.explain_many(items, encoder(model), batch_size=64, progress=False))
+    found = list(pysmdl.explain_many(items, encoder(model), batch_size=64, search="exact", k=12, progress=False))
     rows = sum(each.evaluations for each in found)
     assert model.rows == rows
     assert len(model.sizes) <= 1.25 * rows / 64

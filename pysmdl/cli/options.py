@@ -33,20 +33,16 @@ class CommonOptions:
             help="builtin:NAME, hf:FOLDER, timm:NAME[:FILE], module:attribute, a URL, a .onnx, .pt2 or TorchScript."
         ),
     ] = "builtin:digits"
-    target: Annotated[
-        str | None, typer.Option(help="Class, by number or name, or words of an answer; the model's own if not given.")
-    ] = None
+    target: Annotated[str | None, typer.Option(help="Class, or words of an answer; else the model's own.")] = None
     names: Annotated[Path | None, typer.Option(help="Class names, one a line.")] = None
     preset: Annotated[
         str | None,
-        typer.Option(help="A paper: smdl, lima, vps, vps-grounding, eagle, eagle-scoped, phasewin, phasewin-florence."),
+        typer.Option(help="A paper: smdl, lima, vps, eagle, phasewin ..."),
     ] = None
     regions: Annotated[
         str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
     ] = None
-    players: Annotated[
-        str | None, typer.Option(help="The same of what is no image: time:20, bands:8x6, columns, words, sentences.")
-    ] = None
+    players: Annotated[str | None, typer.Option(help="What is no image: time:20, columns, words ...")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import wave
 from collections.abc import Mapping
 from io import BytesIO
 from math import gcd
@@ -63,10 +62,9 @@ def load(path: str | os.PathLike[str]) -> tuple[Floats, int]:
     if not Path(name).is_file():
         raise ImageError(f"no sound at {name}")
     if name.lower().endswith((".wav", ".wave")):
-        try:
-            return _wave(name)
-        except (wave.Error, EOFError):  # floats, or compressed
-            pass
+        found = _wave(name)
+        if found is not None:
+            return found
     try:
         import soundfile
     except ImportError:
@@ -78,11 +76,16 @@ def load(path: str | os.PathLike[str]) -> tuple[Floats, int]:
     return np.ascontiguousarray(samples.mean(1)), int(rate)
 
 
-def _wave(name: str) -> tuple[Floats, int]:
-    """Whole numbers of 8 to 32 bits."""
-    with wave.open(name, "rb") as file:
-        width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-        raw = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
+def _wave(name: str) -> tuple[Floats, int] | None:
+    """Whole numbers of 8 to 32 bits; None of floats, and of what is compressed."""
+    import wave  # when there is a sound: a model of somebody's may have that name
+
+    try:
+        with wave.open(name, "rb") as file:
+            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
+            raw = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
+    except (wave.Error, EOFError):
+        return None
     raw = raw[: len(raw) // (width * channels) * width * channels].reshape(-1, width)
     if width == 1:
         values = (raw[:, 0].astype(np.int32) - 128) << 24
@@ -105,6 +108,8 @@ def resampled(samples: NDArray[Any], rate: int, wanted: int) -> Floats:
 
 def wav(samples: NDArray[Any], rate: float) -> bytes:
     """Samples in -1..1 [N] as a WAV file of 16 bits, for a player; louder ones are scaled to fit."""
+    import wave
+
     loudest = max(1.0, float(np.abs(samples).max(initial=0)))
     buffer = BytesIO()
     with wave.open(buffer, "wb") as file:

@@ -1,5 +1,5 @@
 """Removals of spans of a text: what they have in common. A scorer of strings is given strings; one with a tokenizer
-rows of its ids (:class:`pysmdl.models.text.TokenBatch`).
+rows of its ids (``TokenBatch`` of ``models/text.py``).
 """
 
 from __future__ import annotations
