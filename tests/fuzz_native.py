@@ -251,7 +251,7 @@ def a_kernel(rng: Rng) -> Case:
     sides = rng.random((n, count)) < 0.5
     arrays, honest = given(rng, {
         "flip": np.where(sides, weight[:, None], -weight[:, None]).astype(np.int8),
-        "alike": rng.normal(size=(n, n)),
+        "alike": rng.normal(size=(n, n)) / np.outer(weight, weight),  # as flips weigh them: around 1
         "table": rng.random(int(weight.sum()) + 1),
         "even": np.full((count + room,) * 2, np.nan),
         **({"odd": np.full((count + room,) * 2, np.nan)} if rng.random() < 0.5 else {}),
