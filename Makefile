@@ -66,7 +66,7 @@ sanitize: .venv/ready
 		--config-settings=build-dir=build/sanitized --config-settings=cmake.define.PYSMDL_SANITIZE=ON \
 		--config-settings=cmake.define.PYSMDL_CUDA=OFF --config-settings=install.strip=false
 	cd build && $(PRELOADED) $(SANITIZED) -m pytest -k "test_native or cpu-cpu" $(addprefix ../tests/,$(NATIVE_TESTS))
-	cd build && echo 0 2 | $(PRELOADED) xargs -n 1 -P 2 $(SANITIZED) ../tests/fuzz_native.py --calls 100000 --seed
+	cd build && echo 0 1 | $(PRELOADED) xargs -n 1 -P 2 $(SANITIZED) ../tests/fuzz_native.py --calls 100000 --seed
 
 # Jobs that are killed a hundred times each way.
 torture: .venv/ready
