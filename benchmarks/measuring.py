@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -19,9 +17,10 @@ import torch
 
 import pysmdl
 
+import recording
+from recording import said
 from tables import reached
 
-HOME = Path(__file__).parent
 ROUNDS = int(os.environ.get("PYSMDL_BENCH_ROUNDS", "5"))  # pairs; fewer only to try a benchmark out
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -50,13 +49,9 @@ class Row:
         return reached(self.target, self.median if self.ratio is None else self.ratio)
 
     def append(self, path: Path) -> None:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(self)], lineterminator="\n")
-            if not file.tell():
-                writer.writeheader()
-            known = asdict(self).items()
-            writer.writerow({name: f"{value:.5g}" if isinstance(value, float) else value for name, value in known})
+        known = asdict(self)
+        row = {name: f"{value:.5g}" if isinstance(value, float) else value for name, value in known.items()}
+        recording.append(path, list(known), row)
 
 
 @cache
@@ -64,7 +59,7 @@ def machine() -> str:
     """The CPU with the cores torch uses, or the GPU with its driver."""
     if DEVICE == "cuda":
         ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
-        return f"{torch.cuda.get_device_name()}, driver {_said(ask, 'unknown')}"
+        return f"{torch.cuda.get_device_name()}, driver {said(ask, 'unknown')}"
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
     return f"{model}, {torch.get_num_threads()} of {os.cpu_count()} cores"
@@ -75,17 +70,9 @@ def commit() -> str:
     """The commit measured, with a + where what is measured differs from it; PYSMDL_COMMIT where that is given."""
     if "PYSMDL_COMMIT" in os.environ:  # a copy of the tree that knows its commit better than its git does
         return os.environ["PYSMDL_COMMIT"]
-    found = _said(["git", "rev-parse", "--short", "HEAD"], "unknown")
-    changed = _said(["git", "status", "--porcelain", "--", "../pysmdl", "../kernels", "../csrc"], "")
+    found = said(["git", "rev-parse", "--short", "HEAD"], "unknown")
+    changed = said(["git", "status", "--porcelain", "--", "../pysmdl", "../kernels", "../csrc"], "")
     return found + ("+" if changed else "")
-
-
-def _said(command: list[str], otherwise: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=HOME, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return otherwise
-    return done.stdout.strip()
 
 
 def row(

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from pysmdl import builtin
 from real.fetch import fetch
 from real.files import scikit, there
 from real.packages import PACKAGES
+from recording import append, commit
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "photo_study.csv"
@@ -93,19 +92,8 @@ def keep(images: str, image: str, method: str, found: pysmdl.Explanation, names:
         "difference": f"{found.insertion_auc - found.deletion_auc:.6f}", "first_region_in_box": inside,
         "commit": commit(),
     }  # fmt: skip
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if not file.tell():
-            writer.writeheader()
-        writer.writerow(row)
+    append(RESULTS, FIELDS, row)
     print(f"{image}, {method}: {row['difference']} with {found.evaluations} rows", flush=True)
-
-
-@cache
-def commit() -> str:
-    """Of the code that runs, as it was when the first row was written."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME)
-    return done.stdout.strip()
 
 
 def rows() -> list[dict[str, str]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pysmdl.targets import title
 
 from real import dinov2, faces, lite0, nanodet, pictures, topics, voices, whisper, words
 from real.files import scikit, there
+from recording import append, commit
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "real_models.csv"
@@ -138,28 +138,23 @@ MODELS: dict[str, Callable[[], Iterator[Case]]] = {
 
 
 def run(models: list[str]) -> None:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME)
     done = {(row["model"], row["input"]) for row in rows()}
     for model in models:
         for case in MODELS[model]():
             if (model, case.input) not in done:
                 began = time.perf_counter()
                 found = pysmdl.explain(case.given, case.scorer, case.target, progress=False, **case.settings)
-                keep(model, case, found, time.perf_counter() - began, commit.stdout.strip())
+                keep(model, case, found, time.perf_counter() - began)
 
 
-def keep(model: str, case: Case, found: pysmdl.Explanation, seconds: float, commit: str) -> None:
+def keep(model: str, case: Case, found: pysmdl.Explanation, seconds: float) -> None:
     row = {
         "model": model, "input": case.input, "answer": case.answer or title(found.target, found.names), "n": found.n,
         "score": f"{found.insertion[-1]:.4f}", "evaluations": found.evaluations, "seconds": f"{seconds:.1f}",
         "insertion_auc": f"{found.insertion_auc:.6f}", "deletion_auc": f"{found.deletion_auc:.6f}",
-        "difference": f"{found.insertion_auc - found.deletion_auc:.6f}", "commit": commit,
+        "difference": f"{found.insertion_auc - found.deletion_auc:.6f}", "commit": commit(),
     }  # fmt: skip
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if not file.tell():
-            writer.writeheader()
-        writer.writerow(row)
+    append(RESULTS, FIELDS, row)
     print(*row.values(), sep=", ", flush=True)
 
 

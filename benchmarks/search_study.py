@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
 
+from recording import append, commit
 from study_data import StudyScene
 from study_models import MODELS, StudyModel
 from tables import fill
@@ -55,10 +55,6 @@ def budget(name: str, n: int) -> int | None:
 
 def run(models: list[str], regions: list[int]) -> None:
     done = {(row["model"], row["regions"], row["scene"], row["search"]) for row in rows()}
-    RESULTS.parent.mkdir(exist_ok=True)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HOME
-    ).stdout.strip()
     for wanted in regions:
         for model in (MODELS[name] for name in models):
             scenes = model.scenes(IMAGES[wanted])
@@ -67,13 +63,9 @@ def run(models: list[str], regions: list[int]) -> None:
                 for name in searches_of(model):
                     if (model.name, str(wanted), str(i), name) in done:
                         continue
-                    row = {"model": model.name, "regions": wanted, "scene": i, "search": name, "commit": commit}
+                    row = {"model": model.name, "regions": wanted, "scene": i, "search": name, "commit": commit()}
                     row |= explained(model, scorer, scene, divided, name, seed=i)
-                    with RESULTS.open("a", newline="") as file:
-                        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                        if not file.tell():
-                            writer.writeheader()
-                        writer.writerow(row)
+                    append(RESULTS, FIELDS, row)
                 print(f"{model.name}, {wanted} regions, scene {i}: done", flush=True)
 
 
