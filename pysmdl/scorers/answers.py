@@ -18,7 +18,8 @@ from pysmdl.kernels import class_scores
 from pysmdl.models.image_text import ImageText
 from pysmdl.scorers.answer_places import described_tokens, places, told_of
 from pysmdl.scorers.answer_tokens import token_reading
-from pysmdl.scorers.base import Outputs, Scorer, Wanted
+from pysmdl.scorers.answered import Answered, refuse_trace
+from pysmdl.scorers.base import Outputs, Wanted
 from pysmdl.scorers.locations import NamedBox, boxes
 from pysmdl.targets import Answer, Tokens
 from pysmdl.types import Floats, Reading
@@ -70,7 +71,7 @@ class Located:
     ids: tuple[int, ...]
 
 
-class AnswerScorer(Scorer):
+class AnswerScorer(Answered):
     """A target is one row: how many tokens are explained, how long prompt, opening and answer are, then positions and
     ids of the explained ones, and the others' ids. A row's values are top id and probability of each explained token.
 
@@ -83,8 +84,6 @@ class AnswerScorer(Scorer):
         answer: What it is to have answered; None: what it answers by itself to each full input.
     """
 
-    target = "tokens"
-    has_confidence = False
     model: ImageText
     tiled = False  # whether its input is tiles of a picture, of which a tensor does not say where they lie
 
@@ -162,25 +161,11 @@ class AnswerScorer(Scorer):
         return self.speech.opening(_picture(read), prompt)
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        if trace:
-            raise ValueError("trace follows classes of a classifier; an answer has none to trace")
+        refuse_trace(trace)
         before, prompt = target.opening.before, target.opening.prompt
         counts = len(target.positions), len(prompt), len(before), len(target.answer)
         row = (*counts, *target.positions, *target.ids, *prompt, *before, *target.answer)
         return np.array(row, np.int32)
-
-    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        longest = max(map(len, targets))
-        return np.stack([np.pad(each, (0, longest - len(each))) for each in targets])
-
-    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
-        return values[:, : 2 * target[0]]
-
-    def unresolved(self, target: NDArray[Any]) -> bool:
-        return False
-
-    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
-        return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         batch = self.input.into_model(batch)

@@ -20,7 +20,7 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.models.class_names import class_named
 from pysmdl.scorers import reference
 from pysmdl.scorers.base import BatchRewritten, Outputs, Scorer, Wanted
-from pysmdl.scorers.head import bounded, compares
+from pysmdl.scorers.head import bounded, checked, compares
 from pysmdl.scorers.headed import headed_outputs
 from pysmdl.targets import Class
 from pysmdl.types import Floats, Reading
@@ -57,9 +57,7 @@ class ClassScorer(Scorer):
 
     def read_by(self, head: Any) -> None:
         """Have a head's number read off each answer, in place of the probability."""
-        if head is not None and not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.head = head
+        self.head = None if head is None else checked(head)
         self.refers = head is not None and (compares(head) or not bounded(head))
 
     def ready(self) -> None:

@@ -17,7 +17,7 @@ from pysmdl.models.answers import Form
 from pysmdl.models.base import Forward, Model
 from pysmdl.scorers import reference
 from pysmdl.scorers.base import Outputs, Scorer, Wanted, own_rows
-from pysmdl.scorers.head import bounded, called, compares, kept_of, reduced
+from pysmdl.scorers.head import bounded, called, checked, compares, kept_of, reduced
 from pysmdl.types import Floats, Reading
 
 NO_OUTPUT = -1  # a target that names none; a head is given 0
@@ -40,9 +40,7 @@ class Custom(Scorer):
         batch: int | None = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
-        if not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.head = head
+        self.head = checked(head)
         self.decided_at = None if decided_at is None else number("decided_at", decided_at)
         self._form = Form("the model", whole_number("dims", dims, 1))
         self._outputs: int | None = None  # that a target may name, once an answer has shown

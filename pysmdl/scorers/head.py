@@ -48,6 +48,17 @@ class Head:
         return self.function(raw, reference, target)
 
 
+def checked(head: Any) -> Any:
+    """A head as it is.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(head):
+        raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
+    return head
+
+
 def compares(head: Any) -> bool:
     """Whether a head reads the full input's answer: any callable of the caller's own may."""
     return head.compares if isinstance(head, Head) else True

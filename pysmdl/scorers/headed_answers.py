@@ -15,7 +15,7 @@ from pysmdl.models.image_text import ImageText
 from pysmdl.scorers.answer_places import told_of
 from pysmdl.scorers.answers import AnswerScorer, Speech
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
-from pysmdl.scorers.head import bounded, compares, read_off, reduced
+from pysmdl.scorers.head import bounded, checked, compares, read_off, reduced
 from pysmdl.scorers.reference import UNKNOWN
 from pysmdl.types import Floats, Reading
 
@@ -33,9 +33,7 @@ class HeadedAnswers(AnswerScorer):
         self, model: ImageText, input: InputSpec, speech: Speech, answer: str | None = None, head: Any = None
     ) -> None:
         super().__init__(model, input, speech, answer)
-        if not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.head = head
+        self.head = checked(head)
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         return np.append(super().encode(target, trace, scale), UNKNOWN)

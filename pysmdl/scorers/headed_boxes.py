@@ -15,7 +15,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model
 from pysmdl.scorers.base import Outputs, Wanted
 from pysmdl.scorers.boxes import Decode, Detector
-from pysmdl.scorers.head import Head, bounded, read_off
+from pysmdl.scorers.head import Head, bounded, checked, read_off
 from pysmdl.types import Floats, Reading
 
 FOUND = 7  # values of a row: match, IoU, confidence, box
@@ -41,9 +41,7 @@ class HeadedDetector(Detector):
         head: Any = None,
     ) -> None:
         super().__init__(forward, input, confidence_floor, decided_at, device, batch, decode)
-        if not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.head = head
+        self.head = checked(head)
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         plain = super().encode(target, trace, scale)

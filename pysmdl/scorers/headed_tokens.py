@@ -15,7 +15,7 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.scorers import reference
 from pysmdl.scorers.answer_tokens import LOGITS, TOP, TokenScorer
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
-from pysmdl.scorers.head import bounded, compares, read_off, reduced
+from pysmdl.scorers.head import bounded, checked, compares, read_off, reduced
 from pysmdl.types import Floats, Reading
 
 
@@ -35,9 +35,7 @@ class HeadedTokens(TokenScorer):
         head: Any = None,
     ) -> None:
         super().__init__(forward, input, device, batch)
-        if not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.head = head
+        self.head = checked(head)
 
     @property
     def _width(self) -> int:

@@ -19,8 +19,9 @@ from pysmdl.models.language import LanguageModel
 from pysmdl.models.text import Ids, TokenBatch, rows_of_ids
 from pysmdl.scorers.answer_places import described_tokens, pieces_of, places
 from pysmdl.scorers.answer_tokens import token_reading
+from pysmdl.scorers.answered import Answered, refuse_trace
 from pysmdl.scorers.base import Outputs, Wanted
-from pysmdl.scorers.head import bounded, compares, read_off, reduced
+from pysmdl.scorers.head import bounded, checked, compares, read_off, reduced
 from pysmdl.scorers.templates import SLOT, laid
 from pysmdl.scorers.texts import UNREAD, OfTexts
 from pysmdl.targets import Answer, Tokens
@@ -40,21 +41,16 @@ class Said:
     whole: float = 0.0
 
 
-class LanguageScorer(OfTexts):
+class LanguageScorer(Answered, OfTexts):
     """A target is one row: how many tokens are explained, how many the answer has, the whole text's score by its bits,
     then positions and ids of the explained ones, and the answer's ids. A row's values are top id and number of each.
 
     See :func:`language_model`.
     """
 
-    target = "tokens"
-    has_confidence = False
-
     def __init__(self, model: LanguageModel, answer: str | None, head: Any) -> None:
         super().__init__(model, InputSpec())
-        if head is not None and not callable(head):
-            raise TypeError(f"head must be callable: head(raw, reference, target) -> [B]; got {type(head).__name__}")
-        self.given, self.head = answer, head
+        self.given, self.head = answer, None if head is None else checked(head)
 
     @property
     def language(self) -> LanguageModel:
@@ -81,25 +77,11 @@ class LanguageScorer(OfTexts):
         return Said(answer, positions, own, self._whole(ids, answer, positions, own))
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        if trace:
-            raise ValueError("trace follows classes of a classifier; an answer has none to trace")
+        refuse_trace(trace)
         whole = int(np.float32(target.whole).view(np.int32))
         return np.array(
             (len(target.positions), len(target.answer), whole, *target.positions, *target.ids, *target.answer), np.int32
         )
-
-    def stack(self, targets: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        longest = max(map(len, targets))
-        return np.stack([np.pad(each, (0, longest - len(each))) for each in targets])
-
-    def own(self, values: Floats, target: NDArray[Any]) -> Floats:
-        return values[:, : 2 * target[0]]
-
-    def unresolved(self, target: NDArray[Any]) -> bool:
-        return False
-
-    def resolve(self, target: NDArray[Any], full: Reading, features: Floats | None) -> NDArray[Any]:
-        return target
 
     def score(self, batch: Any, targets: Tensor, wanted: Wanted) -> Outputs:
         if not isinstance(batch, TokenBatch):
