@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pysmdl.errors import StoreError, described
 from pysmdl.explanation import Explanation
@@ -18,6 +18,8 @@ from pysmdl.jobs.places import Place
 from pysmdl.jobs.rows import failure_of, row_of
 
 log = logging.getLogger("pysmdl")
+
+Make: TypeAlias = Callable[[], tuple[str, Mapping[str, Any]]]  # a row, packed, and the folder where it belongs
 
 ROWS, SECONDS = 256, 10.0  # a part is written when it has so many rows, or its first has waited so long
 PATIENCE = 60.0  # seconds that a store which cannot be written to is tried again
@@ -59,7 +61,7 @@ class Writer:
         self._error: Exception | None = None
         self._latest = float("inf")  # when no more is tried
         self._held, self._freed = 0, threading.Condition()
-        self._queue: queue.Queue[Callable[[], tuple[str, Mapping[str, Any]]] | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Make | Literal["flush", "close"]] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._work, name="pysmdl-writer", daemon=True)
         self._thread.start()
 
@@ -84,11 +86,11 @@ class Writer:
 
     def flush(self) -> None:
         """Store soon what waits, whatever there is."""
-        self._queue.put(_flush)
+        self._queue.put("flush")
 
     def close(self) -> None:
         """Store the rest. Raises as :meth:`put`."""
-        self._queue.put(None)
+        self._queue.put("close")
         self._thread.join()
         self._check()
 
@@ -96,7 +98,7 @@ class Writer:
         """Try for no longer than so many seconds from now."""
         self._latest = min(self._latest, time.monotonic() + seconds)
 
-    def _put(self, make: Callable[[], tuple[str, Mapping[str, Any]]]) -> None:
+    def _put(self, make: Make) -> None:
         while True:
             self._check()
             try:
@@ -129,11 +131,10 @@ class Writer:
             except queue.Empty:
                 due = self._flush(waiting)
                 continue
-            if make is None:
-                self._flush(waiting)
-                return
-            if make is _flush:
+            if isinstance(make, str):
                 due = self._flush(waiting)
+                if make == "close":
+                    return
                 continue
             if self._error is not None:
                 self.lost += 1
@@ -181,8 +182,3 @@ class Writer:
                 log.warning("%s/%s is tried again in %.1f s: %s", self._place, name, wait, described(error))
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST)
-
-
-def _flush() -> tuple[str, Mapping[str, Any]]:
-    """Stands in the queue for a flush."""
-    raise NotImplementedError
