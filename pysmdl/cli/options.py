@@ -40,9 +40,10 @@ class CommonOptions:
         typer.Option(help="A paper: smdl, lima, vps, eagle, phasewin ..."),
     ] = None
     regions: Annotated[
-        str | None, typer.Option(help="slico, slico-opencv, seeds, grid; NAME:COUNT. slico if not given.")
+        str | None,
+        typer.Option(help="Or --players: slico, seeds, grid, NAME:COUNT; of what is no image time:20, words ..."),
     ] = None
-    players: Annotated[str | None, typer.Option(help="What is no image: time:20, columns, words ...")] = None
+    players: Annotated[str | None, typer.Option(hidden=True)] = None  # the same, as regions= and players= are
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
 
 
@@ -67,7 +68,7 @@ class InputOptions:
 
 @dataclass(frozen=True)
 class BoxOptions:
-    """Detectors"""
+    """Common"""
 
     box: Annotated[str | None, typer.Option(help="x0,y0,x1,y1 in the image's pixels, for detectors.")] = None
     label: Annotated[list[int] | None, typer.Option(help="Class of the box; several may be given.")] = None
