@@ -8,6 +8,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pysmdl.progress.lines import clock
+
 MEASURES = (
     "total", "before", "done", "stored", "failed", "evaluations", "seconds", "rate", "seconds_left", "model_share",
     "batch_fill",
@@ -102,13 +104,6 @@ def shares(model: float | None, fill: float | None) -> list[str]:
     """The model's share of the time and the batches' of their room, in words, where they are known."""
     words = [] if model is None else [f"the model has {model:.0%} of the time"]
     return words if fill is None else [*words, f"batches are {fill:.0%} full"]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def prometheus(state: dict[str, Any]) -> str:

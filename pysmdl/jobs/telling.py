@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pysmdl.jobs.places import Place
-from pysmdl.jobs.state import State, clock, line, prometheus
+from pysmdl.jobs.state import State, line, prometheus
 from pysmdl.progress.bar import terminal
+from pysmdl.progress.lines import clock
 
 SHOWN, WRITTEN, LOGGED = 0.5, 2.0, 30.0  # seconds between two states
 

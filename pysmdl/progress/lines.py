@@ -15,15 +15,16 @@ NOTEBOOK, LOG = 0.5, 30.0  # seconds between two states of a notebook's line, an
 def line(state: Progress) -> str:
     """A state in words."""
     left = state.seconds_left
-    time_left = f", {_clock(left)} left" if left < float("inf") else ""
+    time_left = f", {clock(left)} left" if left < float("inf") else ""
     of = max(state.expected, state.evaluations)
     return (
         f"{state.finished}/{state.inputs} explained, {state.evaluations}/{of} evaluations, "
-        f"{state.rate:.0f}/s, {_clock(state.seconds)} gone{time_left}"
+        f"{state.rate:.0f}/s, {clock(state.seconds)} gone{time_left}"
     )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
