@@ -51,7 +51,7 @@ def order_of(case: dict) -> list[int]:
     found = pysmdl.explain(
         image, SCORERS[case["model"]], target_of(case), regions=labels, objective=pysmdl.pair(),
         search=search.phase_window(**parameters(case)), baseline=baseline, progress=False,
-        config=pysmdl.EngineConfig(deterministic=True),  # else which ties part would depend on the clock, by batch sizes
+        config=pysmdl.EngineConfig(deterministic=True),  # else which ties part depends on the clock
     )  # fmt: skip
     return found.order.tolist()
 
