@@ -174,12 +174,12 @@ class InputSpec:
         return torch.from_numpy(np.stack([table[c][ordered[:, :, c]] for c in range(3)]))
 
     def denormalise(self, x: Tensor) -> Pixels:
-        """Model space back to pixels, for the regions and the pictures of inputs given as tensors."""
+        """Model space [*, C, H, W] back to pixels [*, H, W, 3], for regions and pictures of inputs given as tensors."""
         rgb = x.detach().float().cpu() * self._column(self.std, 1.0) + self._column(self.mean, 0.0)
-        array = (rgb * 255).round().clamp(0, 255).byte().numpy().transpose(1, 2, 0)
-        if array.shape[2] == 1:
-            array = np.repeat(array, 3, axis=2)
-        return np.ascontiguousarray(array[:, :, ::-1] if self.channel_order == "bgr" else array)
+        pixels = np.moveaxis(rgb.mul_(255).round_().clamp_(0, 255).byte().numpy(), -3, -1)
+        if pixels.shape[-1] == 1:
+            pixels = np.repeat(pixels, 3, axis=-1)
+        return np.ascontiguousarray(pixels[..., ::-1] if self.channel_order == "bgr" else pixels)
 
     def scale(self, image: tuple[int, int], grid: tuple[int, int] | None = None) -> Scale:
         """Width and height of the model's input over what it shows of an image of (height, width); `grid`: those of

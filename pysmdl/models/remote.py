@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.errors import ScorerError, number, one_of, whole_number
-from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.image import InputSpec, Pixels
 from pysmdl.models.base import Model
 from pysmdl.models.posting import close, need_client, posting
 from pysmdl.models.sending import Call, Sender, Spent, loop_of
@@ -27,6 +27,7 @@ from pysmdl.profiling import stage
 from pysmdl.types import Floats
 
 WAVES = 16  # requests of a batch for each that may be in flight: what is idle at a batch's end is a small share of it
+FEW = 4  # views of a quarter of those requests are encoded and sent at a time
 KEPT = 4096  # answers of calls that failed, which the next one asks for again
 
 Asked = tuple[str, Any]  # a view's key, and what is sent of it
@@ -135,13 +136,14 @@ class Remote(Model):
         return torch.from_numpy(_stacked([known[key] for key in keys], self.name))
 
     def _unknown(self, batch: Tensor, keys: list[str], known: dict[str, Floats]) -> Iterator[list[Asked]]:
-        """Views that must be asked for, as many at a time as may be in flight; fills in the keys of all rows, and what
-        is known of them.
+        """Views that must be asked for, a few at a time, so that the first are on their way while the next are encoded;
+        fills in the keys of all rows, and what is known of them.
         """
+        few = -(-self._concurrency // FEW) * self._views
         waiting: list[Asked] = []
         seen: set[str] = set()
-        for row in batch:
-            key, view = self._sent(row)
+        for pixels in (each for rows in batch.split(few) for each in self._input.denormalise(rows)):
+            key, view = self._sent(pixels)
             keys.append(key)
             if key in seen:
                 continue
@@ -151,15 +153,14 @@ class Remote(Model):
                 known[key] = found
             else:
                 waiting.append((key, view))
-            if len(waiting) == self.wave:
+            if len(waiting) == few:
                 yield waiting
                 waiting = []
         if waiting:
             yield waiting
 
-    def _sent(self, row: Tensor) -> Asked:
+    def _sent(self, pixels: Pixels) -> Asked:
         """A view as it is sent, by a key that says what is sent and to whom."""
-        pixels = self._input.denormalise(row)
         content = encoded(pixels, self._encode)
         content = content if self._wrap is None else self._wrap(content)
         key = hashlib.sha256(f"{self._url or self.name}\n{self._encode}\n{self._means}".encode() + content).hexdigest()
