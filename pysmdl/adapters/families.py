@@ -105,6 +105,16 @@ def answering_family(model: Any) -> str | None:
     return next((families[name] for name in bare if name in families), None)
 
 
+def text_family(model: Any) -> str | None:
+    """Whether a model reads texts alone: "classes" or "language"; None: it does not."""
+    if not is_hugging_face(model) or getattr(model, "main_input_name", None) != "input_ids":
+        return None
+    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        return "classes"
+    return "language" if any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds) else None
+
+
 def _of_ultralytics(model: Any) -> str:
     if not _descends(model, "ultralytics.", "DetectionModel"):
         raise ValueError(
