@@ -16,6 +16,7 @@ from pysmdl.adapters.families import (
     is_timm,
     is_torchvision,
     text_family,
+    unpacked,
 )
 from pysmdl.adapters.making import Said, of_images, of_signals, of_texts, of_words
 from pysmdl.adapters.pipelines import BarePixels
@@ -57,7 +58,8 @@ def adapt(
     detector. `repr` of the scorer says what was understood.
 
     Args:
-        model: The model, in evaluation mode, or the path of a file with one.
+        model: The model, in evaluation mode, the path of a file with one, or a pipeline of transformers, which has
+            the processor too.
         processor: Hugging Face's image processor, feature extractor or video processor, or the processor with a
             tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
@@ -88,6 +90,7 @@ def adapt(
     """
     if isinstance(model, Scorer):
         raise ValueError("model must be a model, not a scorer, which says itself what its input is")
+    model, processor, tokenizer = unpacked(model, processor, tokenizer)
     if isinstance(model, (str, PathLike)):
         model = load_file(Path(model), device)
     if isinstance(model, Model):  # it says itself where it runs
@@ -110,6 +113,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         TypeError: it is none of these.
         ValueError: as :func:`adapt`, or the words are for a model and this is a scorer.
     """
+    model, words["processor"], words["tokenizer"] = unpacked(model, words.get("processor"), words.get("tokenizer"))
     said = {name: value for name, value in words.items() if value is not None}
     if isinstance(model, Scorer):
         if said:
