@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from library_models import made
 
 import pysmdl
 from pysmdl import heads, scorers
@@ -100,6 +101,17 @@ def test_what_is_resized_before_its_middle_is_cut_out_grows_alike():
     pysmdl.explain_scales(PIXELS, scorer, scales=["grid:4"], resolutions=[16])
     by_hand = scorers.scalar(lambda batch: batch.mean((1, 2, 3)), size=16, resize=24).input.view(PIXELS)[0]
     assert any(torch.equal(row, by_hand) for batch in seen for row in batch)
+
+
+def test_a_bare_model_is_made_a_scorer_once():
+    """A network of transformers resizes as its processor does; at other sizes it is the same scorer."""
+    pytest.importorskip("transformers")
+    model, processor = made("ResNet")
+    scales = pysmdl.explain_scales(
+        PIXELS, model, 1, scales=["grid:4"], resolutions=[32, 48], processor=processor, head=heads.margin(), device="cpu"
+    )
+    assert [part.labels.shape for part in scales.parts] == [(32, 32), (48, 48)]
+    assert scales.value_map().shape == (SIDE, SIDE)
 
 
 def test_what_is_no_resolution_is_refused():

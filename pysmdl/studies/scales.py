@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from pysmdl.settings import Settings
 
 FUSIONS = ("mean", "rank-mean", "max")
-OF_MODELS = ("processor", "transform", "tokenizer", "prompts", "prompt", "answer", "gives", "device")
+OF_MODELS = (
+    "processor", "transform", "tokenizer", "prompts", "prompt", "answer", "gives", "head", "decode", "device",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
