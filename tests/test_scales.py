@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from library_models import made
 
 import pysmdl
 from pysmdl import heads, scorers
 from pysmdl.errors import RegionError
+
+from library_models import made
 
 SIDE = 64
 BOX = np.zeros((SIDE, SIDE), bool)
@@ -106,9 +107,9 @@ def test_what_is_resized_before_its_middle_is_cut_out_grows_alike():
 def test_a_bare_model_is_made_a_scorer_once():
     """A network of transformers resizes as its processor does; at other sizes it is the same scorer."""
     pytest.importorskip("transformers")
-    model, processor = made("ResNet")
+    (model, processor), head = made("ResNet"), heads.margin()
     scales = pysmdl.explain_scales(
-        PIXELS, model, 1, scales=["grid:4"], resolutions=[32, 48], processor=processor, head=heads.margin(), device="cpu"
+        PIXELS, model, 1, scales=["grid:4"], resolutions=[32, 48], processor=processor, head=head, device="cpu"
     )
     assert [part.labels.shape for part in scales.parts] == [(32, 32), (48, 48)]
     assert scales.value_map().shape == (SIDE, SIDE)
