@@ -121,6 +121,29 @@ def test_leaving_one_sentence_out_runs_what_follows_it_alone():
     assert found.notes["tokens"] <= ((m + 1) / (2 * m) * m + curves + 2) * length + answer * found.evaluations
 
 
+@pytest.mark.parametrize(("way", "most"), [("delete", 0.8), ("attention", 0.4), ("replace", 0.75)])
+def test_the_versions_of_a_round_run_what_they_share_once(way, most):
+    """Of "attention" and "replace" each version has all tokens; of "delete" half of them, on average."""
+    text = " ".join(f"The cat number {i} sat on the mat." for i in range(16))
+    scorer = scorers.language_model(qwen3(), byte_level(), answer=" A")
+    settings = {"players": "sentences", "search": "exact", "removal": way, "progress": False, "batch_size": 32}
+    notes = pysmdl.explain(text, scorer, **settings).notes
+    assert notes["tokens"] <= most * notes["tokens_of_rows"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 33])
+def test_any_company_of_rows_gives_what_each_gives_alone(count):
+    """Rows that share much with each other and little with the text, in any order, are answered in theirs."""
+    drawn = np.random.default_rng(count)
+    shared, alone = (
+        game(scorers.language_model(qwen3(), byte_level(), answer=ANSWER, reuse=reuse), TEXT * 4, "words")
+        for reuse in (True, False)
+    )
+    member = np.repeat(drawn.random((1, shared.n_players)) < 0.4, count, 0)
+    member[np.arange(count), drawn.permutation(shared.n_players)[:count]] ^= True
+    assert np.abs(shared(member) - alone(member)).max() < 1e-6
+
+
 @pytest.mark.parametrize("made", [qwen3, gpt2], ids=["qwen3", "gpt2"])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_company_and_padding_change_no_answer(made, side):

@@ -106,6 +106,18 @@ def test_sections_and_a_smaller_model_spare_evaluations():
     assert proposed.proposed > 6
 
 
+def test_sections_run_fewer_tokens():
+    lines = "\n".join(f"Part {i} begins. The key is {i}. It ends." for i in range(8))
+    full, found = (
+        studies.leave_one_out(lines, scorers.language_model(qwen3(), byte_level(), answer=" A", reuse=reuse), best=best)
+        for reuse, best in ((False, 8), (True, 1))
+    )
+    assert found.tokens < full.tokens / 2
+    known = ~np.isnan(found.values)
+    assert found.values[known] == pytest.approx(full.values[known], abs=1e-5)
+    assert studies.leave_one_out("It is. So.", scorers.string(lambda texts: [1.0] * len(texts))).tokens == 0
+
+
 def test_what_is_no_language_model_has_no_suppression_matrix():
     with pytest.raises(ValueError, match=r"scorer must be pysmdl.scorers.language_model\(...\); got TextValue"):
         studies.suppression_matrix(TALE, scorers.string(lambda texts: [1.0] * len(texts)))

@@ -57,6 +57,7 @@ class TokenRows:
         """How many first tokens of each row are the whole text's, seen and where they were. [b]."""
         width = min(self.ids.shape[1], len(self.whole))
         same = (self.ids[:, :width] == self.whole[:width]) & self.seen[:, :width]
+        same &= self.positions[:, :width] == np.arange(width)
         if self.blank is not None:
             same &= ~self.blank[:, :width]
         stops: Ids = np.where(same.all(1), width, same.argmin(1)).astype(np.int64)

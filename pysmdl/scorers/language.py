@@ -192,7 +192,8 @@ def language_model(
         answer: What is explained, teacher-forced; None: what the model says by itself to each whole text, greedily.
         head: What is read off each token's logits in place of its probability, as in :func:`pysmdl.scorers.tokens`:
             ``heads.sequence("log_sum")``, ``heads.jsd()``, ``heads.kl()``.
-        reuse: Whether keys and values of a text's first tokens are computed once for all versions that have them.
+        reuse: Whether what versions of a text have in common at their beginning is computed once, and what nobody
+            attends to not at all.
         device: As in :func:`pysmdl.scorers.classifier`.
 
     Raises:
