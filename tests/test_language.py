@@ -15,7 +15,8 @@ TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 
 ANSWER = " The key is red."
 EACH = [("qwen3", qwen3), ("gpt2", gpt2)]
 WAYS = [
-    "delete", "replace", "attention", removal.attention("close"), "embedding", removal.embedding("mean"), "text",
+    "delete", "replace", "attention", removal.attention("close"), "embedding", removal.embedding("mean"), "soft",
+    "text",
 ]  # fmt: skip
 
 
@@ -186,6 +187,50 @@ def test_a_classifier_reads_shorter_rows_as_if_they_were_alone():
         assert value == pytest.approx(float(wanted), abs=1e-6)
 
 
+def masked(table, ids, kept, seed=0):
+    """Embeddings of a text, each token's dimensions kept with its own probability, one token at a time."""
+    states = table(torch.tensor([ids])).detach().clone()
+    for place, keep in enumerate(kept):
+        drawn = np.random.default_rng((seed, place)).random(states.shape[-1])
+        states[0, place, torch.from_numpy(drawn < np.float32(1) - np.float32(keep))] = 0
+    return states
+
+
+@pytest.mark.parametrize("keep", [0.5, [0.1, 0.9, 0.3, 0.0, 1.0, 0.5]])
+def test_soft_removal_keeps_dimensions_by_their_probability(keep):
+    text, words = "the red cat box mat key", [(0, 3), (4, 7), (8, 11), (12, 15), (16, 19), (20, 23)]
+    tokenizer, network = byte_level(), gpt2()
+    coded, answer = tokenizer(text, return_offsets_mapping=True), tokenizer(ANSWER)["input_ids"]
+    of_token = [next((w for w, (a, b) in enumerate(words) if start < b and stop > a), -1)
+                for start, stop in coded["offset_mapping"]]  # fmt: skip
+    weights = np.broadcast_to(keep, 6)
+    scorer = scorers.language_model(network, tokenizer, answer=ANSWER)
+    found = game(scorer, text, words, removal=removal.soft(keep, seed=3))
+    member = np.concatenate((subsets(6, 5), [np.zeros(6, bool)]))
+    for kept, value in zip(member, found(member), strict=True):
+        shown = [1.0 if player < 0 or kept[player] else weights[player] for player in of_token]
+        states = masked(
+            network.get_input_embeddings(), [*coded["input_ids"], *answer], [*shown, *[1.0] * len(answer)], 3
+        )
+        with torch.no_grad():
+            said = network(inputs_embeds=states).logits[0, len(of_token) - 1 : -1].double().softmax(1)
+        assert value == pytest.approx(float(said[torch.arange(len(answer)), torch.tensor(answer)].mean()), abs=1e-6)
+    assert found.empty_value == found(np.zeros(6, bool))[0]
+
+
+def test_soft_removal_is_between_the_whole_embedding_and_none():
+    scorer = scorers.text_classifier(bert(), word_pieces())
+    member = subsets(game(scorer, target=2).n_players)
+
+    def of(way):
+        return game(scorer, target=2, removal=way)(member)
+
+    assert np.array_equal(of(removal.soft(0)), of("embedding"))
+    assert len(set(of(removal.soft(1)))) == 1
+    assert not np.array_equal(of(removal.soft(0.5, seed=1)), of("soft"))
+    assert np.array_equal(of("soft"), of(removal.soft(0.5)))
+
+
 def test_an_encoder_of_sentences_compares_a_text_with_prompts():
     encoder, tokenizer = bert().bert, word_pieces()
     scorer = scorers.text_encoder(encoder, tokenizer, ["A dog barked", "The key of the box"])
@@ -313,6 +358,11 @@ def test_a_head_compares_each_row_with_the_whole_texts_own_answer():
         ),
         (lambda: removal.attention("open"), "positions must be one of"),
         (lambda: removal.embedding("noise"), "fill must be one of"),
+        (lambda: removal.soft(1.5), "keep must be from 0 to 1, one number or one for each player; got 1.5"),
+        (
+            lambda: game(scorers.language_model(gpt2(), byte_level(), answer=ANSWER), removal=removal.soft([0.5])),
+            "keep must have",
+        ),
         (
             lambda: pysmdl.explain("a b", bert(), tokenizer=word_pieces(), removal=removal.replace("eos")),
             "by must be a token",

@@ -121,25 +121,25 @@ class LanguageModel(Model):
         ids[behind, place], positions[behind, place], seen[behind, place] = said, after[:, None] + steps, True
         blank = None
         if rows.blank is not None:
-            blank = np.zeros((len(chosen), width), bool)
+            blank = np.zeros((len(chosen), width), np.float32)
             part = rows.blank[chosen, of]
             blank[:, : part.shape[1]] = part
-            blank[behind, place] = False
+            blank[behind, place] = 0
         mask = np.concatenate((rows.seen[chosen, :start], seen), 1)
         cache = None if pairs is None else cache_of(pairs, start, len(chosen))
         rows.tally.run += ids.size
         told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
-        return self._run(self._sent(ids), told, self._sent(asked[chosen] - start), cache, blank, rows.fill), cache
+        if blank is None:
+            told["input_ids"] = self._sent(ids)
+        else:
+            told["inputs_embeds"] = embedded(self.network, self._sent(ids), blank, positions, rows.fill)
+        return self._run(self._sent(ids), told, self._sent(asked[chosen] - start), cache), cache
 
-    def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any, blank: Any, fill: str) -> Tensor:
+    def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any) -> Tensor:
         if not self._placed:
             del given["position_ids"]  # relative ones, by the mask
         if cache is not None:
             given[self._cache] = cache
-        if blank is None:
-            given["input_ids"] = ids
-        else:
-            given["inputs_embeds"] = embedded(self.network, ids, blank, fill)
         with stage("model"), only(self.network.get_output_embeddings(), Told(ids, at)):
             answer = self.network(**given, use_cache=cache is not None)
         return tensor_in(answer, len(ids), LOGITS, self.device)

@@ -88,7 +88,7 @@ def alike(codes: Ids) -> Ids:
 
 def _codes(rows: TokenRows) -> Ids:
     """A number for all that tells a token from another; another one for each row's end. [b, L]."""
-    blank = rows.seen if rows.blank is None else rows.seen & ~rows.blank
+    blank = rows.seen if rows.blank is None else rows.seen & (rows.blank == 0)
     codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60) | (blank.astype(np.int64) << 61)
     beyond = np.arange(codes.shape[1]) >= rows.lengths[:, None]
     return np.where(beyond, -1 - np.arange(len(codes))[:, None], codes)
