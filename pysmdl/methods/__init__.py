@@ -17,6 +17,8 @@ method               value of a region                                     rows 
 :func:`hsic`         how much the score depends on whether it is kept      1500        as where it helps
 ===================  ====================================================  ==========  =================
 
+:func:`reagent` asks in rounds, and for as many rows as it takes; it is given as a function alone.
+
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
 takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same
@@ -32,6 +34,7 @@ from pysmdl.errors import one_of
 from pysmdl.methods.leave_one_out import occlusion
 from pysmdl.methods.linear import kernel_shap, lime
 from pysmdl.methods.randomized import drise, rise
+from pysmdl.methods.replacing import reagent
 from pysmdl.methods.sensitivity import hsic, sobol
 from pysmdl.search import SEARCHES
 from pysmdl.search.vocabulary import Search
@@ -46,7 +49,7 @@ METHODS: dict[str, Callable[[], Search]] = {
     "hsic": hsic,
 }
 
-__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "resolve", "rise", "sobol"]
+__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "reagent", "resolve", "rise", "sobol"]
 
 
 def resolve(search: str | Search) -> Search:

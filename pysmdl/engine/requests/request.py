@@ -148,8 +148,8 @@ class Request:
         values = self.values
         if ask.score_only:
             self._want_features()
-            score = (yield from self._answers(ask.rows(self.n)))["score"]
-            return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
+            read = yield from self._answers(ask.rows(self.n))
+            return Evaluation({"score": read.score}, {"score": 1.0}, insertion=read.score, decided=read.decided)
         views = {} if ask.free else self._views(ask)
         exact, memo = values.exact, values.memo
         before = memo.wanted
