@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pysmdl.models.text import Ids, TokenRows
 
-CALL = 96  # tokens that a call of the network costs beside its own: rows are filled up rather than run apart
+CALL = 192  # tokens that a call of the network costs beside its own: rows are filled up rather than run apart
 WHOLE = -1  # the trunk that is no row of the batch: the text itself
 
 
