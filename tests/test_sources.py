@@ -11,7 +11,7 @@ from language_models import byte_level, gpt2, qwen3
 from planted_facts import prompts, text_of, trained, words
 
 import pysmdl
-from pysmdl import heads, scorers, studies
+from pysmdl import heads, methods, scorers, studies
 
 TALE = "The cat sat on the mat. A dog barked at night. Dr. Smith met J. Doe. Was it cold?"
 
@@ -31,7 +31,7 @@ def test_the_sentence_with_the_key_comes_first_for_every_head_and_search():
     answers = [text_of(each[3 * at + 1 : 3 * at + 2]) for each, at in zip(ids, where, strict=True)]
     for head, search in (
         (heads.jsd("arc"), "occlusion"), (heads.jsd(), "occlusion"), (heads.sequence("log_sum"), "occlusion"),
-        (None, "exact"), (None, "guided"), (heads.jsd(), "exact"),
+        (None, "exact"), (None, "guided"), (heads.jsd(), "exact"), (None, methods.reagent(keep=1, steps=64, batch=32)),
     ):  # fmt: skip
         scorer = scorers.language_model(model, words(), head=head)
         items = [

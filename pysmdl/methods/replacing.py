@@ -92,7 +92,7 @@ def _refined(task: Task, of: _Settings, rows: int, rng: np.random.Generator) -> 
         kept = states[live].argsort(1).argsort(1) >= task.n - of.keep
         found = yield Ask(subsets=kept, score_only=True, claim=claim)
         if found.decided is not None:
-            ended[live] = found.decided == 1
+            ended[live] = found.decided
         spent, done = spent + len(live) * (count + 1), done + count
     attribution = softmax(states[ended] if ended.any() else states).mean(0).astype(np.float32)
     order = np.argsort(-attribution, kind="stable")[: task.k].tolist()

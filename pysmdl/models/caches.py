@@ -23,7 +23,7 @@ def cache_of(pairs: Pairs, start: int, count: int) -> Any:
     """A cache of so many rows that all begin with the first `start` tokens of these, which are there once."""
     from transformers import DynamicCache
 
-    cache = DynamicCache()
+    cache: Any = DynamicCache()
     for layer, pair in enumerate(pairs):
         cache.update(*(each[:, :, :start] for each in pair), layer)
         if hasattr(cache, "layers"):

@@ -122,8 +122,8 @@ class LanguageModel(Model):
         blank = None
         if rows.blank is not None:
             blank = np.zeros((len(chosen), width), np.float32)
-            part = rows.blank[chosen, of]
-            blank[:, : part.shape[1]] = part
+            gone = rows.blank[chosen, of]
+            blank[:, : gone.shape[1]] = gone
             blank[behind, place] = 0
         mask = np.concatenate((rows.seen[chosen, :start], seen), 1)
         cache = None if pairs is None else cache_of(pairs, start, len(chosen))

@@ -35,7 +35,8 @@ def packed(rows: TokenRows) -> TokenRows:
         return rows
     width = max(int(lengths.max()), 1)
     first = np.argsort(~rows.seen, axis=1, kind="stable")[:, :width]
-    ids, seen, positions = (np.take_along_axis(each, first, 1) for each in (rows.ids, rows.seen, rows.positions))
+    ids, positions = (np.take_along_axis(each, first, 1) for each in (rows.ids, rows.positions))
+    seen = np.take_along_axis(rows.seen, first, 1)
     return TokenRows(ids, seen, positions, lengths, rows.after, rows.whole, tally=rows.tally)
 
 

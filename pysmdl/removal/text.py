@@ -113,7 +113,7 @@ class Embedding(OfText):
 
     def _gone(self, sheet: Sheet) -> Floats:
         """How much of each token's embedding goes where it is absent. [N], or one for all."""
-        return np.float32([1])
+        return np.ones(1, np.float32)
 
     def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
         raise ValueError(

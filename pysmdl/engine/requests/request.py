@@ -149,7 +149,8 @@ class Request:
         if ask.score_only:
             self._want_features()
             read = yield from self._answers(ask.rows(self.n))
-            return Evaluation({"score": read.score}, {"score": 1.0}, insertion=read.score, decided=read.decided)
+            decided = None if read.decided is None else read.decided == 1
+            return Evaluation({"score": read.score}, {"score": 1.0}, insertion=read.score, decided=decided)
         views = {} if ask.free else self._views(ask)
         exact, memo = values.exact, values.memo
         before = memo.wanted
