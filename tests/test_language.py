@@ -15,7 +15,8 @@ TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 
 ANSWER = " The key is red."
 EACH = [("qwen3", qwen3), ("gpt2", gpt2)]
 WAYS = [
-    "delete", "replace", "attention", removal.attention("close"), "embedding", removal.embedding("mean"), "text",
+    "delete", "replace", "attention", removal.attention("close"), "embedding", removal.embedding("mean"), "soft",
+    "text",
 ]  # fmt: skip
 
 
@@ -121,6 +122,29 @@ def test_leaving_one_sentence_out_runs_what_follows_it_alone():
     assert found.notes["tokens"] <= ((m + 1) / (2 * m) * m + curves + 2) * length + answer * found.evaluations
 
 
+@pytest.mark.parametrize(("way", "most"), [("delete", 0.8), ("attention", 0.45), ("replace", 0.8)])
+def test_the_versions_of_a_round_run_what_they_share_once(way, most):
+    """Of "attention" and "replace" each version has all tokens; of "delete" half of them, on average."""
+    text = " ".join(f"The cat number {i} sat on the mat." for i in range(16))
+    scorer = scorers.language_model(qwen3(), byte_level(), answer=" A")
+    settings = {"players": "sentences", "search": "exact", "removal": way, "progress": False, "batch_size": 32}
+    notes = pysmdl.explain(text, scorer, **settings).notes
+    assert notes["tokens"] <= most * notes["tokens_of_rows"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 33])
+def test_any_company_of_rows_gives_what_each_gives_alone(count):
+    """Rows that share much with each other and little with the text, in any order, are answered in theirs."""
+    drawn = np.random.default_rng(count)
+    shared, alone = (
+        game(scorers.language_model(qwen3(), byte_level(), answer=ANSWER, reuse=reuse), TEXT * 4, "words")
+        for reuse in (True, False)
+    )
+    member = np.repeat(drawn.random((1, shared.n_players)) < 0.4, count, 0)
+    member[np.arange(count), drawn.permutation(shared.n_players)[:count]] ^= True
+    assert np.abs(shared(member) - alone(member)).max() < 1e-6
+
+
 @pytest.mark.parametrize("made", [qwen3, gpt2], ids=["qwen3", "gpt2"])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_company_and_padding_change_no_answer(made, side):
@@ -161,6 +185,50 @@ def test_a_classifier_reads_shorter_rows_as_if_they_were_alone():
         with torch.no_grad():
             wanted = bert()(input_ids=torch.tensor(shown[None])).logits.softmax(1)[0, 2]
         assert value == pytest.approx(float(wanted), abs=1e-6)
+
+
+def masked(table, ids, kept, seed=0):
+    """Embeddings of a text, each token's dimensions kept with its own probability, one token at a time."""
+    states = table(torch.tensor([ids])).detach().clone()
+    for place, keep in enumerate(kept):
+        drawn = np.random.default_rng((seed, place)).random(states.shape[-1])
+        states[0, place, torch.from_numpy(drawn < np.float32(1) - np.float32(keep))] = 0
+    return states
+
+
+@pytest.mark.parametrize("keep", [0.5, [0.1, 0.9, 0.3, 0.0, 1.0, 0.5]])
+def test_soft_removal_keeps_dimensions_by_their_probability(keep):
+    text, words = "the red cat box mat key", [(0, 3), (4, 7), (8, 11), (12, 15), (16, 19), (20, 23)]
+    tokenizer, network = byte_level(), gpt2()
+    coded, answer = tokenizer(text, return_offsets_mapping=True), tokenizer(ANSWER)["input_ids"]
+    of_token = [next((w for w, (a, b) in enumerate(words) if start < b and stop > a), -1)
+                for start, stop in coded["offset_mapping"]]  # fmt: skip
+    weights = np.broadcast_to(keep, 6)
+    scorer = scorers.language_model(network, tokenizer, answer=ANSWER)
+    found = game(scorer, text, words, removal=removal.soft(keep, seed=3))
+    member = np.concatenate((subsets(6, 5), [np.zeros(6, bool)]))
+    for kept, value in zip(member, found(member), strict=True):
+        shown = [1.0 if player < 0 or kept[player] else weights[player] for player in of_token]
+        states = masked(
+            network.get_input_embeddings(), [*coded["input_ids"], *answer], [*shown, *[1.0] * len(answer)], 3
+        )
+        with torch.no_grad():
+            said = network(inputs_embeds=states).logits[0, len(of_token) - 1 : -1].double().softmax(1)
+        assert value == pytest.approx(float(said[torch.arange(len(answer)), torch.tensor(answer)].mean()), abs=1e-6)
+    assert found.empty_value == found(np.zeros(6, bool))[0]
+
+
+def test_soft_removal_is_between_the_whole_embedding_and_none():
+    scorer = scorers.text_classifier(bert(), word_pieces())
+    member = subsets(game(scorer, target=2).n_players)
+
+    def of(way):
+        return game(scorer, target=2, removal=way)(member)
+
+    assert np.array_equal(of(removal.soft(0)), of("embedding"))
+    assert len(set(of(removal.soft(1)))) == 1
+    assert not np.array_equal(of(removal.soft(0.5, seed=1)), of("soft"))
+    assert np.array_equal(of("soft"), of(removal.soft(0.5)))
 
 
 def test_an_encoder_of_sentences_compares_a_text_with_prompts():
@@ -290,6 +358,11 @@ def test_a_head_compares_each_row_with_the_whole_texts_own_answer():
         ),
         (lambda: removal.attention("open"), "positions must be one of"),
         (lambda: removal.embedding("noise"), "fill must be one of"),
+        (lambda: removal.soft(1.5), "keep must be from 0 to 1, one number or one for each player; got 1.5"),
+        (
+            lambda: game(scorers.language_model(gpt2(), byte_level(), answer=ANSWER), removal=removal.soft([0.5])),
+            "keep must have",
+        ),
         (
             lambda: pysmdl.explain("a b", bert(), tokenizer=word_pieces(), removal=removal.replace("eos")),
             "by must be a token",

@@ -11,7 +11,7 @@ from language_models import byte_level, gpt2, qwen3
 from planted_facts import prompts, text_of, trained, words
 
 import pysmdl
-from pysmdl import heads, scorers, studies
+from pysmdl import heads, methods, scorers, studies
 
 TALE = "The cat sat on the mat. A dog barked at night. Dr. Smith met J. Doe. Was it cold?"
 
@@ -31,7 +31,7 @@ def test_the_sentence_with_the_key_comes_first_for_every_head_and_search():
     answers = [text_of(each[3 * at + 1 : 3 * at + 2]) for each, at in zip(ids, where, strict=True)]
     for head, search in (
         (heads.jsd("arc"), "occlusion"), (heads.jsd(), "occlusion"), (heads.sequence("log_sum"), "occlusion"),
-        (None, "exact"), (None, "guided"), (heads.jsd(), "exact"),
+        (None, "exact"), (None, "guided"), (heads.jsd(), "exact"), (None, methods.reagent(keep=1, steps=64, batch=32)),
     ):  # fmt: skip
         scorer = scorers.language_model(model, words(), head=head)
         items = [
@@ -104,6 +104,18 @@ def test_sections_and_a_smaller_model_spare_evaluations():
     assert proposed.order[0] == 13
     assert proposed.evaluations == 4
     assert proposed.proposed > 6
+
+
+def test_sections_run_fewer_tokens():
+    lines = "\n".join(f"Part {i} begins. The key is {i}. It ends." for i in range(8))
+    full, found = (
+        studies.leave_one_out(lines, scorers.language_model(qwen3(), byte_level(), answer=" A", reuse=reuse), best=best)
+        for reuse, best in ((False, 8), (True, 1))
+    )
+    assert found.tokens < full.tokens / 2
+    known = ~np.isnan(found.values)
+    assert found.values[known] == pytest.approx(full.values[known], abs=1e-5)
+    assert studies.leave_one_out("It is. So.", scorers.string(lambda texts: [1.0] * len(texts))).tokens == 0
 
 
 def test_what_is_no_language_model_has_no_suppression_matrix():

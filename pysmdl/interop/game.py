@@ -74,6 +74,10 @@ class Game:
             raise ValueError(f"coalitions must have {self.n_players} players; got {list(member.shape)}")
         return self._evaluate(member) - self.normalization_value
 
+    def counted(self) -> dict[str, Any]:
+        """What notes would say of its rows: the tokens of a text that were run."""
+        return self._explainer.removal.counted(self._item.resident)
+
     def _evaluate(self, member: Bools) -> NDArray[np.float64]:
         keys = bitrows.keys(member)
         new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}

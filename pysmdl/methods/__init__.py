@@ -21,6 +21,8 @@ Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusio
 w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its draws; HSIC's
 grow with |w|.
 
+:func:`reagent` asks in rounds, and for as many rows as it takes; it is given as a function alone.
+
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
 takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same
@@ -36,6 +38,7 @@ from pysmdl.errors import one_of
 from pysmdl.methods.leave_one_out import occlusion
 from pysmdl.methods.linear import kernel_shap, lime
 from pysmdl.methods.randomized import drise, rise
+from pysmdl.methods.replacing import reagent
 from pysmdl.methods.sensitivity import hsic, sobol
 from pysmdl.search import SEARCHES
 from pysmdl.search.vocabulary import Search
@@ -50,7 +53,7 @@ METHODS: dict[str, Callable[[], Search]] = {
     "hsic": hsic,
 }
 
-__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "resolve", "rise", "sobol"]
+__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "reagent", "resolve", "rise", "sobol"]
 
 
 def resolve(search: str | Search) -> Search:

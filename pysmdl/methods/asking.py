@@ -52,7 +52,7 @@ def asker(
     seed = None if seed is None else whole_number("seed", seed, 0)
 
     def start(task: Task) -> Rounds:
-        rows = spends(task.n, _granted(name, task, least(task.n), usual(task.n), evaluations))
+        rows = spends(task.n, granted(name, task, least(task.n), usual(task.n), evaluations))
         rng = np.random.default_rng(task.seed if seed is None else seed)
         return ask_once(*design(task.n, rows, rng), task.k)
 
@@ -71,7 +71,7 @@ def ask_once(member: Bools, estimate: Estimate, k: int) -> Rounds:
     return Ranking(order, {"sampled": len(member)}, attribution)
 
 
-def _granted(name: str, task: Task, least: int, usual: int, evaluations: int | None) -> int:
+def granted(name: str, task: Task, least: int, usual: int, evaluations: int | None) -> int:
     """Rows that the method may ask for: its own number or the usual one, within explain's budget."""
     if evaluations is not None and evaluations < least:
         raise ValueError(f"evaluations must be at least {least} for {name} on {task.n} regions; got {evaluations}")

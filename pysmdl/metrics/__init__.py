@@ -28,7 +28,7 @@ from typing import Any
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.answers import has_answers
 from pysmdl.metrics.boxes import diou, giou, iou
-from pysmdl.metrics.correction import amcr, correction_region, csr
+from pysmdl.metrics.correction import Correction, amcr, correction_region, csr
 from pysmdl.metrics.curves import (
     AREAS,
     AXES,
@@ -55,6 +55,7 @@ __all__ = [
     "AREAS",
     "AXES",
     "CellGrid",
+    "Correction",
     "Modality",
     "amcr",
     "box_overlap",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,17 @@ KEPT, REMOVED = 0, 1  # the two views, as Explanation's arrays [2, ...] have the
 ROUNDING = 1e-6  # of areas, which are sums in float32
 
 
-def listed(explanations: Explanation | Iterable[Explanation]) -> list[Explanation]:
-    """One or several explanations as a list.
+def listed(explanations: Any, other: type = Explanation) -> list[Any]:
+    """One or several explanations as a list, or what may stand in their place.
 
     Raises:
         ValueError: there is none, or something else among them.
     """
-    found = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    kinds = (Explanation, other)
+    found = [explanations] if isinstance(explanations, kinds) else list(explanations)
     if not found:
         raise ValueError("explanations must hold at least one; got none")
-    if others := {type(each).__name__ for each in found if not isinstance(each, Explanation)}:
+    if others := {type(each).__name__ for each in found if not isinstance(each, kinds)}:
         raise ValueError(f"explanations must be pysmdl.Explanation, each of them; got {', '.join(sorted(others))}")
     return found
 

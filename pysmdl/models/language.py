@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.base import Model
+from pysmdl.models.caches import Pairs, cache_of, pairs_in
 from pysmdl.models.image_text import Told, only
+from pysmdl.models.prefixes import WHOLE, Group, packed, planned
 from pysmdl.models.text import Ids, Tally, TokenRows, embedded, rows_of_ids
 from pysmdl.profiling import stage
 
@@ -23,8 +25,8 @@ KEPT = 4  # texts whose keys and values are kept
 
 
 class LanguageModel(Model):
-    """A causal model of transformers. Rows of a text run from the first token that is not the whole text's: keys and
-    values of those before it are computed once.
+    """A causal model of transformers. Rows of a text run from the first token that is not the whole text's, or not
+    another row's: keys and values of those before it are computed once. Tokens that nobody sees are not run.
 
     Args:
         network: With get_output_embeddings(), which is given those rows alone whose logits are asked for.
@@ -39,6 +41,7 @@ class LanguageModel(Model):
         super().__init__(network, device=device)
         self._start, self.reuse = start, reuse
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
+        self._skips = self._placed and _may_skip(network)
         self._cache = "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
     @property
@@ -61,6 +64,9 @@ class LanguageModel(Model):
             at: Which of them, by position. [k].
         """
         rows = _begun(rows, self._start)
+        rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
+        if self.reuse and self._skips:
+            rows = packed(rows)
         last = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # of the tokens of each that are seen
         said, asked = np.array(answer[: max(at)], np.int64), np.array(at)[None]
         return self._grouped(rows, said, np.where(asked == 0, last[:, None], rows.lengths[:, None] + asked - 1))
@@ -75,20 +81,20 @@ class LanguageModel(Model):
         return self._grouped(rows, np.zeros(0, np.int64), np.broadcast_to(np.array(at), (len(rows), len(at))))
 
     def _grouped(self, rows: TokenRows, said: Ids, asked: Ids) -> Tensor:
-        """Logits after tokens at `asked` [b, k] of rows that are followed by what is said; rows that begin to differ
-        from the whole text at the same place go together.
-        """
-        starts = np.minimum(rows.starts(), asked.min(1))
-        rows.tally.had += int(rows.lengths.sum()) + len(rows) * len(said)
-        if not self.reuse or not (starts.any() and self._prefix(rows.whole, rows.tally) is not None):
-            starts = np.zeros_like(starts)
-        found, places = [], []
-        for start in np.unique(starts):
-            chosen = np.flatnonzero(starts == start)
-            found.append(self._after(rows, chosen, int(start), said, asked[chosen] - start))
-            places.append(chosen)
-        back = torch.from_numpy(np.argsort(np.concatenate(places))).to(self.device)
-        return torch.cat(found)[back] if len(found) > 1 else found[0]
+        """Logits after tokens at `asked` [b, k] of rows that are followed by what is said."""
+        whole = self._prefix(rows.whole, rows.tally) if self.reuse else None
+        if whole is None:
+            return self._after(rows, Group(np.arange(len(rows)), 0, WHOLE), said, asked, None)[0]
+        trunks, groups = planned(rows, asked.min(1))
+        kept: dict[int, Pairs] = {WHOLE: whole}
+        found = []
+        for group in (*trunks, *groups):
+            logits, cache = self._after(rows, group, said, asked, kept[group.trunk])
+            found.append(logits)
+            if len(kept) <= len(trunks):
+                kept[int(group.rows[0])] = list(pairs_in(cache))
+        back = np.argsort(np.concatenate([each.rows for each in (*trunks, *groups)]))
+        return torch.cat(found)[self._sent(back)]
 
     def whole_logits(self, whole: Ids, answer: Sequence[int], at: Sequence[int]) -> Tensor:
         """Of the whole text itself, kept beside its keys and values. [1, k, K]."""
@@ -99,8 +105,9 @@ class LanguageModel(Model):
             self._wholes[key] = self.next_tokens(rows_of_ids([whole.tolist()], whole), answer, at)
         return self._wholes[key]
 
-    def _after(self, rows: TokenRows, chosen: Ids, start: int, said: Ids, asked: Ids) -> Tensor:
-        """Logits of some rows, whose first `start` tokens have been run; asked: places counted from there."""
+    def _after(self, rows: TokenRows, group: Group, said: Ids, asked: Ids, pairs: Pairs | None) -> tuple[Tensor, Any]:
+        """Logits of a group's rows, and the cache that they leave."""
+        chosen, start = group.rows, group.start
         lengths, after = rows.lengths[chosen] - start, rows.after[chosen]
         width = int(lengths.max()) + len(said)
         ids, positions = np.zeros((len(chosen), width), np.int64), np.zeros((len(chosen), width), np.int64)
@@ -114,25 +121,25 @@ class LanguageModel(Model):
         ids[behind, place], positions[behind, place], seen[behind, place] = said, after[:, None] + steps, True
         blank = None
         if rows.blank is not None:
-            blank = np.zeros((len(chosen), width), bool)
-            part = rows.blank[chosen, of]
-            blank[:, : part.shape[1]] = part
-            blank[behind, place] = False
-        mask = np.concatenate((np.ones((len(chosen), start), bool), seen), 1)
-        cache = self._shared(rows, start, len(chosen)) if start else None
+            blank = np.zeros((len(chosen), width), np.float32)
+            gone = rows.blank[chosen, of]
+            blank[:, : gone.shape[1]] = gone
+            blank[behind, place] = 0
+        mask = np.concatenate((rows.seen[chosen, :start], seen), 1)
+        cache = None if pairs is None else cache_of(pairs, start, len(chosen))
         rows.tally.run += ids.size
         told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
-        return self._run(self._sent(ids), told, self._sent(asked), cache, blank, rows.fill)
+        if blank is None:
+            told["input_ids"] = self._sent(ids)
+        else:
+            told["inputs_embeds"] = embedded(self.network, self._sent(ids), blank, positions, rows.fill)
+        return self._run(self._sent(ids), told, self._sent(asked[chosen] - start), cache), cache
 
-    def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any, blank: Any, fill: str) -> Tensor:
+    def _run(self, ids: Tensor, given: dict[str, Any], at: Tensor, cache: Any) -> Tensor:
         if not self._placed:
             del given["position_ids"]  # relative ones, by the mask
         if cache is not None:
             given[self._cache] = cache
-        if blank is None:
-            given["input_ids"] = ids
-        else:
-            given["inputs_embeds"] = embedded(self.network, ids, blank, fill)
         with stage("model"), only(self.network.get_output_embeddings(), Told(ids, at)):
             answer = self.network(**given, use_cache=cache is not None)
         return tensor_in(answer, len(ids), LOGITS, self.device)
@@ -149,7 +156,7 @@ class LanguageModel(Model):
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _pairs(self, whole: Ids) -> list[tuple[Tensor, Tensor]] | None:
+    def _pairs(self, whole: Ids) -> Pairs | None:
         from transformers import DynamicCache
 
         ids = self._sent(whole[None])
@@ -160,27 +167,11 @@ class LanguageModel(Model):
                 )
             except (AttributeError, TypeError):
                 return None
-        pairs = list(_layers(made)) if isinstance(made, DynamicCache) else []
+        pairs = list(pairs_in(made)) if isinstance(made, DynamicCache) else []
         return pairs if pairs and all(keys.shape[-2] == len(whole) for keys, _ in pairs) else None
-
-    def _shared(self, rows: TokenRows, start: int, count: int) -> Any:
-        from transformers import DynamicCache
-
-        cache = DynamicCache()
-        for layer, pair in enumerate(self._prefix(rows.whole, rows.tally)):
-            cache.update(*(each[:, :, :start].expand(count, -1, -1, -1) for each in pair), layer)
-        return cache
 
     def _sent(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
-
-def _layers(cache: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    """Keys and values of each layer, as releases of transformers have them."""
-    if hasattr(cache, "layers"):
-        yield from ((layer.keys, layer.values) for layer in cache.layers)
-    else:
-        yield from zip(cache.key_cache, cache.value_cache, strict=True)
 
 
 def _begun(rows: TokenRows, start: int) -> TokenRows:
@@ -192,3 +183,11 @@ def _begun(rows: TokenRows, start: int) -> TokenRows:
     ids[empty, 0], seen[empty, 0] = start, True
     lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
     return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)
+
+
+def _may_skip(network: Any) -> bool:
+    """Whether a token that nobody sees may be left out: no layer counts tokens but by the positions it is told."""
+    config = network.config.get_text_config()
+    if getattr(config, "layer_types", None) is not None:
+        return all(each == "full_attention" for each in config.layer_types)
+    return not getattr(config, "alibi", False) and getattr(config, "sliding_window", None) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pysmdl.types import Bools
+from pysmdl.types import Bools, Floats
 
 Ids = NDArray[np.int64]
 
@@ -25,6 +26,19 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What stands in the place of an embedding that is taken away.
+
+    Attributes:
+        fill: "zero", or "mean": of all embeddings.
+        seed: Of which dimensions go, where only a part of them does.
+    """
+
+    fill: str = "zero"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class TokenRows:
     """Rows of one text.
 
@@ -35,8 +49,8 @@ class TokenRows:
         lengths: Of each row. [b].
         after: The position of what follows on each row. [b].
         whole: Ids of the whole text. [N].
-        blank: Tokens whose embedding is taken away. [b, L], or None.
-        fill: What stands in its place: "zero" or "mean".
+        blank: How much of each token's embedding is taken away, 0 to 1. [b, L], or None.
+        fill: What stands in its place.
         tally: Of the text, where tokens are counted.
     """
 
@@ -46,8 +60,8 @@ class TokenRows:
     lengths: Ids
     after: Ids
     whole: Ids
-    blank: Bools | None = None
-    fill: str = "zero"
+    blank: Floats | None = None
+    fill: Instead = field(default_factory=lambda: Instead())
     tally: Tally = field(default_factory=Tally)
 
     def __len__(self) -> int:
@@ -57,8 +71,9 @@ class TokenRows:
         """How many first tokens of each row are the whole text's, seen and where they were. [b]."""
         width = min(self.ids.shape[1], len(self.whole))
         same = (self.ids[:, :width] == self.whole[:width]) & self.seen[:, :width]
+        same &= self.positions[:, :width] == np.arange(width)
         if self.blank is not None:
-            same &= ~self.blank[:, :width]
+            same &= self.blank[:, :width] == 0
         stops: Ids = np.where(same.all(1), width, same.argmin(1)).astype(np.int64)
         return stops
 
@@ -122,17 +137,35 @@ def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:
     ids[np.arange(width)[None] >= lengths[:, None]] = pad
     blank = None
     if any(each.blank is not None for each in parts):
-        blanks = [np.zeros(each.ids.shape, bool) if each.blank is None else each.blank for each in parts]
-        blank = filled(blanks, False)
+        blanks = [np.zeros(each.ids.shape, np.float32) if each.blank is None else each.blank for each in parts]
+        blank = filled(blanks, 0)
     seen, positions = filled([each.seen for each in parts], False), filled([each.positions for each in parts], 0)
-    fill = next((each.fill for each in parts if each.blank is not None), "zero")
+    fill = next((each.fill for each in parts if each.blank is not None), parts[0].fill)
     after = np.concatenate([each.after for each in parts])
     return TokenRows(ids, seen, positions, lengths, after, parts[0].whole, blank, fill)
 
 
-def embedded(network: Any, ids: Tensor, blank: Bools, fill: str) -> Tensor:
-    """Embeddings of ids, with zeros or the mean of all embeddings where they are blank. [B, L, D]."""
+def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Instead) -> Tensor:
+    """Embeddings of ids, without as much of each as is blank. [B, L, D].
+
+    A token loses dimension d where u[d] < blank, u = np.random.default_rng((seed, place)).random(D).
+
+    Args:
+        network: Has get_input_embeddings().
+        ids: Of the rows. [B, L].
+        blank: 0 to 1. [B, L].
+        places: Of the tokens in their text. [B, L].
+        instead: What stands in the place of what goes.
+    """
     table = network.get_input_embeddings()
     states = table(ids)
-    instead = torch.zeros_like(states[:1, :1]) if fill == "zero" else table.weight.mean(0).to(states)[None, None]
-    return torch.where(torch.from_numpy(blank).to(ids.device)[..., None], instead, states)
+    filled = torch.zeros_like(states[:1, :1]) if instead.fill == "zero" else table.weight.mean(0).to(states)[None, None]
+    gone = np.repeat((blank > 0)[..., None], states.shape[-1], 2)
+    for b, place in zip(*np.nonzero((blank > 0) & (blank < 1)), strict=True):
+        gone[b, place] = _drawn(instead.seed, int(places[b, place]), states.shape[-1]) < blank[b, place]
+    return torch.where(torch.from_numpy(gone).to(ids.device), filled, states)
+
+
+@lru_cache(4096)
+def _drawn(seed: int, place: int, size: int) -> NDArray[np.float64]:
+    return np.random.default_rng((seed, place)).random(size)

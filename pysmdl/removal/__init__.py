@@ -1,5 +1,5 @@
 """Removal: what absence means. :class:`Removal` is the seam; "baseline" paints over, "token-drop" leaves a
-picture's tokens out; "delete", "replace", "attention", "embedding" and "text" are of texts.
+picture's tokens out; "delete", "replace", "attention", "embedding", "soft" and "text" are of texts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from pysmdl.removal.fills import Fill, boundary_gaussian, local_mean, marginal, 
 from pysmdl.removal.gaussian import conditional_gaussian
 from pysmdl.removal.paint import Paint
 from pysmdl.removal.render import Rendered, render
-from pysmdl.removal.text import Attention, Delete, Embedding, Replace, Retokenized, attention, embedding, replace
+from pysmdl.removal.text import (
+    Attention,
+    Delete,
+    Embedding,
+    Replace,
+    Retokenized,
+    Soft,
+    attention,
+    embedding,
+    replace,
+    soft,
+)
 from pysmdl.removal.token_drop import TokenDrop
 from pysmdl.removal.wavelet import spatial_map, wavelet
 
@@ -40,6 +51,7 @@ __all__ = [
     "render",
     "replace",
     "resolve",
+    "soft",
     "spatial_map",
     "wavelet",
 ]
@@ -51,6 +63,7 @@ REMOVALS: dict[str, Callable[[], Removal]] = {
     "replace": Replace,
     "attention": Attention,
     "embedding": Embedding,
+    "soft": Soft,
     "text": Retokenized,
 }
 

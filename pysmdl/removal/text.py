@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import one_of
-from pysmdl.models.text import Ids, TokenRows, rows_of_ids
+from pysmdl.errors import one_of, whole_number
+from pysmdl.models.text import Ids, Instead, TokenRows, rows_of_ids
 from pysmdl.removal.of_text import OfText, Sheet, spoken
-from pysmdl.types import Bools
+from pysmdl.types import Bools, Floats
 
 POSITIONS, FILLS, TOKENS = ("keep", "close"), ("zero", "mean"), ("mask", "unk", "pad", "eos")
 SHOWN = "[MASK]"  # in strings
@@ -94,10 +94,11 @@ class Embedding(OfText):
         super().__init__()
         if fill not in FILLS:
             raise one_of("fill", fill, FILLS)
-        self._fill = fill
+        self._fill = Instead(fill)
 
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
+        blank = np.where(sheet.kept(member), np.float32(0), self._gone(sheet))
         whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
         return TokenRows(
             whole.ids,
@@ -106,12 +107,39 @@ class Embedding(OfText):
             whole.lengths,
             whole.after,
             sheet.ids,
-            ~sheet.kept(member),
+            blank,
             self._fill,
         )
 
+    def _gone(self, sheet: Sheet) -> Floats:
+        """How much of each token's embedding goes where it is absent. [N], or one for all."""
+        return np.ones(1, np.float32)
+
     def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
-        raise ValueError('removal="embedding" needs a model with a tokenizer; a function of strings has no embedding')
+        raise ValueError(
+            f'removal="{self.name}" needs a model with a tokenizer; a function of strings has no embedding'
+        )
+
+
+class Soft(Embedding):
+    """See :func:`soft`."""
+
+    name = "soft"
+
+    def __init__(self, keep: Any = 0.5, seed: int = 0) -> None:
+        super().__init__()
+        self._keep = np.asarray(keep, np.float32)
+        if self._keep.ndim > 1 or not ((self._keep >= 0) & (self._keep <= 1)).all():
+            raise ValueError(f"keep must be from 0 to 1, one number or one for each player; got {keep!r}")
+        self._fill = Instead("zero", whole_number("seed", seed, 0))
+
+    def _gone(self, sheet: Sheet) -> Floats:
+        if self._keep.ndim == 0:
+            return 1 - self._keep[None]
+        if len(self._keep) <= sheet.players.max(initial=-1):
+            raise ValueError(f"keep must have a number for each of the players; got {len(self._keep)}")
+        found: Floats = 1 - np.append(self._keep, np.float32(1))[sheet.players]
+        return found
 
 
 class Retokenized(OfText):
@@ -150,6 +178,23 @@ def attention(positions: str = "keep") -> Attention:
 def embedding(fill: str = "zero") -> Embedding:
     """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own."""
     return Embedding(fill)
+
+
+def soft(keep: Any = 0.5, seed: int = 0) -> Soft:
+    """Of the embedding of an absent token each dimension stays with a probability, and is zero otherwise.
+
+        token at place p, dimension d: kept where u[d] >= 1 - keep,  u = np.random.default_rng((seed, p)).random(D)
+
+    What is drawn depends on the seed and the place alone, so it is the same in each version of a text, and a token that
+    keeps 0.4 of its dimensions has those that it keeps at 0.3. With values w of the players for `keep`, the text of
+    which nothing is kept is that of soft sufficiency (Zhao and Aletras 2023), with 1 - w of soft comprehensiveness:
+    ``pysmdl.Game(text, model, players=..., removal=pysmdl.removal.soft(w)).empty_value``.
+
+    Args:
+        keep: 0 (as "embedding") to 1 (all stays); one number, or one for each player. [n].
+        seed: Of what is drawn.
+    """
+    return Soft(keep, seed)
 
 
 def _whole(ids: Ids, whole: Ids) -> TokenRows:

@@ -16,7 +16,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.text import Text, TextInput
 from pysmdl.kernels import class_scores
 from pysmdl.models.language import LanguageModel
-from pysmdl.models.text import Ids, TokenBatch, rows_of_ids
+from pysmdl.models.text import Ids, TokenBatch, TokenRows, rows_of_ids
 from pysmdl.scorers.answer_places import described_tokens, pieces_of, places
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.answered import Answered, refuse_trace
@@ -64,6 +64,20 @@ class LanguageScorer(Answered, OfTexts):
         self.ready()
         found = self._tokens(self.reader.text(text))
         return "".join(self._pieces(self._generated(found)))
+
+    def said_after(self, rows: TokenRows) -> str:
+        """What the model says by itself after a row, greedily: after each token the likeliest one, as it is scored.
+
+        Args:
+            rows: One row of a text.
+        """
+        said: list[int] = []
+        while len(said) < self._longest():
+            found = int(self.language.next_tokens(rows, said, (len(said),))[0, 0].argmax())
+            if found in self._silent():
+                break
+            said.append(found)
+        return "".join(self._pieces(said))
 
     def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Said:
         asked = target if isinstance(target, Answer) else Answer(target)
@@ -144,7 +158,6 @@ class LanguageScorer(Answered, OfTexts):
 
     def _generated(self, ids: Ids) -> tuple[int, ...]:
         network = self.language.network
-        most = getattr(network.generation_config, "max_new_tokens", None) or LONGEST
         given = torch.from_numpy(ids[None].copy()).to(self.device)
         with torch.no_grad():
             found = network.generate(
@@ -152,12 +165,15 @@ class LanguageScorer(Answered, OfTexts):
                 attention_mask=torch.ones_like(given),
                 do_sample=False,
                 num_beams=1,
-                max_new_tokens=most,
+                max_new_tokens=self._longest(),
             )
         new = found[0, len(ids) :].tolist()
         while new and new[-1] in self._silent():
             new.pop()
         return tuple(new)
+
+    def _longest(self) -> int:
+        return getattr(self.language.network.generation_config, "max_new_tokens", None) or LONGEST
 
     def _pieces(self, tokens: Sequence[int]) -> list[str]:
         return pieces_of(self.tokenizer, self._silent(), tokens)
@@ -194,7 +210,8 @@ def language_model(
         answer: What is explained, teacher-forced; None: what the model says by itself to each whole text, greedily.
         head: What is read off each token's logits in place of its probability, as in :func:`pysmdl.scorers.tokens`:
             ``heads.sequence("log_sum")``, ``heads.jsd()``, ``heads.kl()``.
-        reuse: Whether keys and values of a text's first tokens are computed once for all versions that have them.
+        reuse: Whether what versions of a text have in common at their beginning is computed once, and what nobody
+            attends to not at all.
         device: As in :func:`pysmdl.scorers.classifier`.
 
     Raises:

@@ -96,7 +96,7 @@ class TokenClassifier(nn.Module):
             given["position_ids"] = sent(rows.positions) + self._first
         if rows.blank is None:
             return self.network(input_ids=ids, **given)
-        return self.network(inputs_embeds=embedded(self.network, ids, rows.blank, rows.fill), **given)
+        return self.network(inputs_embeds=embedded(self.network, ids, rows.blank, rows.positions, rows.fill), **given)
 
 
 def _counts_on(module: nn.Module) -> bool:

@@ -96,6 +96,7 @@ class LeftOut:
         section_values: What each section's absence costs. [sections].
         evaluations: Distinct rows that the model saw.
         proposed: Rows that the smaller model saw.
+        tokens: What the model ran, where it has a tokenizer.
     """
 
     values: NDArray[np.float64]
@@ -104,6 +105,7 @@ class LeftOut:
     section_values: NDArray[np.float64]
     evaluations: int
     proposed: int = 0
+    tokens: int = 0
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -155,7 +157,7 @@ def leave_one_out(
         asked = np.flatnonzero(np.isin(of_section, np.argsort(-costs, kind="stable")[:best]))
     values = np.full(game.n_players, np.nan)
     values[asked] = _costs(game, [[int(each)] for each in asked])
-    return LeftOut(values, names, of_section, costs, game.evaluations, proposed)
+    return LeftOut(values, names, of_section, costs, game.evaluations, proposed, game.counted().get("tokens", 0))
 
 
 def _costs(game: Game, left_out: Sequence[Sequence[int]]) -> NDArray[np.float64]:

@@ -148,8 +148,9 @@ class Request:
         values = self.values
         if ask.score_only:
             self._want_features()
-            score = (yield from self._answers(ask.rows(self.n)))["score"]
-            return Evaluation({"score": score}, {"score": 1.0}, insertion=score)
+            read = yield from self._answers(ask.rows(self.n))
+            decided = None if read.decided is None else read.decided == 1
+            return Evaluation({"score": read.score}, {"score": 1.0}, insertion=read.score, decided=decided)
         views = {} if ask.free else self._views(ask)
         exact, memo = values.exact, values.memo
         before = memo.wanted
