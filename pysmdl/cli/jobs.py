@@ -56,7 +56,7 @@ def run(
     job: JobOptions,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="Images, folders, patterns, manifests, tars, data sets; or job.toml.", show_default=False),
+        typer.Argument(help="Images, folders, patterns, texts, manifests, tars, data sets; or job.toml.", show_default=False),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, how long and how large.")
@@ -160,12 +160,12 @@ def _filled(group: G, said: Mapping[str, Any]) -> G:
 
 
 def _estimate(inputs: list[str], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
-    from pysmdl.cli.commands import seconds_per_row
+    from pysmdl.cli.commands import seconds_a_row
     from pysmdl.explainer import Explainer
     from pysmdl.jobs.estimate import estimate
 
     choice = (job.limit, job.shuffle, _shard(job.shard))
-    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_per_row)
+    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_a_row)
     out.print(
         f"{found.inputs} inputs ({found.before} before, {found.bad} of {found.tried} tried failed), "
         f"{found.evaluations} evaluations at most, about {found.seconds:.0f} s on {found.device}, "
