@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from command_line import ANSWER, call, module, saved
-from job_runs import MODEL, SETTINGS, equal, items, job, pictures, started
+from job_runs import MODEL, SETTINGS, Forked, equal, items, job, pictures
 from PIL import Image
 from rich.console import Console
 
@@ -444,13 +444,17 @@ def test_a_dry_run_says_how_many_evaluations_how_long_and_how_large(tmp_path, mo
 def test_a_dry_run_of_texts_says_how_many_evaluations_and_how_large(tmp_path, monkeypatch):
     scorer = "scorer = pysmdl.scorers.string(lambda texts: [float(text.count('good')) for text in texts])\n"
     name = module(tmp_path, monkeypatch, f"    return batch\n\n\nimport pysmdl\n{scorer}").replace(":model", ":scorer")
-    path = write_manifest("csv", tmp_path, [{"text": "a good film, not a bad one " * 3, "id": str(n)} for n in range(9)])
+    path = write_manifest(
+        "csv", tmp_path, [{"text": "a good film, not a bad one " * 3, "id": str(n)} for n in range(9)]
+    )
     options = ("--model", name, "--search", "exact", "--store", tmp_path / "s")
     code, said = call("run", path, *options, "--dry-run")
     assert code == 0, said
     assert "9 inputs (0 before, 0 of 8 tried failed)" in said
     code, said = call("run", path, *options)
     assert "9 explained, 0 failed" in said
+
+
 def test_a_job_may_be_a_file_and_the_command_line_goes_before_it(tmp_path, monkeypatch):
     name = module(tmp_path, monkeypatch, ANSWER)
     pictures(tmp_path, 3)
@@ -498,7 +502,7 @@ SCENE = builtin.images()[0]["path"]
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(number, code, tmp_path):
     pictures(tmp_path, 40)
-    process = started(tmp_path, model=f"    time.sleep(0.02)\n{ANSWER}")
+    process = Forked(tmp_path, model=f"    time.sleep(0.02)\n{ANSWER}")
     store = tmp_path / "store"
     while not (store / "status-1-of-1.json").exists() and process.poll() is None:
         time.sleep(0.01)
@@ -512,7 +516,7 @@ def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(nu
     assert found.verify().problems == ()
     assert all(len(each.order) == 9 for each in found)
     assert json.loads((store / "status-1-of-1.json").read_text())["ended"] == "stopped"
-    process = started(tmp_path)
+    process = Forked(tmp_path)
     assert f"{40 - len(found)} explained" in process.communicate()[0]
     assert len(pysmdl.open_store(store)) == 40
 
@@ -520,7 +524,7 @@ def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(nu
 @pytest.mark.slow
 def test_a_model_that_hangs_is_left_at_the_second_signal(tmp_path):
     pictures(tmp_path, 4)
-    process = started(tmp_path, model=f"    time.sleep(1000 if len(batch) else 0)\n{ANSWER}")
+    process = Forked(tmp_path, model=f"    time.sleep(1000 if len(batch) else 0)\n{ANSWER}")
     while not (tmp_path / "store" / "job.json").exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(1)

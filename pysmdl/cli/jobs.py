@@ -56,7 +56,9 @@ def run(
     job: JobOptions,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="Images, folders, patterns, texts, manifests, tars, data sets; or job.toml.", show_default=False),
+        typer.Argument(
+            help="Images, folders, patterns, texts, manifests, tars, data sets; or job.toml.", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, how long and how large.")
