@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pysmdl.engine import Item
 from pysmdl.errors import one_of
-from pysmdl.inputs import Input, Reader, reader_of
+from pysmdl.inputs import Input, Opener, Reader, reader_of
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import Several, together
@@ -64,7 +64,7 @@ class Preparation:
 
     def load(self, given: Any) -> Loaded:
         """The half that needs no device: read, resize, divide into regions."""
-        item = as_dict(given)
+        item = _opened(as_dict(given))
         how, image = item.get("regions", self.regions), item["image"]
         if isinstance(self.removal, Render) and without_grid(how):
             unread = Input(torch.zeros(1), None, None, modality=UNREAD)
@@ -186,9 +186,15 @@ class Preparation:
         if self._is_several(item["image"]):
             each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
             return {**item, "image": each}, False
-        image, threaded = self._reader(item["image"]).lend(item["image"])
+        image = item["image"]
+        image, threaded = (image, True) if isinstance(image, Opener) else self._reader(image).lend(image)
         lent = {name: image if name == "image" else copied(value) for name, value in item.items()}
         return lent, threaded and not callable(regions) and not on_device(regions)
+
+
+def _opened(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the input that is read at its turn, whatever kind the scorer takes."""
+    return {**item, "image": item["image"].open()} if isinstance(item["image"], Opener) else item
 
 
 def _grid(read: Input) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
-from job_runs import equal, pictures, started
+from job_runs import Forked, equal, pictures
 
 import pysmdl
 
@@ -54,7 +54,7 @@ def killed(folder, dice, *options) -> int:
     """Kill a run at some instant; returns how many it said were stored by then."""
     store = folder / "store"
     (store / "status-1-of-1.json").unlink(missing_ok=True)
-    process = started(folder, "--rows", "5", *options, model=SLOW)
+    process = Forked(folder, "--rows", "5", *options, model=SLOW)
     while not (store / "status-1-of-1.json").exists() and process.poll() is None:
         time.sleep(0.005)
     time.sleep(dice.uniform(0, 1.0))
@@ -65,8 +65,8 @@ def killed(folder, dice, *options) -> int:
     return said["stored"] + said["before"]
 
 
-def finished(folder, *options) -> None:
-    process = started(folder, *options)
+def finished(folder, *options, start=Forked) -> None:
+    process = start(folder, *options)
     text = process.communicate()[0]
     assert process.returncode == 0, text
     found, whole = pysmdl.open_store(folder / "store"), undisturbed(folder)

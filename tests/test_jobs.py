@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from command_line import ANSWER, call, module, saved
-from job_runs import MODEL, SETTINGS, equal, items, job, pictures, started
+from job_runs import MODEL, SETTINGS, Forked, equal, items, job, pictures
 from PIL import Image
 from rich.console import Console
 
@@ -221,8 +221,50 @@ def test_a_manifest_may_give_boxes_and_regions(tmp_path):
 
 def test_a_manifest_without_images_is_refused(tmp_path):
     (tmp_path / "m.csv").write_text("file,target\na.png,1\n")
-    with pytest.raises(ValueError, match="must have a column image; it has file, target"):
+    with pytest.raises(ValueError, match="must have a column image, text or row; it has file, target"):
         job(tmp_path / "m.csv", tmp_path / "s")
+
+
+PRAISE = pysmdl.scorers.string(lambda texts: [text.count("good") - 0.5 * text.count("bad") for text in texts])
+WEIGHED = pysmdl.scorers.table(lambda rows: rows @ np.array([2.0, -1.0, 0.5]), ["age", "debt", "income"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_manifests_of_texts(kind, tmp_path):
+    texts = ["good, not bad", "bad, bad", "", "so so"]
+    rows = [{"text": text, "id": f"row {number}"} for number, text in enumerate(texts)]
+    path = write_manifest(kind, tmp_path, rows)
+    outcome = jobs.run(path, PRAISE, tmp_path / "s", progress=False)
+    assert (outcome.explained, outcome.failed) == (3, 1)
+    found = pysmdl.open_store(tmp_path / "s")
+    assert found["row 0"].players == ("good, ", "not ", "bad")
+    assert found["row 0"].insertion[-1] == 0.5
+    assert found["row 0"].order[0] == 0
+    assert found.verify().problems == ()
+    assert "it has no text" in found.failures["row 2"].error
+    assert found.table()["source"].to_pylist()[0].startswith(f"{path}:")
+
+
+def test_a_manifest_may_hold_chats_and_rows_of_tables(tmp_path):
+    chat = [{"role": "user", "content": "was it good?"}, {"role": "assistant", "content": "bad"}]
+    path = write_manifest("jsonl", tmp_path, [{"text": chat, "id": "chat"}])
+    jobs.run(path, PRAISE, tmp_path / "s", players="messages", progress=False)
+    assert pysmdl.open_store(tmp_path / "s")["chat"].n == 2
+    rows = [{"row": json.dumps([3, 2, 1])}, {"row": json.dumps({"income": 4, "age": 1, "debt": 0})}, {"row": "[1, 2"}]
+    path = write_manifest("csv", tmp_path, rows)
+    assert jobs.run(path, WEIGHED, tmp_path / "t", progress=False).failed == 1
+    found = pysmdl.open_store(tmp_path / "t")
+    assert found[f"{path}:1"].values().tolist() == [6, -2, 0.5]
+    assert found[f"{path}:2"].values().tolist() == [2, 0, 2]
+    assert found[f"{path}:2"].players == ("age", "debt", "income")
+
+
+def test_files_of_texts_are_read(tmp_path):
+    for number, text in enumerate(("good bad", "good good")):
+        (tmp_path / f"{number}.txt").write_text(text)
+    assert jobs.run(str(tmp_path / "*.txt"), PRAISE, tmp_path / "s", progress=False).explained == 2
+    found = pysmdl.open_store(tmp_path / "s")
+    assert [found[f"{tmp_path}/{number}.txt"].insertion[-1] for number in (0, 1)] == [0.5, 2]
 
 
 def png(seed):
@@ -399,7 +441,20 @@ def test_a_dry_run_says_how_many_evaluations_how_long_and_how_large(tmp_path, mo
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python reads TOML since 3.11")
+def test_a_dry_run_of_texts_says_how_many_evaluations_and_how_large(tmp_path, monkeypatch):
+    scorer = "scorer = pysmdl.scorers.string(lambda texts: [float(text.count('good')) for text in texts])\n"
+    name = module(tmp_path, monkeypatch, f"    return batch\n\n\nimport pysmdl\n{scorer}").replace(":model", ":scorer")
+    path = write_manifest(
+        "csv", tmp_path, [{"text": "a good film, not a bad one " * 3, "id": str(n)} for n in range(9)]
+    )
+    options = ("--model", name, "--search", "exact", "--store", tmp_path / "s")
+    code, said = call("run", path, *options, "--dry-run")
+    assert code == 0, said
+    assert "9 inputs (0 before, 0 of 8 tried failed)" in said
+    code, said = call("run", path, *options)
+    assert "9 explained, 0 failed" in said
+
+
 def test_a_job_may_be_a_file_and_the_command_line_goes_before_it(tmp_path, monkeypatch):
     name = module(tmp_path, monkeypatch, ANSWER)
     pictures(tmp_path, 3)
@@ -447,7 +502,7 @@ SCENE = builtin.images()[0]["path"]
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(number, code, tmp_path):
     pictures(tmp_path, 40)
-    process = started(tmp_path, model=f"    time.sleep(0.02)\n{ANSWER}")
+    process = Forked(tmp_path, model=f"    time.sleep(0.02)\n{ANSWER}")
     store = tmp_path / "store"
     while not (store / "status-1-of-1.json").exists() and process.poll() is None:
         time.sleep(0.01)
@@ -461,7 +516,7 @@ def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(nu
     assert found.verify().problems == ()
     assert all(len(each.order) == 9 for each in found)
     assert json.loads((store / "status-1-of-1.json").read_text())["ended"] == "stopped"
-    process = started(tmp_path)
+    process = Forked(tmp_path)
     assert f"{40 - len(found)} explained" in process.communicate()[0]
     assert len(pysmdl.open_store(store)) == 40
 
@@ -469,7 +524,7 @@ def test_a_signal_ends_a_command_within_its_time_with_all_that_is_done_stored(nu
 @pytest.mark.slow
 def test_a_model_that_hangs_is_left_at_the_second_signal(tmp_path):
     pictures(tmp_path, 4)
-    process = started(tmp_path, model=f"    time.sleep(1000 if len(batch) else 0)\n{ANSWER}")
+    process = Forked(tmp_path, model=f"    time.sleep(1000 if len(batch) else 0)\n{ANSWER}")
     while not (tmp_path / "store" / "job.json").exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(1)

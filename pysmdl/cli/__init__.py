@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pysmdl.cli import jobs
+from pysmdl.cli import jobs, stores
 from pysmdl.cli.console import Lines, out, printable
 from pysmdl.cli.ending import ending
 from pysmdl.cli.options import (
@@ -187,6 +187,7 @@ def profile(
 
 
 jobs.register(app)
+stores.register(app)
 
 
 def _scorer(common: CommonOptions, input: InputOptions) -> Any:

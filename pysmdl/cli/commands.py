@@ -100,10 +100,8 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
     for given in items:
         item = explainer.prepare(given)
         most = explainer.most(item)
-        x = item.x
         try:
-            seconds = _seconds_whole(explainer, item) if item.modality == "text" else None
-            about = most * (seconds_per_row(explainer.scorer, x, item.target, most) if seconds is None else seconds)
+            about = most * seconds_a_row(explainer, item, most)
         except Exception as error:
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
@@ -147,7 +145,14 @@ def _seconds_whole(explainer: Explainer, item: Item) -> float:
     return time.perf_counter() - began
 
 
-def seconds_per_row(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
+def seconds_a_row(explainer: Explainer, item: Item, most: int) -> float:
+    """Time of a row of an input that takes so many at most: its text whole, or what else it is in a small batch."""
+    if item.modality == "text":
+        return _seconds_whole(explainer, item)
+    return _seconds_of_batch(explainer.scorer, item.x, item.target, most)
+
+
+def _seconds_of_batch(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:
     """Time of a forward pass of a small batch, after one that warms up."""
     given = x.to(scorer.device, scorer.dtype) if x.is_floating_point() else x.to(scorer.device)
     batch = given.expand(min(8, most), *x.shape).contiguous()

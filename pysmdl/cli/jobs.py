@@ -1,26 +1,22 @@
-"""`pysmdl run` and `pysmdl store`: jobs of many inputs, and what they keep."""
+"""`pysmdl run`: jobs of many inputs."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from importlib import import_module
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from pysmdl.cli.console import out, printable
+from pysmdl.cli.job_file import of_file
 from pysmdl.cli.options import BoxOptions, CommonOptions, InputOptions, SearchOptions, SetOptions, command
 
-stores = typer.Typer(no_args_is_help=True, help="What a store holds, and its upkeep.")
 log = logging.getLogger("pysmdl")
 
-G = TypeVar("G")
 OF_RAY = ("cpus", "gpus", "timeout", "loading", "attempts")
-Address = Annotated[str, typer.Argument(help="The store: a folder, or an address as s3://...", show_default=False)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,9 @@ def run(
     job: JobOptions,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="Images, folders, patterns, manifests, tars, data sets; or job.toml.", show_default=False),
+        typer.Argument(
+            help="Images, folders, patterns, texts, manifests, tars, data sets; or job.toml.", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many evaluations, how long and how large.")
@@ -72,7 +70,7 @@ def run(
     groups: dict[str, Any] = {"common": common, "search": search, "of": of, "input": input, "box": box, "job": job}
     given = list(inputs or ())
     if len(given) == 1 and given[0].endswith(".toml"):
-        given, groups = _of_file(Path(given[0]), groups)
+        given, groups = of_file(Path(given[0]), groups)
     if not given:
         raise ValueError("inputs must be images, folders, patterns, manifests or data sets, or a job.toml")
     if groups["job"].store is None and not dry_run:
@@ -127,45 +125,13 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def _of_file(path: Path, groups: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """A job.toml: inputs, and any option by its name. What the command line says itself goes before.
-
-    Raises:
-        ValueError: it is no TOML, or has a word that is no option.
-        OSError: it cannot be read.
-    """
-    try:
-        tomllib = import_module("tomllib")  # since Python 3.11
-    except ImportError:
-        raise ValueError("a job.toml needs Python 3.11: give the options on the command line") from None
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no TOML: {error}") from None
-    inputs = said.pop("inputs", [])
-    known = {each.name for group in groups.values() for each in fields(group)}
-    unknown = sorted(set(said) - known)
-    if unknown:
-        raise ValueError(f"{path} has no setting {unknown[0]!r}; there is inputs, {', '.join(sorted(known))}")
-    merged = {name: _filled(group, said) for name, group in groups.items()}
-    return [inputs] if isinstance(inputs, str) else list(inputs), merged
-
-
-def _filled(group: G, said: Mapping[str, Any]) -> G:
-    """Fields that are as they are by default take what a file says."""
-    usual = {each.name: each.default for each in fields(group)}  # type: ignore[arg-type]
-    mine = {name: each for name, each in said.items() if name in usual and getattr(group, name) == usual[name]}
-    mine = {name: Path(each) if name == "names" else each for name, each in mine.items()}
-    return replace(group, **mine)  # type: ignore[type-var]
-
-
 def _estimate(inputs: list[str], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
-    from pysmdl.cli.commands import seconds_per_row
+    from pysmdl.cli.commands import seconds_a_row
     from pysmdl.explainer import Explainer
     from pysmdl.jobs.estimate import estimate
 
     choice = (job.limit, job.shuffle, _shard(job.shard))
-    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_per_row)
+    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_a_row)
     out.print(
         f"{found.inputs} inputs ({found.before} before, {found.bad} of {found.tried} tried failed), "
         f"{found.evaluations} evaluations at most, about {found.seconds:.0f} s on {found.device}, "
@@ -185,48 +151,6 @@ def _show_status(store: str) -> None:
     out.print(f"{len(found)} explanations are in {printable(store)}", soft_wrap=True)
 
 
-@stores.command()
-@command
-def verify(store: Address) -> None:
-    """Read everything: checksums, columns, ids, each explanation."""
-    from pysmdl import jobs
-
-    found = jobs.open_store(store).verify()
-    for problem in found.problems:
-        log.error("%s", problem)
-    out.print(f"{found.explanations} explanations and {found.failures} failures in {found.parts} parts", soft_wrap=True)
-    if found.problems:
-        raise typer.Exit(1)
-
-
-@stores.command()
-@command
-def compact(store: Address) -> None:
-    """Make few large parts of many small ones."""
-    from pysmdl import jobs
-
-    out.print(f"{jobs.open_store(store).compact()} parts remain in {printable(store)}", soft_wrap=True)
-
-
-@stores.command()
-@command
-def show(store: Address) -> None:
-    """What was asked, how much is there, what failed, and the means of the metrics."""
-    from rich.table import Table
-
-    from pysmdl import jobs
-
-    found = jobs.open_store(store)
-    out.print(json.dumps({name: found.job.get(name) for name in ("model", "settings")}, indent=1), soft_wrap=True)
-    table = Table("metric", "mean", title=f"{len(found)} explanations, {len(found.failures)} failures")
-    for name, mean in jobs.means(found).items():
-        table.add_row(name, f"{mean:.4f}")
-    out.print(table)
-    for failure in list(found.failures.values())[:20]:
-        out.print(f"{printable(failure.id)}: {printable(failure.error)}", soft_wrap=True)
-
-
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command(name="run")(run)
-    app.add_typer(stores, name="store")

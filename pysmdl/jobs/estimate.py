@@ -53,9 +53,9 @@ def estimate(
     store: str | None,
     choice: tuple[int | None, int | None, tuple[int, int]],
     target: Any,
-    seconds_per_row: Callable[[Any, Any, Any, int], float],
+    seconds_a_row: Callable[[Explainer, Item, int], float],
 ) -> Estimate:
-    """Read eight inputs spread over all, and time the model on their shapes.
+    """Read eight inputs spread over all, and time the model on them.
 
     Raises:
         ValueError: none of them can be read; or as :func:`pysmdl.jobs.run`.
@@ -68,10 +68,7 @@ def estimate(
     if tried and not items:
         raise ValueError(f"inputs must be readable; none of {len(tried)} tried is: {tried[0].id!r}, say")
     most = [explainer.most(item) for item in items]
-    seconds = [
-        rows * seconds_per_row(explainer.scorer, item.x, item.target, rows)
-        for item, rows in zip(items, most, strict=True)
-    ]
+    seconds = [rows * seconds_a_row(explainer, item, rows) for item, rows in zip(items, most, strict=True)]
     nbytes = [_row_bytes(item) for item in items]
     count = len(entries)
     rows, time, size = (count * fmean(values or [0]) for values in (most, seconds, nbytes))
@@ -80,7 +77,8 @@ def estimate(
 
 
 def _row_bytes(item: Item) -> int:
-    return FIXED + PER_REGION * item.regions.n + len(zlib.compress(small(item.regions.labels).tobytes()))
+    names = sum(len(each.encode()) for each in (*item.regions.names, *item.regions.groups))
+    return FIXED + PER_REGION * item.regions.n + names + len(zlib.compress(small(item.regions.labels).tobytes()))
 
 
 def _prepared(entries: Iterable[Entry], explainer: Explainer, target: Any) -> Iterable[Item]:

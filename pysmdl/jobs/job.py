@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pysmdl.errors import number, whole_number
 from pysmdl.explainer import Explainer
-from pysmdl.jobs import parts, sources, writer
+from pysmdl.jobs import parts, schema, sources, writer
 from pysmdl.jobs.asked import agree
 from pysmdl.jobs.entries import Choice, Entry
 from pysmdl.jobs.places import Place, place_of
@@ -103,12 +103,14 @@ def run(
         ValueError: an argument is out of range, an id is there twice.
         StoreError: the store was made with other settings, another run is at work on it, or it cannot be written to.
         OSError: the store or a manifest cannot be read.
+        MissingPackageError: pyarrow, or fsspec for an address, is not installed.
         KeyboardInterrupt: Ctrl-C; all that was explained is stored.
     """
     whole_number("workers", workers, 1)
     whole_number("rows", rows, 1)
     number("seconds", seconds, above=0)
     number("patience", patience, least=0)
+    schema.arrow()  # else it is loaded, or missed, when the first part is written, beside the engine
     choice, place = Choice(limit, shuffle, shard), place_of(store)
     share, stop = f"{shard[0]}-of-{shard[1]}", stop or Stop()
     task = Task(model, settings, target, Keeping(os.fspath(store), share, rows, seconds, patience, pictures))

@@ -20,7 +20,8 @@ from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
 from pysmdl.targets import Box
 
-COLUMNS = ("image", "target", "id", "group", "regions", "label")
+INPUTS = ("image", "text", "row")  # the first of these that a row has is what is explained
+COLUMNS = (*INPUTS, "target", "id", "group", "regions", "label")
 LABEL_MAPS = (".npy", ".png")
 
 Row = Mapping[str, Any]
@@ -72,13 +73,15 @@ def image_of(cell: Any, name: str, folder: Path) -> Any:
 
 
 def entries(file: Path) -> Iterator[Entry]:
-    """The inputs of a manifest: columns image, and target (or label), id, group, regions where there are.
+    """The inputs of a manifest: columns image, text or row, and target (or label), id, group, regions where there are.
 
-    Paths are from the manifest's folder. A target is a class by number or name, or a box as JSON; regions are words, as
-    explain takes them, or a label map's file (.npy, .png). An id that is not given is the file's name and the row.
+    Paths are from the manifest's folder. A text is one as it stands, or a chat's messages; a row is a table's: numbers,
+    or numbers by their columns, in CSV as JSON. A target is a class by number or name, or a box as JSON; regions are
+    words, as explain takes them, or a label map's file (.npy, .png). An id that is not given is the file's name and the
+    row.
 
     Raises:
-        ValueError: it has no column image, or is none of these files.
+        ValueError: it has no column of an input, or is none of these files.
         OSError: it cannot be read.
     """
     for number, row in READERS[file.suffix.lower()](file):
@@ -90,12 +93,28 @@ def entries(file: Path) -> Iterator[Entry]:
         named = place if id is None or id == "" else str(id)
         group = None if row.get("group") in (None, "") else str(row["group"])
         try:
-            image, rest = row.get("image"), _rest(row, file.parent)
-            image = image if isinstance(image, Opener) else image_of(image, place, file.parent)
+            rest = _rest(row, file.parent)
+            given, source = _input(row, place, file.parent)
         except Exception as error:
             yield Entry(named, Bad(f"{place}: {described(error)}"), source=place, group=group)
             continue
-        yield Entry(named, image, rest, image if isinstance(image, str) else place, group)
+        yield Entry(named, given, rest, source, group)
+
+
+def _input(row: Row, place: str, folder: Path) -> tuple[Any, str]:
+    """What a row gives to explain, and where that is from.
+
+    Raises:
+        ValueError: it gives nothing.
+    """
+    kind = next((name for name in INPUTS if row.get(name) not in (None, "")), None)
+    if kind is None:
+        raise ValueError(f"it has no {', '.join(name for name in INPUTS if name in row) or 'image'}")
+    given = row[kind]
+    if kind == "image" and not isinstance(given, Opener):
+        given = image_of(given, place, folder)
+        return given, given if isinstance(given, str) else place
+    return json.loads(given) if kind == "row" and isinstance(given, str) else given, place
 
 
 def _rest(row: Row, folder: Path) -> dict[str, Any]:
@@ -149,7 +168,7 @@ def _parquet(file: Path) -> Iterator[tuple[int, Row | str]]:
     part = schema.arrow().parquet.ParquetFile(file)
     names = part.schema_arrow.names
     _check(file, names)
-    packed = not schema.arrow().types.is_string(part.schema_arrow.field("image").type)
+    packed = "image" in names and not schema.arrow().types.is_string(part.schema_arrow.field("image").type)
     plain = [name for name in COLUMNS if name in names and not (packed and name == "image")]
     number = 0
     for group in range(part.num_row_groups):
@@ -174,5 +193,6 @@ def _row_group(path: str, column: str, group: int) -> Any:
 
 
 def _check(file: Path, names: Any) -> None:
-    if "image" not in names:
-        raise ValueError(f"{file} must have a column image; it has {', '.join(map(str, names)) or 'none'}")
+    if not set(INPUTS) & set(names):
+        has = ", ".join(map(str, names)) or "none"
+        raise ValueError(f"{file} must have a column image, text or row; it has {has}")

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 from pysmdl import disk
 from pysmdl.errors import StoreError, need
+from pysmdl.jobs import leases
 
 FOLDERS = ("parts", "failures")
 
@@ -126,7 +127,7 @@ class Remote:
         return self._address
 
     def ready(self) -> None:
-        for folder in FOLDERS:
+        for folder in (*FOLDERS, leases.FOLDER):
             self._files.makedirs(self._at(folder), exist_ok=True)
 
     def names(self, folder: str, suffix: str = ".parquet") -> list[str]:
@@ -151,7 +152,8 @@ class Remote:
 
     @contextmanager
     def held(self, share: str, by_all: bool = False, seconds: float = 0.0) -> Iterator[None]:
-        yield
+        with leases.leased(self, share, by_all, seconds):
+            yield
 
     def _at(self, name: str) -> str:
         return posixpath.join(self._path, name)

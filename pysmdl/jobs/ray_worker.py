@@ -133,6 +133,7 @@ class Worker:
         """Explain what there is, store it, and report."""
         self._queue.put(None)
         self._thread.join()
+        self._held.close()
         return self.news()
 
     def _work(self) -> None:

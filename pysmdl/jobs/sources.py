@@ -17,8 +17,8 @@ def entries_of(inputs: Any) -> Iterable[Entry]:
     """A list where all are known at once, as of files; else they come as they are read.
 
     Args:
-        inputs: A path or several: images, folders of them, patterns, manifests (.csv, .jsonl, .parquet), WebDataset's
-            .tar, a folder or file of Hugging Face's datasets; or items as explain_many takes them.
+        inputs: A path or several: images, folders of them, patterns, texts (.txt), manifests (.csv, .jsonl, .parquet),
+            WebDataset's .tar, a folder or file of Hugging Face's datasets; or items as explain_many takes them.
 
     Raises:
         ValueError: a folder or a pattern holds nothing, a file is no manifest.
@@ -48,7 +48,8 @@ def _of_path(path: str) -> Iterator[Entry]:
         elif kind == ".arrow":
             yield from datasets.of_arrow(file)
         else:
-            yield Entry(os.fsdecode(file), os.fspath(file), source=os.fsdecode(file))
+            given = file if kind == ".txt" else os.fspath(file)  # of a text a string is its words, a Path where it is
+            yield Entry(os.fsdecode(file), given, source=os.fsdecode(file))
 
 
 def _of_items(items: Iterable[Any]) -> Iterator[Entry]:
