@@ -1,0 +1,164 @@
+"""What does each search find for a share of exact's evaluations? Four small models and four real ones, to the row.
+
+    python benchmarks/share_study.py run [--model NAME ...] [--regions 36 ...] [--search NAME ...] [--share 0.1 ...]
+        [--inputs 4] [--anew]            # hours; resumes; --anew: again, but for what this commit has done
+    python benchmarks/share_study.py report                                         # docs/searches.md's tables
+
+One row an explanation goes to benchmarks/results/share_study.csv, the last of its kind counts. Seconds are of one core's
+CPU time as if nothing were remembered: the search's own, and its evaluations times what a row of the model takes. The
+real models need make models, pip install 'pysmdl[demo,onnx]', transformers and scikit-image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pysmdl
+from pysmdl import methods, search
+from pysmdl.regions import slico
+
+from photo_study import photographs
+from real import dinov2, lite0, nanodet
+from real.files import scikit, there
+from real_models import Case, pp_ocr
+from recording import append, commit
+from remembered import Remembered
+from study_models import MODELS as SMALL
+
+RESULTS = Path(__file__).parent / "results" / "share_study.csv"
+WINDOW = "phase_window"  # as a share: the rows that it took on the same input
+SHARES = ("", WINDOW, "0.05", "0.1", "0.2", "0.38", "1.0")
+METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic")
+SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "phase_window", "guided")
+PUBLISHED = ("smdl", "lima", "vps", "eagle", "eagle-scoped")
+REAL = {"EfficientNet-Lite0": 49, "NanoDet": 25, "PP-OCR": 12, "DINOv2-small, tokens dropped": 25}
+FIELDS = (
+    "model", "regions", "input", "n", "search", "share", "evaluations", "insertion_auc", "deletion_auc", "difference",
+    "own_seconds", "row_seconds", "commit",
+)  # fmt: skip
+Key = tuple[str, ...]
+Row = dict[str, str]
+
+
+def cases(model: str, regions: int) -> Iterator[Case]:
+    """The inputs of a model, divided into about so many regions; a word's picture always into twelve strips."""
+    if model in SMALL:
+        small = SMALL[model]
+        for i, scene in enumerate(small.scenes(8)):
+            settings = {"regions": slico(scene.image, regions), "baseline": small.baseline, "seed": i}
+            yield Case(str(i), scene.image, small.scoring(small.forward), None, small.target(scene), settings)
+    elif model == "PP-OCR":
+        yield from pp_ocr()
+    else:
+        for path, scorer in PHOTOGRAPHS[model]():
+            yield Case(path.stem, path, scorer, None, None, {"regions": f"slico:{regions}", "baseline": "black"})
+
+
+def _lite0() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
+    for path in photographs(None):
+        yield path, lite0.exported()
+
+
+def _nanodet() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
+    seen = (there("photos/quokka.jpg"), scikit("motorcycle_left.png"), there("photos/messi5.jpg"),
+            scikit("astronaut.png"), scikit("chelsea.png"), scikit("coffee.png"), there("photos/orange.jpg"),
+            there("photos/squirrel_cls.jpg"))  # fmt: skip
+    for path in seen:
+        yield path, nanodet.scorer(nanodet.onnx_file())
+
+
+def _dinov2() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
+    paths = [scikit("chelsea.png"), scikit("coffee.png"), scikit("rocket.jpg"), there("photos/baboon.jpg")]
+    for path in paths:
+        yield path, dinov2.scorer(paths)
+
+
+PHOTOGRAPHS = {"EfficientNet-Lite0": _lite0, "NanoDet": _nanodet, "DINOv2-small, tokens dropped": _dinov2}
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """A search or method with equal weights of both views, or a paper's preset."""
+    found: Any = (search.SEARCHES | methods.METHODS).get(name)
+    return {"preset": name} if found is None else {"search": found()}
+
+
+def sensible(name: str, share: str) -> bool:
+    """Whether a search is run for a share of the rows, "" as many as it takes itself."""
+    if name in METHODS or name == "guided":
+        return share != ""
+    return share == "" or name in SEARCHES and share not in (WINDOW, "1.0")
+
+
+def run(model: str, regions: int, searches: list[str], shares: list[str], inputs: int, anew: bool) -> None:
+    known = latest()
+    done = {wanted for wanted, row in known.items() if not anew or row["commit"] == commit()}
+    for case in islice(cases(model, regions), inputs):
+        memory = Remembered(case.scorer)
+        for share in shares:
+            for name in (name for name in searches if sensible(name, share)):
+                wanted = (model, str(regions), case.input, name, share)
+                if wanted not in done and (found := measured(case, memory, name, share, known, wanted)):
+                    known[wanted] = found
+                    append(RESULTS, FIELDS, found)
+                    print(*found.values(), sep=", ", flush=True)
+
+
+def measured(
+    case: Case, memory: Remembered, name: str, share: str, known: dict[Key, Row], wanted: Key
+) -> Row | None:
+    """The row of an explanation; None where so small a share is not enough for any order."""
+    evaluations = None
+    if share:
+        window = known[(*wanted[:3], WINDOW, "")]  # says how many regions there are
+        n = int(window["n"])
+        evaluations = int(window["evaluations"]) if share == WINDOW else round(float(share) * n * (n + 1))
+        if evaluations < 2 * n + 40:
+            return None
+    outside = time.process_time() - memory.inside
+    found = pysmdl.explain(
+        case.given, case.scorer, case.target, evaluations=evaluations, progress=False,
+        **case.settings, **settings_of(name),
+    )  # fmt: skip
+    own = time.process_time() - memory.inside - outside
+    values = (
+        *wanted[:3], found.n, name, share, found.evaluations, f"{found.insertion_auc:.6f}", f"{found.deletion_auc:.6f}",
+        f"{found.insertion_auc - found.deletion_auc:.6f}", f"{own:.3f}", f"{memory.row:.6f}", commit(),
+    )  # fmt: skip
+    return dict(zip(FIELDS, map(str, values), strict=True))
+
+
+def rows() -> list[Row]:
+    return list(csv.DictReader(RESULTS.read_text().splitlines())) if RESULTS.exists() else []
+
+
+def latest() -> dict[Key, Row]:
+    """The last row of each model, regions, input, search and share."""
+    return {tuple(row[name] for name in ("model", "regions", "input", "search", "share")): row for row in rows()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run")
+    running.add_argument("--model", nargs="+", choices=[*SMALL, *REAL], default=[*SMALL, *REAL])
+    running.add_argument("--regions", type=int, help="36 for the small models, what it has here for a real one")
+    running.add_argument("--search", nargs="+", default=[*SEARCHES, *METHODS, *PUBLISHED])
+    running.add_argument("--share", nargs="+", default=SHARES)
+    running.add_argument("--inputs", type=int)
+    running.add_argument("--anew", action="store_true")
+    commands.add_parser("report")
+    chosen = parser.parse_args()
+    if chosen.command == "run":
+        for model in chosen.model:
+            regions = chosen.regions or REAL.get(model, 36)
+            run(model, regions, chosen.search, chosen.share, chosen.inputs, chosen.anew)
+
+
+if __name__ == "__main__":
+    main()
