@@ -1,4 +1,4 @@
-"""A scorer that remembers its answers: searches on one input ask the model for each view once. What a row costs is told."""
+"""A scorer that remembers its answers: searches on one input ask the model for each view once; and what a row costs."""
 
 from __future__ import annotations
 

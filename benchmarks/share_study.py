@@ -1,12 +1,11 @@
 """What does each search find for a share of exact's evaluations? Four small models and four real ones, to the row.
 
-    python benchmarks/share_study.py run [--model NAME ...] [--regions 36 ...] [--search NAME ...] [--share 0.1 ...]
-        [--inputs 4] [--anew]            # hours; resumes; --anew: again, but for what this commit has done
-    python benchmarks/share_study.py report                                         # docs/searches.md's tables
+    python benchmarks/share_study.py [--model NAME ...] [--search NAME ...] [--share 0.1 ...] [--anew]   # hours; resumes
+    python benchmarks/search_study.py report        # docs/searches.md's tables and plots
 
-One row an explanation goes to benchmarks/results/share_study.csv, the last of its kind counts. Seconds are of one core's
-CPU time as if nothing were remembered: the search's own, and its evaluations times what a row of the model takes. The
-real models need make models, pip install 'pysmdl[demo,onnx]', transformers and scikit-image.
+One row an explanation goes to benchmarks/results/share_study.csv, the last of its kind counts: with --anew what another
+commit has done is done again. Seconds are one core's CPU time as if nothing were remembered: the search's own, and what
+a row of the model takes. The real models need make models, pip install 'pysmdl[demo,onnx]', transformers, scikit-image.
 """
 
 from __future__ import annotations
@@ -15,20 +14,22 @@ import argparse
 import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from real_models import Case, pp_ocr
+from remembered import Remembered
 
 import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
 
 from photo_study import photographs
-from real import dinov2, lite0, nanodet
+from real import dinov2, lite0, nanodet, words
 from real.files import scikit, there
-from real_models import Case, pp_ocr
 from recording import append, commit
-from remembered import Remembered
 from study_models import MODELS as SMALL
 
 RESULTS = Path(__file__).parent / "results" / "share_study.csv"
@@ -36,8 +37,12 @@ WINDOW = "phase_window"  # as a share: the rows that it took on the same input
 SHARES = ("", WINDOW, "0.05", "0.1", "0.2", "0.38", "1.0")
 METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic")
 SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "phase_window", "guided")
-PUBLISHED = ("smdl", "lima", "vps", "eagle", "eagle-scoped")
-REAL = {"EfficientNet-Lite0": 49, "NanoDet": 25, "PP-OCR": 12, "DINOv2-small, tokens dropped": 25}
+REAL = {  # regions, and the papers' presets
+    "EfficientNet-Lite0": (49, ("smdl", "lima")),
+    "NanoDet": (25, ("vps", "vps-grounding")),
+    "PP-OCR": (24, ("eagle", "eagle-scoped")),
+    "DINOv2-small, tokens dropped": (25, ("smdl", "lima")),
+}
 FIELDS = (
     "model", "regions", "input", "n", "search", "share", "evaluations", "insertion_auc", "deletion_auc", "difference",
     "own_seconds", "row_seconds", "commit",
@@ -47,14 +52,15 @@ Row = dict[str, str]
 
 
 def cases(model: str, regions: int) -> Iterator[Case]:
-    """The inputs of a model, divided into about so many regions; a word's picture always into twelve strips."""
+    """The inputs of a model, divided into about so many regions, a word's picture into strips."""
     if model in SMALL:
         small = SMALL[model]
         for i, scene in enumerate(small.scenes(8)):
             settings = {"regions": slico(scene.image, regions), "baseline": small.baseline, "seed": i}
             yield Case(str(i), scene.image, small.scoring(small.forward), None, small.target(scene), settings)
     elif model == "PP-OCR":
-        yield from pp_ocr()
+        for case in pp_ocr():
+            yield replace(case, settings={**case.settings, "regions": words.strips(case.scorer, regions)})
     else:
         for path, scorer in PHOTOGRAPHS[model]():
             yield Case(path.stem, path, scorer, None, None, {"regions": f"slico:{regions}", "baseline": "black"})
@@ -92,7 +98,7 @@ def sensible(name: str, share: str) -> bool:
     """Whether a search is run for a share of the rows, "" as many as it takes itself."""
     if name in METHODS or name == "guided":
         return share != ""
-    return share == "" or name in SEARCHES and share not in (WINDOW, "1.0")
+    return share == "" or (name in SEARCHES and share not in (WINDOW, "1.0"))
 
 
 def run(model: str, regions: int, searches: list[str], shares: list[str], inputs: int, anew: bool) -> None:
@@ -109,9 +115,7 @@ def run(model: str, regions: int, searches: list[str], shares: list[str], inputs
                     print(*found.values(), sep=", ", flush=True)
 
 
-def measured(
-    case: Case, memory: Remembered, name: str, share: str, known: dict[Key, Row], wanted: Key
-) -> Row | None:
+def measured(case: Case, memory: Remembered, name: str, share: str, known: dict[Key, Row], wanted: Key) -> Row | None:
     """The row of an explanation; None where so small a share is not enough for any order."""
     evaluations = None
     if share:
@@ -144,20 +148,17 @@ def latest() -> dict[Key, Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
-    running.add_argument("--model", nargs="+", choices=[*SMALL, *REAL], default=[*SMALL, *REAL])
-    running.add_argument("--regions", type=int, help="36 for the small models, what it has here for a real one")
-    running.add_argument("--search", nargs="+", default=[*SEARCHES, *METHODS, *PUBLISHED])
-    running.add_argument("--share", nargs="+", default=SHARES)
-    running.add_argument("--inputs", type=int)
-    running.add_argument("--anew", action="store_true")
-    commands.add_parser("report")
+    parser.add_argument("--model", nargs="+", choices=[*SMALL, *REAL], default=[*SMALL, *REAL])
+    parser.add_argument("--regions", type=int, help="36 for the small models, what it has here for a real one")
+    parser.add_argument("--search", nargs="+", help="all, and a real model's presets")
+    parser.add_argument("--share", nargs="+", default=SHARES)
+    parser.add_argument("--inputs", type=int)
+    parser.add_argument("--anew", action="store_true")
     chosen = parser.parse_args()
-    if chosen.command == "run":
-        for model in chosen.model:
-            regions = chosen.regions or REAL.get(model, 36)
-            run(model, regions, chosen.search, chosen.share, chosen.inputs, chosen.anew)
+    for model in chosen.model:
+        regions, presets = REAL.get(model, (36, ()))
+        searches = chosen.search or [*SEARCHES, *METHODS, *presets]
+        run(model, chosen.regions or regions, searches, chosen.share, chosen.inputs, chosen.anew)
 
 
 if __name__ == "__main__":
