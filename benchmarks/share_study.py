@@ -1,6 +1,6 @@
 """What does each search find for a share of exact's evaluations? Four small models and four real ones, to the row.
 
-    python benchmarks/share_study.py [--model NAME ...] [--search NAME ...] [--share 0.1 ...] [--anew]   # hours; resumes
+    python benchmarks/share_study.py [--model NAME ...] [--search NAME ...] [--share 0.1 ...] [--anew]  # hours; resumes
     python benchmarks/search_study.py report        # docs/searches.md's tables and plots
 
 One row an explanation goes to benchmarks/results/share_study.csv, the last of its kind counts: with --anew what another
@@ -125,10 +125,15 @@ def measured(case: Case, memory: Remembered, name: str, share: str, known: dict[
         if evaluations < 2 * n + 40:
             return None
     outside = time.process_time() - memory.inside
-    found = pysmdl.explain(
-        case.given, case.scorer, case.target, evaluations=evaluations, progress=False,
-        **case.settings, **settings_of(name),
-    )  # fmt: skip
+    try:
+        found = pysmdl.explain(
+            case.given, case.scorer, case.target, evaluations=evaluations, progress=False,
+            **case.settings, **settings_of(name),
+        )  # fmt: skip
+    except ValueError:  # a method that needs more
+        if not share:
+            raise
+        return None
     own = time.process_time() - memory.inside - outside
     values = (
         *wanted[:3], found.n, name, share, found.evaluations, f"{found.insertion_auc:.6f}", f"{found.deletion_auc:.6f}",
