@@ -22,6 +22,8 @@ from typing import Any
 from real_models import Case, pp_ocr
 from remembered import Remembered
 
+import torch
+
 import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
@@ -160,6 +162,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int)
     parser.add_argument("--anew", action="store_true")
     chosen = parser.parse_args()
+    torch.set_num_threads(1)
     for model in chosen.model:
         regions, presets = REAL.get(model, (36, ()))
         searches = chosen.search or [*SEARCHES, *METHODS, *presets]
