@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import share_tables
 
 import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
 
+import share_tables
 from recording import append, commit
 from study_data import StudyScene
 from study_models import MODELS, StudyModel

@@ -11,16 +11,12 @@ a row of the model takes. The real models need make models, pip install 'pysmdl[
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from real_models import Case, pp_ocr
-from remembered import Remembered
 
 import torch
 
@@ -31,11 +27,13 @@ from pysmdl.regions import slico
 from photo_study import photographs
 from real import dinov2, lite0, nanodet, words
 from real.files import scikit, there
+from real_models import Case, pp_ocr
 from recording import append, commit
+from remembered import Remembered
+from share_tables import WINDOW, Key, Row, latest
 from study_models import MODELS as SMALL
 
 RESULTS = Path(__file__).parent / "results" / "share_study.csv"
-WINDOW = "phase_window"  # as a share: the rows that it took on the same input
 SHARES = ("", WINDOW, "0.05", "0.1", "0.2", "0.38", "1.0")
 METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic")
 SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "phase_window", "guided")
@@ -49,8 +47,6 @@ FIELDS = (
     "model", "regions", "input", "n", "search", "share", "evaluations", "insertion_auc", "deletion_auc", "difference",
     "own_seconds", "row_seconds", "commit",
 )  # fmt: skip
-Key = tuple[str, ...]
-Row = dict[str, str]
 
 
 def cases(model: str, regions: int) -> Iterator[Case]:
@@ -142,15 +138,6 @@ def measured(case: Case, memory: Remembered, name: str, share: str, known: dict[
         f"{found.insertion_auc - found.deletion_auc:.6f}", f"{own:.3f}", f"{memory.row:.6f}", commit(),
     )  # fmt: skip
     return dict(zip(FIELDS, map(str, values), strict=True))
-
-
-def rows() -> list[Row]:
-    return list(csv.DictReader(RESULTS.read_text().splitlines())) if RESULTS.exists() else []
-
-
-def latest() -> dict[Key, Row]:
-    """The last row of each model, regions, input, search and share."""
-    return {tuple(row[name] for name in ("model", "regions", "input", "search", "share")): row for row in rows()}
 
 
 def main() -> None:
