@@ -61,7 +61,7 @@ def cases(model: str, regions: int) -> Iterator[Case]:
             yield replace(case, settings={**case.settings, "regions": words.strips(case.scorer, regions)})
     else:
         for path, scorer in PHOTOGRAPHS[model]():
-            yield Case(path.stem, path, scorer, None, None, {"regions": f"slico:{regions}", "baseline": "black"})
+            yield Case(path.stem, path, scorer, None, None, {"regions": f"slico:{regions}"})  # black where it paints
 
 
 def _lite0() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:

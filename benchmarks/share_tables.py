@@ -110,7 +110,7 @@ def window() -> Iterator[str]:
 
 def real() -> Iterator[str]:
     """The real models, each search and share: mean, spread, worst and seconds of one core."""
-    yield "| model | search | inputs | rows | of exact's | ins - del | spread | worst | seconds |"
+    yield "| model, regions | search | inputs | rows | of exact's | ins - del | spread | worst | seconds |"
     yield "|" + " --- |" * 9
     for model, regions in dict.fromkeys(key[:2] for key in latest() if key[0] not in SMALL):
         of = groups(model, regions)
@@ -120,7 +120,7 @@ def real() -> Iterator[str]:
             if share == WINDOW:
                 continue
             values = np.array(group.values("difference"))
-            yield (f"| {model} | {name} | {len(values)} | {np.mean(group.values('evaluations')):.0f} | "
+            yield (f"| {model}, {np.mean(group.values('n')):.0f} | {name} | {len(values)} | {np.mean(group.values('evaluations')):.0f} | "
                    f"{group.share():.0%} | {values.mean():.3f} | {values.std():.3f} | {values.min():.3f} | "
                    f"{group.seconds(float(np.median(costs or [np.nan]))):.2g} |")  # fmt: skip
 
