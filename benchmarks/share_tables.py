@@ -138,7 +138,7 @@ def plot() -> None:
 
     figure = Figure(figsize=(13, 6.5))
     shown = [(name, "36") for name in SMALL]
-    shown += dict.fromkeys(key[:2] for key in latest() if key[0] not in SMALL)
+    shown += dict.fromkeys(key[:2] for key in latest() if key[0] not in SMALL and key[3] == "guided")
     for ax, (model, regions) in zip(figure.subplots(2, 4).flat, shown, strict=False):
         of = groups(model, regions)
         for name in dict.fromkeys(name for name, _ in of):
@@ -150,6 +150,8 @@ def plot() -> None:
             if points:
                 ax.annotate(name, (x[-1], y[-1]), xytext=(3, 3), textcoords="offset points", fontsize=6, color=colour)
         ax.set_xscale("log")
+        ax.set_xticks([float(share) for share in SHARES], SHARES.values(), fontsize=7)
+        ax.set_xticks([], minor=True)
         ax.set_title(f"{model}, about {regions} regions", fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("share of exact greedy's rows", fontsize=9)
