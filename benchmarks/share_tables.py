@@ -91,8 +91,8 @@ def cell(of: list[Group], share: str) -> str:
 
 def window() -> Iterator[str]:
     """Guided and the methods with PhaseWin's own rows, on the same inputs and regions."""
-    yield "| model, regions, inputs | rows | phase_window | guided | ahead on | rise | lime | kernel_shap |"
-    yield "|" + " --- |" * 8
+    yield "| model, regions, inputs | phase_window | rows | guided | rows | ahead on | rise | lime | kernel_shap |"
+    yield "|" + " --- |" * 9
     for model, regions in dict.fromkeys(key[:2] for key in latest()):
         of = groups(model, regions)
         if (WINDOW, "") not in of or ("guided", WINDOW) not in of:
@@ -102,9 +102,9 @@ def window() -> Iterator[str]:
         a, b = (np.array(group.values("difference", shared)) for group in (theirs, ours))
         others = [of.get((name, WINDOW)) for name in ("rise", "lime", "kernel_shap")]
         cells = [f"{np.mean(other.values('difference')):.3f}" if other else "" for other in others]
-        rows = np.mean(theirs.values("evaluations", shared))
-        yield (f"| {model}, {np.mean(theirs.values('n', shared)):.0f}, {len(shared)} | {rows:.0f} | "
-               f"{a.mean():.3f} ({a.min():.2f}) | {b.mean():.3f} ({b.min():.2f}) | {(b > a).sum()} | "
+        rows = [np.mean(group.values("evaluations", shared)) for group in (theirs, ours)]
+        yield (f"| {model}, {np.mean(theirs.values('n', shared)):.0f}, {len(shared)} | {a.mean():.3f} ({a.min():.2f}) | "
+               f"{rows[0]:.0f} | {b.mean():.3f} ({b.min():.2f}) | {rows[1]:.0f} | {(b > a).sum()} | "
                + " | ".join(cells) + " |")  # fmt: skip
 
 
@@ -120,7 +120,8 @@ def real() -> Iterator[str]:
             if share == WINDOW:
                 continue
             values = np.array(group.values("difference"))
-            yield (f"| {model}, {np.mean(group.values('n')):.0f} | {name} | {len(values)} | {np.mean(group.values('evaluations')):.0f} | "
+            n, spent = np.mean(group.values("n")), np.mean(group.values("evaluations"))
+            yield (f"| {model}, {n:.0f} | {name} | {len(values)} | {spent:.0f} | "
                    f"{group.share():.0%} | {values.mean():.3f} | {values.std():.3f} | {values.min():.3f} | "
                    f"{group.seconds(float(np.median(costs or [np.nan]))):.2g} |")  # fmt: skip
 
