@@ -18,7 +18,7 @@ from measuring import DEVICE, calls_in, interleaved, over, seconds
 BACKENDS = [name for name, problem in kernels.backends_for(DEVICE).items() if problem is None]
 BACKENDS = [name for name in BACKENDS if DEVICE == "cuda" or name != "triton"]  # its interpreter is no backend to time
 ROWS = 512 if DEVICE == "cuda" else 64  # more than the GPU's cache holds
-Made = tuple[tuple[Tensor, ...], dict[str, Any], Tensor]  # arguments, keywords, out
+Made = tuple[tuple[Any, ...], dict[str, Any], Tensor]  # arguments, keywords, out
 
 
 def on_device(*arrays: np.ndarray) -> tuple[Tensor, ...]:
@@ -50,6 +50,11 @@ def pack_tokens(rows: int, inputs: int, side: int, width: int, n: int, dtype: to
     x = torch.randn(inputs, len(labels), width, device=DEVICE, dtype=dtype)
     arrays = on_device(np.repeat(labels[None], inputs, 0), bitrows.pack(member), source, offsets)
     return (x, *arrays), {}, torch.empty((int(offsets[-1]), width), device=DEVICE, dtype=dtype)
+
+
+def inverse_haar(rows: int, side: int, dtype: torch.dtype) -> Made:
+    packed = torch.randn(rows, 3, side, side, device=DEVICE, dtype=dtype)
+    return (packed, 3), {}, torch.empty_like(packed)
 
 
 def class_scores(rows: int, classes: int, traced: int, dtype: torch.dtype) -> Made:
@@ -103,6 +108,10 @@ CASES: dict[str, tuple[str, Callable[[], Made], str]] = {
         "pack_tokens", lambda: pack_tokens(ROWS - 27, 3, 37, 383, 196, torch.float32),
         f"{ROWS - 27} rows of 3 inputs, 1370 tokens of 383 float32, N = 196",
     ),
+    "inverse_haar, typical": (
+        "inverse_haar", lambda: inverse_haar(ROWS, 224, torch.float32),
+        f"{ROWS} rows of 3 x 224 x 224 float32, 3 levels",
+    ),
     "class_scores, typical": (
         "class_scores", lambda: class_scores(8 * ROWS, 1000, 1, torch.float32), f"{8 * ROWS} x 1000 float32",
     ),
@@ -120,7 +129,7 @@ CASES: dict[str, tuple[str, Callable[[], Made], str]] = {
 }  # fmt: skip
 
 
-def moved(op: str, arguments: tuple[Tensor, ...], out: Tensor) -> int:
+def moved(op: str, arguments: tuple[Any, ...], out: Tensor) -> int:
     """Bytes an op cannot avoid: everything it reads once, and what it writes."""
     if op == "match_boxes":  # of each prediction only the wanted confidences
         boxes, confidences, target, labels, mode = arguments
@@ -128,7 +137,7 @@ def moved(op: str, arguments: tuple[Tensor, ...], out: Tensor) -> int:
         return sum(each.numel() * each.element_size() for each in (boxes, wanted, target, labels, mode, out))
     if op == "distance_gains":
         return 4 * (len(arguments[2]) * len(arguments[3]) + 2 * len(arguments[2]) + 2 * len(out))
-    stored = sum(each.untyped_storage().nbytes() for each in arguments)
+    stored = sum(each.untyped_storage().nbytes() for each in arguments if isinstance(each, Tensor))
     return stored + out.numel() * out.element_size()
 
 
@@ -142,7 +151,7 @@ def test_op(benchmark, report, case, backend):
     function = getattr(kernels, op)
     wanted = function(*arguments, **keywords, out=torch.empty_like(out), backend="reference")
     function(*arguments, **keywords, out=out, backend=backend)
-    exact = op in ("compose", "distance_gains", "pack_tokens")
+    exact = op in ("compose", "distance_gains", "pack_tokens", "inverse_haar")
     torch.testing.assert_close(out, wanted, atol=0 if exact else 2e-6, rtol=0)
 
     def run() -> None:

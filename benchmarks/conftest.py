@@ -69,7 +69,7 @@ def report(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
         ROWS.append(row)
         benchmark.extra_info[row.name] = {"ratio": row.ratio, "target": row.target, "met": row.met}
         if request.config.getoption("--record") or os.environ.get("PYSMDL_RECORD") == "1":
-            row.append(measuring.HOME / "results" / ("gpu.csv" if measuring.DEVICE == "cuda" else "cpu.csv"))
+            row.append(Path(__file__).parent / "results" / ("gpu.csv" if measuring.DEVICE == "cuda" else "cpu.csv"))
 
     return add
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pysmdl.errors import whole_number
 from pysmdl.kernels.checks import FLOATS
 from pysmdl.kernels.dispatch import BACKENDS, backends_for, launcher, serves
 
@@ -26,6 +27,7 @@ __all__ = [
     "class_scores",
     "compose",
     "distance_gains",
+    "inverse_haar",
     "match_boxes",
     "pack_tokens",
     "serves",
@@ -294,6 +296,48 @@ def pack_tokens(
         if not given.is_contiguous():
             raise ValueError(f"{name} must be contiguous; got strides {list(given.stride())}")
     launcher("pack_tokens", backend, out.device.type)(x, labels, rows, source, offsets, out)
+    return out
+
+
+def inverse_haar(packed: Tensor, levels: int, *, out: Tensor, backend: str = "auto") -> Tensor:
+    """The images of Haar coefficients that are scaled already, by sums alone.
+
+        average = packed[..., : H >> levels, : W >> levels]
+        for level in levels, ..., 2, 1:
+            h, w = H >> level, W >> level
+            along, across, both = packed[..., :h, w : 2 w], packed[..., h : 2 h, :w], packed[..., h : 2 h, w : 2 w]
+            wider[..., 0::2, 0::2] = (average + across) + (along + both)
+            wider[..., 0::2, 1::2] = (average + across) - (along + both)
+            wider[..., 1::2, 0::2] = (average - across) + (along - both)
+            wider[..., 1::2, 1::2] = (average - across) - (along - both)
+            average = wider
+        out = average, without what was filled up of its sides
+
+    In float32, and bit-equal on every backend.
+
+    Args:
+        packed: Coefficients as :func:`pysmdl.removal.wavelet` packs them, each times half a level's. [B, C, H, W],
+            float32, float16 or bfloat16; 2^levels divides both sides.
+        levels: How often the average was split, 1 to 8.
+        out: Where to write. [B, C, h, w] of packed's dtype, h and w less than 2^levels below H and W. Written in full.
+        backend: "auto", "cpu" or "reference".
+
+    Returns:
+        out.
+
+    Raises:
+        ValueError: shapes, dtypes or devices disagree (the message gives both), or out shares memory with packed.
+        BackendError: the named backend cannot run here.
+    """
+    step = 1 << whole_number("levels", levels, 1)
+    if packed.dim() != 4 or levels > 8 or packed.shape[2] % step or packed.shape[3] % step:
+        raise ValueError(f"packed must be [B, C, H, W] of sides that 2^{levels} divides; got {list(packed.shape)}")
+    short = [side - own for side, own in zip(packed.shape[2:], out.shape[2:], strict=False)]
+    if out.dim() != 4 or out.shape[:2] != packed.shape[:2] or not all(0 <= each < step for each in short):
+        raise ValueError(f"out must be {list(packed.shape)}, its sides less than {step} below; got {list(out.shape)}")
+    if out.dtype != packed.dtype:
+        raise ValueError(f"out must be {packed.dtype}, as packed is; got {out.dtype}")
+    launcher("inverse_haar", backend, out.device.type)(packed, levels, out)
     return out
 
 

@@ -146,6 +146,11 @@ def _expect_ascending(offsets: Tensor, least: int) -> None:
         raise ValueError(f"offsets must ascend, got {int(offsets[place + 1])} after {int(offsets[place])}")
 
 
+def check_inverse_haar(packed: Tensor, levels: int, out: Tensor) -> None:
+    """Nothing beyond what the op's own function checks but types."""
+    expect_floats(packed=packed, out=out)
+
+
 CHECKS: dict[str, Launcher] = {
     "compose": check_compose,
     "class_scores": check_class_scores,
@@ -153,6 +158,7 @@ CHECKS: dict[str, Launcher] = {
     "match_boxes": check_match_boxes,
     "pack_tokens": check_pack_tokens,
     "varlen_attention": check_varlen_attention,
+    "inverse_haar": check_inverse_haar,
 }
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch._C import _to_dlpack as to_dlpack  # torch.utils.dlpack.to_dlpack under its typed name
 
 from pysmdl import _native
-from pysmdl.kernels.checks import expect_no_overlap
+from pysmdl.kernels.checks import expect_apart, expect_floats, expect_no_overlap
 
 
 def _stream(tensor: Tensor) -> int:
@@ -73,6 +73,18 @@ def distance_gains_native(distances: Tensor, nearest: Tensor, members: Tensor, c
         to_dlpack(flat),
         _stream(out),
     )
+    if flat is not out:
+        out.copy_(flat)
+
+
+def inverse_haar_native(packed: Tensor, levels: int, out: Tensor) -> None:
+    expect_floats(packed=packed, out=out)
+    flat = out if out.is_contiguous() and out.dtype == torch.float32 else torch.empty(out.shape, device="cpu")
+    if flat is not out:
+        expect_no_overlap("out", out)
+    expect_apart(out, packed)
+    given = packed.float().contiguous()
+    _native.require().inverse_haar(to_dlpack(given), levels, to_dlpack(flat), _native.threads())
     if flat is not out:
         out.copy_(flat)
 

@@ -87,6 +87,21 @@ def pack_tokens_reference(
     out.masked_fill_((torch.arange(len(out), device=out.device) >= offsets[-1])[:, None], 0)
 
 
+def inverse_haar_reference(packed: Tensor, levels: int, out: Tensor) -> None:
+    """In float32. Each level's averages are put together where the level's coefficients lay."""
+    work = packed.float().clone()
+    height, width = work.shape[2:]
+    for level in range(levels, 0, -1):
+        rows, columns = height >> level, width >> level
+        above, below = work[..., :rows, : 2 * columns], work[..., rows : 2 * rows, : 2 * columns]
+        sums = torch.stack((above + below, above - below))  # [2, B, C, rows, 2 columns]
+        average, details = sums[..., :columns], sums[..., columns:]
+        lines = work[..., : 2 * rows, : 2 * columns].unflatten(2, (rows, 2)).movedim(3, 0)
+        torch.add(average, details, out=lines[..., 0::2])
+        torch.sub(average, details, out=lines[..., 1::2])
+    out.copy_(work[..., : out.shape[2], : out.shape[3]])
+
+
 def _expect_counted(kept: Tensor, offsets: Tensor) -> None:
     room = offsets.diff()
     if not torch.equal(kept, room.long()):

@@ -74,8 +74,8 @@ def explain(
         seed: Of the searches that draw samples.
         until: "decided": stop at the first regions that give the decision by themselves (the minimal sufficient
             subset along the order); orders them only.
-        processor, transform, tokenizer, prompts, prompt, answer, gives: Of a model that is no scorer yet: see
-            :func:`pysmdl.adapt`.
+        processor, transform, tokenizer, prompts, prompt, answer, gives, head, decode: Of a model that is no scorer yet:
+            see :func:`pysmdl.adapt`.
         config: An :class:`pysmdl.EngineConfig`, for all else.
 
     Raises:

@@ -93,6 +93,8 @@ class Explainer:
         prompt: str | None = None,
         answer: str | None = None,
         gives: str | None = None,
+        head: Any = None,
+        decode: Any = None,
         config: EngineConfig | None = None,
     ) -> None:
         k = None if k is None else whole_number("k", k, 1)
@@ -107,8 +109,9 @@ class Explainer:
         self.config = config or EngineConfig()
         if batch_size is not None:
             self.config = replace(self.config, batch_size=batch_size)
-        words = {"processor": processor, "transform": transform, "tokenizer": tokenizer, "prompts": prompts}
-        given = resolve_scorer(model, device, **words, prompt=prompt, answer=answer, gives=gives)
+        texts = {"tokenizer": tokenizer, "prompts": prompts, "prompt": prompt, "answer": answer}
+        read = {"gives": gives, "head": head, "decode": decode}
+        given = resolve_scorer(model, device, processor=processor, transform=transform, **texts, **read)
         fill = fill_of(baseline, given)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal, fill)
         self.scorer = self.removal.serves(given)

@@ -44,6 +44,8 @@ class Settings(TypedDict, total=False):
     prompt: str | None
     answer: str | None
     gives: str | None
+    head: Any
+    decode: Any
     config: EngineConfig | None
 
 

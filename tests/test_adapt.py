@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from language_models import bert, byte_level
 
 import pysmdl
 
@@ -31,6 +32,29 @@ transformers = pytest.importorskip("transformers")
 def test_a_classifier_equals_its_own_pipeline(kind):
     model, processor = made(kind)
     agrees(model, pixels_of(processor), lambda x: model(x).logits.softmax(1), "tabby", 1, processor=processor)
+
+
+@pytest.mark.parametrize("case", ["classifier", "prompts", "text"])
+def test_a_pipeline_of_transformers_brings_its_own_processor(case):
+    given, words = photograph(), {}
+    if case == "classifier":
+        model, processor = made("ViT")
+        pipe = transformers.pipeline("image-classification", model=model, image_processor=processor)
+        apart = {"processor": processor}
+    elif case == "prompts":
+        model, processor = pair("CLIP")
+        parts = {"image_processor": processor.image_processor, "tokenizer": processor.tokenizer}
+        pipe = transformers.pipeline("zero-shot-image-classification", model=model, **parts)
+        apart, words = {"processor": processor}, {"prompts": PROMPTS}
+    else:
+        model, apart = bert(), {"tokenizer": byte_level()}
+        pipe, given = transformers.pipeline("text-classification", model=model, **apart), "a quiet film"
+    found, same = (
+        pysmdl.explain(given, each, progress=False, **words, **more) for each, more in ((pipe, {}), (model, apart))
+    )
+    np.testing.assert_array_equal(found.order, same.order)
+    np.testing.assert_array_equal(found.deletion, same.deletion)
+    assert found.provenance["about"] == same.provenance["about"]
 
 
 def test_the_picture_masked_and_given_to_the_processor_scores_the_same():

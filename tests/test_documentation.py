@@ -18,7 +18,7 @@ from answer_models import llava
 from language_models import bert, byte_level, gpt2
 
 import pysmdl
-from pysmdl import builtin, methods, removal, scorers
+from pysmdl import builtin, methods, removal, scorers, studies
 from pysmdl.cli import app
 from pysmdl.explainer import Explainer
 from pysmdl.search import SEARCHES
@@ -102,6 +102,7 @@ SETTERS = (
     pysmdl.SubsetAttribution,
     pysmdl.explain,
     pysmdl.explain_many,
+    pysmdl.explain_scales,
     pysmdl.EngineConfig,
     pysmdl.jobs.run,
     scorers.chat,
@@ -111,6 +112,8 @@ SETTERS = (
     scorers.string,
     scorers.table,
     removal.conditional_gaussian,
+    studies.leave_one_out,
+    studies.suppression_matrix,
     scorers.InputSpec,
     scorers.boxes.Detector.detections,
 )

@@ -120,6 +120,10 @@ def test_lime_by_hand():
     # An additive score is met by any weights.
     additive = np.array([0.1, 0.3, 0.5, 0.7], np.float32)
     assert linear.ridge(member, additive, np.array([3.0, 1, 3, 1]), 1e-9).tolist() == pytest.approx([0.4, 0.2])
+    # Least squares by name; where several fit, as without a row that tells two regions apart, those of least norm.
+    assert linear.ridge(member, SCORES, even, 0.0).tolist() == pytest.approx([0.5, 0.3])
+    together = np.array([[False, False], [True, True]])
+    assert linear.ridge(together, SCORES[[0, 3]], np.ones(2), 0.0).tolist() == pytest.approx([0.4, 0.4])
     # Weights 1 and 3 of one region's two rows: centred they are -3/4 and 1/4, the weighted sum of squares 3/4.
     one = linear.ridge(np.array([[False], [True]]), np.array([0, 1], np.float32), np.array([1.0, 3.0]), 0.25)
     assert one.tolist() == pytest.approx([0.75 / (0.75 + 0.25)])

@@ -8,7 +8,8 @@ import torch
 from vision_towers import SIDE, hugging_face, patch_labels
 
 import pysmdl
-from pysmdl import heads, scorers
+from pysmdl import heads, jobs, scorers
+from pysmdl.errors import StoreError
 from pysmdl.methods import METHODS
 from pysmdl.scorers.heads import read_off
 from pysmdl.studies.evaluation import compare
@@ -298,3 +299,39 @@ def test_a_function_of_scikit_learns():
     found = pysmdl.explain(image(), scorer, 2, regions="grid:9", progress=False)
     pixels = (image().transpose(2, 0, 1).reshape(1, -1) / np.float32(255)).astype(np.float32)
     assert found.deletion[0] == pytest.approx(fitted.predict_proba(pixels)[0, 2], abs=1e-6)
+
+
+SMALL = {"regions": "grid:9", "progress": False}
+
+
+def test_explain_takes_a_head_as_a_scorer_does():
+    found = pysmdl.explain(image(), linear_model(), 1, head=heads.margin(), **SMALL)
+    same = pysmdl.explain(image(), scorers.classifier(linear_model(), head=heads.margin()), 1, **SMALL)
+    np.testing.assert_array_equal(found.order, same.order)
+    np.testing.assert_array_equal(found.insertion, same.insertion)
+    assert found.provenance["reads"] == {"gives": "logits", "head": "margin()"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        (
+            {"head": heads.margin()},
+            {"head": heads.log_odds(2)},
+            r'head "margin\(\)", now "log_odds\(base=2, laplace=None',
+        ),
+        ({"head": heads.contrast(1, 2)}, {"head": heads.contrast(1, 3)}, r"o=2, .* now .contrast\(t=1, o=3, "),
+        ({"gives": "logits"}, {"gives": "probabilities"}, 'gives "logits", now "probabilities"'),
+        ({"decided_at": 0.5}, {"decided_at": 0.7}, "decided_at 0.5, now 0.7"),
+    ],
+)
+def test_a_store_holds_what_is_read_in_one_way(tmp_path, before, now, says):
+    make = scorers.custom if "decided_at" in before else scorers.classifier
+    fixed = {"head": heads.value()} if "decided_at" in before else {}
+    jobs.run(
+        [{"image": image(), "target": 1, "id": "a"}], make(linear_model(), **before, **fixed), tmp_path / "s", **SMALL
+    )
+    with pytest.raises(StoreError, match=says):
+        jobs.run(
+            [{"image": image(), "target": 1, "id": "a"}], make(linear_model(), **now, **fixed), tmp_path / "s", **SMALL
+        )

@@ -28,6 +28,12 @@ def hugging_face() -> dict[str, Any]:
     return {"vit": model, "processor": processor}
 
 
+def of_pipeline() -> dict[str, Any]:
+    model, processor = made("ViT")
+    library = pytest.importorskip("transformers")
+    return {"pipe": library.pipeline("image-classification", model=model, image_processor=processor)}
+
+
 def small_timm() -> dict[str, Any]:
     timm = pytest.importorskip("timm")
     model = sharpened(timm.create_model("resnet18", num_classes=10), 64)
@@ -149,6 +155,7 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "Hugging Face's image classifiers": hugging_face,
     "timm": small_timm,
     "torchvision": small_torchvision,
+    "a pipeline of transformers": of_pipeline,
     "CLIP of Hugging Face": of_clip,
     "SigLIP": of_siglip,
     "open_clip, by": of_open_clip,

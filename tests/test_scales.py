@@ -8,6 +8,9 @@ import torch
 
 import pysmdl
 from pysmdl import heads, scorers
+from pysmdl.errors import RegionError
+
+from library_models import made
 
 SIDE = 64
 BOX = np.zeros((SIDE, SIDE), bool)
@@ -68,6 +71,59 @@ def test_occlusion_in_bits_is_the_weight_of_evidence():
     for part in scales.parts:
         assert part.values()[part.labels[0, 0]] == pytest.approx(2.58496250, abs=1e-5)
         assert np.abs(part.values()).sum() == pytest.approx(2.58496250, abs=1e-5)
+
+
+def test_resolutions_divide_the_image_as_the_model_sees_it_and_share_its_decision():
+    """A model that sees at 16 what it does not at 8: what is asked is what it said first, and maps lie on the image."""
+
+    def model(batch):
+        finest = torch.nn.functional.interpolate(batch.mean(1, keepdim=True), (64, 64))[:, 0]
+        seen = (finest * SEES).sum((1, 2)) / SEES.sum()
+        return torch.stack((seen, 0 * seen + (0.1 if batch.shape[2] < 16 else 2.0)), 1) * 4
+
+    scorer = scorers.classifier(model, size=32)
+    scales = pysmdl.explain_scales(
+        PIXELS, scorer, scales=["grid:16", "grid:64"], resolutions=[8, (16, 16), 32], search="exact"
+    )
+    assert [part.labels.shape for part in scales.parts] == [(8, 8), (8, 8), (16, 16), (16, 16), (32, 32), (32, 32)]
+    assert {part.target for part in scales.parts} == {0}
+    assert scales.value_map().shape == (SIDE, SIDE)
+    assert share(scales.value_map()) == pytest.approx(64 / 256, abs=1e-3), "the cells that the object lies in"
+    alone = pysmdl.explain(PIXELS, scorers.classifier(model, size=16), 0, regions="grid:64", search="exact")
+    assert np.array_equal(scales.parts[3].order, alone.order)
+    assert np.array_equal(scales.parts[3].insertion, alone.insertion)
+    (one,) = pysmdl.explain_scales(PIXELS, scorer, scales=["grid:4"], resolutions=[32]).parts
+    assert one.labels.shape == (32, 32)
+
+
+def test_what_is_resized_before_its_middle_is_cut_out_grows_alike():
+    seen = []
+    scorer = scorers.scalar(lambda batch: seen.append(batch.clone()) or batch.mean((1, 2, 3)), size=32, resize=48)
+    pysmdl.explain_scales(PIXELS, scorer, scales=["grid:4"], resolutions=[16])
+    by_hand = scorers.scalar(lambda batch: batch.mean((1, 2, 3)), size=16, resize=24).input.view(PIXELS)[0]
+    assert any(torch.equal(row, by_hand) for batch in seen for row in batch)
+
+
+def test_a_bare_model_is_made_a_scorer_once():
+    """A network of transformers resizes as its processor does; at other sizes it is the same scorer."""
+    pytest.importorskip("transformers")
+    (model, processor), head = made("ResNet"), heads.margin()
+    scales = pysmdl.explain_scales(
+        PIXELS, model, 1, scales=["grid:4"], resolutions=[32, 48], processor=processor, head=head, device="cpu"
+    )
+    assert [part.labels.shape for part in scales.parts] == [(32, 32), (48, 48)]
+    assert scales.value_map().shape == (SIDE, SIDE)
+
+
+def test_what_is_no_resolution_is_refused():
+    scorer = scorers.scalar(lambda batch: batch.mean((1, 2, 3)), size=32)
+    for wrong, settings in ((224, {}), ([], {}), ([16], {"nested": True})):
+        with pytest.raises(ValueError, match="resolutions must be sizes, one at least"):
+            pysmdl.explain_scales(PIXELS, scorer, resolutions=wrong, **settings)
+    with pytest.raises(ValueError, match="resolutions need a scorer that resizes"):
+        pysmdl.explain_scales(PIXELS, MODEL, resolutions=[16])
+    with pytest.raises(RegionError, match=r"must be one partition; for 2 see explain_scales\(scales=\['grid:4', "):
+        pysmdl.explain(PIXELS, MODEL, regions=["grid:4", "grid:16"])
 
 
 def test_what_is_no_scale_is_refused():

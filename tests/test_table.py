@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pysmdl
-from pysmdl import heads, removal, scorers
+from pysmdl import heads, methods, removal, scorers
 from pysmdl.errors import ImageError
 
 datasets = pytest.importorskip("sklearn.datasets")
@@ -54,6 +54,39 @@ def test_every_way_of_crediting_agrees_on_a_linear_model(search, cancer):
     for i in (3, 100):
         found = explained(data.data[i], of_cancer(cancer), 1, search=search)
         assert np.abs(found.values() - truth[i]).max() < 1e-5
+
+
+EXACT = {"occlusion": methods.occlusion(), "lime": methods.lime(alpha=0), "kernel_shap": methods.kernel_shap()}
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_every_estimator_gives_its_own_reading_of_a_linear_model(name, cancer):
+    """What a column adds; its share of the squares, where signs are not seen; the mean where it is kept."""
+    data, _, truth = cancer
+    for i in (3, 100, 7):
+        found = explained(data.data[i], of_cancer(cancer), 1, search=EXACT.get(name, name))
+        values, adds = found.values(), truth[i]
+        variance = (adds**2).sum() / 4
+        middle = float(found.insertion[0]) + adds.sum() / 2
+        if name in EXACT:
+            assert np.abs(values - adds).max() < 1e-5
+        elif name == "sobol":
+            assert np.abs(values / values.sum() - adds**2 / (4 * variance)).max() < 1e-5
+            assert values.sum() == pytest.approx(1, abs=0.2), "the variance is that of 32 designs"
+        elif name == "hsic":
+            assert np.corrcoef(values, adds**2)[0, 1] > 0.95
+        else:
+            error = np.sqrt((middle**2 + variance) * 2 / found.notes["sampled"])
+            assert np.abs(values - (middle + adds / 2)).max() < 4 * error
+
+
+def test_limes_own_ridge_shrinks_what_a_linear_model_adds(cancer):
+    data, _, truth = cancer
+    for i in (3, 100):
+        values = explained(data.data[i], of_cancer(cancer), 1, search="lime").values()
+        share = values @ truth[i] / (truth[i] @ truth[i])
+        assert 0.97 < share < 0.999
+        assert np.abs(values - truth[i]).max() < 0.03 * np.abs(truth[i]).max()
 
 
 def test_one_hot_columns_move_together():

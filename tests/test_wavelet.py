@@ -26,9 +26,9 @@ def explained(x, **settings):
 @pytest.mark.parametrize("levels", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 40), (2, 3, 8, 24)])
 def test_the_inverse_gives_back_what_was_transformed(levels, shape):
-    x = torch.from_numpy(np.random.default_rng(0).normal(size=shape))
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32))
     packed = transformed(x, levels)
-    assert torch.allclose(inverse(packed, levels), x, atol=1e-12)
+    assert torch.allclose(inverse(packed, levels), x, atol=1e-6)
     assert float((packed**2).sum()) == pytest.approx(float((x**2).sum())), "it is orthonormal"
 
 

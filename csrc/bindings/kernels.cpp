@@ -199,6 +199,30 @@ void pack_tokens(py::handle x_, py::handle labels_, py::handle rows_, py::handle
   launch(out, [&] { cpu::pack_tokens(p, threads); }, [] {});
 }
 
+void inverse_haar(py::handle packed_, int64_t levels, py::handle out_, int threads) {
+  const Borrowed packed = borrow(packed_, "packed"), out = borrow(out_, "out");
+  packed.expect_dims(4), out.expect_dims(4), packed.expect_dtype(DType::f32), out.expect_dtype(DType::f32);
+  packed.expect_contiguous(), out.expect_contiguous(), expect_threads(threads);
+  for (int d = 0; d < 2; ++d) out.expect_size(d, packed.shape[d], "as in packed");
+  PYSMDL_CHECK(1 <= levels && levels <= InverseHaarParams::kMostLevels, "levels must be 1 to ",
+               InverseHaarParams::kMostLevels, ", got ", levels);
+  for (int d = 2; d < 4; ++d) {
+    const int64_t least = packed.shape[d] >> levels << levels;
+    PYSMDL_CHECK(least == packed.shape[d], "packed must have sides that 2^levels divides, got shape ",
+                 packed.shape_text());
+    PYSMDL_CHECK(out.shape[d] <= packed.shape[d] && out.shape[d] > packed.shape[d] - (int64_t{1} << levels),
+                 "out must have the sides of packed, or less than 2^levels fewer, got shape ", out.shape_text());
+  }
+  PYSMDL_CHECK(out.device == DeviceKind::cpu, "inverse_haar in C++ is for CPU tensors");
+  expect_output(out, {&packed});
+
+  InverseHaarParams p{};
+  p.packed = packed.as<float>(), p.out = out.as<float>();
+  p.planes = packed.shape[0] * packed.shape[1], p.rows = packed.shape[2], p.columns = packed.shape[3];
+  p.height = out.shape[2], p.width = out.shape[3], p.levels = levels;
+  launch(out, [&] { cpu::inverse_haar(p, threads); }, [] {});
+}
+
 }  // namespace
 
 void register_kernels(py::module_& m) {
@@ -213,6 +237,7 @@ void register_kernels(py::module_& m) {
         arg("out"), arg("floor"), arg("threads"), arg("stream") = 0);
   m.def("pack_tokens", &pack_tokens, arg("x"), arg("labels"), arg("rows"), arg("source"), arg("offsets"), arg("out"),
         arg("threads"));
+  m.def("inverse_haar", &inverse_haar, arg("packed"), arg("levels"), arg("out"), arg("threads"));
 }
 
 }  // namespace pysmdl

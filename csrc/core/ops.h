@@ -76,6 +76,15 @@ struct PackTokensParams {
   int64_t batch, tokens, words, room, token_bytes;
 };
 
+// The images of Haar coefficients that are scaled for their way back; what was filled up of their sides is left out.
+struct InverseHaarParams {
+  static constexpr int64_t kMostLevels = 8;
+
+  const float* packed;  // [planes, rows, columns], contiguous, both multiples of 2^levels
+  float* out;           // [planes, height, width], contiguous
+  int64_t planes, rows, columns, height, width, levels;
+};
+
 enum MatchMode : int32_t { kObject = 0, kClass = 1, kIou = 2 };
 
 #ifdef __CUDACC__
@@ -117,6 +126,7 @@ void class_scores(const ClassScoresParams& params, int threads);
 void distance_gains(const DistanceGainsParams& params);
 void match_boxes(const MatchBoxesParams& params, int threads);
 void pack_tokens(const PackTokensParams& params, int threads);
+void inverse_haar(const InverseHaarParams& params, int threads);
 }  // namespace cpu
 
 #ifdef PYSMDL_WITH_CUDA

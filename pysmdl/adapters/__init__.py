@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pysmdl.adapters.detectors import detecting
 from pysmdl.adapters.families import (
-    READING,
     answering_family,
     detector_family,
-    encodes,
-    has_both_towers,
     is_hugging_face,
     is_timm,
     is_torchvision,
+    text_family,
+    unpacked,
 )
-from pysmdl.adapters.image_text import answering
+from pysmdl.adapters.making import Said, of_images, of_signals, of_texts, of_words
 from pysmdl.adapters.pipelines import BarePixels
-from pysmdl.adapters.preprocessing import check_said_once, input_of
-from pysmdl.adapters.prompts import image_features, prompt_names, prompt_texts, prompted
-from pysmdl.adapters.signals import signal_family, sounding
-from pysmdl.adapters.texts import of_texts, text_family
-from pysmdl.adapters.words import understood
+from pysmdl.adapters.signals import signal_family
 from pysmdl.inputs.image import InputSettings
 from pysmdl.models.base import Model
-from pysmdl.models.class_names import names_of
 from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
-from pysmdl.scorers.answers import AnswerScorer
-from pysmdl.scorers.boxes import Decode, Detector
-from pysmdl.scorers.classes import Classifier
-from pysmdl.scorers.encoders import Similarity
-from pysmdl.scorers.headed_answers import HeadedAnswers
+from pysmdl.scorers.boxes import Decode
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -70,7 +58,8 @@ def adapt(
     detector. `repr` of the scorer says what was understood.
 
     Args:
-        model: The model, in evaluation mode, or the path of a file with one.
+        model: The model, in evaluation mode, the path of a file with one, or a pipeline of transformers, which has
+            the processor too.
         processor: Hugging Face's image processor, feature extractor or video processor, or the processor with a
             tokenizer that prompts need.
         transform: A function of a picture of Pillow's to the model's input [C, H, W], such as ``weights.transforms()``
@@ -101,64 +90,19 @@ def adapt(
     """
     if isinstance(model, Scorer):
         raise ValueError("model must be a model, not a scorer, which says itself what its input is")
+    model, processor, tokenizer = unpacked(model, processor, tokenizer)
     if isinstance(model, (str, PathLike)):
         model = load_file(Path(model), device)
     if isinstance(model, Model):  # it says itself where it runs
         device = None
     if not callable(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
-    if decode is None and answering_family(model) is not None:
-        unfit = {"prompts": prompts, "names": names, "gives": None if gives == "logits" else gives}
-        _refuse(model, unfit)
-        make = AnswerScorer if head is None else partial(HeadedAnswers, head=head)
-        answers = answering(model, processor, transform, tokenizer, prompt, answer, device, input, make)
-        answers.about = understood(model, answers)
-        return answers
-    if decode is None and text_family(model):
-        unfit = {"processor": processor, "transform": transform, "prompts": prompts, **input}
-        return of_texts(model, tokenizer, prompt, answer, names, gives, head, device, unfit)
-    signal = None if decode is not None else signal_family(model)
-    if signal is not None:
-        unfit = {"transform": transform, "tokenizer": tokenizer, "prompts": prompts, "prompt": prompt, "answer": answer}
-        _refuse(model, {**unfit, **input}, "classifies what processor= makes")
-        heard = sounding(model, signal, processor, device, gives, head)
-        heard.names = names_of(names) or heard.names
-        heard.about = understood(model, heard)
-        return heard
-    if prompt is not None or answer is not None:
-        raise ValueError(f"prompt and answer are for models that answer with words; {type(model).__name__} does not")
-    family = None if decode is not None else detector_family(model)
-    detects = family is not None or decode is not None
-    _check_texts(model, prompts, tokenizer, family)
-    features = not detects and encodes(model)
-    check_said_once(processor, transform, input, prompts)
-    spec = input_of(model, processor, transform, input)
-    tokens_of = processor if tokenizer is None else tokenizer
-    if detects:
-        scorer: Scorer = detecting(model, family, decode, prompts, tokens_of, spec, device, head)
-    elif prompts is not None:
-        scorer = prompted(model, prompts, tokens_of, spec, device)
-    elif features:
-        scorer = Similarity(image_features(model) if has_both_towers(model) else model, spec, device)
-    else:
-        scorer = Classifier(model, spec, device=device, gives=gives, head=head)
-    if head is not None and not isinstance(scorer, (Classifier, Detector)):
-        raise ValueError(f"head is for classes, boxes and words; {type(model).__name__} gives features, so drop head=")
-    if gives != "logits" and not isinstance(scorer, Classifier):
-        other = "boxes" if isinstance(scorer, Detector) else "features"
-        raise ValueError(f"gives is for classifiers; {type(model).__name__} gives {other}, so drop gives={gives!r}")
-    given = names_of(names)
-    if given is not None and prompts is not None and sorted(given) != list(range(len(prompts))):
-        raise ValueError(f"names must be one for each of {len(prompts)} prompts; got {len(given)}")
-    scorer.names = given or scorer.names
-    scorer.about = understood(model, scorer, prompts)
-    return scorer
-
-
-def _refuse(model: Any, said: dict[str, Any], does: str = "answers with words, to a prompt=") -> None:
-    unfit = [name for name, value in said.items() if value is not None]
-    if unfit:
-        raise ValueError(f"{type(model).__name__} {does}; drop {', '.join(unfit)}")
+    said = Said(processor, transform, tokenizer, prompts, prompt, answer, names, gives, decode, head, device, input)
+    for make in (of_words, of_texts, of_signals):
+        found = None if decode is not None else make(model, said)
+        if found is not None:
+            return found
+    return of_images(model, said)
 
 
 def resolve(model: Any, device: str | torch.device | None = None, **words: Any) -> Scorer:
@@ -169,6 +113,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         TypeError: it is none of these.
         ValueError: as :func:`adapt`, or the words are for a model and this is a scorer.
     """
+    model, words["processor"], words["tokenizer"] = unpacked(model, words.get("processor"), words.get("tokenizer"))
     said = {name: value for name, value in words.items() if value is not None}
     if isinstance(model, Scorer):
         if said:
@@ -189,14 +134,3 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
     if not said:  # the same at each call
         made.made_from = model
     return made
-
-
-def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -> None:
-    if family in READING:
-        prompt_names(prompts)
-    elif prompts is not None:
-        prompt_texts(prompts)
-        if not has_both_towers(model):
-            raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
-    elif tokenizer is not None:
-        raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

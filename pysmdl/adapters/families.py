@@ -30,6 +30,7 @@ ANSWERING = {
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
+PROCESSORS = ("image_processor", "video_processor", "feature_extractor")
 MARKED = (
     "picture",
     "patches",
@@ -42,6 +43,16 @@ MARKED = (
 def is_hugging_face(model: Any) -> bool:
     """Whether it is a model of transformers."""
     return _descends(model, "transformers.", "PreTrainedModel")
+
+
+def unpacked(model: Any, processor: Any = None, tokenizer: Any = None) -> tuple[Any, Any, Any]:
+    """Model, processor and tokenizer of a pipeline of transformers, unless they are given; anything else as it is."""
+    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
+    if "transformers.pipelines.base.Pipeline" not in kinds:
+        return model, processor, tokenizer
+    own = (getattr(model, name, None) for name in ("processor", *PROCESSORS))
+    found = next((each for each in own if each is not None), None)
+    return model.model, found if processor is None else processor, model.tokenizer if tokenizer is None else tokenizer
 
 
 def is_timm(model: Any) -> bool:
@@ -103,6 +114,16 @@ def answering_family(model: Any) -> str | None:
         re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
     ]
     return next((families[name] for name in bare if name in families), None)
+
+
+def text_family(model: Any) -> str | None:
+    """Whether a model reads texts alone: "classes" or "language"; None: it does not."""
+    if not is_hugging_face(model) or getattr(model, "main_input_name", None) != "input_ids":
+        return None
+    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        return "classes"
+    return "language" if any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds) else None
 
 
 def _of_ultralytics(model: Any) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from pysmdl.adapters import adapt
-from pysmdl.adapters.families import answering_family
-from pysmdl.adapters.texts import text_family
+from pysmdl.adapters.families import answering_family, text_family
 from pysmdl.errors import described, need
 from pysmdl.scorers import Scorer
 

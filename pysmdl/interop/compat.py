@@ -34,6 +34,8 @@ WORDS = (
     "prompt",
     "answer",
     "gives",
+    "head",
+    "decode",
 )  # of pysmdl.adapt: they make the scorer
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from pysmdl.errors import StoreError
@@ -18,6 +17,7 @@ from pysmdl.jobs import schema
 from pysmdl.jobs.places import Place
 from pysmdl.jobs.store import job_of
 from pysmdl.scorers import Scorer
+from pysmdl.scorers.provenance import said
 
 SAMPLED = 1024  # numbers of each tensor of weights
 
@@ -27,17 +27,18 @@ def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | N
     plan, inputs = explainer.plan, explainer.inputs
     settings = {
         **plan.notes,
-        "baseline": _said(inputs.baseline),
-        "regions": _said(inputs.regions),
-        "target": _said(target.describe() if hasattr(target, "describe") else target),
-        "trace": [_said(each) for each in inputs.trace],
+        "baseline": said(inputs.baseline),
+        "regions": said(inputs.regions),
+        "target": said(target.describe() if hasattr(target, "describe") else target),
+        "trace": [said(each) for each in inputs.trace],
         "k": plan.k,
         "evaluations": plan.evaluations,
         "until": plan.until,
         "precision": explainer.config.precision,
     }
     model = {name: each for name, each in plan.provenance.items() if name not in ("device", "versions")}
-    model |= {name: _said(each) for name, each in (words or {}).items()}
+    model |= model.pop("reads")
+    model |= {name: said(each) for name, each in (words or {}).items()}
     model["weights"] = fingerprint(explainer.scorer)
     about = {name: plan.provenance.get(name) for name in ("device", "versions")}
     found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model, **about})))
@@ -82,18 +83,3 @@ def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
             if before.get(name) != now.get(name):
                 label = name if part == "settings" else f"model's {name}"
                 yield f"{label} {json.dumps(before.get(name))}, now {json.dumps(now.get(name))}"
-
-
-def _said(value: Any) -> Any:
-    """A setting in words: arrays by their content, code by its name."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_said(each) for each in value]
-    if isinstance(value, Mapping):
-        return {str(name): _said(each) for name, each in value.items()}
-    if hasattr(value, "__array__"):
-        array = np.ascontiguousarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        return f"array {list(array.shape)} {hashlib.blake2b(array.tobytes(), digest_size=8).hexdigest()}"
-    named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}.{named.__qualname__}"

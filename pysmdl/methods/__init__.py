@@ -17,6 +17,10 @@ method               value of a region                                     rows 
 :func:`hsic`         how much the score depends on whether it is kept      1500        as where it helps
 ===================  ====================================================  ==========  =================
 
+Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusion, LIME with alpha=0 and KernelSHAP;
+w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its draws; HSIC's
+grow with |w|.
+
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
 takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from pysmdl.errors import ScorerError, number, one_of, whole_number
-from pysmdl.inputs.image import InputSpec, Pixels
+from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.image_files import Pixels
 from pysmdl.models.base import Model
 from pysmdl.models.posting import close, need_client, posting
 from pysmdl.models.sending import Call, Sender, Spent, loop_of

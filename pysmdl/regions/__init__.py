@@ -98,6 +98,8 @@ def partition(
     elif isinstance(spec, str):
         made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
     elif without_grid(spec) and not isinstance(spec, (int, Regions)):
+        if pixels is not None and all(isinstance(each, str) and _is_named(each) for each in spec):
+            raise RegionError(f"regions must be one partition; for {len(spec)} see explain_scales(scales={list(spec)})")
         made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
@@ -126,6 +128,10 @@ def _of_array(array: NDArray[Any], dimensions: int) -> Regions:
             )
         return from_labels(array[0])
     return from_masks(array)
+
+
+def _is_named(spec: str) -> bool:
+    return spec.partition(":")[0] in {*REGIONS, *(name.partition(":")[0] for name in GRIDS)}
 
 
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:

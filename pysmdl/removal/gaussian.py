@@ -66,10 +66,10 @@ class GivenThePresent(Drawn):
         pulled = (precision @ (torch.where(kept, x - middle, 0.0))[:, :, None])[:, :, 0]
         root = torch.linalg.cholesky(square)
         shift = torch.cholesky_solve(torch.where(gone, -pulled, 0.0)[:, :, None], root)[:, :, 0]
+        drawn = torch.where(gone[:, None], pool["noise"][place].double(), 0.0)  # [B, R, F], solved for all at once
+        apart = torch.linalg.solve_triangular(root.mT, drawn.mT, upper=True)
         for draw in range(self.draws):
-            drawn = torch.where(gone, pool["noise"][place, draw].double(), 0.0)
-            apart = torch.linalg.solve_triangular(root.mT, drawn[:, :, None], upper=True)[:, :, 0]
-            out.copy_(torch.where(kept, x, middle + shift + apart))
+            out.copy_(torch.where(kept, x, middle + shift + apart[:, :, draw]))
             yield out
 
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import RegionError, whole_number
-from pysmdl.kernels import compose
+from pysmdl.kernels import compose, inverse_haar, serves
 from pysmdl.regions.cells import cells
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.types import Ints, Regions
 
 HALF = math.sqrt(0.5)
-AT_ONCE = 4  # rows that a cache holds with what is made of them
+CACHED = 1 << 18  # coefficients of rows that a cache holds with what is made of them
 
 
 def transformed(x: Tensor, levels: int) -> Tensor:
@@ -43,30 +43,14 @@ def transformed(x: Tensor, levels: int) -> Tensor:
 
 def inverse(packed: Tensor, levels: int) -> Tensor:
     """What :func:`transformed` was made from."""
-    return assembled(packed * scales(packed.shape[-2:], levels).to(packed), levels)
+    scaled = packed * scales(packed.shape[-2:], levels).to(packed)
+    as_batch = scaled.reshape(1, -1, *scaled.shape[-2:])
+    return inverse_haar(as_batch, levels, out=torch.empty_like(as_batch)).view(packed.shape)
 
 
 def scales(shape: Sequence[int], levels: int) -> Tensor:
     """What each coefficient is multiplied by on its way back: a half a level. [H', W']."""
     return torch.from_numpy(0.5 ** np.minimum(level_of(shape, levels), levels).astype(np.float64))
-
-
-def assembled(packed: Tensor, levels: int) -> Tensor:
-    """The image of coefficients that are scaled already, by sums alone: of a point's average and its three details."""
-    height, width = packed.shape[-2] >> levels, packed.shape[-1] >> levels
-    average = packed[..., :height, :width]
-    for level in range(levels, 0, -1):
-        height, width = packed.shape[-2] >> level, packed.shape[-1] >> level
-        rows = packed[..., :height, width : 2 * width]
-        columns, both = (packed[..., height : 2 * height, at : at + width] for at in (0, width))
-        upper, lower, right, left = average + columns, average - columns, rows + both, rows - both
-        found = packed.new_empty((*packed.shape[:-2], 2 * height, 2 * width))
-        torch.add(upper, right, out=found[..., 0::2, 0::2])
-        torch.sub(upper, right, out=found[..., 0::2, 1::2])
-        torch.add(lower, left, out=found[..., 1::2, 0::2])
-        torch.sub(lower, left, out=found[..., 1::2, 1::2])
-        average = found
-    return average
 
 
 class Wavelet(Removal):
@@ -115,16 +99,18 @@ class Wavelet(Removal):
         packed = transformed(filled, self.levels)
         packed = (packed * scales(packed.shape[1:], self.levels).to(packed)).to(x.dtype)
         zero = packed.new_zeros(1).expand(packed.shape)
-        sides = torch.zeros(1, dtype=torch.int8, device=x.device).expand(x.shape[1:])  # its shape is what counts
         labels = torch.from_numpy(regions.labels)
-        return Resident({"x": packed, "baseline": zero, "labels": labels, "sides": sides}, tuple(packed.shape))
+        return Resident({"x": packed, "baseline": zero, "labels": labels}, tuple(x.shape))
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
-        compose(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out=out, backend=backend)
-        height, width = pool["sides"].shape[1:]
-        step = len(out) if out.is_cuda else AT_ONCE
-        found = [assembled(part, self.levels)[..., :height, :width] for part in out.split(step)]
-        return torch.cat(found)
+        packed, labels = pool["x"], pool["labels"]
+        step = len(out) if out.is_cuda else min(len(out), max(1, CACHED // packed[0].numel()))
+        kept = packed.new_empty((step, *packed.shape[1:]))
+        for part, bits, source in zip(out.split(step), rows.bits.split(step), rows.source.split(step), strict=True):
+            own = kept[: len(part)]
+            compose(packed, pool["baseline"], labels, bits, source, out=own, backend=backend)
+            inverse_haar(own, self.levels, out=part, backend=serves("inverse_haar", backend, part.device.type))
+        return out
 
 
 def wavelet(levels: int = 3) -> Wavelet:

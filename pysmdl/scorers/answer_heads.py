@@ -10,12 +10,13 @@ from torch.nn.functional import interpolate
 
 from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.arrays import tensor_of
-from pysmdl.scorers.head import Head, at_class, entropy_of
+from pysmdl.scorers.head import Head, at_class, entropy_of, stated
 
 REDUCED = ("mean", "log_sum", "geometric")
 KINDS = ("total", "aleatoric", "epistemic")
 
 
+@stated
 def sequence(reduce: str = "mean") -> Head:
     """How probable the tokens of an answer are, for :func:`pysmdl.scorers.tokens`.
 
@@ -30,6 +31,7 @@ def sequence(reduce: str = "mean") -> Head:
     return Head("sequence", lambda z, _, t: at_class(z.softmax(1), t), bounded=True, reduce=reduce)
 
 
+@stated
 def uncertainty(kind: str = "total") -> Head:
     """How uncertain M passes of a stochastic model, or M models, are, in nats (Depeweg et al. 2018, equation 3).
 
@@ -52,6 +54,7 @@ def uncertainty(kind: str = "total") -> Head:
     return Head("uncertainty", function, reads="raw")
 
 
+@stated
 def dice(mask: Any = None) -> Head:
     """Soft Dice of where the model sees the class, 2 sum(p q) / (sum p + sum q): 1 where p is the mask, 0 beside it.
 

@@ -91,6 +91,11 @@ class AnswerScorer(Answered):
         super().__init__(model, input)
         self.speech, self.given = speech, answer
 
+    @property
+    def prompt(self) -> str | None:
+        """What it is asked, if anything."""
+        return self.speech.prompt
+
     def answer(self, image: Any, kept: Any = None, baseline: Any = None, prompt: str | None = None) -> str:
         """What the model answers to an image by itself, also to one of which only a part is shown.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from pysmdl.types import Floats
 
 Function: TypeAlias = Callable[[Tensor, Tensor, Tensor], Any]
 Keep: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Arguments = ParamSpec("Arguments")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Head:
         reduce: How its numbers at several tokens become one: "mean", "sum" or "geometric", the geometric mean.
         keeps: What it needs of the full input's answer, as a function of answers [B, ...] and classes [B] to [B, ...];
             that is its reference then. None: the answer.
+        made_with: Arguments of the function that made it.
     """
 
     name: str
@@ -43,9 +47,22 @@ class Head:
     sigmoid: Function | None = None
     reduce: str = "mean"
     keeps: Keep | None = None
+    made_with: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, raw: Tensor, reference: Tensor, target: Tensor) -> Any:
         return self.function(raw, reference, target)
+
+
+def stated(make: Callable[Arguments, Head]) -> Callable[Arguments, Head]:
+    """For a function that makes heads: each says what it was made with, as results and jobs have to."""
+
+    @wraps(make)
+    def made(*args: Arguments.args, **settings: Arguments.kwargs) -> Head:
+        given = signature(make).bind(*args, **settings)
+        given.apply_defaults()
+        return replace(make(*args, **settings), made_with=tuple(given.arguments.items()))
+
+    return made
 
 
 def checked(head: Any) -> Any:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pysmdl.errors import number, one_of, whole_number
 from pysmdl.scorers.answer_heads import dice, mean_foreground, sequence, uncertainty
-from pysmdl.scorers.head import Function, Head, at_class, entropy_of, read_off
+from pysmdl.scorers.head import Function, Head, at_class, entropy_of, read_off, stated
 
 __all__ = [
     "Head",
@@ -53,6 +53,7 @@ def log_probability() -> Head:
     return Head("log_probability", lambda z, _, t: at_class(z.log_softmax(1), t))
 
 
+@stated
 def log_odds(base: float = math.e, laplace: float | None = None) -> Head:
     """log(p_t / (1 - p_t)) = z_t - logsumexp(z of the others): the weight of evidence, where two of them are compared.
 
@@ -81,6 +82,7 @@ def margin() -> Head:
     return Head("margin", function, sigmoid=function)
 
 
+@stated
 def contrast(t: int | None, o: int, of: str = "probability") -> Head:
     """What speaks for one class and not for another: p_t - p_o, or z_t - z_o.
 
@@ -116,6 +118,7 @@ def confidence() -> Head:
     return Head("confidence", lambda z, _, t: 1 - entropy_of(z) / math.log(z.shape[1]), bounded=True)
 
 
+@stated
 def jsd(form: str = "jsd") -> Head:
     """-JSD of the row's distribution p and the full input's q, m = (p + q) / 2, in nats: 0 where they are alike.
 
@@ -136,6 +139,7 @@ def jsd(form: str = "jsd") -> Head:
     return Head("jsd", function, compares=True, reduce="sum")
 
 
+@stated
 def kl(temperature: float = 1.0) -> Head:
     """-KL(full input's, row's), both softmax(z / temperature): 0 where they are alike. Over positions it is summed."""
     warmth = number("temperature", temperature, above=0)
@@ -157,6 +161,7 @@ def hellinger() -> Head:
     return Head("hellinger", function, bounded=True, compares=True)
 
 
+@stated
 def ranking(k: int = 50, p: float = 0.9) -> Head:
     """Rank-biased overlap of the first k classes with the full input's (Webber et al. 2010, extrapolated).
 

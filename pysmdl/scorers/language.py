@@ -48,6 +48,8 @@ class LanguageScorer(Answered, OfTexts):
     See :func:`language_model`.
     """
 
+    prompt: str | None = None
+
     def __init__(self, model: LanguageModel, answer: str | None, head: Any) -> None:
         super().__init__(model, InputSpec())
         self.given, self.head = answer, None if head is None else checked(head)
@@ -206,6 +208,7 @@ def language_model(
     starts = (getattr(of, name, None) for of in (tokenizer, model.config) for name in STARTS)
     start = next((each for each in starts if isinstance(each, int)), 0)
     scorer = LanguageScorer(LanguageModel(model, start, reuse, device), answer, head)
+    scorer.prompt = prompt
     scorer.read_texts(tokenizer, lambda given: laid(given, tokenizer, prompt))
     return scorer
 

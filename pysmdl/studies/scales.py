@@ -1,9 +1,13 @@
-"""One decision at several scales: coarse and fine partitions of one image, and one map of all of them."""
+"""One decision at several scales: coarse and fine partitions of one image, seen at several resolutions, and one map of
+all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +19,7 @@ from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.explanation.plotting import plot
 from pysmdl.regions.label_maps import from_labels
+from pysmdl.scorers import Scorer
 from pysmdl.settings import spelt_out
 from pysmdl.types import Regions
 
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from pysmdl.settings import Settings
 
 FUSIONS = ("mean", "rank-mean", "max")
+OF_MODELS = (
+    "processor", "transform", "tokenizer", "prompts", "prompt", "answer", "gives", "head", "decode", "device",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +40,8 @@ class Scales:
     """An input explained at several scales.
 
     Attributes:
-        parts: An explanation of each, in the order given; nested, each one divides the best regions of the one before.
+        parts: An explanation of each, in the order given, all partitions of one resolution before those of the next;
+            nested, each one divides the best regions of the one before.
         fuse: How :meth:`value_map` makes one of their maps.
     """
 
@@ -46,9 +55,12 @@ class Scales:
 
     def value_map(self, size: tuple[int, int] | None = None) -> NDArray[np.float64]:
         """The parts' maps as one, each divided by the sum of what is positive in it: their "mean", the mean of the
-        points' "rank-mean" from 0 to 1, or the highest, "max". [*grid], or at a size (height, width).
+        points' "rank-mean" from 0 to 1, or the highest, "max". [*grid], or at a size (height, width): that of the image
+        where the parts' grids differ.
         """
         maps = []
+        if size is None and len({part.labels.shape for part in self.parts}) > 1:
+            size = self.parts[0].size
         for part in self.parts:
             values = part.value_map(size=size)
             maps.append(values / (np.maximum(values, 0).sum() or 1.0))
@@ -69,6 +81,7 @@ def explain_scales(
     target: Any = None,
     *,
     scales: Sequence[Any] = ("slico:25", "slico:50", "slico:100"),
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
     fuse: str = "mean",
     nested: bool = False,
     **settings: Unpack[Settings],
@@ -78,18 +91,25 @@ def explain_scales(
     Args:
         image, model, target: As in :func:`pysmdl.explain`.
         scales: Partitions, as ``regions=`` takes them, the coarse ones first.
+        resolutions: What the image is resized to in turn, in place of the scorer's ``size``: a number, or (height,
+            width). Each is divided by each of the scales; maps are laid on the image.
         fuse: "mean", "rank-mean" or "max": see :meth:`Scales.value_map`.
         nested: Each partition divides only those regions that were enough at the scale before, the rest stays as it
             was: hundreds of fine regions for the price of tens. Otherwise all scales share their batches.
         **settings: As in :func:`pysmdl.explain`, the same for all scales.
 
     Raises:
-        ValueError: no scale, or no such way to fuse.
+        ValueError: no scale, or no such way to fuse; resolutions where images are not resized, or nested ones.
     """
     if fuse not in FUSIONS:
         raise one_of("fuse", fuse, FUSIONS)
     if isinstance(scales, str) or not len(scales):
         raise ValueError(f"scales must be partitions, one at least; got {scales!r}")
+    if resolutions is not None:
+        if nested or isinstance(resolutions, (str, int)) or not len(resolutions):
+            wrong = "nested=True" if nested else repr(resolutions)
+            raise ValueError(f"resolutions must be sizes, one at least, without nested=True; got {wrong}")
+        return Scales(tuple(_at_each(resolutions, image, model, target, scales, settings)), fuse)
     if not nested:
         items = [{"image": image, "target": target, "regions": each} for each in scales]
         return Scales(tuple(explain_many(items, model, ordered=True, progress=False, **settings)), fuse)
@@ -101,6 +121,35 @@ def explain_scales(
             regions = divided(parts[-1], regions)
         parts += explainer.run([{"image": image, "target": target, "regions": regions}])
     return Scales(tuple(parts), fuse)
+
+
+def _at_each(
+    resolutions: Sequence[Any], image: Any, model: Any, target: Any, scales: Sequence[Any], settings: Any
+) -> Iterator[Explanation]:
+    """The parts at each resolution, of the class that the model sees at the first where nobody says which."""
+    scorer = Explainer(model, **settings).scorer
+    rest = {name: value for name, value in settings.items() if name not in OF_MODELS}
+    for each in _resized(scorer, resolutions):
+        found = explain_scales(image, each, target, scales=scales, **rest)
+        yield from found.parts
+        if target is None and isinstance(found.parts[0].target, int):
+            target = found.parts[0].target
+
+
+def _resized(scorer: Scorer, resolutions: Sequence[Any]) -> Iterator[Scorer]:
+    """The scorer with other sizes of its input; what it resizes to before a middle is cut out changes alike."""
+    before = scorer.input
+    if before.size is None or (before.pipeline is not None and before.pipeline.runs):
+        raise ValueError("resolutions need a scorer that resizes images, by its size=")
+    for size in resolutions:
+        height, width = (size, size) if isinstance(size, int) else size
+        share = max(height / before.size[0], width / before.size[1])
+        wider: Any = before.resize
+        if wider is not None:
+            wider = ceil(wider * share) if isinstance(wider, int) else tuple(ceil(side * share) for side in wider)
+        other = copy.copy(scorer)
+        other.input = replace(before, size=(height, width), resize=wider, pipeline=None)
+        yield other
 
 
 def divided(coarse: Explanation, fine: Regions) -> Regions:

@@ -1,0 +1,209 @@
+"""docs/papers.md: each paper's row runs as written, on a small model that depends on one player, which it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from language_models import byte_level, gpt2
+from papers import PAGE, PAPERS, Paper, page
+
+import pysmdl
+from pysmdl import heads, methods, metrics, regions, removal, scorers, search, studies
+
+SIDE, BOX = 63, (27, 27, 36, 36)  # the middle one of 7 x 7 squares
+CODE = {
+    "np": np, "pysmdl": pysmdl, "heads": heads, "methods": methods, "metrics": metrics, "regions": regions,
+    "removal": removal, "scorers": scorers, "search": search, "studies": studies,
+}  # fmt: skip
+
+
+def squares() -> np.ndarray:
+    """Dark squares of slightly different colours, SLICO's 49 regions, and a bright one in their middle."""
+    colours = np.random.default_rng(0).integers(20, 90, (7, 7, 3))
+    colours[3, 3] = 250
+    return np.kron(colours, np.ones((9, 9, 1))).astype(np.uint8)
+
+
+def brightness(batch: torch.Tensor) -> torch.Tensor:
+    """Of the middle square, wherever the image's size puts it. [B, 3, H, W] to [B]."""
+    from_, to = (round(batch.shape[-1] * side / SIDE) for side in (BOX[0], BOX[2]))
+    return batch[..., from_:to, from_:to].mean((1, 2, 3))
+
+
+def two_classes(score: torch.Tensor) -> torch.Tensor:
+    return torch.stack((0 * score, 6 * score - 2), -1)
+
+
+def photo() -> dict[str, Any]:
+    def features(batch):
+        return torch.nn.functional.normalize(torch.stack((brightness(batch), batch.mean((1, 2, 3)), torch.full(
+            (len(batch),), 0.3)), 1), dim=1)  # fmt: skip
+
+    def model(batch):
+        return two_classes(brightness(batch))
+
+    prototypes = torch.eye(3)[[1, 0]] * 5
+    return {"x": squares(), "model": model, "features": features, "prototypes": prototypes, "target": 1}
+
+
+def detected() -> dict[str, Any]:
+    def model(batch):
+        found = torch.tensor([[float(side) for side in BOX]]).expand(len(batch), 1, 4)
+        return found, brightness(batch)[:, None, None]
+
+    return {"x": squares(), "model": model, "target": pysmdl.Box(BOX, 0)}
+
+
+def answer() -> dict[str, Any]:
+    def model(batch):
+        return torch.stack([two_classes(brightness(batch) * share) for share in (1, 0.8)], 1)
+
+    return {"x": squares(), "model": model, "target": pysmdl.Tokens([0, 1], [1, 1])}
+
+
+def clip() -> dict[str, Any]:
+    frames = np.stack([squares()] * 5)
+
+    def model(batch):
+        seen = brightness(batch[:, :, 2])
+        return torch.stack([two_classes(seen), two_classes(0.8 * seen)], 1)
+
+    return {"x": frames, "model": model, "target": pysmdl.Tokens([0, 1], [1, 1])}
+
+
+def text() -> dict[str, Any]:
+    said = "The cat sat on the mat. A dog barked at night. Nobody came. The key is red."
+    return {"x": said, "model": gpt2(), "tokenizer": byte_level(), "answer": " It is red."}
+
+
+def opinions() -> dict[str, Any]:
+    said = "The plot was thin.\nThe music was good. The cast was not."
+    return {"x": said, "model": lambda texts: [float("good" in each) for each in texts]}
+
+
+def sketch() -> dict[str, Any]:
+    drawn = np.full((64, 64, 3), 255, np.uint8)
+    lines = [[(4, 10), (60, 10)], [(4, 32), (60, 32)], [(32, 4), (32, 60)]]
+    for mask in regions.strokes(lines, (64, 64)).covers:
+        drawn[mask] = 0
+
+    def model(batch):  # the middle of the middle stroke
+        return two_classes(1 - batch[:, :, 31:34, 24:30].mean((1, 2, 3)))
+
+    return {"x": drawn, "model": model, "lines": lines, "target": 1}
+
+
+def chart() -> dict[str, Any]:
+    masks = np.zeros((4, SIDE, SIDE), bool)
+    for bar in range(4):
+        masks[bar, 40 - 9 * bar :, 4 + 14 * bar : 14 + 14 * bar] = True
+    drawn = np.full((SIDE, SIDE, 3), 240, np.uint8)
+    drawn[masks.any(0)] = 60
+
+    def model(batch):
+        return torch.stack([two_classes(1 - batch[:, :, 25:60, 33:41].mean((1, 2, 3)))] * 2, 1)
+
+    return {"x": drawn, "model": model, "masks": masks, "target": pysmdl.Tokens([0, 1], [1, 1])}
+
+
+def document() -> dict[str, Any]:
+    """A white page with one dark word."""
+
+    def model(batch):
+        return torch.stack([two_classes(1 - brightness(batch))] * 2, 1)
+
+    return {"x": 255 - squares(), "model": model, "target": pysmdl.Tokens([0, 1], [1, 1]), "box": BOX}
+
+
+def cells() -> dict[str, Any]:
+    grid = metrics.CellGrid(2, 2, 16, 16, split=2)
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveMaxPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    )
+    return {"x": torch.rand(3, 32, 32), "model": grid.only(net.eval(), [0]), "cells": grid, "target": 1}
+
+
+def row() -> dict[str, Any]:
+    def model(rows):
+        return rows[:, 0] * 0.1 + rows[:, 2] ** 2 * 3
+
+    return {"x": np.array([1.0, 9.0, 2.0]), "model": model, "columns": ["a", "b", "c"]}
+
+
+def patches() -> dict[str, Any]:
+    """The whole scores 0.8, the last quarter 0.5 alone: RCI 0.375."""
+    x = torch.zeros(1, 8, 8)
+    x[0, 4:, 4:], x[0, 0, 0] = 0.5, 0.3
+
+    def crop(member, item):
+        parts = []
+        for kept in member:
+            shown = np.isin(item.regions.labels, np.flatnonzero(kept))
+            y, x = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+            part = item.x[:, y[0] : y[-1] + 1, x[0] : x[-1] + 1] if len(y) else torch.zeros(1, 1, 1)
+            parts.append(torch.nn.functional.interpolate(part[None], (8, 8))[0])
+        return torch.stack(parts)
+
+    def model(batch):
+        whole = (batch[:, 0, 0, 0] == 0.3) & (batch[:, 0, 7, 7] == 0.5)
+        return torch.where(whole, 0.8, batch[:, 0].amax((1, 2)))
+
+    return {"x": x, "model": model, "crop": crop}
+
+
+GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
+    each.__name__: each
+    for each in (photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches)
+}  # fmt: skip
+EXPECTED = {"DiFull, CVPR 2022": 0, "RCI, 2025": 0.375, "EAGLE, CVPR 2026": [0.8606, 0.8182], "LAQuer, 2025": 4}
+
+
+def found(paper: Paper) -> tuple[Any, Any]:
+    """What a row gives, and what is read off it."""
+    if paper.given == "text":
+        pytest.importorskip("transformers")
+    names = {**CODE, **GIVEN[paper.given]()}
+    names["e"] = eval(f"{paper.call[:-1]}, target=target)" if "target" in names else paper.call, names)
+    return names["e"], eval(paper.metric, names)
+
+
+def first_of(e: Any, by_name: bool) -> Any:
+    """The player that comes first."""
+    if isinstance(e, pysmdl.Explanation):
+        return e.players[e.order[0]] if by_name else int(e.order[0])
+    return e.names[0]
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
+def test_each_paper_runs_as_written_and_finds_what_the_model_depends_on(paper):
+    e, value = found(paper)
+    for each in value if isinstance(value, tuple) else [value]:
+        numbers = np.asarray(list(each.values()) if isinstance(each, dict) else each, np.float64)
+        assert np.isfinite(numbers).any()
+        assert not np.isinf(numbers).any()
+    if paper.name in EXPECTED:
+        assert np.allclose(value, EXPECTED[paper.name], atol=1e-3)
+    if paper.first is not None:
+        wanted = paper.first if isinstance(paper.first, tuple) else (paper.first,)
+        assert first_of(e, isinstance(paper.first, str)) in wanted
+
+
+def test_maps_of_several_scales_and_resolutions_lie_where_the_model_looks():
+    for paper in PAPERS:
+        if paper.door == "pysmdl.explain_scales":
+            positive = np.maximum(found(paper)[1], 0)
+            inside = positive[BOX[1] : BOX[3], BOX[0] : BOX[2]].sum() / positive.sum()
+            assert inside > 10 * (9 / SIDE) ** 2, paper.name
+
+
+def test_the_page_is_what_is_run():
+    assert PAGE.read_text() == page(), "run `python tests/papers.py`"
