@@ -21,6 +21,7 @@ import pysmdl
 from pysmdl import methods, search
 from pysmdl.regions import slico
 
+import share_tables
 from recording import append, commit
 from study_data import StudyScene
 from study_models import MODELS, StudyModel
@@ -151,8 +152,13 @@ def plot() -> None:
 
 def report() -> None:
     """Write the tables of docs/searches.md, and the plot."""
-    fill(PAGE, lambda _, what: first_regions() if what == "first" else table(what) + "\n")
+    fill(PAGE, lambda study, what: share_tables.table(what) if study == "shares" else own_table(what))
     plot()
+    share_tables.plot()
+
+
+def own_table(what: str) -> str:
+    return first_regions() if what == "first" else table(what) + "\n"
 
 
 def first_regions() -> str:
