@@ -228,15 +228,16 @@ def test_every_row_counts_and_the_budget_holds(objective, regions):
     assert "stopped" not in found.notes
 
 
-@pytest.mark.parametrize("evaluations", [50, 73, 120, 300])
+@pytest.mark.parametrize("evaluations", [50, 73, 120, 300, 500])  # 390 where nobody says
 def test_it_takes_what_it_is_given_from_either_side(evaluations):
     inside = explain(linear_model(), regions="grid:25", search=search.guided(evaluations=evaluations))
     outside = explain(linear_model(), regions="grid:25", search="guided", evaluations=evaluations)
     assert same(inside, outside)
     assert inside.evaluations <= evaluations
     assert inside.evaluations > 0.7 * evaluations  # it stops where it has nothing left to try
-    tighter = explain(linear_model(), regions="grid:25", search=search.guided(evaluations=300), evaluations=60)
-    assert tighter.evaluations <= 60
+    for own, granted in ((300, 60), (60, 300)):
+        both = explain(linear_model(), regions="grid:25", search=search.guided(own), evaluations=granted)
+        assert both.evaluations <= 60
 
 
 def test_a_budget_below_the_curves_is_refused():

@@ -41,13 +41,14 @@ class Plan:
         views = 1 if self.search.score_only else sum(self.objective.needs(view) for view in ("kept", "removed"))
         most = self.search.asks(n, k) * views + 2 * (k + 1) * (views < 2) + 2
         budget = self.budget(n)
+        if self.search.budget is not None and budget is not None:
+            return budget
         return most if budget is None else min(most, budget)
 
     def budget(self, n: int) -> int | None:
-        """Evaluations that an input of n regions may take: the caller's number, the search's own, or the lower."""
+        """Evaluations that an input of n regions may take: the caller's number, or what the search makes of it."""
         own = self.evaluations and self.evaluations // self.removal.draws  # rows, each of which takes so many
-        given = [own, self.search.budget and self.search.budget(n)]
-        return min((each for each in given if each is not None), default=None)
+        return own if self.search.budget is None else self.search.budget(n, own)
 
     def views(self, rows: Ints, n: int) -> list[Ints]:
         """Of subsets of n regions, the rows of each view that a term needs."""

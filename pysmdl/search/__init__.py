@@ -260,11 +260,12 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
     pairs = None if pairs is None else whole_number("pairs", pairs, 1)
     seed = None if seed is None else whole_number("seed", seed, 0)
 
-    def budget(n: int) -> int:
-        return 10 * n + 140 if evaluations is None else evaluations
+    def budget(n: int, granted: int | None = None) -> int:
+        wanted = granted if evaluations is None else evaluations
+        return 10 * n + 140 if wanted is None else wanted if granted is None else min(wanted, granted)
 
     def start(task: Task) -> Rounds:
-        rows = budget(task.n) if task.evaluations is None else task.evaluations
+        rows = budget(task.n, task.evaluations)
         first = min(60, max(20, rows // 12)) if pairs is None else pairs
         return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first)
 

@@ -235,7 +235,8 @@ class Search:
         parameters: What it was made with, for the record.
         score_only: Whether it asks for target scores of kept subsets alone, not for F.
         rechecks: Whether it asks again for what decides, where F is only known roughly.
-        budget: n to the rows that it means to take, curves included; None where it does not plan them.
+        budget: n and the rows that the caller grants, or None, to those that it means to take, curves included. None where
+            it does not plan them.
     """
 
     name: str
@@ -244,4 +245,4 @@ class Search:
     parameters: dict[str, Any] = field(default_factory=dict)
     score_only: bool = False
     rechecks: bool = False
-    budget: Callable[[int], int] | None = None
+    budget: Callable[[int, int | None], int] | None = None
