@@ -36,7 +36,7 @@ def test_a_classifier_equals_its_own_pipeline(kind):
 
 @pytest.mark.parametrize("case", ["classifier", "prompts", "text"])
 def test_a_pipeline_of_transformers_brings_its_own_processor(case):
-    given, words = photograph(), {}
+    given, words, config = photograph(), {}, pysmdl.EngineConfig(deterministic=True)
     if case == "classifier":
         model, processor = made("ViT")
         pipe = transformers.pipeline("image-classification", model=model, image_processor=processor)
@@ -50,7 +50,8 @@ def test_a_pipeline_of_transformers_brings_its_own_processor(case):
         model, apart = bert(), {"tokenizer": byte_level()}
         pipe, given = transformers.pipeline("text-classification", model=model, **apart), "a quiet film"
     found, same = (
-        pysmdl.explain(given, each, progress=False, **words, **more) for each, more in ((pipe, {}), (model, apart))
+        pysmdl.explain(given, each, progress=False, config=config, **words, **more)
+        for each, more in ((pipe, {}), (model, apart))
     )
     np.testing.assert_array_equal(found.order, same.order)
     np.testing.assert_array_equal(found.deletion, same.deletion)

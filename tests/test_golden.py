@@ -128,7 +128,7 @@ def test_effectiveness_of_a_traced_order_is_right_where_the_trace_is_not(number)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [cases()[i] for i in FEW], ids=name_of)
+@pytest.mark.parametrize("case", [cases()[i] for i in FEW if i != 8], ids=name_of)  # half a minute each for VPS
 def test_traced_case_on_triton(case):
     assert_agrees(explain_case(case, backend="triton"), case)
 

@@ -240,6 +240,15 @@ def test_it_takes_what_it_is_given_from_either_side(evaluations):
         assert both.evaluations <= 60
 
 
+def test_a_larger_batch_asks_less_often_for_as_many_rows():
+    f = interacting(24, 1)
+    often, seldom = (drive(search.guided(300, batch=batch), f, 24)[0] for batch in (None, 8))
+    assert seldom.notes["fits"] < often.notes["fits"] / 2
+    assert worth(f, seldom.order) > worth(f, often.order) - 0.5
+    with pytest.raises(ValueError, match="batch must be a whole number of at least 1; got 0"):
+        search.guided(batch=0)
+
+
 def test_a_budget_below_the_curves_is_refused():
     with pytest.raises(
         ValueError, match="evaluations must be at least 50 to measure the curves of 25 of 25 regions; got 49"

@@ -501,7 +501,7 @@ def test_match_boxes_of_any_numbers(backend_device, mode):
     backend, device = backend_device
     pairs = np.array(list(itertools.product(BOXES, BOXES)), np.float32)
     boxes, target = pairs[:, :1], pairs[:, 1]
-    for confidence in (0.7, 0.0, np.inf, np.nan):
+    for confidence in (0.7, np.nan) if backend == "triton" else (0.7, 0.0, np.inf, np.nan):  # interpreted: slow
         confidences = np.full((len(boxes), 1, 2), confidence, np.float32)
         labels, modes = np.zeros((len(boxes), 1), np.int32), np.full(len(boxes), mode, np.int32)
         given = (boxes, confidences, target, labels, modes)

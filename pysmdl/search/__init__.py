@@ -245,7 +245,9 @@ def _share(name: str, value: float) -> float:
     return found
 
 
-def guided(evaluations: int | None = None, pairs: int | None = None, seed: int | None = None) -> Search:
+def guided(
+    evaluations: int | None = None, pairs: int | None = None, seed: int | None = None, batch: int | None = None
+) -> Search:
     """pysmdl's own: a surrogate fitted on everything measured says what to measure next (see its module).
 
     Better orders than exact greedy's at a fraction of its evaluations, and the better the more it may take, from
@@ -255,8 +257,11 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.
         pairs: Subsets to begin with, each with its complement; None for a twelfth of the rows, 20 to 60.
         seed: None for the seed of explain().
+        batch: Subsets to measure at a time, or more; None for a twentieth of n, or a hundredth of those known. A larger
+            one keeps a server's places or a large device busy, and finds somewhat worse orders.
     """
     evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
+    batch = None if batch is None else whole_number("batch", batch, 1)
     pairs = None if pairs is None else whole_number("pairs", pairs, 1)
     seed = None if seed is None else whole_number("seed", seed, 0)
 
@@ -267,9 +272,9 @@ def guided(evaluations: int | None = None, pairs: int | None = None, seed: int |
     def start(task: Task) -> Rounds:
         rows = budget(task.n, task.evaluations)
         first = min(60, max(20, rows // 12)) if pairs is None else pairs
-        return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first)
+        return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first, batch or 1)
 
-    parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed}
+    parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed, "batch": batch}
     return Search("guided", start, lambda n, k: budget(n), parameters, budget=budget)
 
 

@@ -42,9 +42,9 @@ SMALL, EXPLORED = (0.03, 0.25), 3  # shares of the regions in a blob that varies
 WAVES = 64  # of which blobs are made
 
 
-def guided_rounds(task: Task, evaluations: int, pairs: int) -> Rounds:
+def guided_rounds(task: Task, evaluations: int, pairs: int, batch: int = 1) -> Rounds:
     """The order that a surrogate and `evaluations` rows find, the curves' rows included. See the module's docstring."""
-    return (yield from Guide(task, evaluations, pairs).rounds())
+    return (yield from Guide(task, evaluations, pairs, batch).rounds())
 
 
 class Guide:
@@ -54,11 +54,12 @@ class Guide:
         task: What is to be ordered.
         evaluations: Rows to take.
         pairs: Subsets to begin with.
+        least: To measure at a time at least.
     """
 
-    def __init__(self, task: Task, evaluations: int, pairs: int) -> None:
+    def __init__(self, task: Task, evaluations: int, pairs: int, least: int = 1) -> None:
         n, regions = task.n, task.regions
-        self.n, self.k, self.evaluations, self.pairs = n, task.k, evaluations, pairs
+        self.n, self.k, self.evaluations, self.pairs, self.least = n, task.k, evaluations, pairs, least
         self.places = None if regions is None or n == 1 else regions.places()
         # An order of few regions is no better for large ones: each place counts the same.
         sized = regions is not None and self.k == n
@@ -80,7 +81,7 @@ class Guide:
     @property
     def batch(self) -> int:
         """Subsets to measure at a time."""
-        return max(1, round(max(SHARE * self.n, GROWTH * len(self.lattice.total))))
+        return max(self.least, round(max(SHARE * self.n, GROWTH * len(self.lattice.total))))
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""

@@ -235,8 +235,8 @@ class Search:
         parameters: What it was made with, for the record.
         score_only: Whether it asks for target scores of kept subsets alone, not for F.
         rechecks: Whether it asks again for what decides, where F is only known roughly.
-        budget: n and the rows that the caller grants, or None, to those that it means to take, curves included. None where
-            it does not plan them.
+        budget: n and the rows that the caller grants, or None, to those that it means to take, curves included; None
+            where it does not plan them.
     """
 
     name: str
