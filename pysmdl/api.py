@@ -63,8 +63,8 @@ def explain(
         objective: None: :func:`pysmdl.pair`, equal weights of the view kept and the view removed; a name ("pair",
             "smdl", "lima", "vps", "eagle": with the paper's weights for CLIP where the scorer has prototypes, else with
             those for a single network), or a set function.
-        search: None: :func:`pysmdl.search.guided`, the best measured; a name or a search of :mod:`pysmdl.search`, or a
-            method of :mod:`pysmdl.methods`.
+        search: None: :func:`pysmdl.search.guided`, the best measured, with up to 8 subsets at a time at an endpoint; a
+            name or a search of :mod:`pysmdl.search`, or a method of :mod:`pysmdl.methods`.
         names: Names of the classes: a sequence, {class: name}, or torchvision's weights; None: what the model carries.
         trace: Another class whose curves are wanted too, or several; "predicted" is the model's own top class.
         k: Stop after this many regions.

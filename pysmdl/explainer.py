@@ -30,11 +30,11 @@ from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.cost import model_cost
 from pysmdl.scorers.provenance import provenance_of
-from pysmdl.search import SEARCHES, Search
+from pysmdl.search import SEARCHES, Search, guided
 from pysmdl.session import SESSIONS
 from pysmdl.types import Bools, Floats
 
-DEFAULT = "guided"  # by measurement: docs/searches.md
+AT_ONCE = 8  # subsets that guided asks of an endpoint at a time: more find worse orders (docs/searches.md)
 
 log = logging.getLogger("pysmdl")
 
@@ -122,7 +122,7 @@ class Explainer:
         if preset is not None:
             objective, search = _of_preset(preset, objective, search)
         chosen, left_out = _objective_for("pair" if objective is None else objective, self.scorer, preset)
-        found = resolve_search(DEFAULT if search is None else search)
+        found = self._usual() if search is None else resolve_search(search)
         notes = {
             "objective": chosen.name,
             "weights": chosen.weights,
@@ -148,6 +148,12 @@ class Explainer:
             names=self.names,
             provenance=provenance_of(self.scorer),
         )
+
+    def _usual(self) -> Search:
+        """The default search; of an endpoint with enough subsets at a time to fill most of its places."""
+        model = self.scorer.model
+        pairs = 1 if model.local else (model.wave or 1) // 2  # both views of a subset are asked for
+        return guided() if pairs < 2 else guided(batch=min(AT_ONCE, pairs))
 
     def _mixed(self, search: Search) -> bool:
         """Whether candidates are scored in half precision first."""
