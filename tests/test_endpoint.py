@@ -102,7 +102,7 @@ def test_troubles_cost_retries_and_no_answer():
     troubles = {**dict.fromkeys(range(7, 400, 20), 503), **dict.fromkeys(range(3, 400, 50), "reset")}
     troubles |= dict.fromkeys(range(90, 400, 100), "hang")
     with serving(trouble=troubles.get) as served:
-        found = explain(scorers.endpoint(served.url, timeout=0.4, retries=3))
+        found = explain(scorers.endpoint(served.url, timeout=1.2, retries=3))  # far above what a busy machine takes
     np.testing.assert_array_equal(found.order, explain(local).order)
     met = sum(number < served.count for number in troubles)
     assert met > 15
