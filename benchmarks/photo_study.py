@@ -11,7 +11,6 @@ One row an explanation goes to benchmarks/results/photo_study.csv. Five photogra
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from pysmdl import builtin
 from real.fetch import fetch
 from real.files import scikit, there
 from real.packages import PACKAGES
-from recording import append, commit
+from recording import append, commit, rows
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "photo_study.csv"
@@ -96,18 +95,14 @@ def keep(images: str, image: str, method: str, found: pysmdl.Explanation, names:
     print(f"{image}, {method}: {row['difference']} with {found.evaluations} rows", flush=True)
 
 
-def rows() -> list[dict[str, str]]:
-    return list(csv.DictReader(RESULTS.read_text().splitlines())) if RESULTS.exists() else []
-
-
 def done() -> set[tuple[str, str, str]]:
-    return {(row["images"], row["image"], row["method"]) for row in rows()}
+    return {(row["images"], row["image"], row["method"]) for row in rows(RESULTS)}
 
 
 def report() -> Iterator[str]:
     """The tables, a line each: means over the images that all methods shown have explained."""
     for images, methods in (("photos", METHODS), ("scenes", ON_SCENES)):
-        of = {method: {row["image"]: row for row in rows() if (row["images"], row["method"]) == (images, method)}
+        of = {method: {row["image"]: row for row in rows(RESULTS) if (row["images"], row["method"]) == (images, method)}
               for method in methods}  # fmt: skip
         shown = {method: group for method, group in of.items() if group}
         if not shown:

@@ -11,7 +11,6 @@ Rows go to benchmarks/results/real_models.csv. Needs pip install 'pysmdl[demo,on
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from pysmdl.targets import title
 
 from real import dinov2, faces, lite0, nanodet, pictures, topics, voices, whisper, words
 from real.files import scikit, there
-from recording import append, commit
+from recording import append, commit, rows
 
 HOME = Path(__file__).parent
 RESULTS = HOME / "results" / "real_models.csv"
@@ -138,7 +137,7 @@ MODELS: dict[str, Callable[[], Iterator[Case]]] = {
 
 
 def run(models: list[str]) -> None:
-    done = {(row["model"], row["input"]) for row in rows()}
+    done = {(row["model"], row["input"]) for row in rows(RESULTS)}
     for model in models:
         for case in MODELS[model]():
             if (model, case.input) not in done:
@@ -158,16 +157,12 @@ def keep(model: str, case: Case, found: pysmdl.Explanation, seconds: float) -> N
     print(*row.values(), sep=", ", flush=True)
 
 
-def rows() -> list[dict[str, str]]:
-    return list(csv.DictReader(RESULTS.read_text().splitlines())) if RESULTS.exists() else []
-
-
 def report() -> Iterator[str]:
     """The table, a line each."""
     yield "| model | input | answer | its score | regions | insertion - deletion | rows | seconds |"
     yield "|" + " --- |" * 8
     order = list(MODELS)
-    for row in sorted(rows(), key=lambda row: order.index(row["model"])):
+    for row in sorted(rows(RESULTS), key=lambda row: order.index(row["model"])):
         cells = (
             row["model"], row["input"].replace("_", " "), row["answer"], f"{float(row['score']):.2f}", row["n"],
             f"{float(row['difference']):.3f}", row["evaluations"], f"{float(row['seconds']):.0f}",

@@ -20,6 +20,11 @@ def append(path: Path, names: Sequence[str], row: Mapping[str, Any]) -> None:
         writer.writerow(row)
 
 
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table; none where there is no table yet."""
+    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+
 @cache
 def commit() -> str:
     """Of the code that runs, as it was when the first row was written."""

@@ -10,7 +10,6 @@ guided takes.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pysmdl import methods, search
 from pysmdl.regions import slico
 
 import share_tables
-from recording import append, commit
+from recording import append, commit, rows
 from study_data import StudyScene
 from study_models import MODELS, StudyModel
 from tables import fill
@@ -55,7 +54,7 @@ def budget(name: str, n: int) -> int | None:
 
 
 def run(models: list[str], regions: list[int]) -> None:
-    done = {(row["model"], row["regions"], row["scene"], row["search"]) for row in rows()}
+    done = {(row["model"], row["regions"], row["scene"], row["search"]) for row in rows(RESULTS)}
     for wanted in regions:
         for model in (MODELS[name] for name in models):
             scenes = model.scenes(IMAGES[wanted])
@@ -86,17 +85,13 @@ def explained(
     }  # fmt: skip
 
 
-def rows() -> list[dict[str, str]]:
-    return list(csv.DictReader(RESULTS.read_text().splitlines())) if RESULTS.exists() else []
-
-
 Cells = dict[tuple[str, str], dict[str, list[dict[str, str]]]]
 
 
 def cells() -> Cells:
     """Rows by (model, regions) and search."""
     found: Cells = defaultdict(lambda: defaultdict(list))
-    for row in rows():
+    for row in rows(RESULTS):
         found[row["model"], row["regions"]][row["search"]].append(row)
     return found
 

@@ -86,10 +86,8 @@ def _dinov2() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
 PHOTOGRAPHS = {"EfficientNet-Lite0": _lite0, "NanoDet": _nanodet, "DINOv2-small, tokens dropped": _dinov2}
 
 
-def settings_of(name: str, evaluations: int | None) -> dict[str, Any]:
+def settings_of(name: str) -> dict[str, Any]:
     """A search or method with equal weights of both views, or a paper's preset."""
-    if name == "guided":  # what it may take is its own word: explain's is only a bound
-        return {"search": search.guided(evaluations=evaluations)}
     found: Any = (search.SEARCHES | methods.METHODS).get(name)
     return {"preset": name} if found is None else {"search": found()}
 
@@ -128,7 +126,7 @@ def measured(case: Case, memory: Remembered, name: str, share: str, known: dict[
     try:
         found = pysmdl.explain(
             case.given, case.scorer, case.target, evaluations=evaluations, progress=False,
-            **case.settings, **settings_of(name, evaluations),
+            **case.settings, **settings_of(name),
         )  # fmt: skip
     except ValueError:  # a method that needs more
         if not share:

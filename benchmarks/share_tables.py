@@ -6,12 +6,13 @@ photographs and regions; their seconds are their evaluations times what a row ta
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from recording import rows
 
 RESULTS = Path(__file__).parent / "results"
 PLOT = RESULTS.parents[1] / "docs" / "shares.png"
@@ -25,18 +26,13 @@ Row = dict[str, str]
 Key = tuple[str, ...]
 
 
-def read(name: str) -> list[Row]:
-    path = RESULTS / f"{name}.csv"
-    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
-
-
 def latest() -> dict[Key, Row]:
     """The last row of each model, regions, input, search and share."""
     found = {}
-    for row in read("photo_study"):
+    for row in rows(RESULTS / "photo_study.csv"):
         if row["images"] == "photos" and row["method"] in FROM_PHOTOS:
             found[LITE0, "49", row["image"], FROM_PHOTOS[row["method"]], ""] = row
-    for row in read("share_study"):
+    for row in rows(RESULTS / "share_study.csv"):
         found[tuple(row[name] for name in ("model", "regions", "input", "search", "share"))] = row
     return found
 

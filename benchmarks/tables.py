@@ -7,10 +7,11 @@ A table stands between `<!-- table: cpu engine -->` and `<!-- end -->`: the file
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+from recording import rows
 
 HOME = Path(__file__).parent
 README = HOME / "README.md"
@@ -36,7 +37,7 @@ def latest(file: str) -> dict[str, Rows]:
     """By card (a CPU has no name here) the last row of each name and backend, in the order in which they first came."""
     path = HOME / "results" / f"{file}.csv"
     found: dict[str, Rows] = {}
-    for row in csv.DictReader(path.read_text().splitlines()) if path.exists() else ():
+    for row in rows(path):
         card = row["machine"].partition(",")[0] if file == "gpu" else ""
         found.setdefault(card, {})[row["name"], row["backend"]] = row
     return found

@@ -44,7 +44,7 @@ def test_it_resumes_where_it_was_stopped(study, monkeypatch):
 
 def test_the_table_is_the_mean_of_the_rows(study):
     study.study_scenes()
-    rows = [row for row in study.rows() if row["method"] == "exact"]
+    rows = [row for row in study.rows(study.RESULTS) if row["method"] == "exact"]
     table = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in study.report()
@@ -69,6 +69,6 @@ def test_a_folder_of_photographs(study, tmp_path, monkeypatch):
     scorer.names = ("bus", "cat", "dog", "owl")
     monkeypatch.setattr(builtin, "load", lambda name: scorer)
     study.study_photos(["guided", "LiMA"], tmp_path)
-    assert [(row["image"], row["method"]) for row in study.rows()] == [
+    assert [(row["image"], row["method"]) for row in study.rows(study.RESULTS)] == [
         ("a", "guided"), ("b", "guided"), ("a", "LiMA"), ("b", "LiMA"),
     ]  # fmt: skip

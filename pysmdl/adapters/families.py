@@ -88,7 +88,7 @@ def detector_family(model: Any) -> str | None:
         return "torchvision"
     if _descends(model, "ultralytics."):
         return _of_ultralytics(model)
-    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    kinds = _kinds(model)
     named = next((name.removesuffix(DETECTING) for name in kinds if name.endswith(DETECTING)), None)
     if named is None or not is_hugging_face(model):
         return None
@@ -109,7 +109,7 @@ def answering_family(model: Any) -> str | None:
     if not is_hugging_face(model):
         return None
     families = {name: family for family, names in ANSWERING.items() for name in names}
-    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    kinds = _kinds(model)
     bare = [
         re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
     ]
@@ -120,7 +120,7 @@ def text_family(model: Any) -> str | None:
     """Whether a model reads texts alone: "classes" or "language"; None: it does not."""
     if not is_hugging_face(model) or getattr(model, "main_input_name", None) != "input_ids":
         return None
-    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
+    kinds = _kinds(model)
     if any(kind.endswith("ForSequenceClassification") for kind in kinds):
         return "classes"
     return "language" if any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds) else None
@@ -174,6 +174,11 @@ def encodes(model: Any) -> bool:
         "can, CLIP, SigLIP, and vision towers that give features. For others there are pysmdl.scorers.detector and "
         "tokens, with a function of your own"
     )
+
+
+def _kinds(model: Any) -> list[str]:
+    """The names of a model's classes that are transformers' own, its own first."""
+    return [kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers.")]
 
 
 def _descends(model: Any, package: str, name: str | None = None) -> bool:

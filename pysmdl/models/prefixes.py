@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.models.text import Ids, TokenRows
+from pysmdl.models.text import Ids, TokenRows, in_front
 
 CALL = 192  # tokens that a call of the network costs beside its own: rows are filled up rather than run apart
 WHOLE = -1  # the trunk that is no row of the batch: the text itself
@@ -30,11 +30,9 @@ class Group:
 
 def packed(rows: TokenRows) -> TokenRows:
     """The rows without the tokens that nobody attends to, the others where they were."""
-    lengths = rows.seen.sum(1)
+    first, lengths = in_front(rows.seen)
     if (lengths == rows.lengths).all():
         return rows
-    width = max(int(lengths.max()), 1)
-    first = np.argsort(~rows.seen, axis=1, kind="stable")[:, :width]
     ids, positions = (np.take_along_axis(each, first, 1) for each in (rows.ids, rows.positions))
     seen = np.take_along_axis(rows.seen, first, 1)
     return TokenRows(ids, seen, positions, lengths, rows.after, rows.whole, tally=rows.tally)

@@ -124,6 +124,14 @@ def rows_of_ids(listed: Sequence[Sequence[int]], whole: Ids) -> TokenRows:
     return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, whole)
 
 
+def in_front(kept: Bools) -> tuple[Ids, Ids]:
+    """The places of the tokens that each row keeps, in their order, as many as the longest row has; and how many each
+    keeps. [b, L] to [b, width], width at least 1, and [b].
+    """
+    lengths: Ids = kept.sum(1)
+    return np.argsort(~kept, axis=1, kind="stable")[:, : max(int(lengths.max(initial=0)), 1)], lengths
+
+
 def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:
     """Rows of several texts as one, filled up at their end to the longest."""
     width = max(each.ids.shape[1] for each in parts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pysmdl.errors import one_of, whole_number
-from pysmdl.models.text import Ids, Instead, TokenRows, rows_of_ids
+from pysmdl.models.text import Ids, Instead, TokenRows, in_front, rows_of_ids
 from pysmdl.removal.of_text import OfText, Sheet, spoken
 from pysmdl.types import Bools, Floats
 
@@ -52,10 +53,7 @@ class Delete(OfText):
 
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
-        kept = sheet.kept(member)
-        lengths = kept.sum(1)
-        width = max(int(lengths.max(initial=0)), 1)
-        first = np.argsort(~kept, axis=1, kind="stable")[:, :width]
+        first, lengths = in_front(sheet.kept(member))
         places = np.arange(first.shape[1], dtype=np.int64)
         seen = places[None] < lengths[:, None]
         ids = np.where(seen, sheet.ids[first], 0)
@@ -79,7 +77,7 @@ class Attention(OfText):
         whole = _whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids)
         positions = (seen.cumsum(1) - 1).clip(0) if self._close else whole.positions
         after = seen.sum(1) if self._close else whole.lengths
-        return TokenRows(whole.ids, seen, positions, whole.lengths, after, sheet.ids)
+        return dataclasses.replace(whole, seen=seen, positions=positions, after=after)
 
     def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
         raise ValueError('removal="attention" needs a model with a tokenizer; a function of strings has no attention')
@@ -100,16 +98,7 @@ class Embedding(OfText):
         assert sheet.ids is not None
         blank = np.where(sheet.kept(member), np.float32(0), self._gone(sheet))
         whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
-        return TokenRows(
-            whole.ids,
-            whole.seen,
-            whole.positions,
-            whole.lengths,
-            whole.after,
-            sheet.ids,
-            blank,
-            self._fill,
-        )
+        return dataclasses.replace(whole, blank=blank, fill=self._fill)
 
     def _gone(self, sheet: Sheet) -> Floats:
         """How much of each token's embedding goes where it is absent. [N], or one for all."""

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pysmdl.errors import one_of
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.correction import Correction
-from pysmdl.removal import REMOVALS, Removal
+from pysmdl.removal import Removal, resolve
 from pysmdl.removal.of_text import OfText, Sheet
 from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.language import LanguageScorer
@@ -84,10 +83,7 @@ def _steps(explanation: Explanation) -> list[tuple[NDArray[np.bool_], float]]:
 
 def _of_text(explanation: Explanation, given: Any, scorer: LanguageScorer, removal: Any) -> Any:
     """From the players that are kept to what the model says after the rest of a text."""
-    if isinstance(removal, str):
-        if removal not in REMOVALS:
-            raise one_of("removal", removal, REMOVALS)
-        removal = REMOVALS[removal]()
+    removal = resolve(removal) if isinstance(removal, str) else removal
     if not isinstance(removal, OfText):
         raise ValueError(f"removal must be one of texts; got {removal!r}")
     scorer.ready()
