@@ -63,7 +63,7 @@ def load_model(
     if std is not None:
         settings["std"] = _numbers("std", std)
     if size is not None:
-        settings["size"] = _size(size)
+        settings["size"] = size_of(size)
     if spec.startswith("builtin:"):
         from pysmdl import builtin
 
@@ -184,8 +184,9 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     return found
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """(height, width), of a number or HEIGHTxWIDTH."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"size must be a number or HEIGHTxWIDTH; got {text!r}")
+        raise ValueError(f"a size must be a number or HEIGHTxWIDTH; got {text!r}")
     return int(parts[0]), int(parts[-1])

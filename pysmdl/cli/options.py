@@ -41,7 +41,9 @@ class CommonOptions:
     ] = None
     regions: Annotated[
         str | None,
-        typer.Option(help="Or --players: slico, seeds, grid, NAME:COUNT; of what is no image time:20, words ..."),
+        typer.Option(
+            help="Or --players: slico, seeds, grid, NAME:COUNT, time:20, words ...; explain takes several, A,B."
+        ),
     ] = None
     players: Annotated[str | None, typer.Option(hidden=True)] = None  # the same, as regions= and players= are
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
@@ -89,6 +91,15 @@ class SetOptions:
     k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")] = None
     seed: Annotated[int, typer.Option(help="Of the searches that draw samples.")] = 0
+
+
+@dataclass(frozen=True)
+class ScaleOptions:
+    """Several scales: --regions slico:25,slico:100"""
+
+    fuse: Annotated[str | None, typer.Option(help="How their maps become one: mean, rank-mean or max.")] = None
+    resolutions: Annotated[str | None, typer.Option(help="Sizes that the image is seen at: 224,336.")] = None
+    nested: Annotated[bool, typer.Option("--nested", help="Divide only what was enough at the scale before.")] = False
 
 
 @dataclass(frozen=True)
