@@ -92,7 +92,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain images, sounds, texts: which regions carry the model's decision, in order."""
+    """Explain images, sounds, clips, texts: which regions carry the model's decision, in order."""
     from pysmdl.cli import arguments, commands
     from pysmdl.cli import scales as several
     from pysmdl.cli.results import check_kind

@@ -59,6 +59,7 @@ class InputOptions:
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
     crop: Annotated[float | None, typer.Option(help="The middle square over the shorter side, as 0.875.")] = None
+    frames: Annotated[int | None, typer.Option(help="Of a clip, so many, evenly spaced; of a GIF too.")] = None
     prompts: Annotated[
         list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
     ] = None
