@@ -32,7 +32,7 @@ from pysmdl.scorers.cost import model_cost
 from pysmdl.scorers.provenance import provenance_of
 from pysmdl.search import SEARCHES, Search, guided
 from pysmdl.session import SESSIONS
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Reading
 
 AT_ONCE = 8  # subsets that guided asks of an endpoint at a time: more find worse orders (docs/searches.md)
 
@@ -223,10 +223,15 @@ class Explainer:
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
+        reading, resolved = self.readings(item, member)
+        return reading.score, resolved
+
+    def readings(self, item: Item, member: Bools) -> tuple[Reading, Item]:
+        """All that the scorer reads of any subsets [a, n] of one input kept, likewise."""
         self._ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
-        values, target = next(engine.run([item]))
-        return values, replace(item, target=target)
+        reading, target = next(engine.run([item]))
+        return reading, replace(item, target=target)
 
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""

@@ -161,6 +161,12 @@ PAPERS = (
         differs="the suppression matrix; resampled rollouts are not here",
     ),
     Paper(
+        "Visual thinking, 2025", "2510.23482", "thoughts", "scorers.classifier(model)",
+        'players={"seen": "grid:9", "read": ["the", "answer", "is"]}', 'baseline={"seen": "mean"}', "",
+        "e.flip_rate()", door="pysmdl.studies.interventions",
+        differs="thoughts of either kind are taken away, where the paper also has a model write others in their place",
+    ),
+    Paper(
         "DiFull, CVPR 2022", "2205.10435", "cells", "scorers.classifier(model)",
         "regions=cells.labels()", 'baseline="zero"', 'search="exact"',
         "metrics.largest_gain(e, cells.impossible([0]))",

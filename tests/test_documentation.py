@@ -112,6 +112,7 @@ SETTERS = (
     scorers.string,
     scorers.table,
     removal.conditional_gaussian,
+    studies.interventions,
     studies.leave_one_out,
     studies.suppression_matrix,
     scorers.InputSpec,

@@ -245,7 +245,7 @@ def _decided(reading: Reading) -> Floats:
 
 
 class Probe(Request):
-    """The target score of given subsets of one input; its result is (scores [a], the target as resolved)."""
+    """What is read of given subsets of one input; its result is (the reading, the target as resolved)."""
 
     def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
         super().__init__(item, plan, index)
@@ -255,4 +255,4 @@ class Probe(Request):
         if self.plan.scorer.unresolved(self.values.target):
             yield from self._resolve_target()
         reading = yield from self._answers(bitrows.pack(self._member))
-        return reading["score"], self.values.target
+        return reading, self.values.target
