@@ -114,6 +114,8 @@ class Explainer:
         given = resolve_scorer(model, device, processor=processor, transform=transform, **texts, **read)
         fill = fill_of(baseline, given)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal, fill)
+        if isinstance(search, Search) and search.soft:
+            self.removal = self.removal.softened()
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or self.scorer.class_names()
         divided = regions if players is None else players

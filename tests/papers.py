@@ -74,7 +74,6 @@ class Paper:
         return f"| {' | '.join([link, *(f'`{cell}`' if cell else 'built in' for cell in cells)])} |\n"
 
 
-WHOLE = "a mask keeps or removes a player as a whole, where the paper blends softly"
 PAPERS = (
     Paper(
         "SMDL, ICLR 2024", "2402.09164", "photo", "scorers.classifier(model, features=features)",
@@ -110,13 +109,14 @@ PAPERS = (
     ),
     Paper(
         "Sobol, NeurIPS 2021", "2111.04138", "photo", "scorers.classifier(model, head=heads.value())",
-        'regions="grid:64"', 'baseline="zero"', 'search="sobol"', "e.value_map()", (27, 28, 35, 36),
-        differs=f"{WHOLE}; each of a design's bits is flipped in place of a second design",
+        'regions="grid:64"', 'baseline="zero"', 'search=methods.sobol(masks="soft", designs=64)',
+        "e.value_map()", (27, 28, 35, 36),
+        differs="the Sobol sequence is scrambled by the seed",
     ),
     Paper(
         "WCAM, 2023", "2305.14979", "photo", "scorers.classifier(model, head=heads.value())",
-        'players="cells:8"', "removal=removal.wavelet(3)", 'search="sobol"',
-        "e.by_group(), removal.spatial_map(e)", 0, differs=WHOLE,
+        'players="cells:8"', "removal=removal.wavelet(3)", 'search=methods.sobol(masks="soft", designs=64)',
+        "e.by_group(), removal.spatial_map(e)", 0,
     ),
     Paper(
         "Regional multi-scale, 2018", "1807.11720", "photo", "scorers.classifier(model, head=heads.log_odds(base=2))",

@@ -26,8 +26,8 @@ grow with |w|.
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
 takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same
-answer. Regions are kept or replaced by the baseline as a whole: where a paper blends its masks softly (RISE, Sobol),
-they are binary here.
+answer. Regions are kept or replaced by the baseline as a whole, where RISE's paper blends its masks softly; Sobol's may
+be soft: ``sobol(masks="soft")``.
 """
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ def _members(regions: Regions, groups: Mapping[str, Sequence[int | str]] | None)
         return {name: own == name for name in dict.fromkeys(regions.groups)}
     found = {}
     for name, players in groups.items():
-        known = {**{i: i for i in range(regions.n)}, **{each: i for i, each in enumerate(regions.names)}}
+        known: dict[int | str, int] = {i: i for i in range(regions.n)}
+        known |= {each: i for i, each in enumerate(regions.names)}
         wrong = [each for each in players if each not in known]
         if wrong or not len(players):
             raise ValueError(
@@ -130,4 +131,5 @@ def _flipped(reading: Reading) -> NDArray[np.float64]:
     if answers is None:
         return np.full(len(reading.score) - 1, np.nan)
     answers = answers.reshape(len(answers), -1)
-    return (answers[1:] != answers[:1]).any(1).astype(np.float64)
+    found: NDArray[np.float64] = (answers[1:] != answers[:1]).any(1).astype(np.float64)
+    return found

@@ -134,7 +134,7 @@ class Request:
                 ranking = done.value
                 ranking.check(self.n)
                 return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
-            ask.check(self.n)
+            ask.check(self.n, self.plan.search.soft)
             if self.plan.until is not None and self._decided(ask.claim):
                 return np.array(ask.claim.front[: self.k], np.int32), {"stopped": "decided"}, None
             if self._budget.rows is not None and not self._budget.affords(ask):
