@@ -147,6 +147,12 @@ PAPERS = (
         differs="any attribution may be underneath; the second half of the paper, ARC of texts, is not here",
     ),
     Paper(
+        "ReAGent, 2024", "2402.00794", "text", "scorers.language_model(model, tokenizer, answer=answer, among=3)",
+        'players="tokens"', 'removal="replace"', 'search="reagent", evaluations=200', "e.values()",
+        differs="one token stands for those that are replaced unless removal.replace is given an infill; steps are "
+        "asked for 64 at a time",
+    ),
+    Paper(
         "ARC-JSD, 2025", "2505.16415", "text",
         'scorers.language_model(model, tokenizer, answer=answer, head=heads.jsd("arc"))',
         'players="sentences"', 'removal="text"', 'search="occlusion"', "e.values()",

@@ -109,6 +109,7 @@ SETTERS = (
     scorers.classifier,
     scorers.custom,
     scorers.endpoint,
+    scorers.language_model,
     scorers.string,
     scorers.table,
     removal.conditional_gaussian,

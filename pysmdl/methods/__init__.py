@@ -21,7 +21,7 @@ Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusio
 w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its draws; HSIC's
 grow with |w|.
 
-:func:`reagent` asks in rounds, and for as many rows as it takes; it is given as a function alone.
+:func:`reagent` asks in rounds, and for as many rows as it takes.
 
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
@@ -60,7 +60,7 @@ def resolve(search: str | Search) -> Search:
     """A search or a method from its name, or as it is."""
     if isinstance(search, Search):
         return search
-    known = {**SEARCHES, **METHODS}
+    known = {**SEARCHES, **METHODS, "reagent": reagent}
     if search not in known:
         raise one_of("search", search, known)
     return known[search]()
