@@ -96,11 +96,11 @@ class SetOptions:
 
 @dataclass(frozen=True)
 class ScaleOptions:
-    """Several scales: --regions slico:25,slico:100"""
+    """The set function, and how it is evaluated"""
 
-    fuse: Annotated[str | None, typer.Option(help="How their maps become one: mean, rank-mean or max.")] = None
-    resolutions: Annotated[str | None, typer.Option(help="Sizes that the image is seen at: 224,336.")] = None
-    nested: Annotated[bool, typer.Option("--nested", help="Divide only what was enough at the scale before.")] = False
+    fuse: Annotated[str | None, typer.Option(help="Of --regions A,B: how maps become one: mean, rank-mean, max.")] = None
+    resolutions: Annotated[str | None, typer.Option(help="The image seen at several sizes: 224,336.")] = None
+    nested: Annotated[bool, typer.Option("--nested", help="Of --regions A,B: B divides what was enough of A.")] = False
 
 
 @dataclass(frozen=True)
