@@ -98,7 +98,7 @@ class SetOptions:
 class ScaleOptions:
     """The set function, and how it is evaluated"""
 
-    fuse: Annotated[str | None, typer.Option(help="Of --regions A,B: how maps become one: mean, rank-mean, max.")] = None
+    fuse: Annotated[str | None, typer.Option(help="Of --regions A,B: how maps become one: mean, max ...")] = None
     resolutions: Annotated[str | None, typer.Option(help="The image seen at several sizes: 224,336.")] = None
     nested: Annotated[bool, typer.Option("--nested", help="Of --regions A,B: B divides what was enough of A.")] = False
 
