@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -188,14 +188,16 @@ class Explainer:
             ValueError: it is a single input, or the model is in training mode by now.
         """
         self._ready()
+        return self._run(self._source(inputs), progress, on_error, profile, ordered)
+
+    def _source(self, inputs: Iterable[Any]) -> Loader:
         inputs = self.inputs.several(inputs)
         if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
             raise _single(inputs)
         try:
-            source = Loader(inputs, self.inputs.load, self._loaders(), self.inputs.lend)
+            return Loader(inputs, self.inputs.load, self._loaders(), self.inputs.lend)
         except TypeError:  # it cannot be iterated over: an image of Pillow's, say
             raise _single(inputs) from None
-        return self._run(source, progress, on_error, profile, ordered)
 
     def _run(
         self, source: Loader, progress: bool | Report, on_error: OnError, profile: Profile | None, ordered: bool
@@ -225,15 +227,24 @@ class Explainer:
 
     def scores(self, item: Item, member: Bools) -> tuple[Floats, Item]:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
-        reading, resolved = self.readings(item, member)
-        return reading.score, resolved
-
-    def readings(self, item: Item, member: Bools) -> tuple[Reading, Item]:
-        """All that the scorer reads of any subsets [a, n] of one input kept, likewise."""
         self._ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
-        reading, target = next(engine.run([item]))
-        return reading, replace(item, target=target)
+        reading, resolved = next(engine.run([item]))
+        return reading.score, resolved
+
+    def readings(self, inputs: Iterable[Any], member: Callable[[Item], Bools]) -> Iterator[tuple[Reading, Item]]:
+        """All that the scorer reads of some subsets of each input of a stream, in their order and in shared batches.
+
+        Args:
+            inputs: As explain_many takes them.
+            member: From an input to the subsets of it that are kept. [a, n].
+        """
+        self._ready()
+
+        def make(item: Item, plan: Plan, index: int) -> Request:
+            return Probe(item, plan, index, member=member(item))
+
+        return Engine(self.plan, self.inputs.place, self.config, ordered=True, make=make).run(self._source(inputs))
 
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""

@@ -92,3 +92,22 @@ def test_what_has_no_groups_is_refused():
         interventions([], scorer)
     with pytest.raises(TypeError, match="interventions has no setting 'search'"):
         interventions([x], scorer, search="exact")
+
+
+def test_inputs_share_batches():
+    seen = []
+
+    def model(batch):
+        seen.append(len(batch))
+        return torch.stack((batch.mean((1, 2)), 0 * batch[:, 0, 0]), 1)
+
+    items = [torch.full((1, 4), float(i)) for i in range(20)]
+    groups = {"first": [0, 1], "second": [2, 3]}
+    found = interventions(items, scorers.classifier(model), players="columns", baseline=0, groups=groups, batch_size=64)
+    assert found.evaluations == sum(seen) == 60
+    assert len(seen) <= 3
+    one_by_one = [interventions([each], scorers.classifier(model), players="columns", baseline=0, groups=groups)
+                  for each in items]  # fmt: skip
+    assert np.array_equal(found.without, np.concatenate([each.without for each in one_by_one]))
+    with pytest.raises(ValueError, match="items must be an iterable of inputs; got a single one"):
+        interventions("a text", scorers.string(lambda texts: [1.0 for _ in texts]), players="words")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.engine import Item
 from pysmdl.explainer import Explainer
 from pysmdl.settings import spelt_out
 from pysmdl.types import Bools, Reading, Regions
@@ -84,14 +85,12 @@ def interventions(
         ValueError: an input has no groups, or no such player; there is no input.
     """
     explainer = Explainer(model, **settings)
-    found: list[tuple[dict[str, Bools], Reading]] = []
-    evaluations = 0
-    for given in explainer.inputs.several(items):
-        item = explainer.prepare(given)
-        members = _members(item.regions, groups)
-        rows = np.stack([np.ones(item.regions.n, bool), *(~each for each in members.values())])
-        found.append((members, explainer.readings(item, rows)[0]))
-        evaluations += len(rows) * explainer.removal.draws
+
+    def wanted(item: Item) -> Bools:
+        return np.stack([np.ones(item.regions.n, bool), *(~each for each in _members(item.regions, groups).values())])
+
+    read = explainer.readings(items, wanted)
+    found = [(_members(item.regions, groups), reading) for reading, item in read]
     if not found:
         raise ValueError("items must be inputs, one at least; got none")
     names = tuple(dict.fromkeys(name for members, _ in found for name in members))
@@ -101,7 +100,8 @@ def interventions(
         without[place, columns] = reading.score[1:]
         flipped[place, columns] = _flipped(reading)
     whole = np.array([reading.score[0] for _, reading in found], np.float64)
-    return Interventions(names, whole, without, flipped, evaluations)
+    rows = sum(1 + len({each.tobytes() for each in members.values()}) for members, _ in found)
+    return Interventions(names, whole, without, flipped, rows * explainer.removal.draws)
 
 
 def _members(regions: Regions, groups: Mapping[str, Sequence[int | str]] | None) -> dict[str, Bools]:

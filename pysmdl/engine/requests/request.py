@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -245,7 +246,7 @@ def _decided(reading: Reading) -> Floats:
 
 
 class Probe(Request):
-    """What is read of given subsets of one input; its result is (the reading, the target as resolved)."""
+    """What is read of given subsets of one input; its result is (the reading, the input with its target resolved)."""
 
     def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
         super().__init__(item, plan, index)
@@ -255,4 +256,4 @@ class Probe(Request):
         if self.plan.scorer.unresolved(self.values.target):
             yield from self._resolve_target()
         reading = yield from self._answers(bitrows.pack(self._member))
-        return reading, self.values.target
+        return reading, replace(self.item, target=self.values.target)
