@@ -121,9 +121,9 @@ def test_batches_and_company_change_nothing(how):
     scorer, pictures = linear_model(size=12), [image(seed, 12, 12) for seed in range(3)]
     settings = {"players": "grid:9", "search": SOFT, **how}
     alone = [pysmdl.explain(each, scorer, 1, batch_size=1, progress=False, **settings) for each in pictures]
-    for batch_size in (2, 7, None):
-        items = [(each, 1) for each in pictures]
-        found = pysmdl.explain_many(items, scorer, ordered=True, batch_size=batch_size, progress=False, **settings)
+    for batch_size, config in ((2, None), (7, None), (None, None), (16, pysmdl.EngineConfig(deterministic=True))):
+        items, more = [(each, 1) for each in pictures], {"batch_size": batch_size, "config": config}
+        found = pysmdl.explain_many(items, scorer, ordered=True, progress=False, **more, **settings)
         for one, other in zip(alone, found, strict=True):
             assert np.array_equal(one.attribution, other.attribution)
             assert np.array_equal(one.insertion, other.insertion)
