@@ -24,7 +24,8 @@ def resident_of_each(removal: Removal, read: Several, baseline: Any, scorer: Sco
         ValueError: the removal does not paint over, or regions overlap.
     """
     if removal.form != "paint":
-        raise ValueError(f'several inputs need removal="baseline"; got {removal.name!r}')
+        soft = " with soft masks" if removal.name == "baseline" else ""
+        raise ValueError(f'several inputs need removal="baseline"; got {removal.name!r}{soft}')
     tensors: dict[str, Tensor] = {}
     start = 0
     for name, (each, regions) in read.parts.items():
