@@ -91,6 +91,22 @@ def test_compose_of_a_batch_beyond_caches(backend_device, dtype, layout):
     assert torch.equal(compose(*given, out=out, backend=backend), compose(*given, backend="reference"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64], ids=str)
+def test_small_batches_in_the_place_of_one_beyond_caches(backend_device, dtype):
+    """The first of them goes past the caches as well, the next one does not."""
+    backend, device = backend_device
+    if backend == "triton" and device == "cpu":
+        pytest.skip("minutes under the interpreter")
+    many = (17 << 20) // (4097 * dtype.itemsize)
+    x, baseline, labels, rows, source = compose_inputs(
+        channels=1, grid=(4097,), rows=many, dtype=dtype, device=device
+    )
+    out = poisoned((many, 1, 4097), dtype, device)
+    for few in (many, 5, 3):
+        given = x, baseline, labels, rows[-few:], source[-few:]
+        assert torch.equal(compose(*given, out=out[:few], backend=backend), compose(*given, backend="reference"))
+
+
 @pytest.mark.parametrize("dtype", WORDS, ids=str)
 @pytest.mark.parametrize(
     "layout", ["channels_last", "channels_last_out", "crop", "crop_out", "constant", "constant_last", "rows"]

@@ -180,6 +180,15 @@ int64_t tile_points(int64_t points, int64_t groups, int threads) {
   return 16 * ceil_div(ceil_div(points, std::max({int64_t{1}, ceil_div(points, kTile), shared_out})), 16);
 }
 
+// A large batch, and a smaller one that is written where the one before went past the caches: its lines are in none of
+// them, and to read them first takes three times as long.
+bool goes_past_caches(const void* out, int64_t bytes) {
+  thread_local const void* streamed = nullptr;
+  const bool large = bytes > kPastCaches, lies_there = out == streamed;
+  streamed = large ? out : nullptr;
+  return large || lies_there;
+}
+
 template <typename T>
 void run(const ComposeParams& p, int threads) {
   const std::vector<Group> groups = groups_of(p);
@@ -190,7 +199,7 @@ void run(const ComposeParams& p, int threads) {
   for (size_t g = 0; g < groups.size(); ++g) transpose_bits(p, groups[g], shown.data() + g * labels);
 
   const int64_t bytes = p.batch * p.channels * p.points * static_cast<int64_t>(sizeof(T));
-  const bool past_caches = bytes > kPastCaches && can_stream();
+  const bool past_caches = can_stream() && goes_past_caches(p.out, bytes);
   parallel_for(static_cast<int64_t>(groups.size()) * tiles, bytes < kWorthThreads ? 1 : threads,
                [&](int64_t first, int64_t last) {
                  Tile<T> writer(p, tile, past_caches);
