@@ -89,6 +89,30 @@ def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
     assert plain.insertion[-1] == 37
 
 
+@pytest.mark.parametrize("content", ["user", "s", "  a  ", "<|user|>"])
+def test_words_that_the_template_says_too_are_found_where_the_message_is(content):
+    chat = [{"role": "user", "content": content}, {"role": "assistant", "content": "assistant"}]
+    found = scorers.language_model(gpt2(), byte_level(True), answer="far").reader.text(chat)
+    said = f"<|user|>\n{content.strip()}\n<|assistant|>\nassistant\n"
+    assert found.text == f"{said}<|assistant|>\n"
+    assert [found.text[each.start : each.stop] for each in found.areas] == [content.strip(), "assistant"]
+    assert [each.start for each in found.areas] == [9, len(said) - 10]
+
+
+@pytest.mark.parametrize("text", ["It is late.", "  It is late.", "It is late.  ", "\n\nIt is late.\n"])
+@pytest.mark.parametrize("prompt", ["{}\nWhen?", "  {} When?", "Text: {}\nWhen?", "Text: {}", " {} ", None])
+def test_of_a_prompt_nothing_is_explained_but_what_stands_in_it(prompt, text):
+    for chat in (False, True):
+        scorer = scorers.language_model(gpt2(), byte_level(chat), prompt=prompt, answer="far")
+        found = scorer.reader.text(text)
+        (area,) = found.areas
+        inside = found.text[area.start : area.stop]
+        assert inside.strip() == "It is late."
+        assert inside in text
+        if prompt is not None:
+            assert (found.text[: area.start] + text.strip() + found.text[area.stop :]).split() == (found.text.split())
+
+
 def test_a_file_is_read(tmp_path):
     (tmp_path / "story.txt").write_text(STORY, encoding="utf-8")
     found = spans(tmp_path / "story.txt", "lines")
