@@ -267,6 +267,20 @@ def test_files_of_texts_are_read(tmp_path):
     assert [found[f"{tmp_path}/{number}.txt"].insertion[-1] for number in (0, 1)] == [0.5, 2]
 
 
+def test_half_an_emoji_and_a_files_name_that_is_no_text_stop_nothing(tmp_path):
+    texts = ["good \ud83d day", "bad", {"image": "good", "id": "\udcff", "group": "\udcff"}]
+    assert jobs.run(iter(texts), PRAISE, tmp_path / "s", progress=False).explained == 3
+    assert jobs.run(iter(texts), PRAISE, tmp_path / "s", progress=False).explained == 0
+    found = pysmdl.open_store(tmp_path / "s")
+    assert set(found.ids) == {"good \\ud83d day", "bad", "\\udcff"}
+    assert found["good \\ud83d day"].players == ("good ", "\ud83d ", "day")
+    saved(tmp_path / "0.png", 0).rename(tmp_path / os.fsdecode(b"\xff.png"))
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    assert job([name, name + "x"], tmp_path / "t").explained == 1
+    assert pysmdl.open_store(tmp_path / "t").ids == [f"{tmp_path}/\\udcff.png"]
+    assert "no such image" in pysmdl.open_store(tmp_path / "t").failures[f"{tmp_path}/\\udcff.pngx"].error
+
+
 def png(seed):
     buffer = io.BytesIO()
     Image.fromarray(image(seed)).save(buffer, "PNG")
