@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.items import names_input
 from pysmdl.types import Regions
 
 
@@ -80,10 +82,22 @@ class TableReader:
         return (given.clone() if isinstance(given, Tensor) else given.copy() if hasattr(given, "copy") else given), True
 
     def several(self, given: Iterable[Any]) -> Iterable[Any]:
-        """A frame or an array of two dimensions as its rows; anything else as it is."""
-        if hasattr(given, "iterrows"):
-            return [row for _, row in given.iterrows()]
-        return list(given) if getattr(given, "ndim", 1) == 2 else given
+        return rows_of(given)
+
+
+def rows_of(given: Iterable[Any]) -> Iterable[Any]:
+    """A frame or an array of two dimensions as its rows, rows as dicts as items; anything else as it is."""
+    if hasattr(given, "iterrows"):
+        return [row for _, row in given.iterrows()]
+    if getattr(given, "ndim", 1) == 2:
+        return list(given)
+    alone = isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "ndim") or not isinstance(given, Iterable)
+    return given if alone else map(_item, given)
+
+
+def _item(given: Any) -> Any:
+    """A dict that names no input is a row itself."""
+    return {"image": given} if isinstance(given, Mapping) and not names_input(given) else given
 
 
 def _columns(divide: Callable[[int], Regions], count: int, how: Any) -> Regions | None:

@@ -85,7 +85,8 @@ class Choice:
             whole_number("limit", self.limit, 1)
         if self.shuffle is not None:
             whole_number("shuffle", self.shuffle, 0)
-        if len(self.shard) != 2 or not 1 <= self.shard[0] <= self.shard[1]:
+        whole = len(self.shard) == 2 and all(isinstance(each, int) for each in self.shard)
+        if not whole or not 1 <= self.shard[0] <= self.shard[1]:
             raise ValueError(f"shard must be (i, n) with 1 <= i <= n; got {self.shard!r}")
 
     def mine(self, id: str) -> bool:
