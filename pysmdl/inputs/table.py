@@ -45,19 +45,16 @@ class TableReader:
         Raises:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
-        if isinstance(given, Mapping):
-            given = self._cells(given)
-        values = given.squeeze(0) if getattr(given, "ndim", 0) == 2 and len(given) == 1 else given
-        if hasattr(given, "columns"):
-            values = given.iloc[0] if len(given) == 1 else given
-        if self.columns is not None and hasattr(values, "reindex"):
-            missing = [name for name in self.columns if name not in values.index]
-            if missing:
-                raise ImageError(f"a row must have the columns {', '.join(self.columns)}; it lacks {missing}")
-            values = values[list(self.columns)]
+        if isinstance(given, Mapping) and self.columns is None:
+            given = list(given.values())
+        if hasattr(given, "columns") and len(given) != 1:
+            raise ImageError(f"a row must be one; got a frame of {len(given)}")
+        values = in_order("a row", given, self.columns)
+        if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
+            values = values.iloc[0] if hasattr(values, "iloc") else values.squeeze(0)
         try:
             x = tensor_of("a row", values.to_numpy(float) if hasattr(values, "to_numpy") else values)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
         x = x.detach().to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
@@ -67,22 +64,49 @@ class TableReader:
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
         return x
 
-    def _cells(self, given: Mapping[str, Any]) -> list[float]:
-        """The columns of a row by name; text is read as a number."""
-        names = list(given) if self.columns is None else list(self.columns)
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise ImageError(f"a row must have the columns {', '.join(names)}; it lacks {missing}")
-        try:
-            return [float(given[name]) for name in names]
-        except (TypeError, ValueError) as error:
-            raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
-
     def lend(self, given: Any) -> tuple[Any, bool]:
         return (given.clone() if isinstance(given, Tensor) else given.copy() if hasattr(given, "copy") else given), True
 
     def several(self, given: Iterable[Any]) -> Iterable[Any]:
         return rows_of(given)
+
+
+def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
+    """A frame, a Series or a dict in the order of these columns, by their names; what has none as it is.
+
+    Raises:
+        ImageError: it lacks a column, or a dict holds what is no number.
+    """
+    labels = list(given) if isinstance(given, Mapping) else labels_of(given)
+    places = None if columns is None else places_of(name, labels, columns)
+    if places is None:
+        return given
+    if not isinstance(given, Mapping):
+        return given.iloc[..., places]
+    try:
+        return [float(given[labels[place]]) for place in places]
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None
+
+
+def labels_of(given: Any) -> list[Any]:
+    """What pandas calls the columns of a frame, or the numbers of a Series; of all else nothing."""
+    return list(getattr(given, "columns", given.index)) if hasattr(given, "reindex") else []
+
+
+def places_of(name: str, labels: Sequence[Any], columns: Sequence[str]) -> list[int] | None:
+    """Where columns stand among labels; None where these are none: pandas counts from 0 where nobody says.
+
+    Raises:
+        ImageError: some are missing.
+    """
+    if not labels or labels == [*range(len(columns))]:
+        return None
+    named = {str(label): place for place, label in enumerate(labels)}
+    missing = [column for column in columns if column not in named]
+    if missing:
+        raise ImageError(f"{name} must have the columns {', '.join(columns)}; it lacks {missing}")
+    return [named[column] for column in columns]
 
 
 def rows_of(given: Iterable[Any]) -> Iterable[Any]:
