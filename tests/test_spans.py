@@ -30,6 +30,36 @@ def test_sentences_end_where_a_reader_would_say_so():
     assert sentences("I said so, not I. He did") == [0, 17]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("At 5 p.m. we left. At 6 p.m. They came.", ["At 5 p.m. we left.", "At 6 p.m.", "They came."]),
+        ("The U.S. Army won. Ph.D. students came.", ["The U.S. Army won.", "Ph.D. students came."]),
+        ("1. Red. Or so.\n2. Blue\n(a. b)", ["1. Red.", "Or so.", "2. Blue", "(a. b)"]),
+        ("It has 12. On Jan. 5 it had 3. See Sec. 2.", ["It has 12.", "On Jan. 5 it had 3.", "See Sec. 2."]),
+        ("Das ist z.B. gut. Ja.", ["Das ist z.B. gut.", "Ja."]),
+        (". . !", [".", ".", "!"]),
+    ],
+)
+def test_initials_short_words_and_numbers_of_a_list_end_no_sentence(text, wanted):
+    found = spans(text, "sentences").players
+    assert [each.strip() for each in found] == wanted
+    assert "".join(found) == text
+
+
+def test_a_label_map_of_a_text_is_named_by_its_characters():
+    labels = np.array([0, 0, 0, -1, 1, 1, 0])
+    found = spans("good ba", labels)
+    assert found.players == ("gooa", " b")
+    assert spans("good ba", np.eye(7, dtype=bool)[:2]).players[:2] == ("g", "o")
+
+
+def test_spans_that_overlap_are_refused():
+    masks = np.ones((2, 3), bool)
+    with pytest.raises(ValueError, match="spans of a text must not overlap"):
+        spans("a b", pysmdl.regions.overlapping(masks))
+
+
 @pytest.mark.parametrize("unit", sorted(set(UNITS) - {"tokens"}))
 def test_names_of_spans_join_to_the_text(unit):
     found = spans(STORY, unit)
@@ -127,6 +157,8 @@ def test_a_file_is_read(tmp_path):
         ("a b", "pages", ValueError, "players must be one of .*'words'; got 'pages'"),
         ("a b", "tokens", ValueError, 'players="tokens" needs a model with a tokenizer'),
         ("a b", [(0, 2), (1, 3)], RegionError, r"spans must be apart, start < stop <= 3 characters; got \(1, 3\)"),
+        ("a b", [(0, 2, 1)], RegionError, r"spans must be pairs \(start, stop\) of characters; got \(0, 2, 1\)"),
+        ("a b", lambda text: [3], RegionError, "spans must be pairs .*; got 3"),
         ("a b", ["b", "a"], RegionError, "pieces must stand in the text one after the other; 'a' does not"),
         (" \n", "words", ImageError, "the text is empty"),
         (7, "words", ImageError, "a text must be a string, a Path to a file, or a list of messages"),
