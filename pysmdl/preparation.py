@@ -99,7 +99,9 @@ class Preparation:
             regions = self.removal.divide(regions, self.scorer)
             read = divided_as(how, read)
             regions = named_by_time(how, regions, read.rate)
-        return read, named_by_text(regions, read.shown) if isinstance(read, TextInput) else regions, how
+        if isinstance(read, TextInput) and read.shown is not None:
+            regions = named_by_text(regions, read.shown)
+        return read, regions, how
 
     def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:
         """Inputs by name, each divided as the players of its name say.

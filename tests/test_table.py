@@ -275,6 +275,9 @@ def test_columns_that_are_numbers_are_names_too():
     scorer = scorers.table(lambda rows: rows @ np.array([1.0, 2, 4]), frame.columns)
     for row in (frame, frame.iloc[0], frame.iloc[0][[30, 10, 20]], {20: 2, 10: 1, 30: 3}, frame.iloc[0].to_numpy()):
         assert explained(row, scorer, search="occlusion").attribution.tolist() == [1, 4, 12]
+    counted = scorers.table(lambda rows: rows @ np.array([1.0, 2, 4]), range(3))
+    for row in ({1: 2, 0: 1, 2: 3}, pandas.Series([1, 2, 3]), pandas.DataFrame([[1, 2, 3]])):
+        assert explained(row, counted, search="occlusion").attribution.tolist() == [1, 4, 12]
 
 
 def test_classes_have_the_names_that_an_estimator_was_fitted_on(cancer):
@@ -310,6 +313,7 @@ def test_rows_of_pandas_that_are_none_are_refused():
         (pandas.DataFrame([[1, 2], [3, 4]], columns=["a", "b"]), "a row must be one; got a frame of 2"),
         (pandas.Series({"a": 1, "b": pandas.NA}), "a row must hold numbers"),
         ({"a": 1, "b": "old"}, "a row must hold numbers.*'old'"),
+        (pandas.DataFrame([[1, 2, 3]], columns=["a", "b", "a"]), r"a row must have each column once; \['a'\] are"),
     ):
         with pytest.raises(ImageError, match=message):
             explained(row, scorer)

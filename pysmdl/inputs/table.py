@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,7 +52,7 @@ class TableReader:
             raise ImageError(f"a row must be one; got a frame of {len(given)}")
         values = in_order("a row", given, self.columns)
         if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
-            values = values.iloc[0] if hasattr(values, "iloc") else values.squeeze(0)
+            values = values.iloc[0] if hasattr(values, "iloc") else values[0]
         try:
             x = tensor_of("a row", values.to_numpy(float) if hasattr(values, "to_numpy") else values)
         except (TypeError, ValueError) as error:
@@ -77,14 +78,15 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
     Raises:
         ImageError: it lacks a column, or a dict holds what is no number.
     """
-    labels = list(given) if isinstance(given, Mapping) else labels_of(given)
+    labels = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
     places = None if columns is None else places_of(name, labels, columns)
     if places is None:
         return given
     if not isinstance(given, Mapping):
         return given.iloc[..., places]
     try:
-        return [float(given[labels[place]]) for place in places]
+        values = list(given.values())
+        return [float(values[place]) for place in places]
     except (TypeError, ValueError) as error:
         raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None
 
@@ -106,6 +108,9 @@ def places_of(name: str, labels: Sequence[Any], columns: Sequence[str]) -> list[
     missing = [column for column in columns if column not in named]
     if missing:
         raise ImageError(f"{name} must have the columns {', '.join(columns)}; it lacks {missing}")
+    twice = [column for column, count in Counter(map(str, labels)).items() if count > 1 and column in columns]
+    if twice:
+        raise ImageError(f"{name} must have each column once; {twice} are there twice")
     return [named[column] for column in columns]
 
 

@@ -57,7 +57,8 @@ def read(place: Place, name: str, columns: Sequence[str] | None = None, verify: 
         raise
     except Exception as error:  # of many types, as the file is damaged
         raise StoreError(
-            f"{place}/{name} is no part of a store: {described(error).strip()}; without it its inputs come anew"
+            f"{place}/{name} is no part of a store: {described(error).strip()}; take it away, and the same command "
+            "explains its inputs anew"
         ) from error
 
 
