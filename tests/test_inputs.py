@@ -335,6 +335,8 @@ def test_lists_and_series_of_numbers_are_ids_and_signals():
     for values in ([0.5, 1, 2], pandas.Series([0.5, 1, 2])):
         found = pysmdl.explain(values, scalar(lambda batch: batch.sum(1)), search="occlusion", progress=False)
         assert found.attribution.tolist() == [0.5, 1, 2]
+    with pytest.raises(ImageError, match=r"must be float .*, or plain \[N\]; got torch.complex64"):
+        pysmdl.explain(torch.ones(3, dtype=torch.complex64), scorer, progress=False)
     with pytest.raises(ImageError, match="image must be a path"):
         pysmdl.explain(["a", 1], scorer, progress=False)
 

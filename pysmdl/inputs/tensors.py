@@ -34,7 +34,7 @@ class TensorReader:
         x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
         if computed and x.dim() in (4, 5) and len(x) == 1 and x.shape[1] in (1, 3):
             x = x[0]  # a batch of one image, or of one clip
-        if x.dim() == 1 and not x.is_floating_point():
+        if x.dim() == 1 and not x.is_floating_point() and not x.is_complex():
             x = x if x.dtype in IDS else x.long()
         elif x.dim() == 0 or 0 in x.shape or not x.is_floating_point():
             got = f"{x.dtype} {list(x.shape)}"
