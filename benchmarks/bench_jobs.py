@@ -1,6 +1,6 @@
 """What a store costs: time over explain_many, size of a row, the scan before a resume, memory of a long job.
 
-python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | workers COUNT INPUTS | idle COUNT INPUTS
+python benchmarks/bench_jobs.py overhead | scan | memory INPUTS | sleeping COUNT | cores COUNT | idle COUNT INPUTS
 """
 
 from __future__ import annotations
@@ -123,14 +123,28 @@ class Unequal:
         return batch.mean((2, 3))
 
 
-def workers(count: int, inputs: int) -> None:
-    """Explanations a second of so many workers of Ray's on a model that sleeps, and the share of their time that it
-    has, between the first tenth and the last.
-    """
+def sleeping(count: int, each: int = 60) -> float:
+    """Evaluations a second of so many workers of Ray's on a model that sleeps."""
     sizes = (4, 9, 16, 25, 36)  # regions: the dearest takes a hundred times as long as the cheapest
     dice = np.random.default_rng(0)
-    given = [{**each, "regions": f"grid:{dice.choice(sizes)}"} for each in scenes(inputs)]
-    watch(count, given, Sleeping, 0.1, 0.9)
+    given = [{**one, "regions": f"grid:{dice.choice(sizes)}"} for one in scenes(each * count)]
+    return watch(count, given, Sleeping, RayOptions(cpus=2 / count), 0.1, 0.9)
+
+
+def cores(count: int, each: int = 40) -> float:
+    """Likewise of workers that have a core each, on a model that wants it: the built-in one."""
+    given = [{**one, "regions": "grid:25"} for one in scenes(each * count)]
+    return watch(count, given, partial(builtin.load, "digits"), RayOptions(), 0.1, 0.9)
+
+
+def over_one(work: Callable[[int], float], count: int, pairs: int = 5) -> None:
+    """So many workers over one, pair after pair, the order turned each time."""
+    ratios = []
+    for pair in range(pairs):
+        rates = {workers: work(workers) for workers in ((1, count) if pair % 2 else (count, 1))}
+        ratios.append(rates[count] / rates[1])
+        print(f"{count} workers over one: {ratios[-1]:.3f}", flush=True)
+    print(f"median of {pairs} pairs: {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
 
 
 def idle(count: int, inputs: int) -> None:
@@ -141,11 +155,13 @@ def idle(count: int, inputs: int) -> None:
         picture = dice.integers(1, 255, (16, 16, 3), dtype=np.uint8)
         picture[:8, :8] = np.clip(20 * dice.lognormal(0, 1), 1, 255)
         given.append({"image": picture, "regions": "grid:4", "id": str(number)})
-    watch(count, given, Unequal, 0.0, 0.99)
+    watch(count, given, Unequal, RayOptions(cpus=2 / count), 0.0, 0.99)
 
 
-def watch(count: int, given: list[dict[str, Any]], model: Any, first: float, last: float) -> None:
-    """Run a job on workers and say what they did while between two shares of the inputs were done."""
+def watch(count: int, given: list[dict[str, Any]], model: Any, options: RayOptions, first: float, last: float) -> float:
+    """Run a job on workers and say what they did while between two shares of the inputs were done; how many evaluations
+    a second that was.
+    """
     inputs = len(given)
     with tempfile.TemporaryDirectory() as folder:
         keeping = Keeping(str(Path(folder) / "store"), "1-of-1", 64, 2.0, 60.0, False)
@@ -153,29 +169,34 @@ def watch(count: int, given: list[dict[str, Any]], model: Any, first: float, las
         task = Task(Factory(model), settings, None, keeping)
         state, seen = State(total=inputs), []
         place_of(keeping.store).ready()
-        with RayWorkers(task, count, RayOptions(cpus=2 / count), Stop()) as made:
+        with RayWorkers(task, count, options, Stop()) as made:
             made.asked()
             thread = threading.Thread(target=made.work, args=(entries_of(given), state))
             thread.start()
             while thread.is_alive():
                 all_there = sum(" done" in each for each in state.workers) == count
                 empty = sum("0 in hand" in each.split(", ") for each in state.workers)
-                seen.append((time.perf_counter(), state.done, state.model_seconds or 0.0, all_there, empty))
+                model_time = state.model_seconds or 0.0
+                seen.append((time.perf_counter(), state.done, model_time, all_there, empty, state.evaluations))
                 time.sleep(0.1)
     inside = [each for each in seen if each[3] and inputs * first <= each[1] <= inputs * last]
-    (began, done, model_before, *_), (ended, done_after, model_after, *_) = inside[0], inside[-1]
+    (began, done, model_before, *_, before), (ended, done_after, model_after, *_, after) = inside[0], inside[-1]
     seconds = ended - began
+    rate = (after - before) / seconds
     share = (model_after - model_before) / seconds  # of one worker: model_seconds is their mean
     empty = np.mean([each[4] for each in inside]) / count
-    print(f"{count} workers, {done} to {done_after} of {inputs}: {(done_after - done) / seconds:.2f} a second")
-    print(f"the model has {share:.1%} of their time; they have nothing in hand {empty:.2%} of it")
+    print(f"{count} workers, {done} to {done_after} of {inputs}: {rate:.0f} evaluations a second")
+    print(f"the model has {share:.1%} of their time; they have nothing in hand {empty:.2%} of it", flush=True)
+    return rate
 
 
 if __name__ == "__main__":
     which = sys.argv[1] if len(sys.argv) > 1 else "overhead"
     if which == "memory":
         memory(int(sys.argv[2]))
-    elif which in ("workers", "idle"):
-        {"workers": workers, "idle": idle}[which](int(sys.argv[2]), int(sys.argv[3]))
+    elif which in ("sleeping", "cores"):
+        over_one({"sleeping": sleeping, "cores": cores}[which], int(sys.argv[2]))
+    elif which == "idle":
+        idle(int(sys.argv[2]), int(sys.argv[3]))
     else:
         {"overhead": overhead, "scan": scan}[which]()

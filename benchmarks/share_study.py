@@ -39,10 +39,15 @@ METHODS = ("rise", "lime", "kernel_shap", "sobol", "hsic")
 SEARCHES = ("exact", "backward", "bidirectional", "scoped", "lazy", "phase_window", "guided")
 REAL = {  # regions, and the papers' presets
     "EfficientNet-Lite0": (49, ("smdl", "lima")),
+    "EfficientNet-Lite0, other photographs": (49, ()),  # never used for a choice
     "NanoDet": (25, ("vps", "vps-grounding")),
     "PP-OCR": (24, ("eagle", "eagle-scoped")),
     "DINOv2-small, tokens dropped": (25, ("smdl", "lima")),
 }
+OTHERS = (
+    "quokka.jpg", "plant.jpg", "aloeL.jpg", "board.jpg", "building.jpg", "butterfly.jpg", "leuvenA.jpg", "stuff.jpg",
+    "left.jpg", "smarties.png", "000.jpg", "001.jpg", "002.jpg",
+)  # fmt: skip
 FIELDS = (
     "model", "regions", "input", "n", "search", "share", "evaluations", "insertion_auc", "deletion_auc", "difference",
     "own_seconds", "row_seconds", "commit",
@@ -69,6 +74,11 @@ def _lite0() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
         yield path, lite0.exported()
 
 
+def _others() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
+    for path in (scikit("astronaut.png"), *(there(f"photos/{name}") for name in OTHERS)):
+        yield path, lite0.exported()
+
+
 def _nanodet() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
     seen = (there("photos/quokka.jpg"), scikit("motorcycle_left.png"), there("photos/messi5.jpg"),
             scikit("astronaut.png"), scikit("chelsea.png"), scikit("coffee.png"), there("photos/orange.jpg"),
@@ -83,7 +93,12 @@ def _dinov2() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
         yield path, dinov2.scorer(paths)
 
 
-PHOTOGRAPHS = {"EfficientNet-Lite0": _lite0, "NanoDet": _nanodet, "DINOv2-small, tokens dropped": _dinov2}
+PHOTOGRAPHS = {
+    "EfficientNet-Lite0": _lite0,
+    "EfficientNet-Lite0, other photographs": _others,
+    "NanoDet": _nanodet,
+    "DINOv2-small, tokens dropped": _dinov2,
+}
 
 
 def settings_of(name: str) -> dict[str, Any]:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pysmdl.profiling import Profile
     from pysmdl.progress import Progress
     from pysmdl.reporting import report
+    from pysmdl.scales import explain_scales
     from pysmdl.scorers import heads
-    from pysmdl.studies.scales import explain_scales
     from pysmdl.targets import Answer, Box, Tokens
 
 __all__ = [
@@ -110,7 +110,7 @@ _HOMES = {
     "eagle": "objective.presets",
     "explain": "api",
     "explain_many": "api",
-    "explain_scales": "studies.scales",
+    "explain_scales": "scales",
     "explain_steps": "api",
     "Step": "api",
     "lima": "objective.presets",

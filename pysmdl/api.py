@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pysmdl.engine import OnError
 from pysmdl.errors import Interrupted
@@ -11,6 +11,7 @@ from pysmdl.explainer import Explainer, Step
 from pysmdl.explanation import Explanation
 from pysmdl.profiling import Profile
 from pysmdl.progress import Report
+from pysmdl.scales import Scales, explain_scales, scales_of
 from pysmdl.settings import spelt_out
 
 if TYPE_CHECKING:
@@ -21,6 +22,36 @@ if TYPE_CHECKING:
 __all__ = ["Step", "explain", "explain_many", "explain_steps"]
 
 
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    progress: bool | Report = True,
+    profile: bool | Profile = False,
+    fuse: None = None,
+    resolutions: None = None,
+    nested: Literal[False] = False,
+    **settings: Unpack[Settings],
+) -> Explanation: ...
+
+
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    progress: bool | Report = True,
+    profile: bool | Profile = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
+    nested: bool = False,
+    **settings: Unpack[Settings],
+) -> Explanation | Scales: ...
+
+
 @spelt_out(Explainer)
 def explain(
     image: Any,
@@ -29,8 +60,11 @@ def explain(
     *,
     progress: bool | Report = True,
     profile: bool | Profile = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
+    nested: bool = False,
     **settings: Unpack[Settings],
-) -> Explanation:
+) -> Explanation | Scales:
     """Explain one decision: the input's regions in the order in which they carry it.
 
     Args:
@@ -46,10 +80,15 @@ def explain(
         progress: A bar on the terminal, or a callback that is given a :class:`pysmdl.progress.Progress`.
         profile: True, or a :class:`pysmdl.Profile` to fill: ``notes["profile"]`` is its report. One more row goes
             through the model afterwards, to count its FLOPs.
+        fuse, resolutions, nested: Of several partitions, or of one seen at several sizes: how their maps become one,
+            "mean" where nobody says; what the image is resized to in turn; and whether each partition divides only what
+            was enough at the one before. See :func:`pysmdl.explain_scales`, whose :class:`pysmdl.scales.Scales` is the
+            answer then.
         players: What it is divided into. None: what suits the input. Of images "slico", "slico:50", "slico-opencv",
             "seeds", "grid", or a function of the pixels to any of these; of what is no image "time:20", "bands:8x6",
             "tubes:4x4x4", "columns", "grid:4x4x4"; an int label map (-1: always shown), bool masks [n, *grid], a list
-            of names, or :func:`pysmdl.regions.players` with groups and weights. See :mod:`pysmdl.regions`.
+            of names, or :func:`pysmdl.regions.players` with groups and weights. See :mod:`pysmdl.regions`. Several
+            partitions, the coarse ones first, as ["slico:25", "slico:100"], are explained each, with one map of all.
         regions: The same, as it is called where there is a grid.
         baseline: What an absent region looks like where it is painted over: "black", "zero", "mean", "blur", or numbers
             in model space; a function of the input and of what is hidden; a fill that is drawn, such as
@@ -90,6 +129,13 @@ def explain(
     """
     if not isinstance(profile, (bool, Profile)):
         raise ValueError(f"profile must be True, False or a pysmdl.Profile; got {profile!r}")
+    scales = scales_of(settings, fuse, resolutions, nested)
+    if scales is not None:
+        if profile is not False:
+            raise ValueError("profile is of one explanation; leave it out, or give one partition and no resolutions")
+        rest: Any = {name: value for name, value in settings.items() if name not in ("players", "regions")}
+        how: Any = {"resolutions": resolutions, "fuse": fuse or "mean", "nested": nested, "progress": progress}
+        return explain_scales(image, model, target, scales=scales, **how, **rest)
     kept = (Profile() if profile else None) if isinstance(profile, bool) else profile
     run = Explainer(model, **settings).run([{"image": image, "target": target}], progress, profile=kept)
     partial: list[Explanation] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -32,7 +32,7 @@ from pysmdl.scorers.cost import model_cost
 from pysmdl.scorers.provenance import provenance_of
 from pysmdl.search import SEARCHES, Search, guided
 from pysmdl.session import SESSIONS
-from pysmdl.types import Bools, Floats
+from pysmdl.types import Bools, Floats, Reading
 
 AT_ONCE = 8  # subsets that guided asks of an endpoint at a time: more find worse orders (docs/searches.md)
 
@@ -114,6 +114,8 @@ class Explainer:
         given = resolve_scorer(model, device, processor=processor, transform=transform, **texts, **read)
         fill = fill_of(baseline, given)
         self.removal = resolve_removal(given.removal or "baseline" if removal is None else removal, fill)
+        if isinstance(search, Search) and search.soft:
+            self.removal = self.removal.softened()
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or self.scorer.class_names()
         divided = regions if players is None else players
@@ -186,14 +188,16 @@ class Explainer:
             ValueError: it is a single input, or the model is in training mode by now.
         """
         self._ready()
+        return self._run(self._source(inputs), progress, on_error, profile, ordered)
+
+    def _source(self, inputs: Iterable[Any]) -> Loader:
         inputs = self.inputs.several(inputs)
         if isinstance(inputs, (str, os.PathLike, Mapping)) or getattr(inputs, "ndim", 1) in (2, 3):
             raise _single(inputs)
         try:
-            source = Loader(inputs, self.inputs.load, self._loaders(), self.inputs.lend)
+            return Loader(inputs, self.inputs.load, self._loaders(), self.inputs.lend)
         except TypeError:  # it cannot be iterated over: an image of Pillow's, say
             raise _single(inputs) from None
-        return self._run(source, progress, on_error, profile, ordered)
 
     def _run(
         self, source: Loader, progress: bool | Report, on_error: OnError, profile: Profile | None, ordered: bool
@@ -225,8 +229,22 @@ class Explainer:
         """The target score of any subsets [a, n] of one input kept, and the input with its target resolved."""
         self._ready()
         engine = Engine(self.plan, lambda given: given, self.config, make=partial(Probe, member=member))
-        values, target = next(engine.run([item]))
-        return values, replace(item, target=target)
+        reading, resolved = next(engine.run([item]))
+        return reading.score, resolved
+
+    def readings(self, inputs: Iterable[Any], member: Callable[[Item], Bools]) -> Iterator[tuple[Reading, Item]]:
+        """All that the scorer reads of some subsets of each input of a stream, in their order and in shared batches.
+
+        Args:
+            inputs: As explain_many takes them.
+            member: From an input to the subsets of it that are kept. [a, n].
+        """
+        self._ready()
+
+        def make(item: Item, plan: Plan, index: int) -> Request:
+            return Probe(item, plan, index, member=member(item))
+
+        return Engine(self.plan, self.inputs.place, self.config, ordered=True, make=make).run(self._source(inputs))
 
     def prepare(self, given: Any) -> Item:
         """One input, as explain_many takes it, ready for the engine."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pysmdl import bitrows
 from pysmdl.search.vocabulary import Evaluation, Ranking, Search, Task
-from pysmdl.types import Bools, Floats, Regions
+from pysmdl.types import Floats, Regions
 
-SetFunction = Callable[[Bools], NDArray[Any]]
-"""Bool membership [a, n] to values [a]."""
+SetFunction = Callable[[NDArray[Any]], NDArray[Any]]
+"""Bool membership [a, n], or weights of soft subsets, to values [a]."""
 
 
 def drive(
@@ -25,7 +25,7 @@ def drive(
     try:
         ask = next(rounds)
         while True:
-            member = bitrows.unpack(ask.rows(n), n)
+            member = bitrows.unpack(ask.rows(n), n) if ask.weights is None else ask.weights
             values = {} if ask.free else {"f": np.asarray(f(member), np.float32)}
             asked += 0 if ask.free else len(member)
             ask = rounds.send(Evaluation(values, {"f": 1.0}))

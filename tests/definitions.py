@@ -101,3 +101,20 @@ def pack_tokens(x: Array, labels: Array, rows: Array, source: Array, offsets: Ar
         raise IndexError("offsets are not those of the kept tokens")
     out[: offsets[-1]] = np.concatenate(parts) if parts else 0
     return out
+
+
+def inverse_haar(packed: Array, levels: int, room: tuple[int, int]) -> Array:
+    """packed [B, C, H, W] to [B, C, *room], in float32."""
+    height, width = packed.shape[2:]
+    average = packed[..., : height >> levels, : width >> levels]
+    for level in range(levels, 0, -1):
+        h, w = height >> level, width >> level
+        along, across = packed[..., :h, w : 2 * w], packed[..., h : 2 * h, :w]
+        both = packed[..., h : 2 * h, w : 2 * w]
+        wider = np.empty((*packed.shape[:2], 2 * h, 2 * w), np.float32)
+        wider[..., 0::2, 0::2] = (average + across) + (along + both)
+        wider[..., 0::2, 1::2] = (average + across) - (along + both)
+        wider[..., 1::2, 0::2] = (average - across) + (along - both)
+        wider[..., 1::2, 1::2] = (average - across) - (along - both)
+        average = wider
+    return average[..., : room[0], : room[1]]

@@ -135,13 +135,28 @@ def a_pack_tokens(rng: Rng) -> Case:
     return call, definition
 
 
+def a_inverse_haar(rng: Rng) -> Case:
+    levels = int(rng.choice([-1, 0, 1, 2, 3, 8, 9], p=[0.02, 0.02, 0.3, 0.3, 0.3, 0.03, 0.03]))
+    step = 1 << min(max(levels, 1), 4)  # which does not fit where levels are many
+    planes = tuple(int(each) for each in rng.integers(0, (4, 4)))
+    sides = tuple(step * int(each) for each in rng.integers((0, 1), (4, 5)))
+    below = [int(rng.integers(0, step + (rng.random() < 0.05))) for _ in sides]
+    room = tuple(max(0, side - less) for side, less in zip(sides, below, strict=True))
+    packed, out = floats(rng, *planes, *sides), np.full((*planes, *room), np.nan, np.float32)
+    arrays, honest = given(rng, {"packed": packed, "out": out})
+    shown = {"room": np.shape(arrays["out"])[2:]} if honest else {}
+    return of(
+        _C.inverse_haar, definitions.inverse_haar, arrays, honest, {"levels": levels}, threads=threads(rng), **shown
+    )
+
+
 def of(
     op: Callable[..., None],
     definition: Callable[..., Any],
     arrays: dict[str, Any],
     honest: bool,
     more: dict[str, Any] | None = None,
-    room: int | None = None,
+    room: Any = None,
     **other: Any,
 ) -> Case:
     """A call of an op, and its definition: None where what is given is no arrays."""
@@ -325,6 +340,7 @@ CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer 
     "distance_gains": (a_distance_gains, 0),
     "match_boxes": (a_match_boxes, 1e-6),
     "pack_tokens": (a_pack_tokens, 0),
+    "inverse_haar": (a_inverse_haar, 0),
     "cache": (a_cache, 0),
     "chain": (a_chain, 1e-6),
     "prediction": (a_prediction, 1e-6),

@@ -74,7 +74,6 @@ class Paper:
         return f"| {' | '.join([link, *(f'`{cell}`' if cell else 'built in' for cell in cells)])} |\n"
 
 
-WHOLE = "a mask keeps or removes a player as a whole, where the paper blends softly"
 PAPERS = (
     Paper(
         "SMDL, ICLR 2024", "2402.09164", "photo", "scorers.classifier(model, features=features)",
@@ -110,13 +109,14 @@ PAPERS = (
     ),
     Paper(
         "Sobol, NeurIPS 2021", "2111.04138", "photo", "scorers.classifier(model, head=heads.value())",
-        'regions="grid:64"', 'baseline="zero"', 'search="sobol"', "e.value_map()", (27, 28, 35, 36),
-        differs=f"{WHOLE}; each of a design's bits is flipped in place of a second design",
+        'regions="grid:64"', 'baseline="zero"', 'search=methods.sobol(masks="soft", designs=64)',
+        "e.value_map()", (27, 28, 35, 36),
+        differs="the Sobol sequence is scrambled by the seed",
     ),
     Paper(
         "WCAM, 2023", "2305.14979", "photo", "scorers.classifier(model, head=heads.value())",
-        'players="cells:8"', "removal=removal.wavelet(3)", 'search="sobol"',
-        "e.by_group(), removal.spatial_map(e)", 0, differs=WHOLE,
+        'players="cells:8"', "removal=removal.wavelet(3)", 'search=methods.sobol(masks="soft", designs=64)',
+        "e.by_group(), removal.spatial_map(e)", 0,
     ),
     Paper(
         "Regional multi-scale, 2018", "1807.11720", "photo", "scorers.classifier(model, head=heads.log_odds(base=2))",
@@ -147,6 +147,12 @@ PAPERS = (
         differs="any attribution may be underneath; the second half of the paper, ARC of texts, is not here",
     ),
     Paper(
+        "ReAGent, 2024", "2402.00794", "text", "scorers.language_model(model, tokenizer, answer=answer, among=3)",
+        'players="tokens"', 'removal="replace"', 'search="reagent", evaluations=200', "e.values()",
+        differs="one token stands for those that are replaced unless removal.replace is given an infill; steps are "
+        "asked for 64 at a time",
+    ),
+    Paper(
         "ARC-JSD, 2025", "2505.16415", "text",
         'scorers.language_model(model, tokenizer, answer=answer, head=heads.jsd("arc"))',
         'players="sentences"', 'removal="text"', 'search="occlusion"', "e.values()",
@@ -159,6 +165,12 @@ PAPERS = (
         "Thought Anchors, 2025", "2506.19143", "text", "scorers.language_model(model, tokenizer)",
         'players="sentences"', "", "temperature=0.6", "e.importance()", door="pysmdl.studies.suppression_matrix",
         differs="the suppression matrix; resampled rollouts are not here",
+    ),
+    Paper(
+        "Visual thinking, 2025", "2510.23482", "thoughts", "scorers.classifier(model)",
+        'players={"seen": "grid:9", "read": ["the", "answer", "is"]}', 'baseline={"seen": "mean"}', "",
+        "e.flip_rate()", door="pysmdl.studies.interventions",
+        differs="thoughts of either kind are taken away, where the paper also has a model write others in their place",
     ),
     Paper(
         "DiFull, CVPR 2022", "2205.10435", "cells", "scorers.classifier(model)",

@@ -42,6 +42,15 @@ def hsic_by_hand(member, score, width) -> np.ndarray:
     return np.array([np.trace(kernel @ centre @ output @ centre) / (rows - 1) ** 2 for kernel in agree])
 
 
+def test_totals_of_subsets_are_those_of_a_known_function():
+    """f = x0 + 2 x1 + 4 x0 x1 - 3 x2, and x0 x1 x2, over uniform subsets (E1)."""
+    search = methods.sobol(designs=8192)
+    ranking, _ = drive(search, lambda m: m[:, 0] + 2.0 * m[:, 1] + 4.0 * (m[:, 0] & m[:, 1]) - 3.0 * m[:, 2], 3)
+    assert ranking.attribution == pytest.approx([0.34210526, 0.52631579, 0.23684211], abs=0.01)
+    ranking, _ = drive(search, lambda m: m.all(1).astype(float), 3)
+    assert ranking.attribution == pytest.approx([4 / 7] * 3, abs=0.02)
+
+
 # The subsets that are drawn.
 
 

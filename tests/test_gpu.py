@@ -140,6 +140,17 @@ def test_deterministic_is_the_same_to_the_bit(graph_safe):
     assert same(together[5], alone)
 
 
+@pytest.mark.parametrize("graph_safe", [True, False], ids=["graphs", "eager"])
+@pytest.mark.parametrize("removal", [None, pysmdl.removal.wavelet(2)], ids=["blends", "wavelets"])
+def test_soft_rows_are_the_cpus(removal, graph_safe):
+    players = "grid:9" if removal is None else "cells:3"
+    search = pysmdl.methods.sobol(masks="soft", designs=16)
+    settings = {"players": players, "removal": removal, "search": search, "progress": False, "batch_size": 16}
+    here, there = (pysmdl.explain(image(5), on(device, graph_safe), 1, **settings) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(there.attribution, here.attribution, atol=1e-4)
+    np.testing.assert_allclose(there.insertion, here.insertion, atol=CLOSE)
+
+
 def test_a_graph_is_captured_and_replayed():
     """Once captured, the model's Python runs no more."""
     model, calls = net(), []

@@ -30,6 +30,7 @@ FLOORS = (
     "preparation",
     "explainer",
     "settings",
+    "scales",
     "api",
     "jobs",
     "interop reporting",

@@ -160,11 +160,23 @@ def patches() -> dict[str, Any]:
     return {"x": x, "model": model, "crop": crop}
 
 
+def thoughts() -> dict[str, Any]:
+    """Two answers, to which the text alone says 1, where the picture does too or does not."""
+    words = torch.tensor([5, 9, 3])
+
+    def model(batch):
+        return two_classes(0.2 * brightness(batch["seen"]) + (batch["read"][:, 2] == 3) * 0.3 + 0.1)
+
+    x = [{"image": {"seen": each, "read": words}} for each in (squares(), squares() // 2)]
+    return {"x": x, "model": model}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
-    for each in (photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches)
+    for each in (photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches, thoughts)
 }  # fmt: skip
 EXPECTED = {"DiFull, CVPR 2022": 0, "RCI, 2025": 0.375, "EAGLE, CVPR 2026": [0.8606, 0.8182], "LAQuer, 2025": 4}
+FLIPS = {"seen": 0.0, "read": 1.0}
 
 
 def found(paper: Paper) -> tuple[Any, Any]:
@@ -190,6 +202,8 @@ def test_each_paper_runs_as_written_and_finds_what_the_model_depends_on(paper):
         numbers = np.asarray(list(each.values()) if isinstance(each, dict) else each, np.float64)
         assert np.isfinite(numbers).any()
         assert not np.isinf(numbers).any()
+    if paper.given == "thoughts":
+        assert value == FLIPS
     if paper.name in EXPECTED:
         assert np.allclose(value, EXPECTED[paper.name], atol=1e-3)
     if paper.first is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from language_models import byte_level, gpt2
 
 import pysmdl
 from pysmdl import methods, scorers
@@ -85,6 +87,39 @@ def test_reagent_keeps_to_its_rows_and_to_explains():
     found = pysmdl.explain(TEXT, scorer, 0, search=methods.reagent(), evaluations=150, progress=False)
     assert found.evaluations <= 150
     assert np.isfinite(found.insertion).all()
+
+
+def test_an_answer_is_said_where_it_is_among_so_many_likeliest():
+    """Against the rank of each token among the model's own logits; 1 is the likeliest one itself."""
+    pytest.importorskip("transformers")
+    model, tokenizer, text = gpt2(), byte_level(), "The key of the red box is seven."
+
+    def said(among):
+        scorer = scorers.language_model(model, tokenizer, answer=" It is red.", among=among)
+        e = pysmdl.explain(text, scorer, players="words", search=pysmdl.search.fixed([0, 3, 1]), k=3, progress=False)
+        return e.reading["top_token"][1, 0] == e.target["ids"], e.reading["tokens"]
+
+    ids, answer = tokenizer(text)["input_ids"], tokenizer(" It is red.", add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        logits = model(torch.tensor([[*ids, *answer]])).logits[0, len(ids) - 1 : -1]
+    own = logits.gather(1, torch.tensor(answer)[:, None])
+    ranks = (logits > own).sum(1).numpy()
+    likelihoods = said(1)[1]
+    for among in (1, 3, int(np.median(ranks)) + 1, 400):
+        found, tokens = said(among)
+        assert found.tolist() == (ranks < among).tolist()
+        assert np.array_equal(tokens, likelihoods), "scores stay what they were"
+    with pytest.raises(ValueError, match="among must be a whole number of at least 1; got 0"):
+        scorers.language_model(model, tokenizer, among=0)
+
+
+def test_reagent_goes_by_its_name():
+    scorer = scorers.string(probabilities, gives="probabilities")
+    named, made = (
+        pysmdl.explain(TEXT, scorer, 1, search=search, evaluations=150, progress=False)
+        for search in ("reagent", methods.reagent())
+    )
+    assert np.array_equal(named.values(), made.values())
 
 
 def test_reagent_refuses_what_it_cannot_do():

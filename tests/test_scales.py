@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from command_line import ANSWER, call, module, saved
 
 import pysmdl
 from pysmdl import heads, scorers
@@ -122,8 +123,6 @@ def test_what_is_no_resolution_is_refused():
             pysmdl.explain_scales(PIXELS, scorer, resolutions=wrong, **settings)
     with pytest.raises(ValueError, match="resolutions need a scorer that resizes"):
         pysmdl.explain_scales(PIXELS, MODEL, resolutions=[16])
-    with pytest.raises(RegionError, match=r"must be one partition; for 2 see explain_scales\(scales=\['grid:4', "):
-        pysmdl.explain(PIXELS, MODEL, regions=["grid:4", "grid:16"])
 
 
 def test_what_is_no_scale_is_refused():
@@ -134,3 +133,81 @@ def test_what_is_no_scale_is_refused():
     with pytest.raises(TypeError, match="has no setting 'regions'"):
         found(regions="grid:4")
     found().plot()
+
+
+def test_explain_takes_several_partitions_and_resolutions_and_hands_them_over():
+    """What a user types; :func:`explain_scales` is the same under a name of its own."""
+    given = {"search": "exact", "progress": False}
+    scales = pysmdl.explain(PIXELS, MODEL, regions=list(SCALES), fuse="max", **given)
+    assert np.array_equal(scales.value_map(), found(fuse="max").value_map())
+    (coarse, fine) = pysmdl.explain(PIXELS, MODEL, players=["grid:4", pysmdl.regions.grid(PIXELS, 64)], **given).parts
+    assert (coarse.n, fine.n) == (4, 64)
+    nested = pysmdl.explain(PIXELS, MODEL, regions=SCALES, nested=True, **given)
+    assert nested.evaluations == found(nested=True).evaluations
+    scorer = scorers.scalar(lambda batch: batch.mean((1, 2, 3)), size=32)
+    sizes = pysmdl.explain(PIXELS, scorer, regions="grid:4", resolutions=[16, 32], **given)
+    assert [part.labels.shape for part in sizes.parts] == [(16, 16), (32, 32)]
+    (usual,) = pysmdl.explain(PIXELS, scorer, resolutions=[16], **given).parts
+    assert usual.provenance["regions"] == "slico"
+
+
+def test_what_is_of_several_partitions_is_refused_of_one():
+    for settings, message in (
+        ({"nested": True}, r'nested=True needs several partitions, .* such as regions=\["slico:25", "slico:100"\]'),
+        ({"regions": "grid:4", "fuse": "max"}, "fuse='max' needs several maps"),
+        ({"regions": SCALES, "fuse": "sum"}, "fuse must be one of"),
+        ({"regions": SCALES, "profile": True}, "profile is of one explanation"),
+        ({"regions": SCALES, "nested": True, "resolutions": [16]}, "resolutions must be sizes, .* got nested=True"),
+        ({"regions": SCALES, "players": "grid"}, "players and regions are two words for the same"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pysmdl.explain(PIXELS, MODEL, progress=False, **settings)
+    for door in (pysmdl.Game, lambda *given, **settings: list(pysmdl.explain_many(given[:1], given[1], **settings))):
+        with pytest.raises(RegionError, match=r"must be one partition here; several, .*, are for pysmdl.explain"):
+            door(PIXELS, MODEL, regions=["grid:4", "grid:16"])
+
+
+def test_names_of_players_are_no_partitions():
+    """Words that a partition is called by, too."""
+    text = pysmdl.removal.render(lambda member, item: [" ".join(np.array(item.given)[kept]) for kept in member])
+    scorer = scorers.scalar(lambda texts: [float("grid" in each) for each in texts])
+    one = pysmdl.explain(["grid", "time"], scorer, players=["grid", "time"], removal=text, progress=False)
+    assert one.players == ("grid", "time")
+
+
+def test_ctrl_c_leaves_the_parts_that_were_done():
+    seen = []
+
+    def stops(batch):
+        seen.append(len(batch))
+        if len(seen) > 12:
+            raise KeyboardInterrupt
+        return (batch.mean(1) * SEES).sum((1, 2))
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        pysmdl.explain(PIXELS, scorers.scalar(stops), regions=SCALES, nested=True, search="exact", progress=False)
+    assert stopped.value.partial[0].n == 4
+
+
+@pytest.mark.slow
+def test_the_command_line_explains_several_scales_and_draws_them(tmp_path, monkeypatch):
+    saved(tmp_path / "in" / "a.png", size=32)
+    model = module(tmp_path, monkeypatch, ANSWER)
+    arguments = ("explain", tmp_path / "in" / "a.png", "--model", model, "--out", tmp_path / "out", "--search", "exact")
+    code, output = call(*arguments, "--regions", "grid:4,grid:16", "--nested", "--fuse", "max")
+    assert code == 0, output
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.npz")) == ["a-grid16.npz", "a-grid4.npz"]
+    assert pysmdl.load(tmp_path / "out" / "a-grid4.npz").n == 4
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"a.png", "a-grid4.png", "a-grid16.png"}
+    assert "1 explained" in output
+    code, output = call(*arguments, "--size", "16", "--resolutions", "8,16x12", "--regions", "grid:4", "--plot", "none")
+    assert code == 0, output
+    assert pysmdl.load(tmp_path / "out" / "a-16x12-grid4.npz").labels.shape == (16, 12)
+    for wrong, message in (
+        (("--nested",), "nested=True needs several partitions"),
+        (("--regions", "grid:4,grid:9", "--dry-run"), "dry_run is of one partition"),
+        (("--resolutions", "big"), "size must be a number or HEIGHTxWIDTH; got 'big'"),
+    ):
+        code, output = call(*arguments, *wrong)
+        assert code == 2
+        assert message in output

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 QUOKKA = "bf1059d0f925e7d0c712cadf07a04ba4cfc98957d7be65d3a7d8ae0c464cd76e"
 TEXT = "usr/share/doc/opencv-doc/examples/text"
 DATA = "usr/share/doc/opencv-doc/examples/data"
+HFS = "usr/share/doc/opencv-doc/examples/hfs/data"
+PLANT = "usr/share/doc/opencv-doc/examples/alphamat/input_images/plant.jpg"
 SOUNDS = "usr/share/sounds/alsa"
 
 
@@ -73,6 +75,18 @@ PACKAGES = (
         f"{DATA}/messi5.jpg": "1d570e49654e84c7a943918537bd9e5e1ef82920152e147c834006e235be97c9",
         f"{DATA}/home.jpg": "23b8cf46a1965d0ec33459b875aed43187802834db49e0daa9fa2cc842e9d8d2",
         f"{DATA}/chicky_512.png": "4d2cf040de084fd3f34d5e3f96f1251faaa4787c1ac3b548fec5809a0d01854e",
+        f"{DATA}/aloeL.jpg": "cce5736808efe80d9f04b118dbb978c344d4345672b332718c3e039a3eeb8eee",
+        f"{DATA}/board.jpg": "4c9a24ba67138ad5486d550f586cc5dd1161be112f1c1bea336d6c550cdf255f",
+        f"{DATA}/building.jpg": "742a1baad62ac82e91e718e77eedf7e85c2eddc4badfb8c87c6cbc86c45a8b07",
+        f"{DATA}/butterfly.jpg": "34a99716b78ded10eae87b4880de739d3e68cc7dd1a96812bb28f469d5eeaea8",
+        f"{DATA}/leuvenA.jpg": "b2977cdbd9fb3f94dadd6f76cf586d145676deb8a22b5f0f42149d21c058c09f",
+        f"{DATA}/stuff.jpg": "21cd00afbdd0727f445dd91c0a09633e6345ed5b05a3d2355453a1f3c314c6c5",
+        f"{DATA}/left.jpg": "fb314330c3eb0a81651c682803e73b348898157267fbc37c4c2c07d1b3a8e321",
+        f"{DATA}/smarties.png": "ad3f751c053fdcf432687c1bc0e56a61a9119d2bb2ae29365f8aa6534fc77417",
+        f"{HFS}/000.jpg": "e4fec7e2e67a8a425b512dc32452825655b11c7fa83326ae509c5c7ab138da9a",
+        f"{HFS}/001.jpg": "4bcbe0927a8b50f2487463894328da66cddf37f2daa88448258b72892d1f7a23",
+        f"{HFS}/002.jpg": "21b07a5287dec0306846191abf720c352e57b2c6b42bb30885c9deb02664ada7",
+        PLANT: "9928b44eee0d1d7ab2ffd9d6d80bbbff962d6e85c7786de2cd3c97fe72229186",
         f"{TEXT}/scenetext_word01.jpg": "12106f10018a6c8e150c3159889808acc8801475ab8bb6f5ed4b207da9651f4e",
         f"{TEXT}/scenetext_word02.jpg": "73dfd0410033b674f419db18d70701572f5fd6c0e05c9d060a2ab9f603f1f8f2",
         f"{TEXT}/scenetext_word03.jpg": "6fdcbf406cd0710bc0f9390e1cb11d9f955d512ce7db3a0a84c87af5a6e9a89e",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from pysmdl.adapters.families import is_hugging_face
 from pysmdl.errors import ImageError
+from pysmdl.inputs import clips
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.tensors import clip_frames
@@ -75,16 +77,20 @@ def _of_clips(model: Any, batch: Tensor) -> Any:
 
 
 class ClipPipeline:
-    """Frames, uint8 [T, H, W, 3] or pictures in a row, through a model's own processor: float [C, T, height, width]."""
+    """Frames, uint8 [T, H, W, 3] or pictures in a row, or a file of which as many are taken as the model takes, through
+    a model's own processor: float [C, T, height, width].
+    """
 
     def __init__(self, processor: Any, model: Any) -> None:
         self._processor, self._name = processor, model.main_input_name
         self._count = getattr(model.config, "num_frames", None)
 
     def takes(self, given: Any) -> bool:
-        return isinstance(given, Sequence) or (isinstance(given, np.ndarray) and given.ndim == 4)
+        return isinstance(given, (Sequence, os.PathLike)) or (isinstance(given, np.ndarray) and given.ndim == 4)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
+        if isinstance(given, (str, os.PathLike)):
+            given = clips.load(given, self._count if spec.frames is None else spec.frames)
         frames = [np.asarray(each.convert("RGB") if hasattr(each, "convert") else each) for each in given]
         if not frames or any(each.ndim != 3 or each.shape[2] != 3 or each.dtype != np.uint8 for each in frames):
             raise ImageError("a clip must be frames, uint8 [T, H, W, 3], or a list of pictures")
@@ -96,4 +102,6 @@ class ClipPipeline:
         return Input(x, seen, None, modality="clip", shown=seen, divided="tubes:4x4x4")
 
     def lend(self, given: Any) -> tuple[Any, bool]:
+        if isinstance(given, (str, os.PathLike)):
+            return given, False
         return (given.copy() if isinstance(given, np.ndarray) else list(given)), False

@@ -23,6 +23,7 @@ from pysmdl.cli.options import (
     Debug,
     Images,
     InputOptions,
+    ScaleOptions,
     SearchOptions,
     SetOptions,
     command,
@@ -69,6 +70,7 @@ def explain(
     of: SetOptions,
     input: InputOptions,
     box: BoxOptions,
+    scales: ScaleOptions,
     kind: Annotated[
         str, typer.Option("--plot", help="row, map, order, steps, curves, mistake or none.", rich_help_panel="Common")
     ] = "row",
@@ -90,20 +92,29 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain images, sounds, texts: which regions carry the model's decision, in order."""
+    """Explain images, sounds, clips, texts: which regions carry the model's decision, in order."""
     from pysmdl.cli import arguments, commands
+    from pysmdl.cli import scales as several
     from pysmdl.cli.results import check_kind
 
     check_kind(kind)
     if not images and not text:
         raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
-    explainer = _explainer(common, input, trace=list(map(arguments.class_of, traced)), **asdict(of), **asdict(search))
+    settings: dict[str, Any] = {"trace": list(map(arguments.class_of, traced)), **asdict(of), **asdict(search)}
     items = _items(images or [], common, box, text or [])
-    if dry_run:
-        commands.estimate(explainer, items, out)
-        return
-    explained = commands.explain(explainer, items, None, folder, out, kind)
+    if several.is_asked(common.regions, scales):
+        if dry_run:
+            raise ValueError("dry_run is of one partition; leave it out, or give one of --regions")
+        settings |= {"players": common.players, "preset": common.preset, "names": _names(common)}
+        shown: dict[str, Any] = {"folder": folder, "out": out, "kind": kind}
+        explained = several.explain(items, _scorer(common, input), common.regions, scales, settings, **shown)
+    else:
+        explainer = _explainer(common, input, **settings)
+        if dry_run:
+            commands.estimate(explainer, items, out)
+            return
+        explained = commands.explain(explainer, items, None, folder, out, kind)
     if show:
         _show(folder)
     if explained < len(items):

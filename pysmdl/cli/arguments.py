@@ -30,6 +30,7 @@ def load_model(
     channel_order: str | None = None,
     mask_at: str | None = None,
     crop: float | None = None,
+    frames: int | None = None,
     prompts: list[str] | None = None,
     prompt: str | None = None,
     answer: str | None = None,
@@ -41,7 +42,7 @@ def load_model(
             module or any callable); a file: TorchScript, a program of torch.export (.pt2), or ONNX (.onnx); or the URL
             of an endpoint.
         device: Where it runs; None: where it is, else the CPU.
-        mean, std, size, channel_order, mask_at, crop: Input of models that do not bring their own.
+        mean, std, size, channel_order, mask_at, crop, frames: Input of models that do not bring their own.
         prompts: Texts that images are compared with, for models with a text tower.
         prompt, answer: For models that answer a picture with words.
 
@@ -58,12 +59,14 @@ def load_model(
         settings["mask_at"] = mask_at
     if crop is not None:
         settings["crop"] = crop
+    if frames is not None:
+        settings["frames"] = frames
     if mean is not None:
         settings["mean"] = _numbers("mean", mean)
     if std is not None:
         settings["std"] = _numbers("std", std)
     if size is not None:
-        settings["size"] = _size(size)
+        settings["size"] = size_of(size)
     if spec.startswith("builtin:"):
         from pysmdl import builtin
 
@@ -184,8 +187,9 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     return found
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """(height, width), of a number or HEIGHTxWIDTH."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"size must be a number or HEIGHTxWIDTH; got {text!r}")
+        raise ValueError(f"a size must be a number or HEIGHTxWIDTH; got {text!r}")
     return int(parts[0]), int(parts[-1])

@@ -41,7 +41,9 @@ class CommonOptions:
     ] = None
     regions: Annotated[
         str | None,
-        typer.Option(help="Or --players: slico, seeds, grid, NAME:COUNT; of what is no image time:20, words ..."),
+        typer.Option(
+            help="Or --players: slico, seeds, grid, NAME:COUNT, time:20, words ...; explain takes several, A,B."
+        ),
     ] = None
     players: Annotated[str | None, typer.Option(hidden=True)] = None  # the same, as regions= and players= are
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None
@@ -57,6 +59,7 @@ class InputOptions:
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None
     mask_at: Annotated[str | None, typer.Option(help="model: mask after the resize; image: before it.")] = None
     crop: Annotated[float | None, typer.Option(help="The middle square over the shorter side, as 0.875.")] = None
+    frames: Annotated[int | None, typer.Option(help="Of a clip, so many, evenly spaced; of a GIF too.")] = None
     prompts: Annotated[
         list[str] | None, typer.Option(help="A text that images are compared with (CLIP, SigLIP); give several.")
     ] = None
@@ -89,6 +92,15 @@ class SetOptions:
     k: Annotated[int | None, typer.Option(help="Stop after this many regions.")] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows of a forward pass; found by itself if not given.")] = None
     seed: Annotated[int, typer.Option(help="Of the searches that draw samples.")] = 0
+
+
+@dataclass(frozen=True)
+class ScaleOptions:
+    """The set function, and how it is evaluated"""
+
+    fuse: Annotated[str | None, typer.Option(help="Of --regions A,B: how maps become one: mean, max ...")] = None
+    resolutions: Annotated[str | None, typer.Option(help="The image seen at several sizes: 224,336.")] = None
+    nested: Annotated[bool, typer.Option("--nested", help="Of --regions A,B: B divides what was enough of A.")] = False
 
 
 @dataclass(frozen=True)

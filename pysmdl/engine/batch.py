@@ -18,7 +18,7 @@ class Part:
     Attributes:
         owner: Whose they are. The device hands it back, and asks it for a name where something fails.
         place: Of the input in the pool of its kind.
-        bits: Kept regions of each row. [r, W], int32.
+        bits: Kept regions of each row, [r, W], int32; of a soft search each one's weight, [r, n], float32 as int32.
         target: Row of Scorer.encode.
         wanted: Rows whose features are wanted, as offsets into bits, ascending.
         host: What the removal's plan reads of the input.

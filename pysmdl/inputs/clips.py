@@ -1,27 +1,131 @@
-"""Clips as inputs: frames as uint8 arrays, each made an image as the model sees it."""
+"""Clips as inputs: frames as uint8 arrays, or a file of them; each is made an image as the model sees it."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from pysmdl.errors import ImageError, described, need
+from pysmdl.inputs import image_files
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.pictures import ImageReader
+
+ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".ogv")
+ANIMATED = ".gif"
+MOST = 256  # frames of a file, where nobody says how many
+
+Frames = NDArray[np.uint8]
+"""[T, H, W, 3], RGB."""
 
 
 class ClipReader:
-    """uint8 [T, H, W, 3], RGB: the model is given [B, 3, T, H, W] in its own space."""
+    """uint8 [T, H, W, 3], RGB, or the path of a clip: the model is given [B, 3, T, H, W] in its own space, as many
+    frames as the scorer's `frames` says. A GIF is a clip where that says something, and else the picture that comes
+    first in it.
+    """
 
     def takes(self, given: Any) -> bool:
-        return isinstance(given, np.ndarray) and given.ndim == 4 and given.shape[3] == 3 and given.dtype == np.uint8
+        if isinstance(given, np.ndarray):
+            return given.ndim == 4 and given.shape[3] == 3 and given.dtype == np.uint8
+        return is_clip(given) or _ends(given, ANIMATED)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        seen = [spec.view(np.ascontiguousarray(frame)) for frame in given]
-        frames = np.stack([content for _, content in seen])
+        if _ends(given, ANIMATED) and spec.frames is None:
+            return ImageReader().read(given, spec, computed)
+        frames = given if isinstance(given, np.ndarray) else load(given, spec.frames)
+        if spec.frames is not None:
+            frames = frames[evenly(len(frames), spec.frames)]
+        seen = [spec.view(np.ascontiguousarray(frame)) for frame in frames]
+        content = np.stack([content for _, content in seen])
         x = torch.stack([x for x, _ in seen], 1)
-        return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
+        return Input(x, content, None, modality="clip", shown=content, divided="tubes:4x4x4")
 
     def lend(self, given: Any) -> tuple[Any, bool]:
-        return given.copy(), True
+        return (given.copy() if isinstance(given, np.ndarray) else given), True
+
+
+def is_clip(given: Any) -> bool:
+    """Whether it is the path of what can be nothing but a clip."""
+    return _ends(given, ENDINGS)
+
+
+def _ends(given: Any, endings: str | tuple[str, ...]) -> bool:
+    return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(endings)
+
+
+def evenly(count: int, wanted: int) -> NDArray[np.intp]:
+    """The frames in the middle of so many equal parts of a clip; some twice where it has fewer. [wanted]."""
+    return (2 * np.arange(wanted) + 1) * count // (2 * wanted)
+
+
+def load(path: str | os.PathLike[str], frames: int | None = None) -> Frames:
+    """Frames of a clip's file, evenly spaced.
+
+    Args:
+        path: What OpenCV's FFmpeg reads, or a GIF.
+        frames: How many; None: all of them.
+
+    Raises:
+        ImageError: there is no such file, it is no clip, or it has more than 256 frames and nobody says how many.
+        MissingPackageError: OpenCV is needed for it (``pip install 'pysmdl[opencv]'``).
+    """
+    name = os.fsdecode(path)
+    if not Path(name).is_file():
+        raise ImageError(f"no clip at {name}")
+    return _of_gif(name, frames) if _ends(name, ANIMATED) else _decoded(name, frames)
+
+
+def _chosen(name: str, count: int, frames: int | None) -> list[int]:
+    if not count:
+        raise ImageError(f"{name} is no clip that can be read: it has no frames")
+    if frames is None and count > MOST:
+        raise ImageError(f"{name} has {count} frames, more than {MOST}: say how many are taken, frames=16 of a scorer")
+    return list(range(count)) if frames is None else evenly(count, frames).tolist()
+
+
+def _decoded(name: str, frames: int | None) -> Frames:
+    """By OpenCV. What a file's header says of its length is often wrong, so frames are counted first."""
+    try:
+        import cv2
+    except ImportError:
+        raise need("OpenCV", f"the clip {name}", "pysmdl[opencv]") from None
+    count, clip = 0, cv2.VideoCapture(name)
+    while clip.grab():
+        count += 1
+    clip.release()
+    chosen = _chosen(name, count, frames)
+    found: dict[int, Frames] = {}
+    clip = cv2.VideoCapture(name)
+    for place in range(chosen[-1] + 1):
+        clip.grab()
+        if place in chosen:
+            read, frame = clip.retrieve()
+            if not read:
+                raise ImageError(f"{name} is damaged: its frame {place} cannot be read")
+            found[place] = np.ascontiguousarray(frame[..., ::-1], np.uint8)  # blue comes first there
+    clip.release()
+    return np.stack([found[place] for place in chosen])
+
+
+def _of_gif(name: str, frames: int | None) -> Frames:
+    """By Pillow, what is transparent laid on white."""
+    from PIL import Image
+
+    found = {}
+    try:
+        with Image.open(name, formats=["GIF"]) as image:
+            chosen = _chosen(name, getattr(image, "n_frames", 1), frames)
+            for place in sorted(set(chosen)):
+                image.seek(place)
+                found[place] = image_files.load(image.convert("RGBA"))
+    except ImageError:
+        raise
+    except Exception as error:  # of many types, as the file is damaged
+        raise ImageError(f"cannot read {name} as a clip: {described(error)}") from error
+    return np.stack([found[place] for place in chosen])

@@ -78,6 +78,7 @@ class InputSpec:
         takes: "torch", or "numpy": the model is given NumPy arrays in place of tensors. What it answers may be of any
             library either way.
         rate: Samples a second that the model takes of a sound; None: the file's own.
+        frames: Of a clip, how many the model takes, evenly spaced; None: all that there are.
     """
 
     mean: tuple[float, ...] | None = None
@@ -94,14 +95,16 @@ class InputSpec:
     layout: str = "nchw"
     takes: str = "torch"
     rate: int | None = None
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise one_of("layout", self.layout, LAYOUTS)
         if self.takes not in TAKES:
             raise one_of("takes", self.takes, TAKES)
-        if self.rate is not None:
-            whole_number("rate", self.rate, 1)
+        for name, count in (("rate", self.rate), ("frames", self.frames)):
+            if count is not None:
+                whole_number(name, count, 1)
         if self.channel_order not in ("rgb", "bgr"):
             raise one_of("channel_order", self.channel_order, ("rgb", "bgr"))
         if self.mask_at not in ("model", "image"):
@@ -238,6 +241,7 @@ class InputSettings(TypedDict, total=False):
     layout: str
     takes: str
     rate: int | None
+    frames: int | None
 
 
 def input_spec(**settings: Unpack[InputSettings]) -> InputSpec:

@@ -21,13 +21,13 @@ Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusio
 w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its draws; HSIC's
 grow with |w|.
 
-:func:`reagent` asks in rounds, and for as many rows as it takes; it is given as a function alone.
+:func:`reagent` asks in rounds, and for as many rows as it takes.
 
 Rows are the authors' own settings, used where neither the method nor :func:`pysmdl.explain` is given ``evaluations``.
 The curves cost up to 2n more. A method given a number takes it, as far as explain's budget allows; without one it
 takes explain's budget less what the curves may cost. Rows that repeat are evaluated once. The same seed gives the same
-answer. Regions are kept or replaced by the baseline as a whole: where a paper blends its masks softly (RISE, Sobol),
-they are binary here.
+answer. Regions are kept or replaced by the baseline as a whole, where RISE's paper blends its masks softly; Sobol's may
+be soft: ``sobol(masks="soft")``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def resolve(search: str | Search) -> Search:
     """A search or a method from its name, or as it is."""
     if isinstance(search, Search):
         return search
-    known = {**SEARCHES, **METHODS}
+    known = {**SEARCHES, **METHODS, "reagent": reagent}
     if search not in known:
         raise one_of("search", search, known)
     return known[search]()

@@ -18,8 +18,8 @@ Values: TypeAlias = NDArray[np.float64]
 Estimate: TypeAlias = Callable[[Floats], Values]
 """From the target scores of a design's subsets [a] to the values of the regions [n]."""
 
-Design: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Bools, Estimate]]
-"""(n, rows, rng) to the subsets to ask for, bool [rows, n], and what to make of their scores."""
+Design: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Bools | Floats, Estimate]]
+"""(n, rows, rng) to the subsets to ask for, bool or weights [rows, n], and what to make of their scores."""
 
 
 def asker(
@@ -32,6 +32,7 @@ def asker(
     spends: Callable[[int, int], int] = lambda n, rows: rows,
     evaluations: int | None = None,
     seed: int | None = None,
+    soft: bool = False,
 ) -> Search:
     """A method as a search that asks once.
 
@@ -44,6 +45,7 @@ def asker(
         spends: (n, rows granted) to the rows that it uses of them.
         evaluations: Rows for its own subsets; None for explain's budget less the curves, or the usual number.
         seed: None for the seed of explain().
+        soft: Whether its subsets are soft.
 
     Raises:
         ValueError: evaluations is not a whole number of at least 1; when started, it is below `least`.
@@ -59,12 +61,13 @@ def asker(
     def asks(n: int, k: int) -> int:
         return spends(n, usual(n) if evaluations is None else evaluations)
 
-    return Search(name, start, asks, parameters, score_only=True)
+    return Search(name, start, asks, parameters, score_only=True, soft=soft)
 
 
-def ask_once(member: Bools, estimate: Estimate, k: int) -> Rounds:
+def ask_once(member: Bools | Floats, estimate: Estimate, k: int) -> Rounds:
     """Ask for the score of all subsets, value the regions, order them by descending value, ties by lowest region."""
-    found = yield Ask(subsets=member, score_only=True, claim=Claim(rest=range(member.shape[1])))
+    asked: dict[str, Any] = {"subsets" if member.dtype == bool else "weights": member}
+    found = yield Ask(**asked, score_only=True, claim=Claim(rest=range(member.shape[1])))
     # Sorted as float32, as it is reported: noise of the last digits must not part regions that read the same.
     attribution = estimate(found.total).astype(np.float32)
     order = np.argsort(-attribution, kind="stable")[:k].tolist()

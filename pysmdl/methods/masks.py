@@ -1,4 +1,6 @@
-"""Subsets to ask for, as bool membership [rows, n]: random, balanced, of given sizes, one region flipped."""
+"""Subsets to ask for, as bool membership [rows, n]: random, balanced, of given sizes, one region flipped; soft ones as
+weights.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.types import Bools
+from pysmdl.types import Bools, Floats
 
 
 def random_masks(rng: np.random.Generator, rows: int, n: int, keep: float = 0.5) -> Bools:
@@ -50,3 +52,16 @@ def with_flips(member: Bools) -> Bools:
     flips = np.vstack((np.zeros((1, n), bool), np.eye(n, dtype=bool)))
     flipped: Bools = (member[:, None] ^ flips).reshape(rows * (n + 1), n)
     return flipped
+
+
+def soft_masks(rng: np.random.Generator, count: int, n: int) -> Floats:
+    """Points of a scrambled Sobol sequence in [0, 1]^(2 n): each one's first half, followed by itself with region 0, 1,
+    ... n - 1 from its second half. [count (n + 1), n].
+    """
+    from scipy.stats.qmc import Sobol
+
+    points = Sobol(2 * n, seed=rng).random_base2((count - 1).bit_length())[:count].astype(np.float32)
+    own, other = points[:, :n], points[:, n:]
+    rows = np.repeat(own[:, None], n + 1, axis=1)
+    rows[:, np.arange(1, n + 1), np.arange(n)] = other
+    return rows.reshape(count * (n + 1), n)

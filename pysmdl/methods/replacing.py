@@ -43,7 +43,7 @@ def reagent(
         until the `keep` highest of s alone give the decision, or after so many steps
         value = mean of softmax(s) over the runs that ended so, or over all where none did
 
-    The paper stops where the target is among the model's first three; here it must be what the model says. With
+    The paper stops where the target is among the model's first three: ``language_model(among=3)``. With
     ``batch=1`` steps follow on each other as in the paper; else so many R are asked for at once. The values of
     a run are close to 1 for one region and to 0 for others where d is large: an order, not shares of the score.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pysmdl.methods.asking import Estimate, Values, asker
-from pysmdl.methods.masks import balanced_masks, with_flips
+from pysmdl.errors import one_of, whole_number
+from pysmdl.methods.asking import Design, Estimate, Values, asker
+from pysmdl.methods.masks import balanced_masks, soft_masks, with_flips
 from pysmdl.search.vocabulary import Search
 from pysmdl.types import Bools, Floats
 
@@ -13,39 +14,59 @@ GRAM_ROWS = 256  # rows of the output kernel at a time: 1.5 MB at 1500 rows stay
 BANDWIDTH_ROWS = 500  # rows whose distances give its bandwidth
 
 
-def sobol(evaluations: int | None = None, seed: int | None = None) -> Search:
+def sobol(evaluations: int | None = None, seed: int | None = None, masks: str = "binary", designs: int = 32) -> Search:
     """Total Sobol indices: the share of the score's variance that involves a region, alone or with others.
 
     Fel et al., "Look at the Variance! Efficient Black-box Explanations with Sobol-based Sensitivity Analysis", NeurIPS
     2021, by Jansen's estimator (1999).
 
-        value[i] = mean over designs A of (f(A) - f(A with i flipped))^2 / (4 var f)
+        value[i] = mean over designs A of (f(A) - f(A with i from B))^2 / (2 var f(A))           masks="soft"
+        value[i] = mean over designs A of (f(A) - f(A with i flipped))^2 / (4 var f)             masks="binary"
 
-    Asks for N designs with all their flips, N = `evaluations` // (n + 1): N (n + 1) subsets. Jansen's estimator is
-    (f(A) - f(A with i from B))^2 / (2 var f) for a second design B. A bit from B either equals A's, which gives 0, or
-    is its flip; the mean of both is taken here instead of a draw: half the error at 32 designs, and no row in vain.
-    A region that lowers the score ranks as high as one that raises it.
+    Soft masks are the paper's: A and B are the two halves of points of a Sobol sequence in [0, 1]^(2 n), scrambled by
+    the seed (the paper's code leaves it as it is; WCAM's scrambles it), and a region shows so much of itself, the rest
+    of the baseline. f(B), which the total index does not need, is not asked for.
+
+    A binary bit from B either equals A's, which gives 0, or is its flip; the mean of both is taken here instead of a
+    draw: half the error at 32 designs, and no row in vain. A region that lowers the score ranks as high as one that
+    raises it. N (n + 1) subsets.
 
     Args:
-        evaluations: Subsets; None for explain's budget less the curves, else 32 designs, as in the paper's code.
+        evaluations: Subsets, N = `evaluations` // (n + 1); None for explain's budget less the curves, else `designs`.
         seed: None for the seed of explain().
+        masks: "binary" or "soft"; these need ``removal="baseline"`` or :func:`pysmdl.removal.wavelet`, for WCAM.
+        designs: N; a power of two suits the sequence best. 32 as in the paper's code, 64 with an 8 x 8 grid in the
+            paper.
     """
-
-    # Not a Sobol sequence: cut at 0.5 it keeps one bit, and of 49 regions 58 pairs are then the same or opposite in all
-    # of 32 points. Latin hypercubes are as exact (error 0.086 against 0.101 of the indices on a smooth function).
-    def design(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
-        designs = balanced_masks(rng, rows // (n + 1), n)
-        return with_flips(designs), lambda score: total_indices(score.reshape(-1, n + 1))
+    if masks not in DESIGNS:
+        raise one_of("masks", masks, DESIGNS)
+    designs = whole_number("designs", designs, 2)
 
     return asker(
         "sobol",
-        design,
-        {"evaluations": evaluations, "seed": seed},
-        usual=lambda n: 32 * (n + 1),
+        DESIGNS[masks],
+        {"evaluations": evaluations, "seed": seed, "masks": masks, "designs": designs},
+        usual=lambda n: designs * (n + 1),
+        least=lambda n: (n + 1) * (2 if masks == "soft" else 1),  # a variance takes two
         spends=lambda n, rows: rows // (n + 1) * (n + 1),
         evaluations=evaluations,
         seed=seed,
+        soft=masks == "soft",
     )
+
+
+# Not a Sobol sequence: cut at 0.5 it keeps one bit, and of 49 regions 58 pairs are then the same or opposite in all
+# of 32 points. Latin hypercubes are as exact (error 0.086 against 0.101 of the indices on a smooth function).
+def _binary(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
+    designs = balanced_masks(rng, rows // (n + 1), n)
+    return with_flips(designs), lambda score: total_indices(score.reshape(-1, n + 1))
+
+
+def _soft(n: int, rows: int, rng: np.random.Generator) -> tuple[Floats, Estimate]:
+    return soft_masks(rng, rows // (n + 1), n), lambda score: jansen(score.reshape(-1, n + 1))
+
+
+DESIGNS: dict[str, Design] = {"binary": _binary, "soft": _soft}
 
 
 def hsic(evaluations: int | None = None, seed: int | None = None) -> Search:
@@ -90,6 +111,18 @@ def total_indices(score: Floats) -> Values:
     if variance == 0:
         return np.zeros(score.shape[1] - 1)
     indices: Values = ((values[:, 1:] - values[:, :1]) ** 2).mean(axis=0) / (4 * variance)
+    return indices
+
+
+def jansen(score: Floats) -> Values:
+    """Total indices from scores [N, n + 1]: each design's own, then those with a region from another; 0 where all
+    designs' own are equal. The variance is the unbiased one of these. [n].
+    """
+    values = score.astype(np.float64)
+    variance = values[:, 0].var(ddof=1) if len(values) > 1 else 0.0
+    if variance == 0:
+        return np.zeros(score.shape[1] - 1)
+    indices: Values = ((values[:, 1:] - values[:, :1]) ** 2).mean(axis=0) / (2 * variance)
     return indices
 
 

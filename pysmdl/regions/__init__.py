@@ -31,6 +31,7 @@ __all__ = [
     "GRIDS",
     "REGIONS",
     "Regions",
+    "are_partitions",
     "bands",
     "cells",
     "columns",
@@ -98,8 +99,8 @@ def partition(
     elif isinstance(spec, str):
         made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
     elif without_grid(spec) and not isinstance(spec, (int, Regions)):
-        if pixels is not None and all(isinstance(each, str) and _is_named(each) for each in spec):
-            raise RegionError(f"regions must be one partition; for {len(spec)} see explain_scales(scales={list(spec)})")
+        if pixels is not None and are_partitions(spec):
+            raise RegionError(f"regions must be one partition here; several, {list(spec)}, are for pysmdl.explain")
         made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
@@ -128,6 +129,12 @@ def _of_array(array: NDArray[Any], dimensions: int) -> Regions:
             )
         return from_labels(array[0])
     return from_masks(array)
+
+
+def are_partitions(spec: Any) -> bool:
+    """Whether it is a list of partitions, by their names or as :class:`Regions`: several scales of one input."""
+    listed = isinstance(spec, (list, tuple)) and len(spec) > 0
+    return listed and all(isinstance(each, Regions) or (isinstance(each, str) and _is_named(each)) for each in spec)
 
 
 def _is_named(spec: str) -> bool:

@@ -41,7 +41,8 @@ class DeviceRows:
     """Rows of a batch on their way to the model.
 
     Attributes:
-        bits: Kept regions of each row: region j is bit j % 32 of word j // 32. [B, W], int32.
+        bits: Kept regions of each row: region j is bit j % 32 of word j // 32. [B, W], int32. Of soft rows
+            their weights: see :meth:`Removal.softened`.
         source: Place of its input in the pool; -1 for padding. [B], int32.
         targets: Rows of Scorer.encode. [B, t], of four bytes each.
         extra: What :meth:`Removal.plan` gave. int32.
@@ -94,6 +95,15 @@ class Removal:
             ValueError: its model cannot take that.
         """
         return scorer
+
+    def softened(self) -> Removal:
+        """The same where rows are soft: ``bits`` holds a weight from 0 to 1 for each region, float32 as int32. [B, n].
+
+        Raises:
+            ValueError: there is nothing between its present and its absent.
+        """
+        drawn = " that is drawn" if self.draws > 1 else ""
+        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {self.name!r}{drawn}')
 
     def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Of the regions, for an input's grid."""

@@ -11,6 +11,7 @@ from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal
 from pysmdl.removal.cover import compose_covers
 from pysmdl.removal.several import view_of_each
+from pysmdl.removal.weighted import SoftPaint
 
 
 class Paint(Removal):
@@ -22,6 +23,9 @@ class Paint(Removal):
     @property
     def form(self) -> Hashable:
         return "paint"
+
+    def softened(self) -> Removal:
+        return SoftPaint()
 
     def compose(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor) -> None:
         painted(pool, bits, source, out, "auto")

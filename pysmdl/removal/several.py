@@ -25,7 +25,8 @@ def resident_of_each(removal: Removal, read: Several, baseline: Any, scorer: Sco
         ValueError: the removal does not paint over, or regions overlap.
     """
     if removal.form != "paint":
-        what = "a fill that is drawn" if isinstance(removal, Drawn) else repr(removal.name)
+        soft = " with soft masks" if removal.name == "baseline" else ""
+        what = "a fill that is drawn" if isinstance(removal, Drawn) else f"{removal.name!r}{soft}"
         raise ValueError(f'several inputs need removal="baseline", the same each time; got {what}')
     if isinstance(baseline, Mapping) and set(baseline) - set(read.parts):
         raise ValueError(

@@ -20,6 +20,7 @@ from pysmdl.errors import RegionError, whole_number
 from pysmdl.kernels import compose, inverse_haar, serves
 from pysmdl.regions.cells import cells
 from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.weighted import blend
 from pysmdl.types import Ints, Regions
 
 HALF = math.sqrt(0.5)
@@ -102,15 +103,33 @@ class Wavelet(Removal):
         labels = torch.from_numpy(regions.labels)
         return Resident({"x": packed, "baseline": zero, "labels": labels}, tuple(x.shape))
 
+    def softened(self) -> Removal:
+        return SoftWavelet(self.levels)
+
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
-        packed, labels = pool["x"], pool["labels"]
+        packed = pool["x"]
         step = len(out) if out.is_cuda else min(len(out), max(1, CACHED // packed[0].numel()))
         kept = packed.new_empty((step, *packed.shape[1:]))
         for part, bits, source in zip(out.split(step), rows.bits.split(step), rows.source.split(step), strict=True):
             own = kept[: len(part)]
-            compose(packed, pool["baseline"], labels, bits, source, out=own, backend=backend)
+            self._keep(pool, bits, source, own, backend)
             inverse_haar(own, self.levels, out=part, backend=serves("inverse_haar", backend, part.device.type))
         return out
+
+    def _keep(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
+        """What each row has of the coefficients."""
+        compose(pool["x"], pool["baseline"], pool["labels"], bits, source, out=out, backend=backend)
+
+
+class SoftWavelet(Wavelet):
+    """Each coefficient is multiplied by the weight of its player."""
+
+    @property
+    def form(self) -> Hashable:
+        return "soft wavelet", self.levels
+
+    def _keep(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
+        blend(pool["x"], pool["baseline"], pool["labels"], bits, source, out)
 
 
 def wavelet(levels: int = 3) -> Wavelet:

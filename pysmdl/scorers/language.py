@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pysmdl.errors import whole_number
 from pysmdl.inputs import Input
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.text import Text, TextInput
@@ -49,6 +50,7 @@ class LanguageScorer(Answered, OfTexts):
     """
 
     prompt: str | None = None
+    among: int = 1
 
     def __init__(self, model: LanguageModel, answer: str | None, head: Any) -> None:
         super().__init__(model, InputSpec())
@@ -138,6 +140,9 @@ class LanguageScorer(Answered, OfTexts):
             reference = whole.float().expand(len(logits), -1, -1).flatten(0, 1)
             numbers = read_off(self.head, raw.float(), reference, ids.long(), "logits")
             found = torch.stack((raw.argmax(1).float(), numbers), 1)
+        if self.among > 1:
+            leads = (raw > raw.gather(1, ids.long()[:, None])).sum(1) < self.among
+            found[:, 0] = torch.where(leads, ids.float(), found[:, 0])
         return found.reshape(len(logits), -1)
 
     def _whole(self, ids: Ids, answer: tuple[int, ...], positions: tuple[int, ...], own: tuple[int, ...]) -> float:
@@ -195,6 +200,7 @@ def language_model(
     answer: str | None = None,
     head: Any = None,
     reuse: bool = True,
+    among: int = 1,
     device: str | torch.device | None = None,
 ) -> LanguageScorer:
     """A causal language model of transformers: how probable its answer to a text stays without parts of the text.
@@ -212,6 +218,8 @@ def language_model(
             ``heads.sequence("log_sum")``, ``heads.jsd()``, ``heads.kl()``.
         reuse: Whether what versions of a text have in common at their beginning is computed once, and what nobody
             attends to not at all.
+        among: A token of the answer counts as said where it is among so many likeliest: 1, what the model says; 3
+            for ReAGent. By that is told what is decided, is enough and flips.
         device: As in :func:`pysmdl.scorers.classifier`.
 
     Raises:
@@ -225,7 +233,7 @@ def language_model(
     starts = (getattr(of, name, None) for of in (tokenizer, model.config) for name in STARTS)
     start = next((each for each in starts if isinstance(each, int)), 0)
     scorer = LanguageScorer(LanguageModel(model, start, reuse, device), answer, head)
-    scorer.prompt = prompt
+    scorer.prompt, scorer.among = prompt, whole_number("among", among, 1)
     scorer.read_texts(tokenizer, lambda given: laid(given, tokenizer, prompt))
     return scorer
 

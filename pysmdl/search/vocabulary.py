@@ -64,6 +64,7 @@ class Ask:
         claim: What is known of the order while this is asked.
         complement: Ask for everything *but* base ∪ {a} instead.
         subsets: Any subsets instead of base and candidates, as bool membership [a, n].
+        weights: Soft subsets instead, of a search that says so: how much of each region is kept, 0 to 1. [a, n].
         free: Only the terms that need no forward pass.
         score_only: Only the target score of each subset kept, as `total`; the set function is left out.
         ahead: What will be asked next whatever is found here, but for one of its subsets. Where a device would
@@ -77,6 +78,7 @@ class Ask:
 
     __slots__ = (
         "ahead", "base", "candidates", "claim", "complement", "free", "likely", "recheck", "score_only", "subsets",
+        "weights",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +89,7 @@ class Ask:
         claim: Claim = NO_CLAIM,
         complement: bool = False,
         subsets: Bools | None = None,
+        weights: Floats | None = None,
         free: bool = False,
         score_only: bool = False,
         ahead: Ask | None = None,
@@ -96,12 +99,15 @@ class Ask:
         self.candidates = np.array(candidates, np.int32)
         self.claim, self.complement = claim, complement
         self.subsets = None if subsets is None else np.array(subsets, bool)
+        self.weights = None if weights is None else np.array(weights, np.float32)
         self.free, self.score_only, self.ahead = free, score_only, ahead
         self.likely = tuple(likely)
         self.recheck: NDArray[np.int64] | None = None
 
-    def rows(self, n: int) -> Ints:
-        """The subsets as bit rows. [a, W]."""
+    def rows(self, n: int) -> NDArray[Any]:
+        """The subsets as bit rows. [a, W]; soft ones as their weights. [a, n]."""
+        if self.weights is not None:
+            return self.weights
         if self.subsets is not None:
             return bitrows.pack(self.subsets)
         single = bitrows.singles(n)
@@ -120,8 +126,16 @@ class Ask:
         other.recheck = subsets
         return other
 
-    def check(self, n: int) -> None:
-        """Raise SearchError where the ask is not of subsets of n regions."""
+    def check(self, n: int, soft: bool = False) -> None:
+        """Raise SearchError where the ask is not of subsets of n regions, or of soft ones where the search has none."""
+        if self.weights is not None:
+            within = self.weights.shape[1:] == (n,) and bool(((self.weights >= 0) & (self.weights <= 1)).all())
+            if not (soft and self.score_only and within):
+                raise SearchError(
+                    f"an ask's weights must be [a, n] with n = {n} regions, from 0 to 1, score_only, of a search with "
+                    f"soft=True; got {list(self.weights.shape)}"
+                )
+            return
         if self.subsets is not None:
             if self.subsets.ndim != 2 or self.subsets.shape[1] != n:
                 raise SearchError(
@@ -235,6 +249,7 @@ class Search:
         parameters: What it was made with, for the record.
         score_only: Whether it asks for target scores of kept subsets alone, not for F.
         rechecks: Whether it asks again for what decides, where F is only known roughly.
+        soft: Whether it asks for soft subsets, of which only some removals know what they look like.
         budget: n and the rows that the caller grants, or None, to those that it means to take, curves included; None
             where it does not plan them.
     """
@@ -245,4 +260,5 @@ class Search:
     parameters: dict[str, Any] = field(default_factory=dict)
     score_only: bool = False
     rechecks: bool = False
+    soft: bool = False
     budget: Callable[[int, int | None], int] | None = None

@@ -32,4 +32,6 @@ def saliency_curves(
             another grid.
     """
     labels, order = pixel_steps(saliency, steps)
-    return explain(image, model, target, regions=labels, search=fixed(order), **{"progress": False, **settings})
+    given: Any = {"progress": False, **settings}
+    found: Explanation = explain(image, model, target, regions=labels, search=fixed(order), **given)
+    return found

@@ -5,8 +5,13 @@ So what is known is a table with a high-water mark, and nothing is ever sent twi
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pysmdl import bitrows
 from pysmdl.engine.requests.subsets import subset_cache
 from pysmdl.types import Bools, Floats, Ints
 
@@ -41,9 +46,16 @@ class Memo:
         known: Bools = self._cache.find(rows) >= 0
         return known
 
-    def new(self, rows: Ints) -> int:
-        """How many of these rows were never wanted."""
-        return int((~self.knows(rows)).sum())
+    def new(self, views: Sequence[NDArray[Any]]) -> int:
+        """How many rows of these, counted once, were never wanted."""
+        if not views:
+            return 0
+        rows = np.unique(np.concatenate([self.words(each) for each in views]), axis=0)
+        return int((self._cache.find(rows) < 0).sum())
+
+    def words(self, rows: NDArray[Any]) -> Ints:
+        """Rows as they are kept. [a, W]."""
+        return rows
 
     def take(self, room: int) -> tuple[int, Ints]:
         """Hand out the next rows, at most `room`: the number of the first, and their bits. [r, W]."""
@@ -66,3 +78,27 @@ class Memo:
     def values(self, ids: Ints) -> Floats:
         """Answers by number. [a, V]."""
         return self._values[ids]
+
+
+class SoftMemo(Memo):
+    """The same of soft subsets: a row has a word for each region, the bits of its weight as a float32. What it is asked
+    of is weights [a, n], or bit rows, which are weights of 0 and 1.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self._n = n
+
+    def words(self, rows: NDArray[Any]) -> Ints:
+        weights = rows if rows.dtype == np.float32 else bitrows.unpack(rows, self._n)
+        words: Ints = np.abs(weights.astype(np.float32)).view(np.int32)  # -0.0 is 0.0
+        return words
+
+    def want(self, rows: NDArray[Any]) -> Ints:
+        return super().want(self.words(rows))
+
+    def find(self, rows: NDArray[Any]) -> Ints:
+        return super().find(self.words(rows))
+
+    def knows(self, rows: NDArray[Any]) -> Bools:
+        return super().knows(self.words(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ class Request:
                 ranking = done.value
                 ranking.check(self.n)
                 return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
-            ask.check(self.n)
+            ask.check(self.n, self.plan.search.soft)
             if self.plan.until is not None and self._decided(ask.claim):
                 return np.array(ask.claim.front[: self.k], np.int32), {"stopped": "decided"}, None
             if self._budget.rows is not None and not self._budget.affords(ask):
@@ -245,7 +246,7 @@ def _decided(reading: Reading) -> Floats:
 
 
 class Probe(Request):
-    """The target score of given subsets of one input; its result is (scores [a], the target as resolved)."""
+    """What is read of given subsets of one input; its result is (the reading, the input with its target resolved)."""
 
     def __init__(self, item: Item, plan: Plan, index: int = 0, *, member: Bools) -> None:
         super().__init__(item, plan, index)
@@ -255,4 +256,4 @@ class Probe(Request):
         if self.plan.scorer.unresolved(self.values.target):
             yield from self._resolve_target()
         reading = yield from self._answers(bitrows.pack(self._member))
-        return reading["score"], self.values.target
+        return reading, replace(self.item, target=self.values.target)

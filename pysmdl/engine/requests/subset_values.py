@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pysmdl import bitrows
 from pysmdl.engine.plan import Plan
 from pysmdl.engine.requests.features import RegionFeatures
-from pysmdl.engine.requests.memo import Memo
+from pysmdl.engine.requests.memo import Memo, SoftMemo
 from pysmdl.errors import ScorerError, SearchError
 from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.types import Bools, Floats, Ints, Reading
@@ -33,7 +33,7 @@ class SubsetValues:
     def __init__(self, plan: Plan, n: int, target: NDArray[Any]) -> None:
         self._plan, self._n = plan, n
         self.target = target
-        self.exact = Memo(bitrows.words(n))
+        self.exact = SoftMemo(n) if plan.search.soft else Memo(bitrows.words(n))
         self.memo = Memo(bitrows.words(n)) if plan.mixed else self.exact
         self.features = RegionFeatures(n, plan.objective, plan.backend)
         self._apart: deque[float] = deque(maxlen=ROUNDS)  # how far two errors of one round were, in the last rounds

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
 from pysmdl.explanation.data import ExplanationData
@@ -20,7 +21,7 @@ from pysmdl.explanation.sheets import with_sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "figure", "plot"]
+__all__ = ["KINDS", "figure", "fused", "plot"]
 
 KINDS: dict[str, Callable[..., list[Strip]]] = {
     "row": kinds.row,
@@ -91,6 +92,27 @@ def plot(
         rows = [kinds.row(each, canvas(each.explanation)) for each in named]
         return figure_of([Strip(row.panels, word) for (row,), word in zip(rows, words, strict=True)])
     return figure_of([Strip(list(_beside(kind, named, words)))])
+
+
+def fused(
+    explanations: Sequence[ExplanationData],
+    value_map: Callable[[tuple[int, int]], NDArray[np.float64]],
+    titles: Sequence[str],
+    word: str,
+) -> Figure:
+    """Maps of an image's partitions side by side, and one map of all of them.
+
+    Args:
+        explanations: Of one image.
+        value_map: From (height, width) to that map at this size.
+        titles: A word for each.
+        word: Above the map of all.
+    """
+    named = [Named(each, None) for each in explanations]
+    on = canvas(explanations[0])
+    points = value_map((on.pixels.shape[0], on.pixels.shape[1]))
+    whole = kinds.fused_panel(named[0], on, points, f"{word}\n{named[0].why}".strip())
+    return figure_of([Strip([*_beside("map", named, titles), whole])])
 
 
 def _beside(kind: str, named: Sequence[Named], words: Sequence[str]) -> Iterable[Panel]:

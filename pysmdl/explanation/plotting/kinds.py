@@ -54,6 +54,17 @@ def map_panel(
     return Panel(_wide(on, high), title, draw, after=0.8)
 
 
+def fused_panel(named: Named, on: Canvas, points: Values, word: str) -> Panel:
+    """A map of the image [h, w], such as that of several partitions."""
+    points = points / (np.abs(points).max(initial=0) or 1.0)
+    coloured = panels.shades(named.explanation, points.ravel(), 1.0)
+
+    def draw(axes: panels.Axes, title: str) -> None:
+        panels.tinted(axes, on, points, coloured, title, "share of the highest")
+
+    return Panel(_wide(on, HIGH), word, draw, after=0.8)
+
+
 def enough_panel(named: Named, on: Canvas) -> Panel:
     """The fewest regions that are enough."""
     return Panel(_seen(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))

@@ -63,8 +63,13 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
         most: The value that has full colour; None: see :func:`scale`.
     """
     known = np.nan_to_num(values)
-    norm, map_ = shades(on.explanation, known, most)
-    tint = map_(norm(spread(known, on.labels, density=False)))[:, :, :3]
+    tinted(axes, on, spread(known, on.labels, density=False), shades(on.explanation, known, most), title, unit)
+
+
+def tinted(axes: Axes, on: Canvas, points: NDArray[Any], coloured: tuple[Any, Any], title: str, unit: str) -> None:
+    """The grey image tinted by a value a pixel [h, w], in the scale and the colours of :func:`shades`."""
+    norm, map_ = coloured
+    tint = map_(norm(points))[:, :, :3]
     picture(axes, on.faded(np.clip(on.grey * tint, 0, 1)), title)
     _marks(axes, on)
     colour_bar(axes, norm, map_, unit)

@@ -5,7 +5,7 @@ all of them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.api import explain_many
-from pysmdl.errors import one_of
+from pysmdl.errors import Interrupted, one_of
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
-from pysmdl.explanation.plotting import plot
+from pysmdl.explanation.plotting import fused, plot
+from pysmdl.progress import Report
+from pysmdl.regions import are_partitions
 from pysmdl.regions.label_maps import from_labels
+from pysmdl.removal.render import Render
 from pysmdl.scorers import Scorer
 from pysmdl.settings import spelt_out
 from pysmdl.types import Regions
@@ -70,8 +72,32 @@ class Scales:
         return found
 
     def plot(self, kind: str = "map") -> Figure:
-        """The parts beside each other: see :func:`pysmdl.plot`."""
-        return plot(self.parts, kind, [f"{part.n} {part.called}" for part in self.parts])
+        """The parts beside each other: see :func:`pysmdl.plot`. Of an image "map" has the map of all of them too."""
+        titles = [f"{part.n} {part.called}" for part in self.parts]
+        if kind == "map" and len(self.parts) > 1 and all(part.modality == "image" for part in self.parts):
+            return fused(self.parts, self.value_map, titles, f"all of them, {self.fuse}")
+        return plot(self.parts, kind, titles)
+
+
+def scales_of(settings: Mapping[str, Any], fuse: str | None, resolutions: Any, nested: bool) -> Sequence[Any] | None:
+    """The partitions of a call of :func:`pysmdl.explain` that is of several scales or resolutions; None of any other.
+
+    Raises:
+        ValueError: what says how several maps become one, or how one partition divides another, where there is one.
+    """
+    if settings.get("players") is not None and settings.get("regions") is not None:
+        return None  # which Explainer refuses
+    spec = settings.get("players") if settings.get("regions") is None else settings["regions"]
+    if spec is not None and are_partitions(spec) and not isinstance(settings.get("removal"), Render):
+        return tuple(spec)
+    several = 'regions=["slico:25", "slico:100"]'
+    if nested:
+        raise ValueError(f"nested=True needs several partitions, the coarse ones first, such as {several}")
+    if resolutions is not None:
+        return (spec,)
+    if fuse is not None:
+        raise ValueError(f"fuse={fuse!r} needs several maps: give {several}, or resolutions=[224, 336]")
+    return None
 
 
 @spelt_out(Explainer, but=("regions", "players"))
@@ -84,12 +110,13 @@ def explain_scales(
     resolutions: Sequence[int | tuple[int, int]] | None = None,
     fuse: str = "mean",
     nested: bool = False,
+    progress: bool | Report = True,
     **settings: Unpack[Settings],
 ) -> Scales:
-    """Explain one decision at several scales.
+    """Explain one decision at several scales: ``explain(image, model, regions=scales)``, with a type of its own.
 
     Args:
-        image, model, target: As in :func:`pysmdl.explain`.
+        image, model, target, progress: As in :func:`pysmdl.explain`.
         scales: Partitions, as ``regions=`` takes them, the coarse ones first.
         resolutions: What the image is resized to in turn, in place of the scorer's ``size``: a number, or (height,
             width). Each is divided by each of the scales; maps are laid on the image.
@@ -100,40 +127,62 @@ def explain_scales(
 
     Raises:
         ValueError: no scale, or no such way to fuse; resolutions where images are not resized, or nested ones.
+        KeyboardInterrupt: Ctrl-C; its ``.partial`` holds the parts that were settled until then.
     """
     if fuse not in FUSIONS:
         raise one_of("fuse", fuse, FUSIONS)
     if isinstance(scales, str) or not len(scales):
         raise ValueError(f"scales must be partitions, one at least; got {scales!r}")
-    if resolutions is not None:
-        if nested or isinstance(resolutions, (str, int)) or not len(resolutions):
-            wrong = "nested=True" if nested else repr(resolutions)
-            raise ValueError(f"resolutions must be sizes, one at least, without nested=True; got {wrong}")
-        return Scales(tuple(_at_each(resolutions, image, model, target, scales, settings)), fuse)
-    if not nested:
-        items = [{"image": image, "target": target, "regions": each} for each in scales]
-        return Scales(tuple(explain_many(items, model, ordered=True, progress=False, **settings)), fuse)
-    explainer = Explainer(model, **settings)
+    if resolutions is not None and (nested or isinstance(resolutions, (str, int)) or not len(resolutions)):
+        wrong = "nested=True" if nested else repr(resolutions)
+        raise ValueError(f"resolutions must be sizes, one at least, without nested=True; got {wrong}")
+    item = {"image": image, "target": target}
     parts: list[Explanation] = []
-    for each in scales:
-        regions = explainer.prepare({"image": image, "target": target, "regions": each}).regions
-        if parts:
-            regions = divided(parts[-1], regions)
-        parts += explainer.run([{"image": image, "target": target, "regions": regions}])
+    try:
+        if resolutions is not None:
+            parts += _at_each(resolutions, item, model, scales, progress, settings)
+        else:
+            parts += (_nested if nested else _together)(item, Explainer(model, **settings), scales, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(tuple(parts)) from None
     return Scales(tuple(parts), fuse)
 
 
+def _together(
+    item: Mapping[str, Any], explainer: Explainer, scales: Sequence[Any], progress: bool | Report
+) -> Iterator[Explanation]:
+    """The parts, in batches that they share."""
+    return explainer.run([{**item, "regions": each} for each in scales], progress, ordered=True)
+
+
+def _nested(
+    item: Mapping[str, Any], explainer: Explainer, scales: Sequence[Any], progress: bool | Report
+) -> Iterator[Explanation]:
+    """The parts one after the other, each dividing what was enough of the one before."""
+    coarse: Explanation | None = None
+    for each in scales:
+        regions = explainer.prepare({**item, "regions": each}).regions
+        regions = regions if coarse is None else divided(coarse, regions)
+        (coarse,) = explainer.run([{**item, "regions": regions}], progress)
+        yield coarse
+
+
 def _at_each(
-    resolutions: Sequence[Any], image: Any, model: Any, target: Any, scales: Sequence[Any], settings: Any
+    resolutions: Sequence[Any],
+    item: Mapping[str, Any],
+    model: Any,
+    scales: Sequence[Any],
+    progress: bool | Report,
+    settings: Mapping[str, Any],
 ) -> Iterator[Explanation]:
     """The parts at each resolution, of the class that the model sees at the first where nobody says which."""
     scorer = Explainer(model, **settings).scorer
     rest = {name: value for name, value in settings.items() if name not in OF_MODELS}
     for each in _resized(scorer, resolutions):
-        found = explain_scales(image, each, target, scales=scales, **rest)
-        yield from found.parts
-        if target is None and isinstance(found.parts[0].target, int):
-            target = found.parts[0].target
+        for found in _together(item, Explainer(each, **rest), scales, progress):
+            yield found
+            if item["target"] is None and isinstance(found.target, int):
+                item = {**item, "target": found.target}
 
 
 def _resized(scorer: Scorer, resolutions: Sequence[Any]) -> Iterator[Scorer]:

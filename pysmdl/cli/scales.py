@@ -1,0 +1,103 @@
+"""`pysmdl explain` of several scales: each scale's files as of an input of its own, and a picture of all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pysmdl import api, disk
+from pysmdl.cli.arguments import size_of
+from pysmdl.cli.console import printable
+from pysmdl.cli.options import ScaleOptions
+from pysmdl.cli.results import Results, stems
+from pysmdl.cli.stopping import held
+from pysmdl.errors import ImageError, Interrupted, RegionError, ScorerError, described
+from pysmdl.explanation import Explanation
+from pysmdl.progress import reporting
+from pysmdl.scales import Scales
+from pysmdl.scorers import Scorer
+
+log = logging.getLogger("pysmdl")
+
+
+def is_asked(regions: str | None, scales: ScaleOptions) -> bool:
+    """Whether a command line says anything of several scales."""
+    return "," in (regions or "") or scales != ScaleOptions()
+
+
+def explain(
+    items: Sequence[Mapping[str, Any]],
+    scorer: Scorer,
+    regions: str | None,
+    scales: ScaleOptions,
+    settings: Mapping[str, Any],
+    *,
+    folder: Path,
+    out: Console,
+    kind: str,
+) -> int:
+    """Explain each at all scales; write PNG, npz and JSON of each scale, and a PNG of all. Returns how many items were
+    explained.
+    """
+    partitions = [each.strip() for each in regions.split(",")] if regions else [None]
+    sizes = None if scales.resolutions is None else list(map(size_of, scales.resolutions.split(",")))
+    asked: dict[str, Any] = {"regions": partitions if len(partitions) > 1 else partitions[0], **settings}
+    asked |= {"fuse": scales.fuse, "resolutions": sizes, "nested": scales.nested}
+    written = _Written(items, _labels(partitions, sizes), folder, kind)
+    try:
+        with reporting(True, lines=True) as report:
+            for number, item in enumerate(items):
+                try:
+                    found = api.explain(item["image"], scorer, item["target"], progress=report or False, **asked)
+                except Interrupted as stopped:
+                    written.parts(number, stopped.partial)
+                    raise
+                except (ImageError, RegionError, ScorerError) as error:
+                    log.error("input %r skipped: %s", item["id"], described(error))
+                    continue
+                assert isinstance(found, Scales)
+                written.whole(number, found)
+    finally:
+        if written.results.table.rows:
+            out.print(written.results.table)
+            text = f"{written.count} explained; pictures, arrays and JSON are in {printable(folder)}"
+            out.print(text, soft_wrap=True)
+    return written.count
+
+
+class _Written:
+    """The files of a run: of each part under its item's name and its own, and of each item one picture."""
+
+    def __init__(self, items: Sequence[Mapping[str, Any]], labels: Sequence[str], folder: Path, kind: str) -> None:
+        self._items, self._labels, self._folder, self._kind = items, labels, folder, kind
+        paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
+        self._stems = stems(paths, folder)
+        named = [Path(f"{stem}-{label}.png") for stem in self._stems for label in labels]
+        self.results = Results(named, None, folder, kind)
+        self.count = 0
+
+    def parts(self, number: int, parts: Sequence[Explanation]) -> None:
+        for place, (part, label) in enumerate(zip(parts, self._labels, strict=False)):
+            part.index = number * len(self._labels) + place
+            part.id = f"{self._items[number]['id']} {label}"
+            self.results.keep(part)
+
+    def whole(self, number: int, found: Scales) -> None:
+        self.parts(number, found.parts)
+        if self._kind != "none":
+            buffer = BytesIO()
+            found.plot().savefig(buffer, format="png", dpi=150)
+            with held():
+                disk.write(self._folder / f"{self._stems[number]}.png", buffer.getvalue())
+        self.count += 1
+
+
+def _labels(partitions: Sequence[str | None], sizes: Sequence[tuple[int, int]] | None) -> list[str]:
+    """Of each part, in the order in which they come, as a file's name has it: "224x224-slico25"."""
+    own = [(each or "regions").replace(":", "") for each in partitions]
+    return own if sizes is None else [f"{size[0]}x{size[1]}-{each}" for size in sizes for each in own]

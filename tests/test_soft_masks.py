@@ -1,0 +1,201 @@
+"""Soft masks: rows of weights are blended as defined, and counted and remembered as bit rows are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pysmdl
+from pysmdl import methods, regions, removal, scorers
+from pysmdl.errors import SearchError
+from pysmdl.kernels import compose
+from pysmdl.methods.masks import soft_masks
+from pysmdl.removal.wavelet import inverse, transformed
+from pysmdl.removal.weighted import blend
+from pysmdl.search import Ask, Ranking, Search
+from pysmdl.testing import drive
+
+from toys import DTYPES, image, linear_model, poisoned
+
+SOFT = methods.sobol(masks="soft", designs=8)
+
+
+def ishigami(x):
+    return np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+
+
+def test_totals_of_known_functions_are_theirs():
+    """Ishigami (7, 0.1) on U(-pi, pi), and x1 x2 on U(0, 1) (E2)."""
+    search = methods.sobol(masks="soft", designs=4096)
+    ranking, asked = drive(search, lambda w: ishigami(-np.pi + 2 * np.pi * w), 3)
+    assert ranking.attribution == pytest.approx([0.55758886, 0.44241114, 0.24368366], abs=2e-3)
+    assert asked == 4 * 4096
+    ranking, _ = drive(search, lambda w: w[:, 0] * w[:, 1] + 0 * w[:, 2], 3)
+    assert ranking.attribution == pytest.approx([4 / 7, 4 / 7, 0], abs=2e-3)
+
+
+def test_an_input_between_itself_and_its_baseline_has_the_same_totals():
+    end = torch.full((1, 3), torch.pi)
+    scorer = scorers.scalar(lambda batch: torch.from_numpy(ishigami(batch[:, 0].double().numpy())))
+    search = methods.sobol(masks="soft", designs=1024)
+    e = pysmdl.explain(end, scorer, players="columns", baseline=-end, search=search, progress=False)
+    assert e.values() == pytest.approx([0.55758886, 0.44241114, 0.24368366], abs=4e-3)
+    assert e.evaluations == 4 * 1024 + 6, "the curves of three columns, whose first and last points are one row each"
+
+
+def by_loop(x, baseline, labels, weights, source):
+    """Point by point, as the docstring says it; in float32."""
+    out = np.empty((len(weights), *x.shape[1:]), np.float32)
+    for b, i in enumerate(source):
+        for place in np.ndindex(*labels.shape[1:]):
+            label = labels[(i, *place)]
+            w = np.float32(1) if label < 0 else weights[b, label]
+            for c in range(x.shape[1]):
+                at = (i, c, *place)
+                out[(b, c, *place)] = w * x[at] + (1 - w) * baseline[at]
+    return out
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5, 7), (3, 2, 2, 3, 4), (1, 1, 17)])
+def test_a_blend_is_its_loop(dtype, shape, rng):
+    inputs, _, *grid = shape
+    x, baseline = (torch.from_numpy(rng.normal(size=shape).astype(np.float32)).to(dtype) for _ in range(2))
+    labels = rng.integers(-1, 4, (inputs, *grid)).astype(np.int32)
+    weights = rng.random((9, 4)).astype(np.float32)
+    weights[0], weights[1] = 0, 1
+    source = rng.integers(0, inputs, 9).astype(np.int32)
+    out = poisoned((9, *shape[1:]), dtype)
+    given = torch.from_numpy(labels), torch.from_numpy(weights).view(torch.int32), torch.from_numpy(source)
+    blend(x, baseline, *given, out)
+    wanted = by_loop(x.float().numpy(), baseline.float().numpy(), labels, weights, source)
+    assert torch.equal(out, torch.from_numpy(wanted).to(dtype))
+    bits = torch.tensor([[0], [15]], dtype=torch.int32)
+    hard = compose(x, baseline, given[0], bits, given[2][:2], out=torch.empty_like(out[:2]))
+    assert torch.equal(out[:2], hard), "weights of 0 and 1 are bits"
+
+
+def jansen_by_hand(f, n, designs, seed):
+    rows = soft_masks(np.random.default_rng(seed), designs, n).reshape(designs, n + 1, n)
+    for own, *others in rows:
+        assert all((each != own).sum() <= 1 and each[i] != own[i] for i, each in enumerate(others))
+    values = np.array([[f(row) for row in design] for design in rows])
+    return ((values[:, 1:] - values[:, :1]) ** 2).mean(0) / (2 * values[:, 0].var(ddof=1))
+
+
+def test_an_image_is_blended_region_by_region():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    pixels, labels = image(0, 12, 12), regions.grid(image(0, 12, 12), 4).labels
+    net(torch.zeros(1, 3, 12, 12))
+    net.eval()
+
+    def f(row):
+        w = torch.from_numpy(row[labels])
+        x = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+        with torch.no_grad():
+            return float(net((w * x + (1 - w) * 0.5)[None]).softmax(1)[0, 1])
+
+    settings = {"regions": labels, "baseline": 0.5, "search": SOFT, "seed": 3}
+    e = pysmdl.explain(pixels, scorers.classifier(net), 1, progress=False, **settings)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 3), rel=1e-3)
+
+
+def test_haar_coefficients_are_multiplied():
+    """WCAM: the model sees the inverse transform of the coefficients, each times its cell's weight."""
+    x = torch.from_numpy(np.random.default_rng(1).random((3, 16, 16)).astype(np.float32))
+    labels = regions.cells((16, 16), (2, 2)).labels
+    scorer = scorers.scalar(lambda batch: (batch[:, :, 3:9, 2:7] ** 2).mean((1, 2, 3)))
+
+    def f(row):
+        shown = inverse(torch.from_numpy(row[labels]) * transformed(x, 3), 3)
+        return float((shown[:, 3:9, 2:7] ** 2).mean())
+
+    e = pysmdl.explain(x, scorer, players="cells:2", removal=removal.wavelet(3), search=SOFT, seed=5, progress=False)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 5), rel=1e-3)
+
+
+@pytest.mark.parametrize("how", [{}, {"removal": removal.wavelet(2), "players": "cells:3"}])
+def test_batches_and_company_change_nothing(how):
+    scorer, pictures = linear_model(size=12), [image(seed, 12, 12) for seed in range(3)]
+    settings = {"players": "grid:9", "search": SOFT, **how}
+    alone = [pysmdl.explain(each, scorer, 1, batch_size=1, progress=False, **settings) for each in pictures]
+    for batch_size, config in ((2, None), (7, None), (None, None), (16, pysmdl.EngineConfig(deterministic=True))):
+        items, more = [(each, 1) for each in pictures], {"batch_size": batch_size, "config": config}
+        found = pysmdl.explain_many(items, scorer, ordered=True, progress=False, **more, **settings)
+        for one, other in zip(alone, found, strict=True):
+            assert np.array_equal(one.attribution, other.attribution)
+            assert np.array_equal(one.insertion, other.insertion)
+            assert one.evaluations == other.evaluations
+
+
+def asks(*questions, soft=True):
+    """A search of one's own that asks these and is done."""
+
+    def start(task):
+        for each in questions:
+            yield Ask(weights=each, score_only=True)
+        return Ranking(list(range(task.n)))
+
+    return Search("own", start, lambda n, k: sum(map(len, questions)), score_only=True, soft=soft)
+
+
+def test_a_row_is_seen_once_and_one_of_zeros_and_ones_is_the_subset():
+    row = np.array([[0.5, 0.25, 1, 0]], np.float32)
+    whole = np.array([[1, 1, 1, 1], [0, 0, -0.0, 0], [1, 0, 0, 0]], np.float32)
+    found = pysmdl.explain(
+        image(0, 12, 12), linear_model(size=12), 1, regions="grid:4", search=asks(row, row, whole), progress=False
+    )
+    assert found.evaluations == 1 + 8, "the soft row, and the curves of four regions"
+    hard = pysmdl.explain(
+        image(0, 12, 12), linear_model(size=12), 1, regions="grid:4", search=pysmdl.search.fixed([0, 1, 2, 3]),
+        progress=False,
+    )  # fmt: skip
+    assert np.array_equal(found.insertion, hard.insertion)
+    assert np.array_equal(found.deletion, hard.deletion)
+
+
+def test_a_budget_counts_soft_rows_and_leaves_the_curves():
+    given = {"regions": "grid:4", "progress": False}
+    found = pysmdl.explain(
+        image(0, 12, 12), linear_model(size=12), 1, evaluations=60, search=methods.sobol(masks="soft"), **given
+    )
+    assert found.notes["sampled"] == 50
+    assert found.evaluations <= 60
+    assert np.isfinite(found.insertion).all()
+    few = methods.sobol(9, masks="soft")
+    with pytest.raises(ValueError, match="evaluations must be at least 10 for sobol on 4 regions; got 9"):
+        pysmdl.explain(image(0, 12, 12), linear_model(size=12), 1, search=few, **given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"baseline": removal.noise(0.1)}, "soft masks need .*; got 'baseline' that is drawn"),
+        ({"removal": "token-drop"}, "soft masks need .*; got 'token-drop'"),
+        ({"players": regions.overlapping(np.ones((2, 12, 12), bool))}, "needs regions that do not overlap"),
+    ],
+)
+def test_what_has_nothing_between_present_and_absent_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        pysmdl.explain(image(0, 12, 12), linear_model(size=12), 1, search=SOFT, progress=False, **settings)
+
+
+def test_ids_several_inputs_and_wrong_weights_are_refused():
+    ids = torch.tensor([3, 1, 2])
+    with pytest.raises(ValueError, match=r"soft masks blend numbers, .* got torch\.int64"):
+        pysmdl.explain(ids, scorers.scalar(lambda batch: batch.sum(1)), baseline=0, search=SOFT, progress=False)
+    both = scorers.scalar(lambda batch: batch["a"].mean((1, 2)))
+    with pytest.raises(ValueError, match=r"several inputs need .* with soft masks"):
+        pysmdl.explain({"a": torch.ones(1, 4), "b": ids}, both, players={}, search=SOFT, progress=False)
+    for wrong, soft in ((np.full((1, 4), 1.5), True), (np.ones((1, 3)), True), (np.ones((1, 4)), False)):
+        with pytest.raises(SearchError, match="an ask's weights must be"):
+            pysmdl.explain(
+                image(0, 12, 12), linear_model(size=12), 1, regions="grid:4", search=asks(wrong, soft=soft),
+                progress=False,
+            )  # fmt: skip
+    with pytest.raises(ValueError, match="masks must be one of 'binary', 'soft'; got 'half'"):
+        methods.sobol(masks="half")
+    with pytest.raises(ValueError, match="designs must be a whole number of at least 2; got 1"):
+        methods.sobol(designs=1)
