@@ -1,4 +1,4 @@
-"""Arrays as people have them: tensors of any device, foreign byte orders, masks of 0 and 255."""
+"""Arrays and texts as people have them: of any device, foreign byte orders, masks of 0 and 255, half an emoji."""
 
 from __future__ import annotations
 
@@ -41,3 +41,8 @@ def as_mask(argument: str, given: Any, error: type[ValueError] = ValueError) -> 
             )
         array = array != 0
     return array
+
+
+def legible(text: str) -> str:
+    """Text as files and fonts can hold it: half of an emoji, which UTF-8 has no form for, is "?"."""
+    return text.encode(errors="replace").decode()

@@ -19,8 +19,10 @@ from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import Several, together
 from pysmdl.inputs.sound import HELD
+from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
 from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
+from pysmdl.regions.spans import named_by_text
 from pysmdl.removal import BASELINES, Removal, Resident
 from pysmdl.removal.render import Render
 from pysmdl.removal.several import resident_of_each
@@ -82,19 +84,23 @@ class Preparation:
         computed = how is None or isinstance(how, str) or callable(how)
         read = reader.read(given, self.scorer.input, computed)
         how = (self.removal.divided or read.divided) if how is None else how
+        seen, content = _grid(read), read.content
         size = None if read.picture is None else read.picture.shape[:2]
-        seen = _grid(read)
+        if self.removal.divided is not None:  # regions are of something else than the picture
+            content = size = None
         grid = self.removal.grid(seen)
 
         def own(how: Any) -> Regions | None:
             found = None if read.divide is None else read.divide(how)
             return self.removal.players(how, grid) if found is None and isinstance(how, str) else found
 
-        regions = partition(how, read.content, grid, size, read.frame, own)
+        regions = partition(how, content, grid, size, read.frame, own)
         if isinstance(how, str):
             regions = self.removal.divide(regions, self.scorer)
             read = divided_as(how, read)
             regions = named_by_time(how, regions, read.rate)
+        if isinstance(read, TextInput) and read.shown is not None:
+            regions = named_by_text(regions, read.shown)
         return read, regions, how
 
     def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:
@@ -103,7 +109,9 @@ class Preparation:
         Raises:
             ValueError: players are not given by name.
         """
-        if not isinstance(how, Mapping) or not given or set(how) - set(given):
+        if not given or not all(isinstance(name, str) for name in given):
+            raise ValueError(f"several inputs need names that are text; got {list(given)}")
+        if not isinstance(how, Mapping) or set(how) - set(given):
             raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
         parts = {}
         for name, each in given.items():

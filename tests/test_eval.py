@@ -278,6 +278,27 @@ def test_a_comparison_that_is_kept_is_not_made_twice(tmp_path, monkeypatch):
     assert "was made with other settings: mufidelity 4, now 5" in output
 
 
+def test_rows_texts_and_several_inputs_are_compared(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    methods = {"exact": {"search": "exact"}, "occlusion": {"search": "occlusion"}}
+    rows = pandas.DataFrame({"b": [1.0, 2], "a": [3.0, 1]})
+    weighed = pysmdl.scorers.table(lambda given: given @ np.array([1.0, 2]), ["a", "b"])
+    found = compare(rows, weighed, methods, mufidelity=4)
+    assert [each.insertion[-1] for each in found.explanations["exact"]] == [5, 5]
+    assert all(row["mu_fidelity"] == pytest.approx(1) for row in found.rows)
+    both = pysmdl.scorers.scalar(lambda given: given["x"].sum(1) + given["y"].sum(1))
+    pairs = [{"image": {"x": torch.tensor([1.0, 3]), "y": torch.tensor([2.0])}, "players": {"y": ["two"]}}] * 2
+    for items in (pairs, [{"image": each["image"]} for each in pairs]):
+        found = compare(items, both, methods, mufidelity=4)
+        assert [each.order.tolist() for each in found.explanations["exact"]] == [[1, 2, 0]] * 2
+    texts = ["one \ud83d", "two words"]
+    scorer = pysmdl.scorers.string(lambda given: [float(len(text)) for text in given])
+    for _ in range(2):
+        found = compare(texts, scorer, methods, store=tmp_path / "kept")
+        assert {each.id for each in found.explanations["exact"]} == {"one \\ud83d", "two words"}
+    assert pysmdl.open_store(tmp_path / "kept" / "exact").verify().problems == ()
+
+
 def test_what_a_store_has_costs_no_evaluation(tmp_path):
     seen = []
 

@@ -148,6 +148,16 @@ def test_a_sound_comes_at_the_rate_of_the_model(recording):
     assert np.allclose(by_array.insertion, found.insertion, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32])
+def test_samples_that_are_whole_numbers_are_those_of_a_file(kind):
+    wave = np.array([-1, -0.5, 0, 0.5])
+    whole = np.round(wave * 2.0 ** (8 * np.dtype(kind).itemsize - 1) + (128 if kind == np.uint8 else 0)).astype(kind)
+    scorer = scorers.scalar(lambda batch: batch.sum(1))
+    found = pysmdl.explain({"array": whole, "sampling_rate": 4}, scorer, search="occlusion", progress=False)
+    assert found.attribution.tolist() == pytest.approx(wave)
+    assert found.view(4).tolist() == wave.tolist()
+
+
 def test_what_is_no_sound_is_refused(tmp_path):
     (tmp_path / "x.wav").write_bytes(b"RIFF and nothing more")
     with pytest.raises(ImageError, match="no sound"):
@@ -156,6 +166,11 @@ def test_what_is_no_sound_is_refused(tmp_path):
         of_tones(tmp_path / "x.wav")
     with pytest.raises(ImageError, match="finite samples"):
         of_tones({"array": [1.0, np.nan], "sampling_rate": RATE})
+    for rate in (0.5, "8000"):
+        with pytest.raises(ValueError, match="sampling_rate must be a finite number of at least 1"):
+            of_tones({"array": [1.0, 0], "sampling_rate": rate})
+    with pytest.raises(ImageError, match=r"floats in -1\.\.1, or uint8, int16 or int32; got int64"):
+        of_tones({"array": np.arange(9), "sampling_rate": RATE})
     with pytest.raises(ValueError, match="rate must be a whole number"):
         scorers.scalar(lambda batch: batch, rate=0)
 
@@ -169,6 +184,10 @@ def test_a_clip_of_frames_is_explained_through_time():
     kept = found.view(found.n)
     assert kept.shape == clip().shape
     assert np.array_equal(kept, found.shown)
+    with pytest.raises(ValueError, match=r"regions='slico:9' needs an image; give .tubes:4x4x4., .tubes:5x25. or"):
+        pysmdl.explain(
+            clip(), scorers.scalar(lambda batch: batch.mean((1, 2, 3, 4))), players="slico:9", progress=False
+        )
 
 
 @pytest.mark.parametrize("kind", OTHERS)

@@ -22,6 +22,14 @@ def explained(x, scorer, **settings):
     return pysmdl.explain(x, scorer, progress=False, **{"search": "exact", **settings})
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_function_that_renders_another_number_of_rows_is_told_so(count):
+    rendered = removal.render(lambda member, item: np.ones((count, 3), np.float32))
+    scorer = scorers.scalar(lambda batch: batch.sum(1))
+    with pytest.raises(ScorerError, match=rf"each of \d rows must get a score; removal 'render' .* made {count}"):
+        explained(None, scorer, players=3, removal=rendered)
+
+
 @pytest.mark.parametrize("shown", ["any", "all"])
 def test_masks_that_do_not_overlap_are_a_partition_to_the_bit(shown):
     labels = np.arange(144).reshape(12, 12) // 16

@@ -77,6 +77,14 @@ def test_what_several_inputs_cannot_have_is_refused():
         pair(players={"sound": "time:4"})
     with pytest.raises(ValueError, match='several inputs need removal="baseline"'):
         pair(baseline=pysmdl.removal.noise(1.0))
+    with pytest.raises(
+        ValueError, match="baseline of several inputs must be the same each time; of 'image' it is a fill"
+    ):
+        pair(baseline={"image": pysmdl.removal.noise(1.0)})
+    with pytest.raises(ValueError, match=r"baseline of several inputs is given by name, of image, text; got \['txt'\]"):
+        pair(baseline={"txt": 0})
+    with pytest.raises(ValueError, match=r"several inputs need names that are text; got \[0, 1\]"):
+        pysmdl.explain({0: image(), 1: np.ones(3)}, scorers.scalar(lambda batch: batch[0]), progress=False)
     masks = np.ones((2, 4, 4), bool)
     with pytest.raises(ValueError, match="those of 'image' do"):
         pair(players={"image": regions.overlapping(masks)})

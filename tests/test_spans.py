@@ -30,6 +30,36 @@ def test_sentences_end_where_a_reader_would_say_so():
     assert sentences("I said so, not I. He did") == [0, 17]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("At 5 p.m. we left. At 6 p.m. They came.", ["At 5 p.m. we left.", "At 6 p.m.", "They came."]),
+        ("The U.S. Army won. Ph.D. students came.", ["The U.S. Army won.", "Ph.D. students came."]),
+        ("1. Red. Or so.\n2. Blue\n(a. b)", ["1. Red.", "Or so.", "2. Blue", "(a. b)"]),
+        ("It has 12. On Jan. 5 it had 3. See Sec. 2.", ["It has 12.", "On Jan. 5 it had 3.", "See Sec. 2."]),
+        ("Das ist z.B. gut. Ja.", ["Das ist z.B. gut.", "Ja."]),
+        (". . !", [".", ".", "!"]),
+    ],
+)
+def test_initials_short_words_and_numbers_of_a_list_end_no_sentence(text, wanted):
+    found = spans(text, "sentences").players
+    assert [each.strip() for each in found] == wanted
+    assert "".join(found) == text
+
+
+def test_a_label_map_of_a_text_is_named_by_its_characters():
+    labels = np.array([0, 0, 0, -1, 1, 1, 0])
+    found = spans("good ba", labels)
+    assert found.players == ("gooa", " b")
+    assert spans("good ba", np.eye(7, dtype=bool)[:2]).players[:2] == ("g", "o")
+
+
+def test_spans_that_overlap_are_refused():
+    masks = np.ones((2, 3), bool)
+    with pytest.raises(ValueError, match="spans of a text must not overlap"):
+        spans("a b", pysmdl.regions.overlapping(masks))
+
+
 @pytest.mark.parametrize("unit", sorted(set(UNITS) - {"tokens"}))
 def test_names_of_spans_join_to_the_text(unit):
     found = spans(STORY, unit)
@@ -89,6 +119,30 @@ def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
     assert plain.insertion[-1] == 37
 
 
+@pytest.mark.parametrize("content", ["user", "s", "  a  ", "<|user|>"])
+def test_words_that_the_template_says_too_are_found_where_the_message_is(content):
+    chat = [{"role": "user", "content": content}, {"role": "assistant", "content": "assistant"}]
+    found = scorers.language_model(gpt2(), byte_level(True), answer="far").reader.text(chat)
+    said = f"<|user|>\n{content.strip()}\n<|assistant|>\nassistant\n"
+    assert found.text == f"{said}<|assistant|>\n"
+    assert [found.text[each.start : each.stop] for each in found.areas] == [content.strip(), "assistant"]
+    assert [each.start for each in found.areas] == [9, len(said) - 10]
+
+
+@pytest.mark.parametrize("text", ["It is late.", "  It is late.", "It is late.  ", "\n\nIt is late.\n"])
+@pytest.mark.parametrize("prompt", ["{}\nWhen?", "  {} When?", "Text: {}\nWhen?", "Text: {}", " {} ", None])
+def test_of_a_prompt_nothing_is_explained_but_what_stands_in_it(prompt, text):
+    for chat in (False, True):
+        scorer = scorers.language_model(gpt2(), byte_level(chat), prompt=prompt, answer="far")
+        found = scorer.reader.text(text)
+        (area,) = found.areas
+        inside = found.text[area.start : area.stop]
+        assert inside.strip() == "It is late."
+        assert inside in text
+        if prompt is not None:
+            assert (found.text[: area.start] + text.strip() + found.text[area.stop :]).split() == (found.text.split())
+
+
 def test_a_file_is_read(tmp_path):
     (tmp_path / "story.txt").write_text(STORY, encoding="utf-8")
     found = spans(tmp_path / "story.txt", "lines")
@@ -103,6 +157,8 @@ def test_a_file_is_read(tmp_path):
         ("a b", "pages", ValueError, "players must be one of .*'words'; got 'pages'"),
         ("a b", "tokens", ValueError, 'players="tokens" needs a model with a tokenizer'),
         ("a b", [(0, 2), (1, 3)], RegionError, r"spans must be apart, start < stop <= 3 characters; got \(1, 3\)"),
+        ("a b", [(0, 2, 1)], RegionError, r"spans must be pairs \(start, stop\) of characters; got \(0, 2, 1\)"),
+        ("a b", lambda text: [3], RegionError, "spans must be pairs .*; got 3"),
         ("a b", ["b", "a"], RegionError, "pieces must stand in the text one after the other; 'a' does not"),
         (" \n", "words", ImageError, "the text is empty"),
         (7, "words", ImageError, "a text must be a string, a Path to a file, or a list of messages"),

@@ -169,6 +169,15 @@ def test_compact_makes_one_part_of_many_and_loses_nothing(tmp_path):
     assert found.compact() == 1  # nothing more to do
 
 
+def test_what_is_read_while_it_is_compacted_says_so(tmp_path):
+    job(items(3), tmp_path / "s", rows=1)
+    reading = iter(pysmdl.open_store(tmp_path / "s"))
+    next(reading)
+    pysmdl.open_store(tmp_path / "s").compact()
+    with pytest.raises(StoreError, match="is gone: what was compacted meanwhile is opened anew"):
+        list(reading)
+
+
 def test_rows_that_a_killed_compact_left_twice_are_read_once_and_go_with_the_next(tmp_path):
     job(items(4), tmp_path / "s", rows=2)
     old = [(path, path.read_bytes()) for path in parts_of(tmp_path / "s")]

@@ -7,9 +7,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 import pysmdl
 from pysmdl import removal, scorers
+from pysmdl.errors import ScorerError
 
 PRAISE = "VADER is smart, handsome, and funny."
 PLOT = "The plot was not good but the acting was great"
@@ -82,6 +84,40 @@ def test_classes_of_strings_have_names_and_heads():
     assert found.insertion == pytest.approx(1 / (1 + np.exp(1 - np.array([0, 1, 2, 2]))))
     margin = scorers.string(told, gives="logits", head=pysmdl.heads.margin())
     assert pysmdl.explain("yes no yes", margin, target=1, progress=False).deletion[0] == 1
+
+
+FORMS = {
+    "list": lambda texts: [len(each) for each in texts],
+    "generator": lambda texts: (len(each) for each in texts),
+    "array": lambda texts: np.array([len(each) for each in texts], np.float16),
+    "tensors": lambda texts: [torch.tensor(float(len(each)), requires_grad=True) for each in texts],
+    "column": lambda texts: [np.array([len(each)]) for each in texts],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_function_of_strings_gives_numbers_in_any_form(form):
+    found = pysmdl.explain("not good day", scorers.string(FORMS[form]), search="occlusion", progress=False)
+    assert found.attribution.tolist() == [4, 5, 4]
+
+
+@pytest.mark.parametrize("form", [list, np.array, torch.tensor, tuple])
+def test_a_function_of_one_string_gives_a_number_or_classes_in_any_form(form):
+    def told(text):
+        return form([len(text) / 20, 1 - len(text) / 20])
+
+    for given in ({"function": told, "batched": False}, {"function": lambda texts: [told(each) for each in texts]}):
+        scorer = scorers.string(**given, gives="probabilities")
+        found = pysmdl.explain("not good day", scorer, 0, search="occlusion", progress=False)
+        assert found.attribution.tolist() == pytest.approx([0.2, 0.25, 0.2])
+    alone = scorers.string(lambda text: np.array(len(text)), batched=False)
+    assert pysmdl.explain("not good day", alone, search="occlusion", progress=False).attribution.tolist() == [4, 5, 4]
+
+
+@pytest.mark.parametrize("given", ["POSITIVE", None, {"label": "POSITIVE", "score": 0.9}, [[1, 2], 3]])
+def test_a_function_of_strings_that_gives_no_numbers_is_told_so(given):
+    with pytest.raises(ScorerError, match=r"function must give a number, or numbers \[K\], for each text; got "):
+        pysmdl.explain("a b", scorers.string(lambda text: given, batched=False), progress=False)
 
 
 def test_many_texts_share_batches():

@@ -241,6 +241,88 @@ def test_frames_and_series_are_read_by_the_names_of_their_columns():
         explained(frame.iloc[5][["c", "b"]], scorer)
 
 
+def test_what_pandas_calls_by_name_is_read_by_name_whatever_its_order():
+    pandas = pytest.importorskip("pandas")
+    data = pandas.DataFrame(np.random.default_rng(0).normal((1, 2, 3), 1, (40, 3)), columns=["a", "b", "c"])
+    turned = data[["c", "a", "b"]].assign(name="x")
+    row, weights = pandas.Series({"a": 5.0, "b": 7, "c": 9}), np.array([1.0, 2, 4])
+
+    def given(**settings):
+        scorer = scorers.table(lambda rows: rows @ weights, ["a", "b", "c"], data=settings.pop("data", None))
+        return explained(row, scorer, search="occlusion", **settings).attribution
+
+    wanted = pytest.approx(weights * (row - data.mean()).to_numpy(), abs=1e-4)
+    assert given(data=turned) == wanted
+    assert given(baseline=turned[["c", "a", "b"]].mean()) == wanted
+    assert given(baseline=dict(turned[["c", "a", "b"]].mean())) == wanted
+    assert given(baseline=turned[["c", "a", "b"]]) == wanted
+    assert given(baseline=pysmdl.removal.marginal(turned[["c", "a", "b"]], None)) == wanted
+    numbers = turned[["c", "a", "b"]]
+    for draws in ("mean", 8):
+        one, other = (
+            given(baseline=pysmdl.removal.conditional_gaussian(each.mean(), each.cov(), draws))
+            for each in (data, numbers)
+        )
+        assert one == pytest.approx(other, abs=1e-3 if draws == "mean" else 3)
+    assert given(baseline=pandas.Series([5.0, 7, 8])) == pytest.approx([0, 0, 4], abs=1e-5)  # no names: by place
+    with pytest.raises(ImageError, match=r"data must have the columns a, b, c; it lacks \['b'\]"):
+        given(data=data[["a", "c"]])
+
+
+def test_columns_that_are_numbers_are_names_too():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1.0, 2, 3]], columns=[10, 20, 30])
+    scorer = scorers.table(lambda rows: rows @ np.array([1.0, 2, 4]), frame.columns)
+    for row in (frame, frame.iloc[0], frame.iloc[0][[30, 10, 20]], {20: 2, 10: 1, 30: 3}, frame.iloc[0].to_numpy()):
+        assert explained(row, scorer, search="occlusion").attribution.tolist() == [1, 4, 12]
+    counted = scorers.table(lambda rows: rows @ np.array([1.0, 2, 4]), range(3))
+    for row in ({1: 2, 0: 1, 2: 3}, pandas.Series([1, 2, 3]), pandas.DataFrame([[1, 2, 3]])):
+        assert explained(row, counted, search="occlusion").attribution.tolist() == [1, 4, 12]
+
+
+def test_classes_have_the_names_that_an_estimator_was_fitted_on(cancer):
+    from sklearn.linear_model import LogisticRegression
+
+    rows, labels = cancer[0].data[:, :3], np.where(cancer[0].target == 1, "benign", "malign")
+    net = LogisticRegression(max_iter=1000).fit(rows, labels)
+    found = explained(rows[0], scorers.table(net), target="malign")
+    assert found.target == 1
+    assert "malign" in repr(found)
+    assert explained(rows[0], scorers.table(net, names=["a", "b"]), target="b").target == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"columns": "age"}, "columns must be names, one a column; got the text 'age'"),
+        ({"categorical": ["a", "b"]}, "categorical must be a dict of a category's name to its columns"),
+        ({"categorical": {"k": "z"}}, "categorical must name each column once at most; got 'z' in 'k'"),
+        ({"data": [[1.0, np.nan, 2]]}, "data must be finite; it holds NaN"),
+        ({"data": [["x", 1, 2]]}, "data must hold numbers, categories one-hot"),
+    ],
+)
+def test_tables_that_are_none_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        scorers.table(lambda rows: rows[:, 0], **{"columns": ["a", "b", "c"], **settings})
+
+
+def test_rows_of_pandas_that_are_none_are_refused():
+    pandas = pytest.importorskip("pandas")
+    scorer = scorers.table(lambda rows: rows[:, 0], ["a", "b"])
+    for row, message in (
+        (pandas.DataFrame([[1, 2], [3, 4]], columns=["a", "b"]), "a row must be one; got a frame of 2"),
+        (pandas.Series({"a": 1, "b": pandas.NA}), "a row must hold numbers"),
+        ({"a": 1, "b": "old"}, "a row must hold numbers.*'old'"),
+        (pandas.DataFrame([[1, 2, 3]], columns=["a", "b", "a"]), r"a row must have each column once; \['a'\] are"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            explained(row, scorer)
+    with pytest.raises(ValueError, match=r"data of marginal must be inputs like the one explained, .*; got \[3\]"):
+        explained([1, 2], scorer, baseline=pysmdl.removal.marginal(np.ones((4, 3))))
+    with pytest.raises(ValueError, match="data must be finite"):
+        pysmdl.removal.marginal([[1.0, np.nan]])
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [([1.0, 2], r"must be \[3\]"), (["a", "b", "c"], "must hold numbers"), ([1, 2, np.nan], "fill what is missing")],

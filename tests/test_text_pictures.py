@@ -24,6 +24,18 @@ def found():
     return pysmdl.explain(TEXT, OPINIONS, search="occlusion", progress=False)
 
 
+def test_half_an_emoji_is_shown_as_a_question_mark(tmp_path):
+    found = pysmdl.explain("bad \ud83d good", OPINIONS, search="occlusion", progress=False)
+    assert ">? </span>" in found._repr_html_().encode().decode()
+    assert "? " in terminal(found).plain.encode().decode()
+    assert found.verbalise().encode()
+    for kind in ("row", "bars", "steps"):
+        found.plot(kind=kind).savefig(tmp_path / "x.png")
+    pysmdl.report([found], tmp_path / "x.html")
+    found.save(tmp_path / "x.npz")
+    assert pysmdl.load(tmp_path / "x.npz").view(3) == "bad \ud83d good"
+
+
 def test_html_holds_the_text_and_colours_what_counts(found):
     shown = found._repr_html_()
     spans = dict(re.findall(r'<span style="background:(rgb\([^"]*?\));[^>]*>([^<]*)</span>', shown))

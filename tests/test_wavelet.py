@@ -83,5 +83,7 @@ def test_what_has_no_such_transform_is_refused():
             removal.wavelet(levels)
     with pytest.raises(ValueError, match="is of images"):
         explained(torch.rand(300), removal=removal.wavelet())
+    with pytest.raises(ValueError, match="regions='slico:9' needs an image"):  # whose superpixels say nothing of these
+        explained(torch.rand(3, 16, 16), removal=removal.wavelet(), players="slico:9")
     with pytest.raises(ValueError, match="paints nothing over"):
         explained(torch.rand(1, 8, 8), removal=removal.wavelet(), baseline="mean")

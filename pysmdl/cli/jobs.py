@@ -99,7 +99,7 @@ def _run(
     if job.workers > 1 or job.ray is not None:
         chosen["ray"] = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
     if dry_run:
-        _estimate(inputs, model(), target, job, settings)
+        _estimate([*map(Path, inputs)], model(), target, job, settings)
         return 0
     stop = jobs.Stop()
 
@@ -111,7 +111,7 @@ def _run(
             raise KeyboardInterrupt
 
     with asking(ask, GRACE + 1):
-        outcome = jobs.run(inputs, model, job.store or "", target=target, stop=stop, **chosen, **settings)
+        outcome = jobs.run([*map(Path, inputs)], model, job.store or "", target=target, stop=stop, **chosen, **settings)
         before = f", {outcome.before} before" if outcome.before else ""
         text = f"{outcome.explained} explained{before}, {outcome.failed} failed; they are in {printable(job.store)}"
         out.print(text, soft_wrap=True)
@@ -125,7 +125,7 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def _estimate(inputs: list[str], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
+def _estimate(inputs: list[Path], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
     from pysmdl.cli.commands import seconds_a_row
     from pysmdl.explainer import Explainer
     from pysmdl.jobs.estimate import estimate

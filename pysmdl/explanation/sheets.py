@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.text_sheets import is_text, sheet
 from pysmdl.explanation.views import envelope, labels_on, nearest
@@ -103,7 +104,7 @@ def _listed(e: ExplanationData) -> tuple[Pixels, Ints]:
 
 def label(e: ExplanationData, player: int, letters: int) -> str:
     """A player's name in so many letters; in a table of one column also what stands in it."""
-    name = " ".join((e.players[player] if e.players else f"{e.called[:-1]} {player}").split())
+    name = " ".join(legible(e.players[player] if e.players else f"{e.called[:-1]} {player}").split())
     inside, value = np.flatnonzero(e.labels == player), ""
     if e.modality == "table" and e.shown is not None and len(inside) == 1 and e.shown.shape == e.labels.shape:
         value = f" = {e.shown[inside[0]]:.4g}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rich.text import Text
 
+from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Ints
@@ -33,7 +34,7 @@ def pieces(explanation: ExplanationData) -> list[tuple[str, int]]:
     """Runs of characters of one player, or of none (-1), in the text's order."""
     e = explanation
     assert e.shown is not None
-    pairs = zip(map(chr, e.shown.tolist()), e.labels.tolist(), strict=True)
+    pairs = zip(legible("".join(map(chr, e.shown.tolist()))), e.labels.tolist(), strict=True)
     return [("".join(letter for letter, _ in run), player) for player, run in groupby(pairs, key=lambda each: each[1])]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.targets import title
 
@@ -83,5 +84,5 @@ def _number(value: float) -> str:
 
 def _short(text: str) -> str:
     """On one line, and no longer than a line."""
-    plain = " ".join(text.split())
+    plain = " ".join(legible(text).split())
     return plain if len(plain) <= 80 else plain[:77] + "..."

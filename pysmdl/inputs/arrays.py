@@ -64,7 +64,7 @@ def _plain(name: str, value: Any) -> NDArray[Any]:
     if array.dtype.itemsize > 8:
         dtype = np.float64
     elif array.dtype.kind == "u" and array.dtype.itemsize > 1:  # torch has few operations on these
-        dtype = np.float64 if array.dtype.itemsize == 8 else np.int64
+        dtype = np.int64 if array.max(initial=0) <= np.iinfo(np.int64).max else np.float64
     plain = all(stride >= 0 and stride % array.dtype.itemsize == 0 for stride in array.strides)
     if dtype == array.dtype and array.flags.writeable and plain:
         return array

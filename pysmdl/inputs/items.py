@@ -12,19 +12,24 @@ from torch import Tensor
 from pysmdl.types import Regions
 
 NAMES = ("image", "target", "id", "regions", "baseline")
-ALIASES = {"label": "target", "input": "image", "players": "regions"}
+ALIASES = {"label": "target", "input": "image", "text": "image", "row": "image", "players": "regions"}
+
+
+def names_input(given: Mapping[Any, Any]) -> bool:
+    """Whether a dict is an item, which names what is explained."""
+    return any(ALIASES.get(name, name) == "image" for name in given)
 
 
 def as_dict(given: Any) -> Mapping[str, Any]:
     """An item as a dict with image and whatever else it names; a data set's "label" is its target."""
     if isinstance(given, Mapping):
-        item = {_known(name, given): given[name] for name in given}
+        item = {_known(name, given): value for name, value in given.items()}
         unknown = set(item) - set(NAMES)
-        if unknown or "image" not in item:
+        if unknown or "image" not in item or len(item) < len(given):
             names = ", ".join(NAMES[1:])
             raise ValueError(
-                f"an item needs image (or input) and may have {names} (or label for target, players for regions); got "
-                f"{sorted(given)}"
+                f"an item needs image (or input, text, row) and may have {names} (or label for target, players for "
+                f"regions); got {sorted(map(str, given))}"
             )
         return item
     if isinstance(given, tuple):

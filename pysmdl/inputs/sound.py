@@ -33,8 +33,8 @@ class SoundReader:
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         if isinstance(given, Mapping):
-            samples = as_array("array", given["array"], ImageError).astype(np.float32)
-            rate = int(number("sampling_rate", given["sampling_rate"], above=0))
+            samples = _from_whole(as_array("array", given["array"], ImageError))
+            rate = int(number("sampling_rate", given["sampling_rate"], least=1))
             samples = samples if samples.ndim == 1 else samples.mean(int(np.argmin(samples.shape)))
         else:
             samples, rate = load(given)
@@ -49,6 +49,20 @@ class SoundReader:
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return (given if not isinstance(given, Mapping) else {**given, "array": np.array(given["array"])}), True
+
+
+def _from_whole(samples: NDArray[Any]) -> Floats:
+    """Samples in -1..1: floats as they are, whole numbers by their width, as files have them; of 8 bits from 128.
+
+    Raises:
+        ImageError: whole numbers of another width, which no sound is kept in.
+    """
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    if samples.dtype not in (np.uint8, np.int16, np.int32):
+        raise ImageError(f"a sound's array must be floats in -1..1, or uint8, int16 or int32; got {samples.dtype}")
+    middle, highest = (128, 128) if samples.dtype == np.uint8 else (0, 2.0 ** (8 * samples.itemsize - 1))
+    return ((samples.astype(np.float64) - middle) / highest).astype(np.float32)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Floats, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +15,7 @@ from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
+from pysmdl.inputs.items import names_input
 from pysmdl.types import Regions
 
 
@@ -43,19 +46,16 @@ class TableReader:
         Raises:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
-        if isinstance(given, Mapping):
-            given = self._cells(given)
-        values = given.squeeze(0) if getattr(given, "ndim", 0) == 2 and len(given) == 1 else given
-        if hasattr(given, "columns"):
-            values = given.iloc[0] if len(given) == 1 else given
-        if self.columns is not None and hasattr(values, "reindex"):
-            missing = [name for name in self.columns if name not in values.index]
-            if missing:
-                raise ImageError(f"a row must have the columns {', '.join(self.columns)}; it lacks {missing}")
-            values = values[list(self.columns)]
+        if isinstance(given, Mapping) and self.columns is None:
+            given = list(given.values())
+        if hasattr(given, "columns") and len(given) != 1:
+            raise ImageError(f"a row must be one; got a frame of {len(given)}")
+        values = in_order("a row", given, self.columns)
+        if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
+            values = values.iloc[0] if hasattr(values, "iloc") else values[0]
         try:
             x = tensor_of("a row", values.to_numpy(float) if hasattr(values, "to_numpy") else values)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
         x = x.detach().to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
@@ -65,25 +65,68 @@ class TableReader:
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
         return x
 
-    def _cells(self, given: Mapping[str, Any]) -> list[float]:
-        """The columns of a row by name; text is read as a number."""
-        names = list(given) if self.columns is None else list(self.columns)
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise ImageError(f"a row must have the columns {', '.join(names)}; it lacks {missing}")
-        try:
-            return [float(given[name]) for name in names]
-        except (TypeError, ValueError) as error:
-            raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
-
     def lend(self, given: Any) -> tuple[Any, bool]:
         return (given.clone() if isinstance(given, Tensor) else given.copy() if hasattr(given, "copy") else given), True
 
     def several(self, given: Iterable[Any]) -> Iterable[Any]:
-        """A frame or an array of two dimensions as its rows; anything else as it is."""
-        if hasattr(given, "iterrows"):
-            return [row for _, row in given.iterrows()]
-        return list(given) if getattr(given, "ndim", 1) == 2 else given
+        return rows_of(given)
+
+
+def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
+    """A frame, a Series or a dict in the order of these columns, by their names; what has none as it is.
+
+    Raises:
+        ImageError: it lacks a column, or a dict holds what is no number.
+    """
+    labels = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
+    places = None if columns is None else places_of(name, labels, columns)
+    if places is None:
+        return given
+    if not isinstance(given, Mapping):
+        return given.iloc[..., places]
+    try:
+        values = list(given.values())
+        return [float(values[place]) for place in places]
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None
+
+
+def labels_of(given: Any) -> list[Any]:
+    """What pandas calls the columns of a frame, or the numbers of a Series; of all else nothing."""
+    return list(getattr(given, "columns", given.index)) if hasattr(given, "reindex") else []
+
+
+def places_of(name: str, labels: Sequence[Any], columns: Sequence[str]) -> list[int] | None:
+    """Where columns stand among labels; None where these are none: pandas counts from 0 where nobody says.
+
+    Raises:
+        ImageError: some are missing.
+    """
+    if not labels or labels == [*range(len(columns))]:
+        return None
+    named = {str(label): place for place, label in enumerate(labels)}
+    missing = [column for column in columns if column not in named]
+    if missing:
+        raise ImageError(f"{name} must have the columns {', '.join(columns)}; it lacks {missing}")
+    twice = [column for column, count in Counter(map(str, labels)).items() if count > 1 and column in columns]
+    if twice:
+        raise ImageError(f"{name} must have each column once; {twice} are there twice")
+    return [named[column] for column in columns]
+
+
+def rows_of(given: Iterable[Any]) -> Iterable[Any]:
+    """A frame or an array of two dimensions as its rows, rows as dicts as items; anything else as it is."""
+    if hasattr(given, "iterrows"):
+        return [row for _, row in given.iterrows()]
+    if getattr(given, "ndim", 1) == 2:
+        return list(given)
+    alone = isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "ndim") or not isinstance(given, Iterable)
+    return given if alone else map(_item, given)
+
+
+def _item(given: Any) -> Any:
+    """A dict that names no input is a row itself."""
+    return {"image": given} if isinstance(given, Mapping) and not names_input(given) else given
 
 
 def _columns(divide: Callable[[int], Regions], count: int, how: Any) -> Regions | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.errors import ImageError
-from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.arrays import is_array, tensor_of
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
@@ -25,13 +26,15 @@ class TensorReader:
     """
 
     def takes(self, given: Any) -> bool:
-        return isinstance(given, Tensor) or (isinstance(given, np.ndarray) and given.ndim == 1)
+        if isinstance(given, list):
+            return len(given) > 0 and all(isinstance(each, Real) for each in given)
+        return isinstance(given, Tensor) or (getattr(given, "ndim", 0) == 1 and is_array(given))
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        x = given if isinstance(given, Tensor) else tensor_of("an input array", given.copy())
+        x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
         if computed and x.dim() in (4, 5) and len(x) == 1 and x.shape[1] in (1, 3):
             x = x[0]  # a batch of one image, or of one clip
-        if x.dim() == 1 and not x.is_floating_point():
+        if x.dim() == 1 and not x.is_floating_point() and not x.is_complex():
             x = x if x.dtype in IDS else x.long()
         elif x.dim() == 0 or 0 in x.shape or not x.is_floating_point():
             got = f"{x.dtype} {list(x.shape)}"
@@ -47,8 +50,8 @@ class TensorReader:
         return _without_picture(x, spec)
 
     def lend(self, given: Any) -> tuple[Any, bool]:
-        if isinstance(given, np.ndarray):
-            return given.copy(), True
+        if not isinstance(given, Tensor):
+            return np.array(given), True
         return given.clone(), not given.is_cuda  # a thread that touches a device ends its graphs
 
 

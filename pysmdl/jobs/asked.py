@@ -13,6 +13,8 @@ import torch
 from pysmdl.errors import StoreError
 from pysmdl.explainer import Explainer
 from pysmdl.explanation.files import plain
+from pysmdl.inputs.table import TableReader
+from pysmdl.inputs.text import TextReader
 from pysmdl.jobs import schema
 from pysmdl.jobs.places import Place
 from pysmdl.jobs.store import job_of
@@ -20,6 +22,12 @@ from pysmdl.scorers import Scorer
 from pysmdl.scorers.provenance import said
 
 SAMPLED = 1024  # numbers of each tensor of weights
+
+
+def explains(scorer: Scorer) -> str:
+    """What a scorer reads: "text", a table's "row", or "image", which stands for all else."""
+    kinds = {TextReader: "text", TableReader: "row"}
+    return next((kind for reader, kind in kinds.items() if isinstance(scorer.reader, reader)), "image")
 
 
 def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -41,6 +49,7 @@ def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | N
     model |= {name: said(each) for name, each in (words or {}).items()}
     model["weights"] = fingerprint(explainer.scorer)
     about = {name: plan.provenance.get(name) for name in ("device", "versions")}
+    about["explains"] = explains(explainer.scorer)
     found: dict[str, Any] = json.loads(json.dumps(plain({"settings": settings, "model": model, **about})))
     return found
 

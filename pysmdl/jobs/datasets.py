@@ -17,9 +17,10 @@ from pysmdl.inputs import Opener, image_files
 from pysmdl.inputs.folders import SUFFIXES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifests import image_of
+from pysmdl.jobs.manifests import class_of, first, image_of
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
+IMAGES = ("image", "img")  # columns
 SMALL = 1 << 20  # bytes of a member that is no image
 
 
@@ -39,8 +40,18 @@ class Member(Opener):
 
 
 @dataclass(frozen=True)
+class Passage(Member):
+    """A text in a tar."""
+
+    def open(self) -> Any:
+        with disk.opened(self.tar) as file:
+            file.seek(self.offset)
+            return file.read(self.size).decode()
+
+
+@dataclass(frozen=True)
 class Record(Opener):
-    """An image in a file of Arrow's."""
+    """An image, a text or a table's row in a file of Arrow's."""
 
     path: str
     column: str
@@ -48,12 +59,14 @@ class Record(Opener):
 
     def open(self) -> Any:
         cell = _table(self.path)[self.column][self.row].as_py()
+        if self.column not in IMAGES and cell is not None:
+            return cell
         return image_of(cell, f"{self.path}, row {self.row}", Path(self.path).parent)
 
 
-def of_tar(file: Path) -> Iterator[Entry]:
-    """WebDataset's samples: files of one name up to its first dot. An image, a class in .cls; .json may name target,
-    id and group.
+def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
+    """WebDataset's samples: files of one name up to its first dot, none where it begins with that. An image, or a .txt
+    where the model reads texts, and a class in .cls; .json may name target (or label), id and group.
 
     Raises:
         ValueError: it is no tar.
@@ -64,29 +77,32 @@ def of_tar(file: Path) -> Iterator[Entry]:
             for member in tar:
                 folder, name = PurePosixPath(member.name).parent, PurePosixPath(member.name).name
                 key, _, extension = name.partition(".")
-                if member.isfile():
+                if member.isfile() and key:
                     samples[(folder / key).as_posix()][extension.lower()] = member
             for key, parts in samples.items():
-                yield _sample(file, key, parts, tar)
+                yield _sample(file, key, parts, tar, kind)
     except tarfile.TarError as error:
         raise ValueError(f"{file} is no tar file: {error}") from error
 
 
-def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile) -> Entry:
+def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile, kind: str) -> Entry:
     place = f"{file}/{key}"
-    image = next((part for name, part in parts.items() if f".{name.rpartition('.')[2]}" in SUFFIXES), None)
+    of_kind = (".txt",) if kind == "text" else SUFFIXES
+    own = sorted((name for name in parts if f".{name.rpartition('.')[2]}" in of_kind), key=lambda name: "." in name)
+    given = parts[own[0]] if own else None  # "png" before "mask.png"
     try:
         said = json.loads(_text(tar, parts["json"])) if "json" in parts else {}
         said = said if isinstance(said, dict) else {}
         if "cls" in parts:
-            said.setdefault("target", int(_text(tar, parts["cls"])))
-        if image is None:
-            raise ValueError(f"it has no image, but {', '.join(parts)}")
+            said.setdefault("target", class_of(_text(tar, parts["cls"]).strip()))
+        if given is None:
+            raise ValueError(f"it has no {'text' if kind == 'text' else 'image'}, but {', '.join(parts)}")
     except Exception as error:
         return Entry(place, Bad(f"{place}: {described(error)}"), source=place)
-    rest = {"target": said["target"]} if said.get("target") is not None else {}
+    target = first(said, "target", "label")
+    rest = {} if target is None else {"target": target}
     group = None if said.get("group") is None else str(said["group"])
-    opened = Member(str(file), image.name, image.offset_data, image.size)
+    opened = (Passage if kind == "text" else Member)(str(file), given.name, given.offset_data, given.size)
     return Entry(str(said.get("id", place)), opened, rest, place, group)
 
 
@@ -102,7 +118,7 @@ def is_dataset(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
-def of_folder(folder: Path) -> Iterator[Entry]:
+def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
     """What `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote: all splits.
 
     Raises:
@@ -112,19 +128,20 @@ def of_folder(folder: Path) -> Iterator[Entry]:
     if not files:
         raise ValueError(f"{folder} is a folder of Hugging Face's datasets without an .arrow file")
     for file in files:
-        yield from of_arrow(file)
+        yield from of_arrow(file, kind)
 
 
-def of_arrow(file: Path) -> Iterator[Entry]:
-    """The rows of an Arrow file with a column image (or img), and label or target, id and group where there are.
+def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
+    """The rows of an Arrow file with a column image (or img), text or row, and where there are label or target, id and
+    group. What the model reads goes before the others.
 
     Raises:
         ValueError: it has no such column, or is no file of Arrow's.
     """
     table = _table(str(file))
-    column = next((name for name in ("image", "img") if name in table.column_names), None)
+    column = next((name for name in (kind, *IMAGES, "text", "row") if name in table.column_names), None)
     if column is None:
-        raise ValueError(f"{file} must have a column image; it has {', '.join(table.column_names)}")
+        raise ValueError(f"{file} must have a column image, text or row; it has {', '.join(table.column_names)}")
     target = next((name for name in ("target", "label") if name in table.column_names), None)
     others = {name: table[name].to_pylist() for name in (target, "id", "group") if name in table.column_names}
     for row in range(table.num_rows):

@@ -12,6 +12,11 @@ from pysmdl.errors import whole_number
 from pysmdl.inputs import Opener
 
 
+def storable(text: str) -> str:
+    """Text as UTF-8 can hold it: half an emoji, or the bytes of a file's name that is none, are spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 @dataclass(frozen=True)
 class Bad(Opener):
     """An input that is known to be none: a row of a manifest that cannot be read, say."""
@@ -27,7 +32,7 @@ class Entry:
     """An input of a job.
 
     Attributes:
-        id: Its own, unique in the job.
+        id: Its own, unique in the job; as :func:`storable` has it.
         image: As explain takes it, or an :class:`Opener`.
         rest: What else an item of explain_many may have: target, regions, baseline.
         source: Where it is from, in words.
@@ -41,6 +46,11 @@ class Entry:
     source: str | None = None
     group: str | None = None
     attempts: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("id", "source", "group"):
+            said = getattr(self, name)
+            object.__setattr__(self, name, None if said is None else storable(said))
 
     def item(self, target: Any = None) -> dict[str, Any]:
         """As explain_many takes it; the image may still be one that is opened at its turn.
@@ -75,13 +85,14 @@ class Choice:
             whole_number("limit", self.limit, 1)
         if self.shuffle is not None:
             whole_number("shuffle", self.shuffle, 0)
-        if len(self.shard) != 2 or not 1 <= self.shard[0] <= self.shard[1]:
+        whole = len(self.shard) == 2 and all(isinstance(each, int) for each in self.shard)
+        if not whole or not 1 <= self.shard[0] <= self.shard[1]:
             raise ValueError(f"shard must be (i, n) with 1 <= i <= n; got {self.shard!r}")
 
     def mine(self, id: str) -> bool:
         """Whether an entry is of this shard: by its id, so it is whatever else there is."""
         number, count = self.shard
-        return zlib.crc32(id.encode(errors="surrogateescape")) % count == number - 1
+        return zlib.crc32(id.encode()) % count == number - 1
 
     def of(self, entries: Iterable[Entry], done: set[str]) -> Iterable[Entry]:
         """The entries that are left; a list where their number is known.

@@ -13,6 +13,7 @@ from typing import Any
 from pysmdl.engine import Item
 from pysmdl.explainer import Explainer
 from pysmdl.explanation.files import small
+from pysmdl.jobs.asked import explains
 from pysmdl.jobs.entries import Choice, Entry
 from pysmdl.jobs.job import remaining
 from pysmdl.jobs.places import place_of
@@ -61,7 +62,9 @@ def estimate(
         ValueError: none of them can be read; or as :func:`pysmdl.jobs.run`.
     """
     chosen = Choice(*choice)
-    before, left = remaining(inputs, place_of(store), chosen) if store else (0, chosen.of(entries_of(inputs), set()))
+    kind = explains(explainer.scorer)
+    place = place_of(store) if store else None
+    before, left = remaining(inputs, place, chosen, kind) if place else (0, chosen.of(entries_of(inputs, kind), set()))
     entries = list(left)
     tried = list(islice(entries[:: max(1, len(entries) // TRIED)], TRIED))
     items = list(_prepared(tried, explainer, target))

@@ -77,7 +77,8 @@ def run(
     Args:
         inputs: A path or several (images, folders, patterns, manifests in CSV, JSON lines or Parquet, WebDataset's
             tars, folders of Hugging Face's datasets), or an iterable of items as :func:`pysmdl.explain_many` takes
-            them. What has no id of its own gets one of its place: the same as long as it lies there.
+            them. Where the model reads texts, a string that is no file is one. What has no id of its own gets one of
+            its place: the same as long as it lies there.
         model: As in :func:`pysmdl.explain`.
         store: A folder, or an address of fsspec's ("s3://...").
         workers: 1: this process; more: so many actors of Ray, which is started here on the loopback interface
@@ -118,8 +119,9 @@ def run(
     place.ready()
     with place.held(share), made:
         with place.held(f"{share}-workers", seconds=ORPHANS):  # workers that outlived a killed run have stored by then
-            agree(place, made.asked())
-            before, left = remaining(inputs, place, choice, retry_failed)
+            wanted = made.asked()
+            agree(place, wanted)
+            before, left = remaining(inputs, place, choice, wanted["explains"], retry_failed)
         state = State(total=len(left) if isinstance(left, Sized) else None, before=before)
         with telling(state, place, share, progress, metrics_port):
             try:
@@ -140,14 +142,17 @@ def workers_of(task: Task, workers: int, options: RayOptions | None, stop: Stop)
     return RayWorkers(task, workers, options or RayOptions(), stop)
 
 
-def remaining(inputs: Any, place: Place, choice: Choice, retry_failed: bool = False) -> tuple[int, Iterable[Entry]]:
-    """How many inputs the store has, and those that are left: a list, where their number is known.
+def remaining(
+    inputs: Any, place: Place, choice: Choice, kind: str, retry_failed: bool = False
+) -> tuple[int, Iterable[Entry]]:
+    """How many inputs the store has, and those that are left, of the kind that the model reads: a list, where their
+    number is known.
 
     Raises:
         ValueError, OSError: the inputs cannot be read.
     """
     done, failed = ids(place, "parts"), attempts(place)
-    given = sources.entries_of(inputs)
+    given = sources.entries_of(inputs, kind)
     if not retry_failed:
         done |= set(failed)
     elif isinstance(given, list):

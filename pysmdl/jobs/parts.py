@@ -56,7 +56,10 @@ def read(place: Place, name: str, columns: Sequence[str] | None = None, verify: 
     except (StoreError, FileNotFoundError):
         raise
     except Exception as error:  # of many types, as the file is damaged
-        raise StoreError(f"{place}/{name} is no part of a store: {described(error)}") from error
+        raise StoreError(
+            f"{place}/{name} is no part of a store: {described(error).strip()}; take it away, and the same command "
+            "explains its inputs anew"
+        ) from error
 
 
 def read_all(place: Place, folder: str, columns: Sequence[str]) -> Iterable[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pysmdl.errors import described
-from pysmdl.inputs.items import NAMES
+from pysmdl.inputs.items import ALIASES, NAMES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Entry
 from pysmdl.jobs.rows import row_of
@@ -17,7 +17,7 @@ from pysmdl.jobs.task import Task
 class RayExplain:
     """For `data.map_batches(RayExplain, fn_constructor_args=(model, settings), batch_size=64, concurrency=4)`.
 
-    A batch has a column image (uint8 [H, W, 3], or paths) and may have target (or label),
+    A batch has a column image (uint8 [H, W, 3], or paths), text or row, and may have target (or label),
     id, group, regions. It becomes a pyarrow.Table with the columns of a store's parts, and error: null, or why an input
     failed.
 
@@ -33,7 +33,7 @@ class RayExplain:
     def __call__(self, batch: Any) -> Any:
         """A batch of columns, NumPy's or pyarrow's, as a pyarrow.Table."""
         columns = batch.to_pydict() if hasattr(batch, "to_pydict") else batch
-        known = {name: columns[name] for name in (*NAMES, "label", "group") if name in columns}
+        known = {name: columns[name] for name in (*NAMES, *ALIASES, "group") if name in columns}
         items = [dict(zip(known, values, strict=True)) for values in zip(*known.values(), strict=True)]
         entries: list[Entry] = list(entries_of(items))
         rows: list[dict[str, Any]] = [

@@ -17,6 +17,7 @@ from pysmdl.explanation import Explanation, thumbnails, views
 from pysmdl.explanation.files import meta_of, packed, plain, small
 from pysmdl.explanation.stored import LIMIT, checked, unpacked
 from pysmdl.explanation.stored_meta import SCHEMA
+from pysmdl.jobs.entries import storable
 
 CURVES = ("order", "score", "insertion", "deletion", "area")
 COUNTS = ("index", "evaluations", "asked", "seconds", "violations")
@@ -47,7 +48,7 @@ def row_of(
     row |= {name: _json(texts[name]) for name in ("target", *TEXTS)}
     return row | {
         "id": id,
-        "source": found.provenance.get("source") if source is None else source,
+        "source": _storable(found.provenance.get("source") if source is None else source),
         "group": group,
         "target_class": found.target if isinstance(found.target, int) else None,
         "said": found.said if found.said >= 0 else None,
@@ -96,8 +97,8 @@ def failure_of(
         "id": id,
         "source": source,
         "group": group,
-        "error": described(error) if isinstance(error, BaseException) else error,
-        "traceback": "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else None,
+        "error": storable(described(error) if isinstance(error, BaseException) else error),
+        "traceback": storable("".join(traceback.format_exception(error))) if isinstance(error, BaseException) else None,
         "attempts": attempts,
         "settled": packed(partial[0], picture=False) if partial else None,
     }
@@ -156,6 +157,10 @@ def _archive(arrays: Mapping[str, NDArray[Any]]) -> bytes | None:
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def _storable(text: str | None) -> str | None:
+    return None if text is None else storable(text)
 
 
 def _json(value: Any) -> str:

@@ -172,7 +172,10 @@ class Store:
 
     def _part(self, name: str) -> Any:
         if self._at[0] != name:
-            self._at = (name, parts.read(self._place, name))
+            try:
+                self._at = (name, parts.read(self._place, name))
+            except FileNotFoundError:
+                raise StoreError(f"{self._place}/{name} is gone: what was compacted meanwhile is opened anew") from None
         return self._at[1]
 
 

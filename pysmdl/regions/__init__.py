@@ -147,6 +147,7 @@ def _by_name(spec: str, pixels: Pixels | None) -> Regions:
         raise one_of("regions", spec, (*REGIONS, "slico:50", *GRIDS))
     if count and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"regions must be NAME or NAME:COUNT with a count of at least 1; got {spec!r}")
-    if pixels is None:
-        raise RegionError(f"regions={spec!r} needs an image; give a label map for this input")
+    if pixels is None or pixels.ndim != 3:
+        ways = "a label map" if pixels is None else '"tubes:4x4x4", "tubes:5x25" or a label map'
+        raise RegionError(f"regions={spec!r} needs an image; give {ways} for this input")
     return REGIONS[name](pixels, int(count) if count else DEFAULT_COUNT)

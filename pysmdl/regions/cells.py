@@ -153,5 +153,10 @@ def _so_many(spec: str, numbers: Sequence[int], count: int) -> Sequence[int]:
 
 def _even(shape: Sequence[int], n: int) -> list[int]:
     """Cells along each axis, so that all together are about n and as square as they come."""
-    side = (math.prod(shape) / n) ** (1 / len(shape))
-    return [min(length, max(1, round(length / side))) for length in shape]
+    thick = list(shape)
+    while True:
+        side = (math.prod(thick) / n) ** (1 / len(thick))
+        longer = [length for length in thick if length >= side]  # an axis below that is not divided
+        if len(longer) == len(thick):
+            return [min(length, max(1, round(length / side))) for length in shape]
+        thick = longer

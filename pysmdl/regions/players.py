@@ -25,8 +25,10 @@ def columns(names: Sequence[str] | int, categorical: Mapping[str, Sequence[str]]
     if isinstance(names, int):
         return Regions(np.arange(names, dtype=np.int32), names, weights=np.ones(names))
     of_column: dict[str, str] = {}
+    if categorical is not None and not isinstance(categorical, Mapping):
+        raise ValueError(f"categorical must be a dict of a category's name to its columns; got {categorical!r}")
     for category, members in (categorical or {}).items():
-        for name in members:
+        for name in [members] if isinstance(members, str) else members:
             if name not in names or name in of_column:
                 raise ValueError(f"categorical must name each column once at most; got {name!r} in {category!r}")
             of_column[name] = category

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,12 +15,17 @@ from pysmdl.inputs.text import Area, Text
 from pysmdl.types import Ints, Regions
 
 Spans = list[tuple[int, int]]
+WORD = 64  # characters around a dot that tell whether it ends a sentence
 
 SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’)]*|\n+")
 ABBREVIATIONS = (
     *("mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "fig", "vol", "al", "inc", "ltd", "co", "jr", "sr"),
-    *("approx", "cf", "dept", "est", "gen", "sen", "rev"),
+    *("approx", "cf", "dept", "est", "gen", "sen", "rev", "sec", "eq", "eds"),
+    *("jan", "feb", "aug", "sept", "oct", "nov", "dec"),
 )
+INITIALS = re.compile(r"(?:[A-Z]\.)*[A-HJ-Z]")  # J. Doe, the U.S. Army; "I" is a word
+SHORT = re.compile(r"\w+(?:\.\w+)+")  # p.m., Ph.D., z.B.: they end a sentence before a capital
+NUMBERED = re.compile(r"(?:^|\n)[ \t]*\(?(?:\d+|[a-zA-Z])\.$")  # an item of a list
 
 
 def divided(text: Text, how: Any, offsets: Spans | None = None) -> Regions | None:
@@ -47,7 +53,7 @@ def divided(text: Text, how: Any, offsets: Spans | None = None) -> Regions | Non
     elif all(isinstance(each, str) for each in how):
         found = located(text.text, how)
     else:
-        found = [(int(start), int(stop)) for start, stop in how]
+        found = [_pair(each) for each in how]
     return of_spans(text, found, offsets)
 
 
@@ -71,6 +77,14 @@ def of_spans(text: Text, spans: Spans, offsets: Spans | None = None) -> Regions:
         weights = np.bincount(of_token[of_token >= 0], minlength=len(spans)).astype(np.float64)
         weights = weights if weights.any() else None
     return Regions(labels, len(spans), names, groups if any(groups) else (), weights)
+
+
+def named_by_text(regions: Regions, characters: Ints) -> Regions:
+    """Players of a text that have no names, as those of a label map, called by their characters."""
+    if regions.names or regions.labels.shape != characters.shape:
+        return regions
+    names = ("".join(map(chr, characters[regions.labels == player])) for player in range(regions.n))
+    return replace(regions, names=tuple(names))
 
 
 def token_players(labels: Ints, text: str, offsets: Spans) -> Ints:
@@ -100,16 +114,20 @@ def located(text: str, pieces: Iterable[str]) -> Spans:
 
 
 def sentences(text: str) -> list[int]:
-    """Where sentences start: after ., !, ? with a space behind, unless it ends an abbreviation or an initial; and after
-    a line's end.
+    """Where sentences start: after ., !, ? with a space behind, unless it ends an abbreviation, initials or the number
+    of a list's item; and after a line's end.
     """
-    found = [0]
-    for end in SENTENCE.finditer(text):
-        words = text[: end.start()].rsplit(None, 1)
-        last = words[-1].strip("(\"'“‘[") if words and end.group() == "." else ""
-        if last.lower() not in ABBREVIATIONS and not (len(last) == 1 and last.isupper() and last != "I"):
-            found.append(end.end())
-    return found
+    return [0, *(end.end() for end in SENTENCE.finditer(text) if end.group() != "." or _ends(text, end.start()))]
+
+
+def _ends(text: str, dot: int) -> bool:
+    """Whether a dot with a space behind ends a sentence."""
+    before = text[max(0, dot - WORD) : dot + 1]
+    last = before[:-1].rsplit(None, 1)[-1].strip("(\"'“‘[") if before[:-1].strip() else ""
+    if last.lower() in ABBREVIATIONS or INITIALS.fullmatch(last) or NUMBERED.search(before):
+        return False
+    following = text[dot + 1 : dot + WORD].lstrip()[:1]
+    return not (SHORT.fullmatch(last) and following.islower())
 
 
 def _words(text: str) -> list[int]:
@@ -158,7 +176,15 @@ def _called(text: str, area: Area, how: Callable[[str], Any]) -> Spans:
     inside = text[area.start : area.stop]
     given = list(how(inside))
     spans = located(inside, given) if all(isinstance(each, str) for each in given) else given
-    return [(area.start + int(start), area.start + int(stop)) for start, stop in spans]
+    return [(area.start + start, area.start + stop) for start, stop in map(_pair, spans)]
+
+
+def _pair(given: Any) -> tuple[int, int]:
+    try:
+        start, stop = map(int, given)
+    except (TypeError, ValueError):
+        raise RegionError(f"spans must be pairs (start, stop) of characters; got {given!r}") from None
+    return start, stop
 
 
 def _group(areas: Sequence[Area], start: int) -> str:

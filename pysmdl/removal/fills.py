@@ -6,7 +6,7 @@ are made once for an input from the fill's own seed, so what a subset scores dep
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pysmdl.errors import number, whole_number
 from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.table import labels_of, places_of
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.types import Regions
@@ -34,6 +35,10 @@ class Fill:
     def of(self, x: Tensor, regions: Regions) -> Tensor:
         """All draws for one input [C, *grid], of its type and on its device. [draws, C, *grid]."""
         raise TypeError(f"fill {self.name!r} must define of()")
+
+    def arranged(self, columns: Sequence[str] | None) -> Fill:
+        """The same for a table's columns in this order, where it knows them by name."""
+        return self
 
     def removal(self) -> Removal:
         """The removal that shows them."""
@@ -66,7 +71,10 @@ class Filled(Drawn):
         if regions.covers is not None:
             raise ValueError("a fill that is drawn needs regions that do not overlap; regions.from_masks makes some")
         row, x = tuple(x.shape), x if x.dim() > 1 else x[None]
-        drawn = self.fill.of(x, regions).to(x)
+        drawn = self.fill.arranged(getattr(scorer.reader, "columns", None)).of(x, regions)
+        if not x.is_floating_point() and (drawn != drawn.round()).any():
+            raise ValueError(f"fill {self.fill.name!r} draws fractions; of ids a baseline must hold whole numbers")
+        drawn = drawn.to(x)
         if drawn.shape != (self.draws, *x.shape):
             raise ValueError(
                 f"fill {self.fill.name!r} must give {[self.draws, *x.shape]} for this input; got {list(drawn.shape)}"
@@ -86,10 +94,17 @@ class Rows(Fill):
 
     name = "marginal"
 
-    def __init__(self, data: Tensor) -> None:
-        self.data, self.draws = data, len(data)
+    def __init__(self, data: Tensor, columns: Sequence[Any] = ()) -> None:
+        self.data, self.draws, self._columns = data, len(data), columns
+
+    def arranged(self, columns: Sequence[str] | None) -> Fill:
+        places = None if columns is None else places_of("data", self._columns, columns)
+        return self if places is None else Rows(self.data[:, places])
 
     def of(self, x: Tensor, regions: Regions) -> Tensor:
+        if self.data[0].numel() != x.numel():
+            one = list(self.data.shape[1:])
+            raise ValueError(f"data of marginal must be inputs like the one explained, {list(x.shape)}; got {one}")
         return self.data.to(x).reshape(-1, *x.shape)
 
 
@@ -97,17 +112,19 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
     """Inputs drawn from a background: what is absent takes their values, whatever is present (Shapley's "marginal").
 
     Args:
-        data: Inputs in model space. [N, F] of rows, or [N, C, *grid].
+        data: Inputs in model space. [N, F] of rows, a frame's by the names of its columns, or [N, C, *grid].
         draws: How many of them, without replacement; None: all, in their order.
         seed: Of the draw.
     """
     rows = tensor_of("data", data.to_numpy(float) if hasattr(data, "to_numpy") else data).float()
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
+    if not torch.isfinite(rows).all():
+        raise ValueError("data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows")
     if draws is not None:
         count = min(whole_number("draws", draws, 1), len(rows))
         rows = rows[torch.from_numpy(np.random.default_rng(seed).choice(len(rows), count, replace=False))]
-    return Rows(rows)
+    return Rows(rows, labels_of(data))
 
 
 class Noise(Fill):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from pysmdl.errors import whole_number
 from pysmdl.inputs.arrays import tensor_of
+from pysmdl.inputs.table import labels_of, places_of
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.fills import Drawn, Fill, normal
 from pysmdl.types import Regions
@@ -20,11 +22,19 @@ class ConditionalGaussian(Fill):
 
     name = "conditional_gaussian"
 
-    def __init__(self, mean: Tensor, covariance: Tensor, draws: int, seed: int) -> None:
-        self.mean, self.draws, self.seed = mean, draws or 1, seed
+    def __init__(self, mean: Tensor, covariance: Tensor, draws: int, seed: int, columns: Sequence[Any] = ()) -> None:
+        self.mean, self.draws, self.seed, self._columns = mean, draws or 1, seed, columns
         self._mean_alone = draws == 0
         jitter = 1e-6 * torch.eye(len(mean), dtype=torch.float64)
         self.precision = torch.linalg.inv(covariance + jitter)
+
+    def arranged(self, columns: Sequence[str] | None) -> ConditionalGaussian:
+        places = None if columns is None else places_of("mean", self._columns, columns)
+        if places is None:
+            return self
+        found = copy(self)
+        found.mean, found.precision = self.mean[places], self.precision[places][:, places]
+        return found
 
     def noise(self, x: Tensor) -> Tensor:
         """Normal numbers for each draw. [R, F]; 0 where the mean alone counts."""
@@ -52,7 +62,8 @@ class GivenThePresent(Drawn):
                 f"conditional_gaussian is of rows [{len(self.fill.mean)}], as its mean is; got an input {list(x.shape)}"
             )
         labels = torch.from_numpy(regions.labels)
-        of = {"mean": self.fill.mean, "precision": self.fill.precision, "noise": self.fill.noise(x)}
+        fill = self.fill.arranged(getattr(scorer.reader, "columns", None))
+        of = {"mean": fill.mean, "precision": fill.precision, "noise": fill.noise(x)}
         return Resident({"x": x, "labels": labels, **of}, tuple(x.shape))
 
     def views(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Iterator[Any]:
@@ -77,17 +88,22 @@ def conditional_gaussian(mean: Any, covariance: Any, draws: int | str = 8, seed:
     """Absent columns drawn from a normal distribution given the present ones, or at its mean.
 
     Args:
-        mean, covariance: Of the columns. [F] and [F, F]; 1e-6 is added to the diagonal.
+        mean, covariance: Of the columns, as pandas has them by their names. [F] and [F, F]; 1e-6 is added to the
+            diagonal.
         draws: How many, or "mean": the conditional mean, once, which is exact for models that are linear.
         seed: Of the draws; half of them are the others mirrored at the mean.
 
     Raises:
         ValueError: shapes that do not fit, or a covariance that is none.
     """
+    columns = labels_of(mean)
+    if columns and labels_of(covariance) and columns != labels_of(covariance):
+        raise ValueError(f"mean and covariance must have the same columns; got {columns}, {labels_of(covariance)}")
     middle = tensor_of("mean", mean).detach().cpu().double()
     spread = tensor_of("covariance", covariance).detach().cpu().double()
     if middle.dim() != 1 or spread.shape != (len(middle), len(middle)):
         raise ValueError(f"mean and covariance must be [F] and [F, F]; got {list(middle.shape)}, {list(spread.shape)}")
     if not torch.allclose(spread, spread.T) or float(torch.linalg.eigvalsh(spread).min()) < -1e-6:
         raise ValueError("covariance must be symmetric and have no negative eigenvalue")
-    return ConditionalGaussian(middle, spread, 0 if draws == "mean" else whole_number("draws", draws, 1), seed)
+    drawn = 0 if draws == "mean" else whole_number("draws", draws, 1)
+    return ConditionalGaussian(middle, spread, drawn, seed, columns or labels_of(covariance))

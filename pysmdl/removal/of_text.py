@@ -59,6 +59,10 @@ class OfText(Handed):
         return scorer
 
     def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
+        if regions.covers is not None:
+            raise ValueError(
+                f"spans of a text must not overlap under removal={self.name!r}; regions.from_masks makes some"
+            )
         text, labels = scorer.reader.text(given), regions.labels
         pieces = tuple(
             ("".join(character for character, _ in run), int(player))

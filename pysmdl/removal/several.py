@@ -11,6 +11,7 @@ from torch import Tensor
 from pysmdl.inputs.several import Several
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.fills import Drawn, Fill
 from pysmdl.scorers.base import Scorer
 
 
@@ -25,13 +26,22 @@ def resident_of_each(removal: Removal, read: Several, baseline: Any, scorer: Sco
     """
     if removal.form != "paint":
         soft = " with soft masks" if removal.name == "baseline" else ""
-        raise ValueError(f'several inputs need removal="baseline"; got {removal.name!r}{soft}')
+        what = "a fill that is drawn" if isinstance(removal, Drawn) else f"{removal.name!r}{soft}"
+        raise ValueError(f'several inputs need removal="baseline", the same each time; got {what}')
+    if isinstance(baseline, Mapping) and set(baseline) - set(read.parts):
+        raise ValueError(
+            f"baseline of several inputs is given by name, of {', '.join(read.parts)}; got {list(baseline)}"
+        )
     tensors: dict[str, Tensor] = {}
     start = 0
     for name, (each, regions) in read.parts.items():
         x = each.x.detach().to(scorer.device)
         x = x.to(scorer.dtype).contiguous() if x.is_floating_point() else x
         own = baseline.get(name, scorer.baseline) if isinstance(baseline, Mapping) else baseline
+        if isinstance(own, Fill):
+            raise ValueError(
+                f"baseline of several inputs must be the same each time; of {name!r} it is a fill, {own.name}"
+            )
         made = removal.resident(x, regions, own, scorer).tensors
         if "any" in made or "every" in made:
             raise ValueError(f"regions of several inputs must not overlap; those of {name!r} do")

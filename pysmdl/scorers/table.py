@@ -13,7 +13,7 @@ from torch import nn
 from pysmdl.errors import one_of
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
-from pysmdl.inputs.table import TableReader
+from pysmdl.inputs.table import TableReader, in_order
 from pysmdl.models.base import Model
 from pysmdl.regions.players import columns as columns_of
 from pysmdl.scorers import heads
@@ -35,7 +35,7 @@ class _OfRows(Scorer):
     def shows(self, baseline: Any) -> Any:
         """The mean or median row of the background; all else as it is."""
         if not isinstance(baseline, str) or baseline not in OF_DATA:
-            return baseline
+            return in_order("baseline", baseline, self.reader.columns)
         if self.data is None:
             raise ValueError(f'baseline="{baseline}" is of background rows: give scorers.table(..., data=rows)')
         return OF_DATA[baseline](self.data, axis=0)
@@ -68,11 +68,12 @@ def table(
             float64 of NumPy's, and a frame where it was fitted on one.
         columns: Their names, in the model's order; None: what the estimator was fitted with, else x0, x1 ...
         categorical: The one-hot columns of each category, by its name: they are one player.
-        data: Background rows [N, F], for ``baseline="mean"``, which is the default then, and "median".
+        data: Background rows [N, F], a frame's by the names of its columns, for ``baseline="mean"``, which is the
+            default then, and "median".
         gives: "probabilities", "logits" or "value", one number a row, nothing softmaxed. None: probabilities of what is
             called predict_proba and of a classifier of scikit-learn's, logits of a module, else a value.
         head: As in :func:`pysmdl.scorers.classifier`.
-        names: Of the classes.
+        names: Of the classes; None: those that the estimator was fitted on, where these are texts.
         device: Of a module.
 
     Raises:
@@ -85,6 +86,8 @@ def table(
         raise one_of("gives", gives, GIVES)
     if columns is None:
         columns = getattr(owner, "feature_names_in_", None)
+    if isinstance(columns, str):
+        raise ValueError(f"columns must be names, one a column; got the text {columns!r}")
     listed = None if columns is None else [str(name) for name in columns]
     model = _model(function, owner, device)
     scorer: RowClassifier | RowValue
@@ -94,17 +97,40 @@ def table(
         scorer = RowValue(model, heads.value(), InputSpec(), 1)
     else:
         scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
-        scorer.names = names
+        scorer.names = _names(owner) if names is None else names
     scorer.reader = TableReader(listed, lambda count: _players(listed, count, categorical))
     scorer.baseline = "zero"
     if data is not None:
-        rows = data.to_numpy(float) if hasattr(data, "to_numpy") else tensor_of("data", data).cpu().double().numpy()
+        rows = _numbers(in_order("data", data, listed))
         if rows.ndim != 2 or not len(rows) or (listed and rows.shape[1] != len(listed)):
             raise ValueError(f"data must be rows [N, {len(listed or ()) or 'F'}]; got {list(rows.shape)}")
+        if not np.isfinite(rows).all():
+            raise ValueError(
+                "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
+            )
         scorer.data, scorer.baseline = rows, "mean"
     if listed:
         _players(listed, len(listed), categorical)  # a category of other columns is refused here
     return scorer
+
+
+def _numbers(data: Any) -> NDArray[np.float64]:
+    """Rows of a frame or an array, on the host.
+
+    Raises:
+        ValueError: these are no numbers.
+    """
+    try:
+        rows = data.to_numpy(float) if hasattr(data, "to_numpy") else tensor_of("data", data).cpu().double().numpy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"data must hold numbers, categories one-hot: {error}") from None
+    return np.asarray(rows, np.float64)
+
+
+def _names(owner: Any) -> list[str] | None:
+    """Of the classes, where an estimator was fitted on names."""
+    classes = np.asarray(getattr(owner, "classes_", ()))
+    return classes.tolist() if classes.ndim == 1 and classes.size and isinstance(classes[0], str) else None
 
 
 def _players(names: Sequence[str] | None, count: int, categorical: Mapping[str, Sequence[str]] | None) -> Regions:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pysmdl.errors import one_of
+from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
@@ -189,6 +191,23 @@ def pad_of(tokenizer: Any, model: Any) -> int:
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
     def numbers(texts: list[str]) -> Any:
         found = function(texts) if batched else [function(text) for text in texts]
-        return torch.as_tensor(found, dtype=torch.float32) if isinstance(found, list) else found
+        return _stacked(list(found)) if isinstance(found, (list, Iterator)) else found
 
     return numbers
+
+
+def _stacked(found: list[Any]) -> NDArray[np.float32]:
+    """What a function of strings gave for each, numbers or rows of them. [B] or [B, K].
+
+    Raises:
+        ScorerError: it gave something else.
+    """
+    plain = [each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in found]
+    try:
+        if any(each is None or isinstance(each, str) for each in plain):
+            raise TypeError
+        return np.array(plain, np.float32)
+    except (TypeError, ValueError):
+        raise ScorerError(
+            f"function must give a number, or numbers [K], for each text; got {found[0]!r} for the first"
+        ) from None

@@ -88,12 +88,13 @@ def method_by_method(
         shelves = {name: Shelf(kept, name, each, mufidelity) for name, each in explainers.items()}
 
     def measure(explanation: Explanation, item: Mapping[str, Any]) -> float:
-        game = Game(item["image"], model, item.get("target"), regions=item["regions"], **_of_game(settings))
+        how = item.get("regions", settings.get("regions", settings.get("players")))
+        game = Game(item["image"], model, item.get("target"), regions=how, **_of_game(settings))
         return mu_fidelity(game, region_values(explanation), samples=mufidelity)
 
     def run() -> Iterator[Comparison]:
         found = Comparison(explanations={name: [] for name in runs})
-        numbered, seen = enumerate(items), set[str]()
+        numbered, seen = enumerate(common.inputs.several(items)), set[str]()
         for first in numbered:
             count = MEASURED if shelves and mufidelity else AT_ONCE
             some = itertools.chain([first], itertools.islice(numbered, count - 1))
@@ -156,7 +157,9 @@ def _with_regions(
             if shelves:
                 named["id"] = _unseen(id_of(named, number), seen)
             if not shelves or any(named["id"] not in shelf for shelf in shelves):
-                named["regions"] = explainer.prepare(named).regions
+                divided = explainer.prepare(named)
+                if divided.modality != "several":  # whose players are given by name
+                    named["regions"] = divided.regions
             shared[number] = named
     return shared
 

@@ -12,7 +12,7 @@ from typing import Any
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.jobs.asked import agree, asked
-from pysmdl.jobs.entries import Entry
+from pysmdl.jobs.entries import Entry, storable
 from pysmdl.jobs.job import attempts
 from pysmdl.jobs.places import place_of
 from pysmdl.jobs.rows import failure_of
@@ -98,4 +98,4 @@ def id_of(item: Mapping[str, Any], number: int) -> str:
     image, given = item["image"], item.get("id")
     if given is None:
         given = os.fsdecode(image) if isinstance(image, (str, os.PathLike)) else f"#{number}"
-    return str(given)
+    return storable(str(given))

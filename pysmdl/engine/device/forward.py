@@ -15,6 +15,7 @@ from pysmdl.config import EngineConfig
 from pysmdl.engine.batch import Batch
 from pysmdl.engine.device.pool import Pool
 from pysmdl.engine.item import Kind
+from pysmdl.errors import ScorerError
 from pysmdl.kernels.dispatch import serves
 from pysmdl.profiling import stage
 from pysmdl.removal.base import NOTHING, DeviceRows, Removal
@@ -100,6 +101,11 @@ class Forward:
         if any(len(part.wanted) for part in batch.parts):
             wanted = Wanted(wanted.confidence, self._index(batch), wanted.backend)
         values, features = self.compute(batch.kind, batch.exact, buffer, sent, wanted)
+        if len(values) != len(rows.source):  # of fewer, what is missing would be asked for again, and again
+            raise ScorerError(
+                f"each of {len(rows.source)} rows must get a score; removal {self.removal.name!r} and the scorer made "
+                f"{len(values)}"
+            )
         self.scorer.check(rows.targets)
         return values[: batch.rows], features
 
