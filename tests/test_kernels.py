@@ -98,9 +98,7 @@ def test_small_batches_in_the_place_of_one_beyond_caches(backend_device, dtype):
     if backend == "triton" and device == "cpu":
         pytest.skip("minutes under the interpreter")
     many = (17 << 20) // (4097 * dtype.itemsize)
-    x, baseline, labels, rows, source = compose_inputs(
-        channels=1, grid=(4097,), rows=many, dtype=dtype, device=device
-    )
+    x, baseline, labels, rows, source = compose_inputs(channels=1, grid=(4097,), rows=many, dtype=dtype, device=device)
     out = poisoned((many, 1, 4097), dtype, device)
     for few in (many, 5, 3):
         given = x, baseline, labels, rows[-few:], source[-few:]
