@@ -106,7 +106,7 @@ def window() -> Iterator[str]:
 
 
 def real() -> Iterator[str]:
-    """The real models, each search and share: mean, spread, worst and seconds of one core."""
+    """The real models, each search with its own rows or a budget: mean, spread, worst and seconds of one core."""
     yield "| model, regions | search | inputs | rows | of exact's | ins - del | spread | worst | seconds |"
     yield "|" + " --- |" * 9
     for model, regions in dict.fromkeys(key[:2] for key in latest() if key[0] not in SMALL):
@@ -114,8 +114,8 @@ def real() -> Iterator[str]:
         costs = [float(row["row_seconds"]) for group in of.values() for row in group.found.values()
                  if row.get("row_seconds")]  # fmt: skip
         for (name, share), group in sorted(of.items(), key=lambda each: (each[0][0], float(each[1].share()))):
-            if share == WINDOW and name != "guided":
-                continue
+            if (share and name not in BUDGETED) or (share == WINDOW and name != "guided"):
+                continue  # a greedy search cut short
             values = np.array(group.values("difference"))
             n, spent = np.mean(group.values("n")), np.mean(group.values("evaluations"))
             yield (f"| {model}, {n:.0f} | {name} | {len(values)} | {spent:.0f} | "
