@@ -136,8 +136,11 @@ def plot() -> None:
 
     figure = Figure(figsize=(13, 6.5))
     shown = [(name, "36") for name in SMALL]
-    shown += dict.fromkeys(key[:2] for key in latest() if key[0] not in SMALL and key[3] == "guided")
-    for ax, (model, regions) in zip(figure.subplots(2, 4).flat, shown, strict=False):
+    budgets = {key[:2] for key in latest() if key[0] not in SMALL and key[3] == "guided" and key[4] in SHARES}
+    shown += sorted(budgets)
+    for ax in list(figure.subplots(2, 4).flat)[len(shown) :]:
+        ax.remove()
+    for ax, (model, regions) in zip(figure.axes, shown, strict=True):
         of = groups(model, regions)
         for name in dict.fromkeys(name for name, _ in of):
             points = [of[name, share] for share in ("", *SHARES) if (name, share) in of]
