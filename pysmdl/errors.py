@@ -60,8 +60,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 def described(error: BaseException) -> str:
-    """An error as a log says it: pysmdl's own by their message, any other with its type, as its message may be none."""
-    text = str(error)
+    """An error as a log says it: pysmdl's own by their message, any other with its type, as its message may be none.
+    What UTF-8 cannot hold, such as the name of a file that is none, is spelt out.
+    """
+    text = str(error).encode(errors="backslashreplace").decode()
     if isinstance(error, PysmdlError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -401,7 +401,7 @@ def test_a_folder_without_images_is_its_sounds_or_its_texts(tmp_path):
     assert [each.id for each in entries_of(tmp_path / "notes")] == [f"{tmp_path}/notes/c.WAV"]
 
 
-def test_half_an_emoji_and_a_files_name_that_is_no_text_stop_nothing(tmp_path):
+def test_half_an_emoji_and_a_files_name_that_is_no_text_stop_nothing(tmp_path, caplog):
     texts = ["good \ud83d day", "bad", {"image": "good", "id": "\udcff", "group": "\udcff"}]
     assert jobs.run(iter(texts), PRAISE, tmp_path / "s", progress=False).explained == 3
     assert jobs.run(iter(texts), PRAISE, tmp_path / "s", progress=False).explained == 0
@@ -413,6 +413,7 @@ def test_half_an_emoji_and_a_files_name_that_is_no_text_stop_nothing(tmp_path):
     assert job([name, name + "x"], tmp_path / "t").explained == 1
     assert pysmdl.open_store(tmp_path / "t").ids == [f"{tmp_path}/\\udcff.png"]
     assert "no such image" in pysmdl.open_store(tmp_path / "t").failures[f"{tmp_path}/\\udcff.pngx"].error
+    assert "no such image" in caplog.text.encode().decode()  # a log's file is UTF-8
 
 
 def png(seed):
