@@ -123,7 +123,7 @@ class Unequal:
         return batch.mean((2, 3))
 
 
-def sleeping(count: int, each: int = 60) -> float:
+def sleeping(count: int, each: int = 40) -> float:
     """Evaluations a second of so many workers of Ray's on a model that sleeps."""
     sizes = (4, 9, 16, 25, 36)  # regions: the dearest takes a hundred times as long as the cheapest
     dice = np.random.default_rng(0)
