@@ -59,11 +59,16 @@ class Interrupted(KeyboardInterrupt):
         self.partial = partial
 
 
+def storable(text: str) -> str:
+    """Text as UTF-8 can hold it: half an emoji, or the bytes of a file's name that is none, are spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def described(error: BaseException) -> str:
     """An error as a log says it: pysmdl's own by their message, any other with its type, as its message may be none.
-    What UTF-8 cannot hold, such as the name of a file that is none, is spelt out.
+    As :func:`storable` has it, for logs are files.
     """
-    text = str(error).encode(errors="backslashreplace").decode()
+    text = storable(str(error))
     if isinstance(error, PysmdlError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -89,6 +89,7 @@ def _run(
     from pysmdl.cli.stopping import asking
     from pysmdl.jobs.stopping import GRACE
 
+    paths = [*map(Path, inputs)]  # a string may be a text
     model = jobs.Factory(arguments.load_model, common.model, common.device, **asdict(input))
     target = arguments.target(common.target, box.box, box.label)
     names = arguments.class_names(common.model, common.names)
@@ -99,7 +100,7 @@ def _run(
     if job.workers > 1 or job.ray is not None:
         chosen["ray"] = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
     if dry_run:
-        _estimate([*map(Path, inputs)], model(), target, job, settings)
+        _estimate(paths, model(), target, job, settings)
         return 0
     stop = jobs.Stop()
 
@@ -111,7 +112,7 @@ def _run(
             raise KeyboardInterrupt
 
     with asking(ask, GRACE + 1):
-        outcome = jobs.run([*map(Path, inputs)], model, job.store or "", target=target, stop=stop, **chosen, **settings)
+        outcome = jobs.run(paths, model, job.store or "", target=target, stop=stop, **chosen, **settings)
         before = f", {outcome.before} before" if outcome.before else ""
         text = f"{outcome.explained} explained{before}, {outcome.failed} failed; they are in {printable(job.store)}"
         out.print(text, soft_wrap=True)

@@ -8,13 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pysmdl.errors import whole_number
+from pysmdl.errors import storable, whole_number
 from pysmdl.inputs import Opener
-
-
-def storable(text: str) -> str:
-    """Text as UTF-8 can hold it: half an emoji, or the bytes of a file's name that is none, are spelt out."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)

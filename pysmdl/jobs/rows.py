@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import StoreError, described
+from pysmdl.errors import StoreError, described, storable
 from pysmdl.explanation import Explanation, thumbnails, views
 from pysmdl.explanation.files import meta_of, packed, plain, small
 from pysmdl.explanation.stored import LIMIT, checked, unpacked
 from pysmdl.explanation.stored_meta import SCHEMA
-from pysmdl.jobs.entries import storable
 
 CURVES = ("order", "score", "insertion", "deletion", "area")
 COUNTS = ("index", "evaluations", "asked", "seconds", "violations")
@@ -97,7 +96,7 @@ def failure_of(
         "id": id,
         "source": source,
         "group": group,
-        "error": storable(described(error) if isinstance(error, BaseException) else error),
+        "error": described(error) if isinstance(error, BaseException) else storable(error),
         "traceback": storable("".join(traceback.format_exception(error))) if isinstance(error, BaseException) else None,
         "attempts": attempts,
         "settled": packed(partial[0], picture=False) if partial else None,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pysmdl import disk
-from pysmdl.errors import need
+from pysmdl.errors import need, storable
 from pysmdl.explanation import Explanation
 from pysmdl.metrics import summary
 
@@ -108,9 +108,7 @@ class Comparison:
             import pyarrow.parquet
         except ImportError:
             raise need("pyarrow", "a Parquet file", "pysmdl[jobs]") from None
-        columns = {
-            name: [str(row[name]).encode("utf-8", "backslashreplace").decode() for row in self.rows] for name in NAMES
-        }
+        columns = {name: [storable(str(row[name])) for row in self.rows] for name in NAMES}
         numbers = {name: [row.get(name) for row in self.rows] for name in self.metrics()}
         with disk.written(path) as file:
             pyarrow.parquet.write_table(pyarrow.table({**columns, **numbers}), file)

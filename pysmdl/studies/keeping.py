@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
+from pysmdl.errors import storable
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.jobs.asked import agree, asked
-from pysmdl.jobs.entries import Entry, storable
+from pysmdl.jobs.entries import Entry
 from pysmdl.jobs.job import attempts
 from pysmdl.jobs.places import place_of
 from pysmdl.jobs.rows import failure_of
