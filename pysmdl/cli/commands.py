@@ -18,7 +18,7 @@ from rich.table import Table
 from pysmdl import disk
 from pysmdl.cli.console import printable
 from pysmdl.cli.profile_table import table as profile_table
-from pysmdl.cli.results import Results
+from pysmdl.cli.results import Results, paths_of
 from pysmdl.engine import Item
 from pysmdl.errors import described
 from pysmdl.explainer import Explainer
@@ -45,8 +45,7 @@ def explain(
     Ctrl-C, wherever it comes, loses nothing that was settled: what is being written is written, and so is what the
     engine hands over of the inputs in flight.
     """
-    paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
-    results = Results(paths, names, folder, kind)
+    results = Results(paths_of(items), names, folder, kind)
 
     def skip(number: int, error: Exception) -> None:
         partial = getattr(error, "partial", ())
@@ -64,10 +63,7 @@ def explain(
         with reporting(True, lines=True) as report:
             _hand_over(explainer.run(items, report or False, on_error=skip), keep)
     finally:
-        if results.table.rows:
-            out.print(results.table)
-            where = printable(folder)
-            out.print(f"{results.whole} explained; pictures, arrays and JSON are in {where}", soft_wrap=True)
+        results.summary(out, results.whole)
     return results.whole
 
 

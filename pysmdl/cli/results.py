@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from pysmdl import disk
@@ -22,6 +24,11 @@ from pysmdl.targets import kind, title
 log = logging.getLogger("pysmdl")
 
 CUT_SHORT = ("interrupted", "the model failed")  # what an explanation's notes say of one that is not whole
+
+
+def paths_of(items: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Where items lie, or what stands for it, as their files are called by."""
+    return [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
 
 
 class Results:
@@ -68,6 +75,13 @@ class Results:
                 self.whole += not cut_short
         if stopped is not None:
             raise stopped
+
+    def summary(self, out: Console, count: int) -> None:
+        """Print the table and how many inputs were explained, if there is anything to say."""
+        if self.table.rows:
+            out.print(self.table)
+            text = f"{count} explained; pictures, arrays and JSON are in {printable(self._folder)}"
+            out.print(text, soft_wrap=True)
 
     def _picture(self, found: Explanation) -> tuple[bytes | None, KeyboardInterrupt | None]:
         """A PNG; none where it cannot be drawn, or drawing was interrupted twice. Nothing else is lost with it."""

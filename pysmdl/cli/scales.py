@@ -12,9 +12,8 @@ from rich.console import Console
 
 from pysmdl import api, disk
 from pysmdl.cli.arguments import size_of
-from pysmdl.cli.console import printable
 from pysmdl.cli.options import ScaleOptions
-from pysmdl.cli.results import Results, stems
+from pysmdl.cli.results import Results, paths_of, stems
 from pysmdl.cli.stopping import held
 from pysmdl.errors import ImageError, Interrupted, RegionError, ScorerError, described
 from pysmdl.explanation import Explanation
@@ -63,10 +62,7 @@ def explain(
                 assert isinstance(found, Scales)
                 written.whole(number, found)
     finally:
-        if written.results.table.rows:
-            out.print(written.results.table)
-            text = f"{written.count} explained; pictures, arrays and JSON are in {printable(folder)}"
-            out.print(text, soft_wrap=True)
+        written.results.summary(out, written.count)
     return written.count
 
 
@@ -75,8 +71,7 @@ class _Written:
 
     def __init__(self, items: Sequence[Mapping[str, Any]], labels: Sequence[str], folder: Path, kind: str) -> None:
         self._items, self._labels, self._folder, self._kind = items, labels, folder, kind
-        paths = [item["image"] if isinstance(item["image"], Path) else Path(item["id"]) for item in items]
-        self._stems = stems(paths, folder)
+        self._stems = stems(paths_of(items), folder)
         named = [Path(f"{stem}-{label}.png") for stem in self._stems for label in labels]
         self.results = Results(named, None, folder, kind)
         self.count = 0
