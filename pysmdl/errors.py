@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from operator import index
 from typing import Any
 
@@ -60,8 +61,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 def storable(text: str) -> str:
-    """Text as UTF-8 can hold it: half an emoji, or the bytes of a file's name that is none, are spelt out."""
-    return text.encode(errors="backslashreplace").decode()
+    """Text as UTF-8 has it: half an emoji (``\\ud83d``) and bytes of a name that is none (``\\xff``) are spelt out."""
+    return re.sub(r"[\ud800-\udfff]", escaped, text)
+
+
+def escaped(found: re.Match[str]) -> str:
+    """A character as an escape: ``\\x1b``, ``\\ud83d``; a byte of a file's name that is not UTF-8 as that byte."""
+    code = ord(found[0])
+    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code  # as Python holds bytes that are not UTF-8
+    return f"\\x{byte:02x}" if byte < 256 else f"\\u{byte:04x}"
 
 
 def described(error: BaseException) -> str:

@@ -222,7 +222,7 @@ def test_names_that_are_not_utf_8_are_in_every_table(tmp_path):
     found = compare([{"image": image(), "target": 1, "id": "b\udcff"}], linear_model(), {"exact": {}}, regions="grid:4")
     found.to_csv(tmp_path / "x.csv")
     found.to_parquet(tmp_path / "x.parquet")
-    assert r"b\udcff" in (tmp_path / "x.csv").read_text(encoding="utf-8")
+    assert r"b\xff" in (tmp_path / "x.csv").read_text(encoding="utf-8")
 
 
 def test_without_pyarrow_there_is_the_csv_and_a_word(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.text import Text
 
+from pysmdl.errors import escaped
+
 WIDE = 10_000  # columns of what is no terminal: nothing is cut or wrapped there
 ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -76,13 +78,7 @@ def printable(text: object) -> str:
     """Text that any stream, table or file takes: bytes of a name that are not UTF-8, and control characters, become
     escapes (``caf\\xe9.png``).
     """
-    return ODD.sub(_escape, str(text))
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code  # as Python holds bytes that are not UTF-8
-    return f"\\x{byte:02x}" if byte < 256 else f"\\u{byte:04x}"
+    return ODD.sub(escaped, str(text))
 
 
 def say(level: str, text: str) -> None:

@@ -95,7 +95,7 @@ class Comparison:
         writer = csv.DictWriter(text, [*NAMES, *self.metrics()], restval="")
         writer.writeheader()
         writer.writerows(self.rows)
-        disk.write(path, text.getvalue().encode("utf-8", "backslashreplace"))
+        disk.write(path, storable(text.getvalue()).encode())
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write the rows as Parquet, whole or not at all; names of images as in :meth:`to_csv`.
