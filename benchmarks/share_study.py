@@ -81,8 +81,8 @@ def _others() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
 
 def _nanodet() -> Iterator[tuple[Path, pysmdl.scorers.Scorer]]:
     seen = (there("photos/quokka.jpg"), scikit("motorcycle_left.png"), there("photos/messi5.jpg"),
-            scikit("astronaut.png"), scikit("chelsea.png"), scikit("coffee.png"), there("photos/orange.jpg"),
-            there("photos/squirrel_cls.jpg"))  # fmt: skip
+            scikit("astronaut.png"), scikit("chelsea.png"), scikit("coffee.png"), there("photos/000.jpg"),
+            there("photos/chicky_512.png"))  # fmt: skip
     for path in seen:
         yield path, nanodet.scorer(nanodet.onnx_file())
 
