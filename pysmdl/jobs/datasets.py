@@ -16,8 +16,8 @@ from pysmdl.errors import described
 from pysmdl.inputs import Opener, image_files
 from pysmdl.inputs.folders import SUFFIXES
 from pysmdl.jobs import schema
+from pysmdl.jobs.cells import class_of, first, image_of
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifests import class_of, first, image_of
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
 IMAGES = ("image", "img")  # columns

@@ -11,10 +11,10 @@ from typing import Any
 from pysmdl.inputs import folders
 from pysmdl.inputs.items import as_dict
 from pysmdl.inputs.table import rows_of
-from pysmdl.jobs import datasets, manifests
+from pysmdl.jobs import datasets, manifest_files, manifests
 from pysmdl.jobs.entries import Bad, Entry
 
-FILES = (".txt", ".tar", ".arrow", *manifests.READERS)  # what a string that ends so names
+FILES = (".txt", ".tar", ".arrow", *manifest_files.READERS)  # what a string that ends so names
 LONGEST = 4096  # characters of a path
 
 
@@ -67,7 +67,7 @@ def _of_path(path: str | os.PathLike[str], kind: str) -> Iterator[Entry]:
         return
     for file in folders.images([os.fspath(path)]):
         suffix = file.suffix.lower()
-        if suffix in manifests.READERS:
+        if suffix in manifest_files.READERS:
             yield from manifests.entries(file, kind)
         elif suffix == ".tar":
             yield from datasets.of_tar(file, kind)
