@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from pysmdl import disk
+from pysmdl.errors import need
 from pysmdl.inputs import Opener, image_files
 from pysmdl.targets import Box
 
@@ -33,6 +36,21 @@ class LabelMap(Opener):
             return np.array(found)
 
 
+@dataclass(frozen=True)
+class Address(Opener):
+    """An image at an address of fsspec's: "s3://...", "file://..."."""
+
+    path: str
+
+    def open(self) -> Any:
+        try:
+            import fsspec
+        except ImportError:
+            raise need("fsspec", f"The image {self.path}", "pysmdl[jobs]") from None
+        with fsspec.open(self.path, "rb") as file:
+            return image_files.from_bytes(file.read(), self.path)
+
+
 def image_of(cell: Any, name: str, folder: Path) -> Any:
     """What a cell of a table says of an image: its bytes, or where it is.
 
@@ -45,28 +63,38 @@ def image_of(cell: Any, name: str, folder: Path) -> Any:
     path = cell.get("path") if isinstance(cell, Mapping) else cell
     if not isinstance(path, str) or not path.strip():
         raise ValueError(f"{name} has no image")
-    return str(folder / path)
+    return Address(path) if "://" in path else str(folder / path)
 
 
 def class_of(text: str) -> int | str:
     """A class by number, also as "3.0", which is what pandas makes of numbers with gaps; or its name."""
     number = text.strip().removesuffix(".0")
-    return int(number) if number.isdecimal() else text
+    return int(number) if number.removeprefix("-").isdecimal() else text
 
 
 def first(row: Row, *names: str) -> Any:
-    """What the first of these columns says that says anything."""
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+    """What the first of these columns says that says anything; "" and NaN do not."""
+    return next((cell for cell in map(row.get, names) if not _is_silent(cell)), None)
+
+
+def _is_silent(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell) or (isinstance(cell, float) and math.isnan(cell))
 
 
 def target_of(given: Any) -> Any:
-    """A class by number or name, or a box."""
-    if isinstance(given, str) and given.strip().startswith("{"):
-        given = json.loads(given)
-    if isinstance(given, Mapping):
-        return Box(**{name: each for name, each in given.items() if each is not None})
+    """A class by number or name, or a box.
+
+    Raises:
+        ValueError: it is a box with other fields.
+    """
+    try:
+        found = json.loads(given) if isinstance(given, str) and given.strip().startswith("{") else given
+        if isinstance(found, Mapping):
+            return Box(**{name: each for name, each in found.items() if each is not None})
+    except (TypeError, json.JSONDecodeError):
+        raise ValueError(f'a box must be as {{"xyxy": [0, 0, 50, 50], "labels": [3]}}; got {given}') from None
     if isinstance(given, str):
         return class_of(given)
-    if isinstance(given, float) and given.is_integer():  # a column of numbers of which some are missing
+    if isinstance(given, (float, Decimal)) and given % 1 == 0:  # a column of numbers of which some are missing
         return int(given)
     return given

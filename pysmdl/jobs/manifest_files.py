@@ -1,17 +1,19 @@
-"""The files of manifests: CSV, JSON lines, Parquet, as rows by the names of their columns."""
+"""The files of manifests: CSV, JSON, JSON lines, Parquet, as rows by the names of their columns."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pysmdl import disk
+from pysmdl.errors import described
 from pysmdl.inputs import Opener
 from pysmdl.jobs import schema
 from pysmdl.jobs.cells import Row, image_of
@@ -19,7 +21,9 @@ from pysmdl.jobs.cells import Row, image_of
 INPUTS = ("image", "text", "row")  # the first of these that a row has is what is explained
 ABOUT = ("target", "id", "group", "regions", "label", "players")
 COLUMNS = (*INPUTS, *ABOUT)
+STRIPPED = ("image", *ABOUT)
 FIELD = 1 << 26  # characters of a cell
+DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,14 @@ def _csv(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
     with disk.opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
         reader = csv.DictReader(text)
         try:
-            reader.fieldnames = [_column(name) for name in reader.fieldnames or ()]
-            _check(file, reader.fieldnames, kind)
+            delimiter = max(DELIMITERS, key=text.readline(FIELD).count)  # of the header
+            text.seek(0)
+            reader = csv.DictReader(text, delimiter=delimiter)
+            reader.fieldnames = [column(name) for name in reader.fieldnames or ()]
+            check(file, reader.fieldnames, kind)
             for number, row in enumerate(reader, 1):
                 odd = None in row or None in row.values()
-                yield number, "has another number of cells than the header" if odd else row
+                yield number, "has another number of cells than the header" if odd else _stripped(row)
         except (csv.Error, UnicodeDecodeError) as error:
             line = f"after line {reader.line_num}"
             raise ValueError(
@@ -53,10 +60,8 @@ def _csv(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
             ) from None
 
 
-def _column(name: str) -> str:
-    """A header's name, where it is one of ours in capitals or with spaces around, as that."""
-    plain = name.strip().lower()
-    return plain if plain in COLUMNS else name
+def _stripped(row: Mapping[str, str]) -> Row:
+    return {name: cell.strip() if name in STRIPPED else cell for name, cell in row.items()}
 
 
 def _json_lines(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
@@ -65,11 +70,25 @@ def _json_lines(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                yield number, _object(json.loads(line))
+            except (ValueError, RecursionError) as error:
                 yield number, f"is no JSON: {error}"
-                continue
-            yield number, row if isinstance(row, dict) else "is no JSON object"
+
+
+def _json(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
+    with disk.opened(file) as content:
+        try:
+            rows = json.load(content)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{file} is no JSON: {error}") from None
+    if not isinstance(rows, list):
+        raise ValueError(f"{file} must hold a list, an object an input; it holds one {type(rows).__name__}")
+    for number, row in enumerate(rows, 1):
+        yield number, _object(row)
+
+
+def _object(row: Any) -> Row | str:
+    return {column(name): each for name, each in row.items()} if isinstance(row, dict) else "is no JSON object"
 
 
 def _parquet(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
@@ -77,22 +96,35 @@ def _parquet(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
         part = schema.arrow().parquet.ParquetFile(file)
     except schema.arrow().ArrowInvalid as error:
         raise ValueError(f"{file} is no Parquet: {error}") from None
-    names = part.schema_arrow.names
-    _check(file, names, kind)
-    packed = "image" in names and not schema.arrow().types.is_string(part.schema_arrow.field("image").type)
+    names = [column(name) for name in part.schema_arrow.names]
+    check(file, names, kind)
+    own = dict(zip(names, part.schema_arrow.names, strict=True))
+    packed = "image" in own and not _is_text(part.schema_arrow.field(own["image"]).type)
     known = COLUMNS if set(INPUTS) & set(names) else names
-    plain = [name for name in known if name in names and not (packed and name == "image")]
+    plain = [name for name in known if name in own and not (packed and name == "image")]
     number = 0
     for group in range(part.num_row_groups):
-        table = part.read_row_group(group, columns=plain)
-        rows = table.to_pylist() if plain else [{} for _ in range(part.metadata.row_group(group).num_rows)]
-        for at, row in enumerate(rows):
+        try:
+            table = part.read_row_group(group, columns=[own[name] for name in plain])
+        except (schema.arrow().ArrowInvalid, OSError) as error:
+            raise ValueError(f"{file} is damaged: {described(error)}") from error
+        cells = [table[own[name]].to_pylist() for name in plain]
+        for at in range(part.metadata.row_group(group).num_rows):
             number += 1
-            yield number, {**row, "image": Cell(str(file), "image", group, at)} if packed else row
+            row = {name: values[at] for name, values in zip(plain, cells, strict=True)}
+            yield number, {**row, "image": Cell(str(file), own["image"], group, at)} if packed else row
+
+
+def _is_text(kind: Any) -> bool:
+    types = schema.arrow().types
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 READERS: dict[str, Callable[[Path, str], Iterator[tuple[int, Row | str]]]] = {
     ".csv": _csv,
+    ".tsv": _csv,
+    ".json": _json,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
@@ -104,7 +136,21 @@ def _row_group(path: str, column: str, group: int) -> Any:
     return schema.arrow().parquet.ParquetFile(path).read_row_group(group, columns=[column])[column]
 
 
-def _check(file: Path, names: Any, kind: str) -> None:
+def column(name: str) -> str:
+    """A column's name, where it is one of ours in capitals or with spaces around, as that; img is an image."""
+    plain = name.strip().lower()
+    return "image" if plain == "img" else plain if plain in COLUMNS else name
+
+
+def check(file: Any, names: Sequence[str], kind: str) -> None:
+    """See that there is something to explain, and each column once.
+
+    Raises:
+        ValueError: there is not.
+    """
     if not set(INPUTS) & set(names) and (kind != "row" or not set(names) - set(ABOUT)):
         has = ", ".join(map(str, names)) or "none"
         raise ValueError(f"{file} must have a column image, text or row; it has {has}")
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise ValueError(f"{file} must have each column once; {twice} are there twice")

@@ -1,20 +1,20 @@
-"""Manifests: a row an input, in CSV, JSON lines or Parquet. A bad row is an input that fails, and no more."""
+"""Manifests: a row an input, in a file or a frame. A bad row is an input that fails, and no more."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pysmdl.errors import described
-from pysmdl.inputs import Opener
 from pysmdl.jobs import manifest_files
-from pysmdl.jobs.cells import LabelMap, Row, first, image_of, target_of
+from pysmdl.jobs.cells import Address, LabelMap, Row, first, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifest_files import ABOUT, INPUTS
+from pysmdl.jobs.manifest_files import ABOUT, INPUTS, column
 
 LABEL_MAPS = (".npy", ".png")
+PACKED = (str, bytes, dict)  # what a cell says of an image
 
 
 def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
@@ -27,7 +27,7 @@ def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
     row.
 
     Args:
-        file: .csv, .jsonl or .parquet.
+        file: .csv (with commas, semicolons or tabs), .tsv, .json, .jsonl or .parquet.
         kind: Of the columns image, text and row the one that the model reads, which goes before the others.
 
     Raises:
@@ -36,19 +36,39 @@ def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
     """
     for number, row in manifest_files.READERS[file.suffix.lower()](file, kind):
         place = f"{file}:{number}"
-        if isinstance(row, str):
-            yield Entry(place, Bad(f"{place} {row}"), source=place)
-            continue
-        id = row.get("id")
-        named = place if id is None or id == "" else str(id)
-        group = None if row.get("group") in (None, "") else str(row["group"])
-        try:
-            rest = _rest(row, file.parent)
-            given, source = _input(row, place, file.parent, kind)
-        except Exception as error:
-            yield Entry(named, Bad(f"{place}: {described(error)}"), source=place, group=group)
-            continue
-        yield Entry(named, given, rest, source, group)
+        bad = isinstance(row, str)
+        yield Entry(place, Bad(f"{place} {row}"), source=place) if bad else _entry(row, place, file.parent, kind)
+
+
+def of_frame(frame: Any, kind: str = "image") -> Iterable[Entry]:
+    """Likewise the rows of a frame, pandas' or polars', or of a pyarrow.Table. Paths are as given, and an id that is
+    not given is the number of the row.
+
+    Raises:
+        ValueError: it has no column of an input.
+    """
+    names = list(getattr(frame, "column_names", frame.columns))
+    manifest_files.check("a frame", [column(str(name)) for name in names], kind)
+    if hasattr(frame, "iterrows"):
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    else:
+        rows = frame.to_dicts() if hasattr(frame, "to_dicts") else frame.to_pylist()
+    return [
+        _entry({column(str(name)): cell for name, cell in row.items()}, f"#{number}", Path(), kind)
+        for number, row in enumerate(rows)
+    ]
+
+
+def _entry(row: Row, place: str, folder: Path, kind: str) -> Entry:
+    said, of = first(row, "id"), first(row, "group")
+    id, group = place if said is None else str(said), None if of is None else str(of)
+    try:
+        rest = _rest(row, folder)
+        given, source = _input(row, place, folder, kind)
+    except Exception as error:
+        why = str(error) if isinstance(error, ValueError) else described(error)
+        return Entry(id, Bad(f"{place}: {why}"), source=place, group=group)
+    return Entry(id, given, rest, source, group)
 
 
 def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
@@ -59,13 +79,17 @@ def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
     """
     if kind == "row" and not set(INPUTS) & set(row):
         return {name: each for name, each in row.items() if name not in ABOUT}, place
-    found = next((name for name in (kind, *INPUTS) if row.get(name) not in (None, "")), None)
+    found = next((name for name in (kind, *INPUTS) if first(row, name) is not None), None)
     if found is None:
-        raise ValueError(f"it has no {', '.join(name for name in INPUTS if name in row) or 'image'}")
+        mine = ", ".join(name for name in INPUTS if name in row)
+        raise ValueError(f"it has no {mine}" if mine else f"it has no image, text or row, but {', '.join(row)}")
+    if found == "text" and kind != "text":
+        raise ValueError("it has a text, which the model does not read, and no image")
     given = row[found]
-    if found == "image" and not isinstance(given, Opener):
-        given = image_of(given, place, folder)
-        return given, given if isinstance(given, str) else place
+    if found == "image" and isinstance(given, PACKED):
+        given = image_of(given, "it", folder)
+        source = given.path if isinstance(given, Address) else given
+        return given, source if isinstance(source, str) else place
     return json.loads(given) if found == "row" and isinstance(given, str) else given, place
 
 
