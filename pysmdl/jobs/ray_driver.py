@@ -205,9 +205,8 @@ class RayWorkers(Workers):
 
     def _ids_of(self, hand: Hand, folder: str) -> Iterator[str]:
         """What a worker stored, whether or not it could say so."""
-        for name in self._place.names(folder):
-            if f"-{hand.name}-" in name:
-                yield from parts.read(self._place, name, ["id"])["id"].to_pylist()
+        for _, table in parts.read_all(self._place, folder, ["id"], of=f"-{hand.name}-"):
+            yield from table["id"].to_pylist()
 
     def _close(self) -> None:
         """Have each worker store what it has; those that do not within the time of a stop are let go."""

@@ -101,6 +101,8 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
         return folders.images([os.fspath(path)])
     except ValueError:
         files = sorted(each for each in Path(path).rglob("*") if each.is_file()) if os.path.isdir(path) else []
+        if os.path.exists(os.path.join(path, "job.json")):
+            raise ValueError(f"inputs must be what is explained; {os.fspath(path)!r} is a store") from None
         for kind in SHARDS:
             if found := [each for each in files if each.suffix.lower() in kind]:
                 return found

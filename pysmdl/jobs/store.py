@@ -11,7 +11,7 @@ from os import PathLike
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.errors import StoreError, need
+from pysmdl.errors import StoreError, described, need
 from pysmdl.explanation import Explanation
 from pysmdl.jobs import parts, schema
 from pysmdl.jobs.places import Place, place_of
@@ -205,11 +205,13 @@ def job_of(place: Place) -> dict[str, Any] | None:
     try:
         with place.opened("job.json") as file:
             found = json.loads(file.read())
-        version = found["store"]
-    except FileNotFoundError:
+        version, asked = found["store"], [found.get(name, {}) for name in ("settings", "model")]
+        if not all(isinstance(each, dict) for each in asked):
+            raise ValueError("settings and model must be objects")
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{place}/job.json is damaged: {error}") from error
+        raise StoreError(f"{place}/job.json is damaged, or of something else: {described(error)}") from error
     if not isinstance(version, int) or version > schema.VERSION:
         raise StoreError(f"{place} was written by a newer pysmdl: this one reads stores of version {schema.VERSION}")
     return dict(found)
