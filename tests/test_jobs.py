@@ -590,6 +590,23 @@ def test_a_dry_run_says_how_many_evaluations_how_long_and_how_large(tmp_path, mo
     assert not (tmp_path / "s").exists()
 
 
+def test_a_dry_run_sees_what_the_run_would(tmp_path, monkeypatch):
+    name = module(tmp_path, monkeypatch, ANSWER)
+    pictures(tmp_path, 3)
+    (tmp_path / "pictures" / "bad.png").write_bytes(b"none")
+    options = (tmp_path / "pictures", "--model", name, "--store", tmp_path / "s")
+    assert "3 explained, 1 failed" in call("run", *options, "--regions", "grid:4")[1]
+    for more, said in (
+        ((), "0 inputs (4 before, 0 of 0 tried failed)"),
+        (("--shard", "1/1", "--retry-failed", "--k", "2"), "made with other settings: k null, now 2"),
+        (("--retry-failed",), "bad.png', say: cannot read"),
+    ):
+        code, text = call("run", *options, "--regions", "grid:4", "--dry-run", *more)
+        assert code == (2 if more else 0)
+        assert said in text
+    assert "say: ValueError: regions must be one of" in call("run", *options[:3], "--regions", "no", "--dry-run")[1]
+
+
 def test_a_dry_run_of_texts_says_how_many_evaluations_and_how_large(tmp_path, monkeypatch):
     scorer = "scorer = pysmdl.scorers.string(lambda texts: [float(text.count('good')) for text in texts])\n"
     name = module(tmp_path, monkeypatch, f"    return batch\n\n\nimport pysmdl\n{scorer}").replace(":model", ":scorer")

@@ -105,7 +105,7 @@ def _run(
     if job.workers > 1 or job.ray is not None:
         chosen["ray"] = options
     if dry_run:
-        _estimate(paths, model(), target, job, settings)
+        _estimate(paths, model, target, job, settings)
         return 0
     stop = jobs.Stop()
 
@@ -133,11 +133,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 def _estimate(inputs: list[Path], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
     from pysmdl.cli.commands import seconds_a_row
-    from pysmdl.explainer import Explainer
+    from pysmdl.jobs.entries import Choice
     from pysmdl.jobs.estimate import estimate
+    from pysmdl.jobs.task import Keeping, Task
 
-    choice = (job.limit, job.shuffle, _shard(job.shard))
-    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_a_row)
+    choice = Choice(job.limit, job.shuffle, _shard(job.shard))
+    keeping = Keeping(job.store or "", job.shard, job.rows, job.seconds, job.patience, job.pictures)
+    found = estimate(inputs, Task(model, settings, target, keeping), choice, seconds_a_row, job.retry_failed)
     out.print(
         f"{found.inputs} inputs ({found.before} before, {found.bad} of {found.tried} tried failed), "
         f"{found.evaluations} evaluations at most, about {found.seconds:.0f} s on {found.device}, "

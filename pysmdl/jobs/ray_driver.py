@@ -31,6 +31,7 @@ log = logging.getLogger("pysmdl")
 PIECE = 4  # inputs that are handed over at a time
 LEAST = 4  # inputs that a worker has at hand near the end
 AHEAD = 1.5  # seconds' inputs beyond what its engine takes at once, before: thrice the time between two reports
+WAITS = 30.0  # seconds after which it is said that no worker has begun
 STARTS = 3  # times that a worker may die before it has begun
 
 
@@ -78,9 +79,13 @@ class RayWorkers(Workers):
     def asked(self) -> dict[str, Any]:
         hand = self._new()
         self._hands.append(hand)
+        told = time.monotonic() + WAITS
         while not self._ray.wait([hand.asked], timeout=1.0)[0]:
             if why := hand.hangs(self._options):
                 raise WorkerError(f"workers do not begin: {why}")
+            if time.monotonic() > told:
+                told = math.inf
+                log.warning("no worker has begun yet; %s (%s)", hand.line, self._options)
             if self._stop.asked:
                 raise KeyboardInterrupt
         found: dict[str, Any] = hand.said()
