@@ -161,7 +161,7 @@ def compare(
 ) -> None:
     """Compare methods on images: every metric, with evaluations and seconds. Or stores of `pysmdl run`, as they are."""
     from pysmdl.cli.evaluate import evaluate, evaluate_stores
-    from pysmdl.jobs.store import is_store
+    from pysmdl.jobs.job_json import is_store
     from pysmdl.studies.evaluation import methods_named
 
     stores = [each for each in images if is_store(each)]

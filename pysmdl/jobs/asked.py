@@ -16,8 +16,8 @@ from pysmdl.explanation.files import plain
 from pysmdl.inputs.table import TableReader
 from pysmdl.inputs.text import TextReader
 from pysmdl.jobs import schema
+from pysmdl.jobs.job_json import job_of
 from pysmdl.jobs.places import Place
-from pysmdl.jobs.store import job_of
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.provenance import said
 
