@@ -73,7 +73,8 @@ def run(
     if any(each.endswith(".toml") for each in given):
         if len(given) > 1:
             raise ValueError(f"a job.toml names its inputs itself: give it alone; got {', '.join(given)}")
-        said = [name for name in here.params if here.get_parameter_source(name).name == "COMMANDLINE"]
+        sources = {name: here.get_parameter_source(name) for name in here.params}
+        said = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
         given, groups = of_file(Path(given[0]), groups, said)
     if not given:
         raise ValueError("inputs must be images, folders, patterns, manifests or data sets, or a job.toml")

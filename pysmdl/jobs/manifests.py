@@ -36,8 +36,10 @@ def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
     """
     for number, row in manifest_files.READERS[file.suffix.lower()](file, kind):
         place = f"{file}:{number}"
-        bad = isinstance(row, str)
-        yield Entry(place, Bad(f"{place} {row}"), source=place) if bad else _entry(row, place, file.parent, kind)
+        if isinstance(row, str):
+            yield Entry(place, Bad(f"{place} {row}"), source=place)
+        else:
+            yield _entry(row, place, file.parent, kind)
 
 
 def of_frame(frame: Any, kind: str = "image") -> Iterable[Entry]:
