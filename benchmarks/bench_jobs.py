@@ -93,7 +93,8 @@ def scan(rows: int = 50_000, each: int = 256) -> None:
         for start in range(0, rows, each):
             count = min(each, rows - start)
             part_rows = [row_of(found, f"photographs/{start + number:08d}.jpg") for number in range(count)]
-            place.write(named("parts"), content_of(part_rows, part()))
+            content = content_of(part_rows, part())
+            place.write(named("parts", content), content)
         began = time.perf_counter()
         count = len(ids(place, "parts"))
         print(f"{count} ids of {len(place.names('parts'))} parts in {time.perf_counter() - began:.2f} s")

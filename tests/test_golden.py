@@ -128,7 +128,7 @@ def test_effectiveness_of_a_traced_order_is_right_where_the_trace_is_not(number)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [cases()[i] for i in FEW if i != 8], ids=name_of)  # half a minute each for VPS
+@pytest.mark.parametrize("case", [cases()[i] for i in (3, 10, 13)], ids=name_of)  # each objective: ops see no search
 def test_traced_case_on_triton(case):
     assert_agrees(explain_case(case, backend="triton"), case)
 

@@ -590,6 +590,23 @@ def test_a_dry_run_says_how_many_evaluations_how_long_and_how_large(tmp_path, mo
     assert not (tmp_path / "s").exists()
 
 
+def test_a_dry_run_sees_what_the_run_would(tmp_path, monkeypatch):
+    name = module(tmp_path, monkeypatch, ANSWER)
+    pictures(tmp_path, 3)
+    (tmp_path / "pictures" / "bad.png").write_bytes(b"none")
+    options = (tmp_path / "pictures", "--model", name, "--store", tmp_path / "s")
+    assert "3 explained, 1 failed" in call("run", *options, "--regions", "grid:4")[1]
+    for more, said in (
+        ((), "0 inputs (4 before, 0 of 0 tried failed)"),
+        (("--shard", "1/1", "--retry-failed", "--k", "2"), "made with other settings: k null, now 2"),
+        (("--retry-failed",), "bad.png', say: cannot read"),
+    ):
+        code, text = call("run", *options, "--regions", "grid:4", "--dry-run", *more)
+        assert code == (2 if more else 0)
+        assert said in text
+    assert "say: ValueError: regions must be one of" in call("run", *options[:3], "--regions", "no", "--dry-run")[1]
+
+
 def test_a_dry_run_of_texts_says_how_many_evaluations_and_how_large(tmp_path, monkeypatch):
     scorer = "scorer = pysmdl.scorers.string(lambda texts: [float(text.count('good')) for text in texts])\n"
     name = module(tmp_path, monkeypatch, f"    return batch\n\n\nimport pysmdl\n{scorer}").replace(":model", ":scorer")
@@ -620,6 +637,34 @@ def test_a_job_may_be_a_file_and_the_command_line_goes_before_it(tmp_path, monke
     assert "has no setting 'region'" in said
 
 
+def test_a_job_file_says_options_as_the_command_line_does(tmp_path, monkeypatch):
+    name = module(tmp_path, monkeypatch, ANSWER)
+    pictures(tmp_path, 3)
+    usual = f'inputs = "{tmp_path}/pictures"\nmodel = "{name}"\nregions = "grid:4"\nstore = "{tmp_path}/s"\n'
+    path = tmp_path / "job.toml"
+    path.write_text(
+        f"\ufeff{usual}target = 1\nmean = [0.5, 0.5, 0.5]\nstd = [1, 1, 1]\nretry-failed = true\nseconds = 1\n"
+    )
+    assert "3 explained" in call("run", path)[1]
+    path.write_text(f'{usual}target = 1\nmean = "0.5,0.5,0.5"\nstd = "1,1,1"\nshard = "2/2"\nworkers = 2\n')
+    assert "0 explained, 3 before" in call("run", path, "--shard", "1/1", "--workers", 1)[1]  # though it is usual
+    for line, said in (
+        ("limit = '2'", "limit must be a whole number; got '2'"),
+        ("workers = true", "workers must be a whole number; got True"),
+        ("retry_failed = 'no'", "retry_failed must be true or false; got 'no'"),
+        ("seconds = '1'", "seconds must be a number; got '1'"),
+        ("preset = {name = 'lima'}", "preset must be text; got {'name': 'lima'}"),
+        ("label = ['cat']", "label must be a whole number; got 'cat'"),
+    ):
+        path.write_text(f"{usual}{line}\n")
+        code, text = call("run", path)
+        assert code == 2
+        assert said in text
+    code, text = call("run", path, tmp_path / "pictures")
+    assert code == 2
+    assert "a job.toml names its inputs itself" in text
+
+
 def test_prometheus_reads_the_numbers_on_this_machine_alone(tmp_path):
     from pysmdl.jobs.state import State
     from pysmdl.jobs.telling import serving
@@ -627,8 +672,19 @@ def test_prometheus_reads_the_numbers_on_this_machine_alone(tmp_path):
     state = replace(State(total=9), done=3, failed=1, evaluations=700)
     with serving(state, 0) as port:
         text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    assert "pysmdl_job_done 3.0\n" in text
-    assert "# TYPE pysmdl_job_evaluations gauge\npysmdl_job_evaluations 700.0" in text
+        with pytest.raises(OSError, match=f"metrics_port {port} cannot be had"), serving(state, port):
+            pass
+    lines = text.splitlines()
+    assert "pysmdl_job_done 3.0" in lines
+    kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
+    assert kinds["pysmdl_job_done"] == "gauge"
+    assert {name for name, kind in kinds.items() if kind == "counter"} == {
+        f"pysmdl_job_{name}" for name in ("stored", "failed", "evaluations", "seconds")
+    }
+    for number in range(0, len(lines), 3):  # as the text format 0.0.4 has it
+        name = lines[number + 2].split()[0]
+        assert lines[number].startswith(f"# HELP {name} ")
+        assert lines[number + 1] == f"# TYPE {name} {kinds[name]}"
 
 
 def test_wrong_arguments_are_named(tmp_path):
@@ -638,7 +694,18 @@ def test_wrong_arguments_are_named(tmp_path):
         job(3, tmp_path / "s")
     with pytest.raises(TypeError, match="run has no setting 'region'"):
         job(items(1), tmp_path / "s", region="grid")
-    for options, said in (((), "store must be"), (("--store", tmp_path / "s", "--shard", "3"), "shard must be I/N")):
+    for name, wrong in (("ray", "auto"), ("stop", 3), ("shard", 3), ("metrics_port", 70_000), ("metrics_port", "9")):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            job(items(1), tmp_path / "s", **{name: wrong})
+    of_store = ("--store", tmp_path / "s")
+    for options, said in (
+        ((), "store must be"),
+        *(
+            ((*of_store, "--shard", each), "shard must be I/N with I from 1 to N")
+            for each in ("3", "0/8", "9/8", "a/2")
+        ),
+        ((*of_store, "--timeout", 0), "timeout must be"),
+    ):
         code, text = call("run", SCENE, *options)
         assert code == 2
         assert said in text

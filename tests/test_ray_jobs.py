@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -143,6 +144,36 @@ def test_a_model_that_cannot_be_sent_is_refused_by_name(tmp_path):
 
     with pytest.raises(ValueError, match=r"give the model as pysmdl\.jobs\.Factory"):
         jobs.run([image(0)], model, tmp_path / "s", workers=2, regions="grid:4", progress=False)
+
+
+class Started:
+    """Ray on a machine without a GPU, as far as start() asks."""
+
+    running = False
+
+    def is_initialized(self):
+        return self.running
+
+    def init(self, **_):
+        self.running = True
+
+    def cluster_resources(self):
+        return {"CPU": 2.0}
+
+    def shutdown(self):
+        self.running = False
+
+
+def test_what_ray_would_wait_for_without_end_is_said_at_once():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=f"ray must be the address of a cluster; at {address} is none"):
+            start(Started(), 1, jobs.RayOptions(address))
+    ray = Started()
+    with pytest.raises(ValueError, match=r"gpus must be at most 0, which Ray finds here; got 0\.5"):
+        start(ray, 2, jobs.RayOptions(gpus=0.5))
+    assert not ray.running
 
 
 @pytest.mark.skipif(KILLS <= 5, reason="make torture")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from importlib.util import find_spec
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from pysmdl import builtin, jobs
 from pysmdl.errors import StoreError
 from pysmdl.jobs import schema
 from pysmdl.jobs.parts import content_of
+from pysmdl.jobs.places import Folder
 from pysmdl.jobs.rows import explanation_of, row_of
 
 from toys import explain, image, linear_model
@@ -178,6 +180,26 @@ def test_what_is_read_while_it_is_compacted_says_so(tmp_path):
         list(reading)
 
 
+def test_a_run_may_begin_while_its_store_is_compacted(tmp_path, monkeypatch):
+    job([*items(6), {"image": str(tmp_path / "none.png"), "id": "bad"}], tmp_path / "s", rows=2)
+    before = {folder: Folder(str(tmp_path / "s")).names(folder) for folder in ("parts", "failures")}
+    pysmdl.open_store(tmp_path / "s").compact()
+    names = Folder.names
+    stale = lambda place, folder, *suffix: before.pop(folder, None) or names(place, folder, *suffix)  # noqa: E731
+    monkeypatch.setattr(Folder, "names", stale)
+    assert job(items(7), tmp_path / "s").explained == 1
+    assert len(pysmdl.open_store(tmp_path / "s")) == 7
+
+
+def test_two_do_not_compact_at_once(tmp_path):
+    job(items(3), tmp_path / "s", rows=1)
+    with (
+        Folder(str(tmp_path / "s")).held("compact"),
+        pytest.raises(StoreError, match="another run is at work on this share"),
+    ):
+        pysmdl.open_store(tmp_path / "s").compact()
+
+
 def test_rows_that_a_killed_compact_left_twice_are_read_once_and_go_with_the_next(tmp_path):
     job(items(4), tmp_path / "s", rows=2)
     old = [(path, path.read_bytes()) for path in parts_of(tmp_path / "s")]
@@ -192,15 +214,25 @@ def test_rows_that_a_killed_compact_left_twice_are_read_once_and_go_with_the_nex
     assert len(pysmdl.open_store(tmp_path / "s")) == 4
 
 
-def test_verify_finds_a_byte_that_changed(tmp_path):
+def test_verify_finds_a_bit_that_changed_wherever_it_is(tmp_path, rng):
     job(items(6), tmp_path / "s")
     (part,) = parts_of(tmp_path / "s")
-    content = bytearray(part.read_bytes())
-    content[len(content) // 3] ^= 0xFF
-    part.write_bytes(content)
+    whole = part.read_bytes()
+    for place in rng.integers(0, len(whole), 40):
+        content = bytearray(whole)
+        content[place] ^= 1 << rng.integers(8)
+        part.write_bytes(content)
+        assert part.name in " ".join(pysmdl.open_store(tmp_path / "s").verify().problems)
     code, said = call("store", "verify", tmp_path / "s")
     assert code == 1
     assert part.name in said
+    part.write_bytes(whole)
+    job(items(8), tmp_path / "s")
+    part.write_bytes(content)
+    with pytest.raises(StoreError, match=part.name):  # else what is damaged got a checksum of its own
+        pysmdl.open_store(tmp_path / "s").compact()
+    part.rename(part.with_name(f"{part.name[:-17]}.parquet")).write_bytes(whole)  # as those of before were called
+    assert pysmdl.open_store(tmp_path / "s").verify().problems == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\x00" * 300])
@@ -226,8 +258,40 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
     with pytest.raises(StoreError, match="newer pysmdl"):
         pysmdl.open_store(tmp_path)
     (tmp_path / "job.json").write_text("[")
-    with pytest.raises(StoreError, match=r"job\.json is damaged"):
-        pysmdl.open_store(tmp_path)
+    for content in ("[", "{}", "[1]", '{"store": 1, "settings": 3}'):
+        (tmp_path / "job.json").write_text(content)
+        with pytest.raises(StoreError, match=r"job\.json is damaged, or of something else"):
+            pysmdl.open_store(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file is no store: it has no job\.json"):
+        pysmdl.open_store(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        ("", 'store must be a folder, or an address as "s3://..."; got \'\''),
+        (3, "store must be a folder, or an address .*; got 3"),
+        ("nosuch://bucket/store", "an address that fsspec knows; nosuch://bucket/store: Protocol not known"),
+        pytest.param(
+            "gs://bucket/store", "The store gs://bucket/store needs another package",
+            marks=pytest.mark.skipif(find_spec("gcsfs") is not None, reason="gcsfs is there"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_place_of_a_store_is_refused_with_what_would_be(store, message):
+    for use in (pysmdl.open_store, lambda place: job(items(1), place)):
+        with pytest.raises((ValueError, ImportError), match=message):
+            use(store)
+
+
+def test_a_store_may_be_in_a_home_and_never_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert job(items(1), "~/my störe").explained == 1
+    assert len(pysmdl.open_store(tmp_path / "my störe")) == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file must be a folder; what is there is none"):
+        job(items(1), tmp_path / "file")
 
 
 def test_a_store_may_be_an_address_of_fsspec():
@@ -241,6 +305,15 @@ def test_a_store_may_be_an_address_of_fsspec():
     found.compact()
     assert len(pysmdl.open_store(address)) == 7
     fsspec.filesystem("memory").rm(f"/store-{os.getpid()}", recursive=True)
+
+
+def test_stores_and_images_are_not_compared_and_a_store_is_no_input(tmp_path):
+    job(items(1), tmp_path / "s")
+    code, said = call("eval", tmp_path / "s", builtin.images()[0]["path"], "--out", tmp_path / "out")
+    assert code == 2
+    assert f"images must all be images, or all be stores; {tmp_path / 's'} is a store" in said
+    with pytest.raises(ValueError, match=r"inputs must be what is explained; .* is a store"):
+        job(tmp_path / "s", tmp_path / "t")
 
 
 def test_a_report_and_the_metrics_read_a_store(tmp_path):

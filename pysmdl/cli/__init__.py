@@ -161,10 +161,13 @@ def compare(
 ) -> None:
     """Compare methods on images: every metric, with evaluations and seconds. Or stores of `pysmdl run`, as they are."""
     from pysmdl.cli.evaluate import evaluate, evaluate_stores
-    from pysmdl.jobs.store import is_store
+    from pysmdl.jobs.job_json import is_store
     from pysmdl.studies.evaluation import methods_named
 
-    if all(map(is_store, images)):
+    stores = [each for each in images if is_store(each)]
+    if stores and len(stores) < len(images):
+        raise ValueError(f"images must all be images, or all be stores; {stores[0]} is a store")
+    if stores:
         evaluate_stores(images, folder, out)
         return
     if common.preset is not None:

@@ -44,6 +44,7 @@ class JobOptions:
 
 @command
 def run(
+    here: typer.Context,
     common: CommonOptions,
     search: SearchOptions,
     of: SetOptions,
@@ -69,11 +70,15 @@ def run(
         return
     groups: dict[str, Any] = {"common": common, "search": search, "of": of, "input": input, "box": box, "job": job}
     given = list(inputs or ())
-    if len(given) == 1 and given[0].endswith(".toml"):
-        given, groups = of_file(Path(given[0]), groups)
+    if any(each.endswith(".toml") for each in given):
+        if len(given) > 1:
+            raise ValueError(f"a job.toml names its inputs itself: give it alone; got {', '.join(given)}")
+        sources = {name: here.get_parameter_source(name) for name in here.params}
+        said = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        given, groups = of_file(Path(given[0]), groups, said)
     if not given:
         raise ValueError("inputs must be images, folders, patterns, manifests or data sets, or a job.toml")
-    if groups["job"].store is None and not dry_run:
+    if not groups["job"].store and not dry_run:
         raise ValueError("store must be a folder, or an address as s3://...: give --store")
     if _run(given, dry_run, **groups):
         raise typer.Exit(1)
@@ -97,10 +102,11 @@ def _run(
     settings = {**shared, **asdict(of), **asdict(search)}
     chosen = {name: each for name, each in asdict(job).items() if name not in (*OF_RAY, "store", "ray")}
     chosen |= {"shard": _shard(job.shard)}
+    options = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
     if job.workers > 1 or job.ray is not None:
-        chosen["ray"] = jobs.RayOptions(job.ray, **{name: getattr(job, name) for name in OF_RAY})
+        chosen["ray"] = options
     if dry_run:
-        _estimate(paths, model(), target, job, settings)
+        _estimate(paths, model, target, job, settings)
         return 0
     stop = jobs.Stop()
 
@@ -121,18 +127,20 @@ def _run(
 
 def _shard(text: str) -> tuple[int, int]:
     number, slash, count = text.partition("/")
-    if not slash or not number.isdecimal() or not count.isdecimal():
-        raise ValueError(f"shard must be I/N, as 3/8; got {text!r}")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"shard must be I/N with I from 1 to N, as 3/8; got {text!r}")
     return int(number), int(count)
 
 
 def _estimate(inputs: list[Path], model: Any, target: Any, job: JobOptions, settings: Mapping[str, Any]) -> None:
     from pysmdl.cli.commands import seconds_a_row
-    from pysmdl.explainer import Explainer
+    from pysmdl.jobs.entries import Choice
     from pysmdl.jobs.estimate import estimate
+    from pysmdl.jobs.task import Keeping, Task
 
-    choice = (job.limit, job.shuffle, _shard(job.shard))
-    found = estimate(inputs, Explainer(model, **settings), job.store, choice, target, seconds_a_row)
+    choice = Choice(job.limit, job.shuffle, _shard(job.shard))
+    keeping = Keeping(job.store or "", job.shard, job.rows, job.seconds, job.patience, job.pictures)
+    found = estimate(inputs, Task(model, settings, target, keeping), choice, seconds_a_row, job.retry_failed)
     out.print(
         f"{found.inputs} inputs ({found.before} before, {found.bad} of {found.tried} tried failed), "
         f"{found.evaluations} evaluations at most, about {found.seconds:.0f} s on {found.device}, "

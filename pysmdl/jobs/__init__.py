@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pysmdl.jobs.comparing import diff
+from pysmdl.jobs.failures import Failure
 from pysmdl.jobs.job import Outcome, run
 from pysmdl.jobs.ray_data import RayExplain
 from pysmdl.jobs.stopping import Stop
-from pysmdl.jobs.store import Failure, Store, means, open_store
+from pysmdl.jobs.store import Store, means, open_store
 from pysmdl.jobs.task import Factory, RayOptions
 from pysmdl.jobs.upkeep import Verified
 

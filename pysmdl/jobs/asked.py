@@ -16,8 +16,8 @@ from pysmdl.explanation.files import plain
 from pysmdl.inputs.table import TableReader
 from pysmdl.inputs.text import TextReader
 from pysmdl.jobs import schema
+from pysmdl.jobs.job_json import job_of
 from pysmdl.jobs.places import Place
-from pysmdl.jobs.store import job_of
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.provenance import said
 
@@ -54,17 +54,22 @@ def asked(explainer: Explainer, target: Any = None, words: Mapping[str, Any] | N
     return found
 
 
-def agree(place: Place, wanted: Mapping[str, Any]) -> None:
-    """Write job.json, or see that the one that is there asks the same, on whatever device.
+def agrees(place: Place, wanted: Mapping[str, Any]) -> bool:
+    """Whether there is a job.json that asks the same, on whatever device; False where there is none.
 
     Raises:
         StoreError: it asks something else; the message says what.
     """
     there = job_of(place)
-    if there is not None:
-        differs = list(_differences(there, wanted))
-        if differs:
-            raise StoreError(f"the store {place} was made with other settings: {'; '.join(differs)}; take a new one")
+    differs = [] if there is None else list(_differences(there, wanted))
+    if differs:
+        raise StoreError(f"the store {place} was made with other settings: {'; '.join(differs)}; take a new one")
+    return there is not None
+
+
+def agree(place: Place, wanted: Mapping[str, Any]) -> None:
+    """Write job.json, where there is none. Raises as :func:`agrees`."""
+    if agrees(place, wanted):
         return
     about = {"store": schema.VERSION, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     place.write("job.json", json.dumps({**about, **wanted}, indent=1).encode() + b"\n")

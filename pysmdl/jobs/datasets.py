@@ -16,11 +16,12 @@ from pysmdl.errors import described
 from pysmdl.inputs import Opener, image_files
 from pysmdl.inputs.folders import SUFFIXES
 from pysmdl.jobs import schema
+from pysmdl.jobs.cells import first, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifests import class_of, first, image_of
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
 IMAGES = ("image", "img")  # columns
+CACHES = ("cache-", "tmp")  # what map() and filter() leave beside a data set
 SMALL = 1 << 20  # bytes of a member that is no image
 
 
@@ -82,7 +83,7 @@ def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
             for key, parts in samples.items():
                 yield _sample(file, key, parts, tar, kind)
     except tarfile.TarError as error:
-        raise ValueError(f"{file} is no tar file: {error}") from error
+        raise ValueError(f"{file} must be a whole tar that is not compressed: {error}") from error
 
 
 def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile, kind: str) -> Entry:
@@ -94,16 +95,16 @@ def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfil
         said = json.loads(_text(tar, parts["json"])) if "json" in parts else {}
         said = said if isinstance(said, dict) else {}
         if "cls" in parts:
-            said.setdefault("target", class_of(_text(tar, parts["cls"]).strip()))
+            said.setdefault("target", target_of(_text(tar, parts["cls"]).strip()))
         if given is None:
             raise ValueError(f"it has no {'text' if kind == 'text' else 'image'}, but {', '.join(parts)}")
     except Exception as error:
-        return Entry(place, Bad(f"{place}: {described(error)}"), source=place)
-    target = first(said, "target", "label")
+        why = str(error) if type(error) is ValueError else described(error)
+        return Entry(place, Bad(f"{place}: {why}"), source=place)
+    target, id, group = first(said, "target", "label"), first(said, "id"), first(said, "group")
     rest = {} if target is None else {"target": target}
-    group = None if said.get("group") is None else str(said["group"])
     opened = (Passage if kind == "text" else Member)(str(file), given.name, given.offset_data, given.size)
-    return Entry(str(said.get("id", place)), opened, rest, place, group)
+    return Entry(place if id is None else str(id), opened, rest, place, None if group is None else str(group))
 
 
 def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
@@ -124,7 +125,7 @@ def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
     Raises:
         ValueError: there is no Arrow file in it.
     """
-    files = sorted(folder.rglob("*.arrow"))
+    files = sorted(file for file in folder.rglob("*.arrow") if not file.name.startswith(CACHES))
     if not files:
         raise ValueError(f"{folder} is a folder of Hugging Face's datasets without an .arrow file")
     for file in files:
@@ -142,15 +143,15 @@ def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
     column = next((name for name in (kind, *IMAGES, "text", "row") if name in table.column_names), None)
     if column is None:
         raise ValueError(f"{file} must have a column image, text or row; it has {', '.join(table.column_names)}")
-    target = next((name for name in ("target", "label") if name in table.column_names), None)
-    others = {name: table[name].to_pylist() for name in (target, "id", "group") if name in table.column_names}
+    about = ("target", "label", "id", "group")
+    others = {name: table[name].to_pylist() for name in about if name in table.column_names}
     for row in range(table.num_rows):
         said = {name: values[row] for name, values in others.items()}
-        rest = {} if target is None or said[target] is None else {"target": said[target]}
+        target, id, group = first(said, "target", "label"), first(said, "id"), first(said, "group")
+        rest = {} if target is None else {"target": target_of(target)}
         place = f"{file}#{row}"
-        id = place if said.get("id") is None else str(said["id"])
-        group = None if said.get("group") is None else str(said["group"])
-        yield Entry(id, Record(str(file), column, row), rest, place, group)
+        of = None if group is None else str(group)
+        yield Entry(place if id is None else str(id), Record(str(file), column, row), rest, place, of)
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pysmdl.errors import storable, whole_number
+from pysmdl.errors import ImageError, storable, whole_number
 from pysmdl.inputs import Opener
 
 
@@ -19,7 +19,7 @@ class Bad(Opener):
     why: str
 
     def open(self) -> Any:
-        raise ValueError(self.why)
+        raise ImageError(self.why)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Choice:
             whole_number("limit", self.limit, 1)
         if self.shuffle is not None:
             whole_number("shuffle", self.shuffle, 0)
-        whole = len(self.shard) == 2 and all(isinstance(each, int) for each in self.shard)
-        if not whole or not 1 <= self.shard[0] <= self.shard[1]:
+        pair = isinstance(self.shard, (tuple, list)) and len(self.shard) == 2
+        if not (pair and all(isinstance(each, int) for each in self.shard) and 1 <= self.shard[0] <= self.shard[1]):
             raise ValueError(f"shard must be (i, n) with 1 <= i <= n; got {self.shard!r}")
 
     def mine(self, id: str) -> bool:
@@ -118,6 +118,6 @@ def unique(entries: Iterable[Entry]) -> Iterator[Entry]:
     seen: set[str] = set()
     for each in entries:
         if each.id in seen:
-            raise ValueError(f"ids must be unique; {each.id!r} is there twice")
+            raise ValueError(f"ids must be unique; {each.id!r} is there twice: name it once, or give each an id")
         seen.add(each.id)
         yield each

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 from typing import Any
 
 from pysmdl.engine import Item
+from pysmdl.errors import described
 from pysmdl.explainer import Explainer
 from pysmdl.explanation.files import small
-from pysmdl.jobs.asked import explains
+from pysmdl.jobs.asked import agrees, asked
 from pysmdl.jobs.entries import Choice, Entry
 from pysmdl.jobs.job import remaining
 from pysmdl.jobs.places import place_of
 from pysmdl.jobs.sources import entries_of
+from pysmdl.jobs.task import Task
 
 TRIED = 8  # inputs
 FIXED, PER_REGION = 900, 26  # bytes of a row beside its label map: notes and names; curves, order and values
@@ -50,26 +51,26 @@ class Estimate:
 
 def estimate(
     inputs: Any,
-    explainer: Explainer,
-    store: str | None,
-    choice: tuple[int | None, int | None, tuple[int, int]],
-    target: Any,
+    task: Task,
+    choice: Choice,
     seconds_a_row: Callable[[Explainer, Item, int], float],
+    retry_failed: bool = False,
 ) -> Estimate:
     """Read eight inputs spread over all, and time the model on them.
 
     Raises:
-        ValueError: none of them can be read; or as :func:`pysmdl.jobs.run`.
+        ValueError: none of them can be read.
+        StoreError: the store was made with other settings; or as :func:`pysmdl.jobs.run`.
     """
-    chosen = Choice(*choice)
-    kind = explains(explainer.scorer)
-    place = place_of(store) if store else None
-    before, left = remaining(inputs, place, chosen, kind) if place else (0, chosen.of(entries_of(inputs, kind), set()))
+    explainer = task.explainer()
+    wanted = asked(explainer, task.target, task.words)
+    before, left = _left(inputs, task.keeping.store, choice, wanted, retry_failed)
     entries = list(left)
     tried = list(islice(entries[:: max(1, len(entries) // TRIED)], TRIED))
-    items = list(_prepared(tried, explainer, target))
+    wrong: list[str] = []
+    items = list(_prepared(tried, explainer, task.target, wrong))
     if tried and not items:
-        raise ValueError(f"inputs must be readable; none of {len(tried)} tried is: {tried[0].id!r}, say")
+        raise ValueError(f"inputs must be readable; none of {len(tried)} tried is: {tried[0].id!r}, say: {wrong[0]}")
     most = [explainer.most(item) for item in items]
     seconds = [rows * seconds_a_row(explainer, item, rows) for item, rows in zip(items, most, strict=True)]
     nbytes = [_row_bytes(item) for item in items]
@@ -84,7 +85,19 @@ def _row_bytes(item: Item) -> int:
     return FIXED + PER_REGION * item.regions.n + names + len(zlib.compress(small(item.regions.labels).tobytes()))
 
 
-def _prepared(entries: Iterable[Entry], explainer: Explainer, target: Any) -> Iterable[Item]:
+def _left(
+    inputs: Any, store: str, choice: Choice, wanted: dict[str, Any], retry_failed: bool
+) -> tuple[int, Iterable[Entry]]:
+    if not store:
+        return 0, choice.of(entries_of(inputs, wanted["explains"]), set())
+    place = place_of(store)
+    agrees(place, wanted)
+    return remaining(inputs, place, choice, wanted["explains"], retry_failed)
+
+
+def _prepared(entries: Iterable[Entry], explainer: Explainer, target: Any, wrong: list[str]) -> Iterable[Item]:
     for entry in entries:
-        with suppress(Exception):  # whatever is wrong with it: it is counted
+        try:
             yield explainer.prepare(entry.item(target))
+        except Exception as error:  # whatever is wrong with it: it is counted
+            wrong.append(described(error))

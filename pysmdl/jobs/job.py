@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pysmdl")
 
 ORPHANS = 60.0  # seconds
+PORTS = 65535
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def run(
     whole_number("rows", rows, 1)
     number("seconds", seconds, above=0)
     number("patience", patience, least=0)
+    _check(ray, stop, metrics_port)
     schema.arrow()  # else it is loaded, or missed, when the first part is written, beside the engine
     choice, place = Choice(limit, shuffle, shard), place_of(store)
     share, stop = f"{shard[0]}-of-{shard[1]}", stop or Stop()
@@ -131,6 +133,14 @@ def run(
                 raise
             state.end("stopped" if stop.asked else "done")
     return Outcome(state.stored, state.failed, before, stop.asked)
+
+
+def _check(ray: Any, stop: Any, port: Any) -> None:
+    for name, given, kind in (("ray", ray, RayOptions), ("stop", stop, Stop)):
+        if given is not None and not isinstance(given, kind):
+            raise ValueError(f"{name} must be a pysmdl.jobs.{kind.__name__}; got {given!r}")
+    if port is not None and whole_number("metrics_port", port, 1) > PORTS:
+        raise ValueError(f"metrics_port must be {PORTS} at most; got {port}")
 
 
 def workers_of(task: Task, workers: int, options: RayOptions | None, stop: Stop) -> Workers:

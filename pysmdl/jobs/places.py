@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from pysmdl import disk
-from pysmdl.errors import StoreError, need
+from pysmdl.errors import MissingPackageError, StoreError, need
 from pysmdl.jobs import leases
 
 FOLDERS = ("parts", "failures")
@@ -47,11 +47,14 @@ class Place(Protocol):
 
 
 def place_of(store: Any) -> Place:
-    """A folder, or what fsspec makes of an address with "://".
+    """A folder, "~" being the user's own, or what fsspec makes of an address with "://".
 
     Raises:
-        MissingPackageError: the address needs fsspec, which is not installed.
+        ValueError: it is neither.
+        MissingPackageError: the address needs fsspec, or a package of its own, which is not installed.
     """
+    if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
+        raise ValueError(f'store must be a folder, or an address as "s3://..."; got {store!r}')
     text = os.fspath(store)
     if "://" in text and not text.startswith("file://"):
         return Remote(text)
@@ -62,12 +65,14 @@ class Folder:
     """A local folder: each file is written beside its place, synced, and moved there."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
+        self._path = Path(os.path.expanduser(path))
 
     def __str__(self) -> str:
         return str(self._path)
 
     def ready(self) -> None:
+        if self._path.exists() and not self._path.is_dir():
+            raise StoreError(f"the store {self} must be a folder; what is there is none")
         for folder in ("", *FOLDERS):
             disk.ready(self._path / folder)
 
@@ -121,7 +126,12 @@ class Remote:
         except ImportError:
             raise need("fsspec", f"The store {address}", "pysmdl[jobs]") from None
         self._address = address
-        self._files, self._path = url_to_fs(address)
+        try:
+            self._files, self._path = url_to_fs(address)
+        except ImportError as error:
+            raise MissingPackageError(f"The store {address} needs another package: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"store must be a folder, or an address that fsspec knows; {address}: {error}") from error
 
     def __str__(self) -> str:
         return self._address

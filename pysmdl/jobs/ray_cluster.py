@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from pysmdl.errors import need
 from pysmdl.jobs.task import RayOptions
 
+REACHED = 10.0  # seconds: Ray itself tries for minutes, and says little
 STORE = 100 << 20  # bytes of Ray's own memory for objects: what is sent is small
 
 
@@ -52,11 +54,17 @@ def _signals_kept() -> Iterator[None]:
 
 
 def start(ray: Any, workers: int, options: RayOptions) -> bool:
-    """Start Ray on the loopback interface, without its dashboard, or join a cluster; whether it was not there."""
+    """Start Ray on the loopback interface, without its dashboard, or join a cluster; whether it was not there.
+
+    Raises:
+        ConnectionError: there is no cluster.
+        ValueError: a worker wants more GPUs than this machine has.
+    """
     if ray.is_initialized():
         return False
     with _signals_kept():
         if options.address is not None:
+            _reach(options.address)
             ray.init(address=options.address, log_to_driver=False)
             return True
         ray.init(
@@ -67,4 +75,17 @@ def start(ray: Any, workers: int, options: RayOptions) -> bool:
             log_to_driver=False,
             configure_logging=False,
         )
+    there = ray.cluster_resources().get("GPU", 0)
+    if options.gpus > there:
+        ray.shutdown()
+        raise ValueError(f"gpus must be at most {there:g}, which Ray finds here; got {options.gpus:g}")
     return True
+
+
+def _reach(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+        except OSError as error:
+            raise ConnectionError(f"ray must be the address of a cluster; at {address} is none: {error}") from None

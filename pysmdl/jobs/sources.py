@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 from pysmdl.inputs import folders
 from pysmdl.inputs.items import as_dict
 from pysmdl.inputs.table import rows_of
-from pysmdl.jobs import datasets, manifests
+from pysmdl.jobs import datasets, manifest_files, manifests
 from pysmdl.jobs.entries import Bad, Entry
 
-FILES = (".txt", ".tar", ".arrow", *manifests.READERS)  # what a string that ends so names
+FILES = (".txt", ".tar", ".arrow", *manifest_files.READERS)  # what a string that ends so names
+SHARDS = ((".tar",), (".parquet",), (".arrow",), (".jsonl", ".ndjson"), (".csv", ".tsv"))  # of a folder without images
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 LONGEST = 4096  # characters of a path
 
 
@@ -33,13 +36,17 @@ def entries_of(inputs: Any, kind: str = "image") -> Iterable[Entry]:
     """
     if isinstance(inputs, (str, os.PathLike)):
         return entries_of([inputs], kind)
+    if hasattr(inputs, "columns") and not (kind == "row" and hasattr(inputs, "iterrows")):
+        return manifests.of_frame(inputs, kind)
     if getattr(inputs, "ndim", 0) in _of_one(kind):
         raise ValueError(f"inputs must be several; got a single one, {list(inputs.shape)}: put it in a list")
-    if isinstance(inputs, Mapping) or not isinstance(inputs, Iterable):
+    if isinstance(inputs, (Mapping, bytes)) or not isinstance(inputs, Iterable):
         raise ValueError(f"inputs must be paths or an iterable of inputs; got {type(inputs).__name__}")
     if isinstance(inputs, (list, tuple)) and all(isinstance(each, (str, os.PathLike)) for each in inputs):
+        times = Counter[str]()
+        texts = ((each, _is_text(each, kind)) for each in inputs)
         return [
-            entry for each in inputs for entry in (_of_text(each) if _is_text(each, kind) else _of_path(each, kind))
+            entry for each, is_text in texts for entry in (_of_text(each, times) if is_text else _of_path(each, kind))
         ]
     found = _of_items(rows_of(inputs) if kind == "row" else inputs, kind)
     return list(found) if isinstance(inputs, (list, tuple)) else found
@@ -57,28 +64,53 @@ def _is_text(given: Any, kind: str) -> bool:
     return len(given) > LONGEST or not (glob.has_magic(given) and glob.glob(given, recursive=True))
 
 
-def _of_text(text: str) -> Iterator[Entry]:
-    yield Entry(text, text)
+def _of_text(text: str, times: Counter[str]) -> Iterator[Entry]:
+    yield Entry(_apart(text, times), text)
+
+
+def _apart(text: str, times: Counter[str]) -> str:
+    """An id of a text: itself, and with #2, #3 and so on where it was there before."""
+    times[text] += 1
+    return text if times[text] == 1 else _apart(f"{text}#{times[text]}", times)
 
 
 def _of_path(path: str | os.PathLike[str], kind: str) -> Iterator[Entry]:
     if datasets.is_dataset(Path(path)):
         yield from datasets.of_folder(Path(path), kind)
         return
-    for file in folders.images([os.fspath(path)]):
+    for file in _files(path):
         suffix = file.suffix.lower()
-        if suffix in manifests.READERS:
+        if suffix in PACKED:
+            raise ValueError(f"{file} is compressed, and inputs are read at any place of it: unpack it first")
+        if suffix in manifest_files.READERS:
             yield from manifests.entries(file, kind)
         elif suffix == ".tar":
             yield from datasets.of_tar(file, kind)
         elif suffix == ".arrow":
             yield from datasets.of_arrow(file, kind)
         else:
-            given = file if suffix == ".txt" else os.fspath(file)  # of a text a string is its words, a Path where it is
-            yield Entry(os.fsdecode(file), given, source=os.fsdecode(file))
+            is_text = suffix == ".txt" or kind == "text"  # of which a string is its words, a Path where it is
+            yield Entry(os.fsdecode(file), file if is_text else os.fspath(file), source=os.fsdecode(file))
+
+
+def _files(path: str | os.PathLike[str]) -> list[Path]:
+    """A file, what a pattern matches, or what a folder holds of one kind: images, or else sounds, clips, texts; or
+    else tars, tables or manifests.
+    """
+    try:
+        return folders.images([os.fspath(path)])
+    except ValueError:
+        files = sorted(each for each in Path(path).rglob("*") if each.is_file()) if os.path.isdir(path) else []
+        if os.path.exists(os.path.join(path, "job.json")):
+            raise ValueError(f"inputs must be what is explained; {os.fspath(path)!r} is a store") from None
+        for kind in SHARDS:
+            if found := [each for each in files if each.suffix.lower() in kind]:
+                return found
+        raise
 
 
 def _of_items(items: Iterable[Any], kind: str) -> Iterator[Entry]:
+    times = Counter[str]()
     for number, given in enumerate(items):
         place = f"#{number}"
         group = None
@@ -92,5 +124,7 @@ def _of_items(items: Iterable[Any], kind: str) -> Iterator[Entry]:
             continue
         image, id = item.pop("image"), item.pop("id", None)
         said = os.fsdecode(image) if isinstance(image, (str, os.PathLike)) else None
-        source = None if kind == "text" and isinstance(image, str) else said
-        yield Entry(str(id) if id is not None else said or place, image, item, source, group)
+        is_text = kind == "text" and isinstance(image, str)
+        if id is None:
+            id = _apart(image, times) if is_text and image else said or place
+        yield Entry(str(id), image, item, None if is_text else said, group)

@@ -10,10 +10,20 @@ from typing import Any
 
 from pysmdl.progress.lines import clock
 
-MEASURES = (
-    "total", "before", "done", "stored", "failed", "evaluations", "seconds", "rate", "seconds_left", "model_share",
-    "batch_fill",
-)  # fmt: skip
+MEASURES = {
+    "total": "Inputs of this run.",
+    "before": "Inputs that were done, or had failed, before it began.",
+    "done": "Inputs explained in this run.",
+    "stored": "Of these, in the store.",
+    "failed": "Inputs of this run that failed.",
+    "evaluations": "Rows the model has seen.",
+    "seconds": "Since the run began.",
+    "rate": "Explanations a second.",
+    "seconds_left": "At the rate so far.",
+    "model_share": "Of the time, that the model had.",
+    "batch_fill": "Rows of all batches over those there was room for.",
+}
+GROWING = ("stored", "failed", "evaluations", "seconds")  # done shrinks when a worker dies with what it had not stored
 
 
 @dataclass
@@ -108,9 +118,10 @@ def shares(model: float | None, fill: float | None) -> list[str]:
 
 def prometheus(state: dict[str, Any]) -> str:
     """A status as Prometheus reads it."""
-    lines = [
-        f"# TYPE pysmdl_job_{name} gauge\npysmdl_job_{name} {float(state[name])!r}"
-        for name in MEASURES
-        if state[name] is not None
-    ]
-    return "\n".join(lines) + "\n"
+    lines = []
+    for name, words in MEASURES.items():
+        if state[name] is not None:
+            kind = "counter" if name in GROWING else "gauge"
+            lines += [f"# HELP pysmdl_job_{name} {words}", f"# TYPE pysmdl_job_{name} {kind}"]
+            lines.append(f"pysmdl_job_{name} {float(state[name])!r}")
+    return "\n".join([*lines, ""])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from os import PathLike
 from statistics import fmean
@@ -14,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pysmdl.errors import StoreError, need
 from pysmdl.explanation import Explanation
 from pysmdl.jobs import parts, schema
+from pysmdl.jobs.failures import Failure, failures_of
+from pysmdl.jobs.job_json import job_of
 from pysmdl.jobs.places import Place, place_of
-from pysmdl.jobs.rows import explanation_of, settled
+from pysmdl.jobs.rows import explanation_of
 from pysmdl.jobs.upkeep import Verified, compact, verify
 
 if TYPE_CHECKING:
@@ -26,29 +26,6 @@ ARRAYS = (
     "order", "score", "insertion", "deletion", "area", "terms", "values", "predicted", "traced", "attribution",
     "labels", "labels_shape", "labels_bytes", "reading", "picture", "shown",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that could not be explained.
-
-    Attributes:
-        id: Its own.
-        source: Where it came from, if that is known.
-        error: What went wrong.
-        traceback: Where, as text.
-        attempts: How often it was tried.
-        settled: The explanation as far as it had come when the model failed, or None.
-        group: Its input's, where it has one.
-    """
-
-    id: str
-    source: str | None
-    error: str
-    traceback: str | None = None
-    attempts: int = 1
-    settled: Explanation | None = None
-    group: str | None = None
 
 
 class Store:
@@ -144,14 +121,7 @@ class Store:
     @cached_property
     def failures(self) -> dict[str, Failure]:
         """Inputs that failed and were not explained since, by id."""
-        found: dict[str, Failure] = {}
-        for name, table in parts.read_all(self._place, "failures", schema.failure().names):
-            for row in table.to_pylist():
-                if row["id"] not in self._rows:
-                    before = found.get(row["id"])
-                    if before is None or before.attempts <= row["attempts"]:
-                        found[row["id"]] = _failure(row, f"{self._place}/{name}")
-        return found
+        return failures_of(self._place, self._rows)
 
     def compact(self) -> int:
         """Make few large parts of many small ones. Returns how many parts there are then. What is read meanwhile may
@@ -194,37 +164,6 @@ def open_store(path: str | PathLike[str]) -> Store:
     if job_of(found._place) is None:
         raise StoreError(f"{path} is no store: it has no job.json")
     return found
-
-
-def job_of(place: Place) -> dict[str, Any] | None:
-    """job.json of a store; None where there is none.
-
-    Raises:
-        StoreError: it is damaged, or of a newer version.
-    """
-    try:
-        with place.opened("job.json") as file:
-            found = json.loads(file.read())
-        version = found["store"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{place}/job.json is damaged: {error}") from error
-    if not isinstance(version, int) or version > schema.VERSION:
-        raise StoreError(f"{place} was written by a newer pysmdl: this one reads stores of version {schema.VERSION}")
-    return dict(found)
-
-
-def is_store(path: str | PathLike[str]) -> bool:
-    """Whether there is a store."""
-    try:
-        return job_of(place_of(path)) is not None
-    except OSError:
-        return False
-
-
-def _failure(row: Mapping[str, Any], place: str) -> Failure:
-    return Failure(**{**row, "settled": settled(row["settled"], place)})
 
 
 def means(store: Store) -> dict[str, float]:

@@ -78,7 +78,10 @@ def serving(state: State, port: int) -> Iterator[int]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Metrics)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Metrics)
+    except OSError as error:
+        raise OSError(error.errno, f"metrics_port {port} cannot be had: {error.strerror}") from None
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="pysmdl-metrics", daemon=True)
     thread.start()

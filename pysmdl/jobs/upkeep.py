@@ -49,6 +49,8 @@ def verify(place: Place) -> Verified:
                     settled(row["settled"], f"{place}/{name}")
         except StoreError as error:
             problems.append(str(error))
+        except FileNotFoundError:
+            problems.append(f"{place}/{name} is gone: what is compacted meanwhile is verified anew")
     twice = [id for id, count in ids.items() if count > 1]
     problems += [f"{id!r} is there {ids[id]} times; compact() keeps the first" for id in twice[:SHOWN]]
     return Verified(len(ids), len(failed - set(ids)), len(names), tuple(problems))
@@ -57,9 +59,13 @@ def verify(place: Place) -> Verified:
 def compact(place: Place) -> int:
     """Write the small parts anew as large ones, then remove them. Killed in between, rows are there twice, which
     readers pass over. Returns how many parts there are then.
+
+    Raises:
+        StoreError: a part is damaged, or somebody else compacts.
     """
-    done = _merge(place, "parts", _explained(place))
-    _merge(place, "failures", _failed(place, done))
+    with place.held("compact"):
+        done = _merge(place, "parts", _explained(place))
+        _merge(place, "failures", _failed(place, done))
     return len(place.names("parts"))
 
 
@@ -85,7 +91,8 @@ def _merge(place: Place, folder: str, tables: Iterator[tuple[str, Any]]) -> set[
 def _rewrite(place: Place, folder: str, waiting: list[Any], old: list[str]) -> None:
     whole = schema.arrow().concat_tables(waiting)
     if whole.num_rows:
-        place.write(parts.named(folder, "compact"), parts.table_bytes(whole))
+        content = parts.table_bytes(whole)
+        place.write(parts.named(folder, content, "compact"), content)
     for name in old:
         place.remove(name)
     waiting.clear()
@@ -94,12 +101,12 @@ def _rewrite(place: Place, folder: str, waiting: list[Any], old: list[str]) -> N
 
 def _explained(place: Place) -> Iterator[tuple[str, Any]]:
     for name in place.names("parts"):
-        yield name, parts.read(place, name)
+        yield name, parts.read(place, name, verify=True)  # what is damaged gets no new checksum
 
 
 def _failed(place: Place, done: set[str]) -> Iterator[tuple[str, Any]]:
     """Failures that still stand; of several of one id the last."""
-    tables = [(name, parts.read(place, name)) for name in place.names("failures")]
+    tables = [(name, parts.read(place, name, verify=True)) for name in place.names("failures")]
     last = {id: (name, number) for name, table in tables for number, id in enumerate(table["id"].to_pylist())}
     for name, table in tables:
         stands = [id not in done and last[id] == (name, number) for number, id in enumerate(table["id"].to_pylist())]

@@ -159,7 +159,7 @@ class Writer:
             return False
         try:
             content = parts.content_of(rows, schema.part() if folder == "parts" else schema.failure())
-            self._try(parts.named(folder, self._who), content)
+            self._try(parts.named(folder, content, self._who), content)
         except Exception as error:
             self._error = error
             log.error("%d rows could not be stored: %s", len(rows), described(error))

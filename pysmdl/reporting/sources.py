@@ -14,7 +14,8 @@ from typing import Any
 from pysmdl.errors import ImageError, StoreError, described
 from pysmdl.explanation import Explanation, load
 from pysmdl.inputs import image_files
-from pysmdl.jobs.store import Store, is_store, open_store
+from pysmdl.jobs.job_json import is_store
+from pysmdl.jobs.store import Store, open_store
 
 log = logging.getLogger("pysmdl")
 
