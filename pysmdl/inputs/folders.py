@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from pysmdl.inputs import clips, sound
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif")
 KINDS = (SUFFIXES, sound.ENDINGS, clips.ENDINGS, (".txt",))  # of a folder's files the first that it has any of
+
+
+def names_file(given: str) -> bool:
+    """Whether a text is the path of a picture, a sound or a clip, by its ending, or of any file with an ending that is
+    there.
+    """
+    ending = os.path.splitext(given)[1].lower()
+    return any(ending in kind for kind in KINDS[:3]) or (ending not in ("", ".txt") and os.path.isfile(given))
 
 
 def images(given: Sequence[str]) -> list[Path]:

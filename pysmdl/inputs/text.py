@@ -76,8 +76,7 @@ class TextReader:
         """
         if isinstance(given, os.PathLike):
             given = Path(given).read_text(encoding="utf-8")
-        chat = isinstance(given, list) and given and all(isinstance(each, Mapping) for each in given)
-        if not isinstance(given, str) and not chat:
+        if not isinstance(given, str) and not is_chat(given):
             raise ImageError(
                 f"a text must be a string, a Path to a file, or a list of messages with role and content; got "
                 f"{type(given).__name__}"
@@ -97,6 +96,11 @@ class TextReader:
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return copy.deepcopy(given), True
+
+
+def is_chat(given: Any) -> bool:
+    """Whether it is a list of messages."""
+    return isinstance(given, list) and len(given) > 0 and all(isinstance(each, Mapping) for each in given)
 
 
 def code_points(text: str) -> NDArray[np.int32]:
