@@ -13,6 +13,7 @@ from torch import Tensor
 from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import is_array, tensor_of
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.frames import are_frames, are_pixels
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
 
@@ -28,7 +29,9 @@ class TensorReader:
     def takes(self, given: Any) -> bool:
         if isinstance(given, list):
             return len(given) > 0 and all(isinstance(each, Real) for each in given)
-        return isinstance(given, Tensor) or (getattr(given, "ndim", 0) == 1 and is_array(given))
+        if isinstance(given, Tensor):
+            return not (are_frames(given) or are_pixels(given))
+        return getattr(given, "ndim", 0) == 1 and is_array(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
