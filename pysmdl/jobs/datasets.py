@@ -13,20 +13,20 @@ from typing import Any
 
 from pysmdl import disk
 from pysmdl.errors import described
-from pysmdl.inputs import Opener, image_files
+from pysmdl.inputs import Opener, sound
 from pysmdl.inputs.folders import SUFFIXES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifests import class_of, first, image_of
+from pysmdl.jobs.manifests import class_of, first, image_of, read
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
-IMAGES = ("image", "img")  # columns
+IMAGES = ("image", "img", "audio")  # columns
 SMALL = 1 << 20  # bytes of a member that is no image
 
 
 @dataclass(frozen=True)
 class Member(Opener):
-    """An image in a tar."""
+    """An image or a sound in a tar."""
 
     tar: str
     name: str
@@ -36,7 +36,7 @@ class Member(Opener):
     def open(self) -> Any:
         with disk.opened(self.tar) as file:
             file.seek(self.offset)
-            return image_files.from_bytes(file.read(self.size), f"{self.tar}/{self.name}")
+            return read(file.read(self.size), f"{self.tar}/{self.name}")
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Record(Opener):
 
 
 def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """WebDataset's samples: files of one name up to its first dot, none where it begins with that. An image, or a .txt
-    where the model reads texts, and a class in .cls; .json may name target (or label), id and group.
+    """WebDataset's samples: files of one name up to its first dot, none where it begins with that. An image, or a sound
+    where there is none, or a .txt where the model reads texts, and a class in .cls; .json may name target (or label),
+    id and group.
 
     Raises:
         ValueError: it is no tar.
@@ -87,8 +88,9 @@ def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
 
 def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile, kind: str) -> Entry:
     place = f"{file}/{key}"
-    of_kind = (".txt",) if kind == "text" else SUFFIXES
-    own = sorted((name for name in parts if f".{name.rpartition('.')[2]}" in of_kind), key=lambda name: "." in name)
+    of_kind = (".txt",) if kind == "text" else (*SUFFIXES, *sound.ENDINGS)
+    own = [name for name in parts if f".{name.rpartition('.')[2]}" in of_kind]
+    own.sort(key=lambda name: ("." in name, name.endswith(tuple(each[1:] for each in sound.ENDINGS))))
     given = parts[own[0]] if own else None  # "png" before "mask.png"
     try:
         said = json.loads(_text(tar, parts["json"])) if "json" in parts else {}
@@ -132,8 +134,8 @@ def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
 
 
 def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The rows of an Arrow file with a column image (or img), text or row, and where there are label or target, id and
-    group. What the model reads goes before the others.
+    """The rows of an Arrow file with a column image (or img), audio, text or row, and where there are label or target,
+    id and group. What the model reads goes before the others.
 
     Raises:
         ValueError: it has no such column, or is no file of Arrow's.
@@ -141,7 +143,7 @@ def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
     table = _table(str(file))
     column = next((name for name in (kind, *IMAGES, "text", "row") if name in table.column_names), None)
     if column is None:
-        raise ValueError(f"{file} must have a column image, text or row; it has {', '.join(table.column_names)}")
+        raise ValueError(f"{file} must have a column image, audio, text or row; it has {', '.join(table.column_names)}")
     target = next((name for name in ("target", "label") if name in table.column_names), None)
     others = {name: table[name].to_pylist() for name in (target, "id", "group") if name in table.column_names}
     for row in range(table.num_rows):

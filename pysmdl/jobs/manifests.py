@@ -15,12 +15,13 @@ import numpy as np
 
 from pysmdl import disk
 from pysmdl.errors import described
-from pysmdl.inputs import Opener, image_files
+from pysmdl.inputs import Opener, image_files, sound
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
 from pysmdl.targets import Box
 
-INPUTS = ("image", "text", "row")  # the first of these that a row has is what is explained
+INPUTS = ("image", "audio", "text", "row")  # the first of these that a row has is what is explained
+PACKED = ("image", "audio")  # whose cells are paths, or {bytes, path}
 ABOUT = ("target", "id", "group", "regions", "label", "players")
 COLUMNS = (*INPUTS, *ABOUT)
 FIELD = 1 << 26  # characters of a cell
@@ -47,7 +48,7 @@ class LabelMap(Opener):
 
 @dataclass(frozen=True)
 class Cell(Opener):
-    """An image in a column of a Parquet file, as Hugging Face's data sets have them: {bytes, path}."""
+    """An image or a sound in a column of a Parquet file, as Hugging Face's data sets have them: {bytes, path}."""
 
     path: str
     column: str
@@ -60,23 +61,31 @@ class Cell(Opener):
 
 
 def image_of(cell: Any, name: str, folder: Path) -> Any:
-    """What a cell of a table says of an image: its bytes, or where it is.
+    """What a cell of a table says of an image, or a sound: its bytes, or where it is.
 
     Raises:
         ValueError: it says neither.
     """
     content = cell.get("bytes") if isinstance(cell, Mapping) else cell
     if isinstance(content, bytes):
-        return image_files.from_bytes(content, name)
+        return read(content, name)
     path = cell.get("path") if isinstance(cell, Mapping) else cell
     if not isinstance(path, str) or not path.strip():
         raise ValueError(f"{name} has no image")
     return str(folder / path)
 
 
+def read(content: bytes, name: str) -> Any:
+    """A file's content as an image, or, where it begins as one, as a sound."""
+    if not sound.is_sound(content):
+        return image_files.from_bytes(content, name)
+    samples, rate = sound.from_bytes(content, name)
+    return {"array": samples, "sampling_rate": rate}
+
+
 def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The inputs of a manifest: columns image, text or row, and where there are target (or label), id, group, regions
-    (or players). Where the model reads rows, and there is none of the first three, all others are a row's.
+    """The inputs of a manifest: columns image, audio, text or row, and where there are target (or label), id, group,
+    regions (or players). Where the model reads rows, and there is none of the first four, all others are a row's.
 
     Paths are from the manifest's folder. A text is one as it stands, or a chat's messages; a row is a table's: numbers,
     or numbers by their columns, in CSV as JSON. A target is a class by number or name, or a box as JSON; regions are
@@ -85,7 +94,7 @@ def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
 
     Args:
         file: .csv, .jsonl or .parquet.
-        kind: Of the columns image, text and row the one that the model reads, which goes before the others.
+        kind: Of the columns image, audio, text and row the one that the model reads, which goes before the others.
 
     Raises:
         ValueError: it has no column of an input, or is none of these files.
@@ -120,7 +129,7 @@ def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
     if found is None:
         raise ValueError(f"it has no {', '.join(name for name in INPUTS if name in row) or 'image'}")
     given = row[found]
-    if found == "image" and not isinstance(given, Opener):
+    if found in PACKED and not isinstance(given, Opener):
         given = image_of(given, place, folder)
         return given, given if isinstance(given, str) else place
     return json.loads(given) if found == "row" and isinstance(given, str) else given, place
@@ -205,16 +214,17 @@ def _parquet(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
         raise ValueError(f"{file} is no Parquet: {error}") from None
     names = part.schema_arrow.names
     _check(file, names, kind)
-    packed = "image" in names and not schema.arrow().types.is_string(part.schema_arrow.field("image").type)
+    held = [name for name in PACKED if name in names]
+    packed = [name for name in held if not schema.arrow().types.is_string(part.schema_arrow.field(name).type)]
     known = COLUMNS if set(INPUTS) & set(names) else names
-    plain = [name for name in known if name in names and not (packed and name == "image")]
+    plain = [name for name in known if name in names and name not in packed]
     number = 0
     for group in range(part.num_row_groups):
         table = part.read_row_group(group, columns=plain)
         rows = table.to_pylist() if plain else [{} for _ in range(part.metadata.row_group(group).num_rows)]
         for at, row in enumerate(rows):
             number += 1
-            yield number, {**row, "image": Cell(str(file), "image", group, at)} if packed else row
+            yield number, {**row, **{name: Cell(str(file), name, group, at) for name in packed}}
 
 
 READERS: dict[str, Callable[[Path, str], Iterator[tuple[int, Row | str]]]] = {
@@ -233,4 +243,4 @@ def _row_group(path: str, column: str, group: int) -> Any:
 def _check(file: Path, names: Any, kind: str) -> None:
     if not set(INPUTS) & set(names) and (kind != "row" or not set(names) - set(ABOUT)):
         has = ", ".join(map(str, names)) or "none"
-        raise ValueError(f"{file} must have a column image, text or row; it has {has}")
+        raise ValueError(f"{file} must have a column image, audio, text or row; it has {has}")
