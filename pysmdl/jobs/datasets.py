@@ -134,16 +134,18 @@ def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
 
 
 def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The rows of an Arrow file with a column image (or img), audio, text or row, and where there are label or target,
-    id and group. What the model reads goes before the others.
+    """The rows of an Arrow file with a column image (or img), audio, text, messages or row, and where there are label or
+    target, id and group. What the model reads goes before the others.
 
     Raises:
         ValueError: it has no such column, or is no file of Arrow's.
     """
     table = _table(str(file))
-    column = next((name for name in (kind, *IMAGES, "text", "row") if name in table.column_names), None)
+    column = next((name for name in (kind, *IMAGES, "text", "messages", "row") if name in table.column_names), None)
     if column is None:
-        raise ValueError(f"{file} must have a column image, audio, text or row; it has {', '.join(table.column_names)}")
+        raise ValueError(
+            f"{file} must have a column image, audio, text, messages or row; it has {', '.join(table.column_names)}"
+        )
     target = next((name for name in ("target", "label") if name in table.column_names), None)
     others = {name: table[name].to_pylist() for name in (target, "id", "group") if name in table.column_names}
     for row in range(table.num_rows):

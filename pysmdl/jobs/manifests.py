@@ -20,7 +20,7 @@ from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
 from pysmdl.targets import Box
 
-INPUTS = ("image", "audio", "text", "row")  # the first of these that a row has is what is explained
+INPUTS = ("image", "audio", "text", "messages", "row")  # the first of these that a row has is what is explained
 PACKED = ("image", "audio")  # whose cells are paths, or {bytes, path}
 ABOUT = ("target", "id", "group", "regions", "label", "players")
 COLUMNS = (*INPUTS, *ABOUT)
@@ -84,8 +84,9 @@ def read(content: bytes, name: str) -> Any:
 
 
 def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The inputs of a manifest: columns image, audio, text or row, and where there are target (or label), id, group,
-    regions (or players). Where the model reads rows, and there is none of the first four, all others are a row's.
+    """The inputs of a manifest: columns image, audio, text, messages or row, and where there are target (or label), id,
+    group, regions (or players). Where the model reads rows, and there is none of the first five, all others are a
+    row's.
 
     Paths are from the manifest's folder. A text is one as it stands, or a chat's messages; a row is a table's: numbers,
     or numbers by their columns, in CSV as JSON. A target is a class by number or name, or a box as JSON; regions are
@@ -94,7 +95,7 @@ def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
 
     Args:
         file: .csv, .jsonl or .parquet.
-        kind: Of the columns image, audio, text and row the one that the model reads, which goes before the others.
+        kind: Of the columns image, text and row the one that the model reads, which goes before the others.
 
     Raises:
         ValueError: it has no column of an input, or is none of these files.
@@ -132,7 +133,7 @@ def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
     if found in PACKED and not isinstance(given, Opener):
         given = image_of(given, place, folder)
         return given, given if isinstance(given, str) else place
-    return json.loads(given) if found == "row" and isinstance(given, str) else given, place
+    return json.loads(given) if found in ("messages", "row") and isinstance(given, str) else given, place
 
 
 def _rest(row: Row, folder: Path) -> dict[str, Any]:
@@ -243,4 +244,4 @@ def _row_group(path: str, column: str, group: int) -> Any:
 def _check(file: Path, names: Any, kind: str) -> None:
     if not set(INPUTS) & set(names) and (kind != "row" or not set(names) - set(ABOUT)):
         has = ", ".join(map(str, names)) or "none"
-        raise ValueError(f"{file} must have a column image, audio, text or row; it has {has}")
+        raise ValueError(f"{file} must have a column image, audio, text, messages or row; it has {has}")
