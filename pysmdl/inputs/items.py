@@ -28,8 +28,8 @@ def as_dict(given: Any) -> Mapping[str, Any]:
         if unknown or "image" not in item or len(item) < len(given):
             names = ", ".join(NAMES[1:])
             raise ValueError(
-                f"an item needs image (or input, text, messages, row) and may have {names} (or label for target, players "
-                f"for regions); got {sorted(map(str, given))}"
+                f"an item needs image (or input, text, messages, row) and may have {names} (or label for target, "
+                f"players for regions); got {sorted(map(str, given))}"
             )
         return item
     if isinstance(given, tuple):

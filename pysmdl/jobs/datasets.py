@@ -134,8 +134,8 @@ def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
 
 
 def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The rows of an Arrow file with a column image (or img), audio, text, messages or row, and where there are label or
-    target, id and group. What the model reads goes before the others.
+    """The rows of an Arrow file with a column image (or img), audio, text, messages or row, and where there are label
+    or target, id and group. What the model reads goes before the others.
 
     Raises:
         ValueError: it has no such column, or is no file of Arrow's.
