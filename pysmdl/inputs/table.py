@@ -24,10 +24,10 @@ class TableReader:
 
     Args:
         columns: Names of the columns, in the model's order; None: they have none.
-        divide: Makes the players of so many columns.
+        divide: Makes the players of so many columns, by the names that a row has of its own, if any.
     """
 
-    def __init__(self, columns: Sequence[str] | None, divide: Callable[[int], Regions]) -> None:
+    def __init__(self, columns: Sequence[str] | None, divide: Callable[[int, Sequence[str]], Regions]) -> None:
         self.columns, self._divide = columns, divide
 
     def takes(self, given: Any) -> bool:
@@ -35,9 +35,11 @@ class TableReader:
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         x = self.row(given)
+        names = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
+        named = [] if names == [*range(len(x))] else [str(name) for name in names]
         return Input(
             x, None, None, modality="table", shown=x.numpy().copy(), divided="columns",
-            divide=partial(_columns, self._divide, len(x)),
+            divide=partial(_columns, partial(self._divide, len(x), named)),
         )  # fmt: skip
 
     def row(self, given: Any) -> Tensor:
@@ -47,7 +49,7 @@ class TableReader:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
         if isinstance(given, Mapping) and self.columns is None:
-            given = list(given.values())
+            given = _numbers("a row", given, range(len(given)))
         if hasattr(given, "columns") and len(given) != 1:
             raise ImageError(f"a row must be one; got a frame of {len(given)}")
         values = in_order("a row", given, self.columns)
@@ -82,8 +84,11 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
     places = None if columns is None else places_of(name, labels, columns)
     if places is None:
         return given
-    if not isinstance(given, Mapping):
-        return given.iloc[..., places]
+    return _numbers(name, given, places) if isinstance(given, Mapping) else given.iloc[..., places]
+
+
+def _numbers(name: str, given: Mapping[Any, Any], places: Iterable[int]) -> list[float]:
+    """Some cells of a dict; text too, as a CSV has them."""
     try:
         values = list(given.values())
         return [float(values[place]) for place in places]
@@ -129,5 +134,5 @@ def _item(given: Any) -> Any:
     return {"image": given} if isinstance(given, Mapping) and not names_input(given) else given
 
 
-def _columns(divide: Callable[[int], Regions], count: int, how: Any) -> Regions | None:
-    return divide(count) if isinstance(how, str) and how == "columns" else None
+def _columns(divide: Callable[[], Regions], how: Any) -> Regions | None:
+    return divide() if isinstance(how, str) and how == "columns" else None
