@@ -21,7 +21,7 @@ from pysmdl.inputs.several import PassageReader, Several, together
 from pysmdl.inputs.sound import HELD
 from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
-from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
+from pysmdl.regions import divided_as, named_by_time, partition, players, refuse_several, without_grid
 from pysmdl.regions.spans import UNITS, named_by_text
 from pysmdl.regions.spans import divided as divided_text
 from pysmdl.removal import BASELINES, Removal, Resident
@@ -50,6 +50,7 @@ class Preparation:
 
     Raises:
         ValueError: no such baseline, or one where nothing is painted over.
+        RegionError: several partitions, where one is wanted.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Preparation:
     ) -> None:
         self.scorer, self.removal, self.regions, self.names = scorer, removal, regions, names
         self.baseline = scorer.baseline if baseline is None and removal.painted else baseline
+        if scorer.reader is None and not isinstance(removal, Render):
+            refuse_several(regions)
         self._doubted = False
         traced = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         self.trace = tuple(scorer.named(each, names) for each in traced)

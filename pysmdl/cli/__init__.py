@@ -108,9 +108,10 @@ def explain(
     files, scorer = _items(images or [], common, box, input), _scorer(common, input)
     items, divided = _with_texts(files, text or [], scorer, common)
     if several.is_asked(common.regions, scales):
-        if dry_run:
-            raise ValueError("dry_run is of one partition; leave it out, or give one of --regions")
         settings |= {"preset": common.preset, "names": _names(common), **divided}
+        if dry_run:
+            several.estimate(items, scorer, settings.pop("regions"), scales, settings, out)
+            return
         shown: dict[str, Any] = {"folder": folder, "out": out, "kind": kind}
         explained = several.explain(items, scorer, settings.pop("regions"), scales, settings, **shown)
     else:

@@ -14,7 +14,7 @@ from typing import Any
 from pysmdl import disk
 from pysmdl.errors import described
 from pysmdl.inputs import Opener, sound
-from pysmdl.inputs.folders import SUFFIXES
+from pysmdl.inputs.image_files import SUFFIXES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
 from pysmdl.jobs.manifests import class_of, first, image_of, read

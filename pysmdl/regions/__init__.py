@@ -45,6 +45,7 @@ __all__ = [
     "partition",
     "players",
     "prior",
+    "refuse_several",
     "seeds",
     "segments",
     "slico",
@@ -99,8 +100,8 @@ def partition(
     elif isinstance(spec, str):
         made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
     elif without_grid(spec) and not isinstance(spec, (int, Regions)):
-        if pixels is not None and are_partitions(spec):
-            raise RegionError(f"regions must be one partition here; several, {list(spec)}, are for pysmdl.explain")
+        if pixels is not None:
+            refuse_several(spec)
         made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
@@ -137,11 +138,21 @@ def are_partitions(spec: Any) -> bool:
     return listed and all(isinstance(each, Regions) or (isinstance(each, str) and _is_named(each)) for each in spec)
 
 
+def refuse_several(spec: Any) -> None:
+    """Raises:
+    RegionError: these are several partitions, a list or "slico:25,slico:100", where one is wanted.
+    """
+    listed = spec.split(",") if isinstance(spec, str) and "," in spec else spec
+    if are_partitions(listed):
+        raise RegionError(f"regions must be one partition here; several, {listed}, are for pysmdl.explain of one input")
+
+
 def _is_named(spec: str) -> bool:
     return spec.partition(":")[0] in {*REGIONS, *(name.partition(":")[0] for name in GRIDS)}
 
 
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:
+    refuse_several(spec)
     name, _, count = spec.partition(":")
     if name not in REGIONS:
         raise one_of("regions", spec, (*REGIONS, "slico:50", *GRIDS))
