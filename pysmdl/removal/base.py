@@ -103,8 +103,8 @@ class Removal:
         Raises:
             ValueError: there is nothing between its present and its absent.
         """
-        drawn = " that is drawn" if self.draws > 1 else ""
-        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {self.name!r}{drawn}')
+        what = "a fill given what is present" if self.name == "baseline" else repr(self.name)
+        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {what}')
 
     def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Of the regions, for an input's grid."""

@@ -18,6 +18,7 @@ from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.table import labels_of, places_of
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.blends import blend, check_blends
 from pysmdl.types import Regions
 
 
@@ -66,6 +67,9 @@ class Filled(Drawn):
     def form(self) -> Hashable:
         return "filled", self.draws
 
+    def softened(self) -> Removal:
+        return SoftFilled(self.fill)
+
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """x [C, *grid], labels [*grid] and the draws [R, C, *grid]."""
         if regions.covers is not None:
@@ -86,6 +90,24 @@ class Filled(Drawn):
         for draw in range(self.draws):
             drawn = pool["baseline"][:, draw]
             compose(pool["x"], drawn, pool["labels"], rows.bits, rows.source, out=into, backend=backend)
+            yield out
+
+
+class SoftFilled(Filled):
+    """Each point shows w of the input and 1 - w of each draw in turn, w the weight of its region."""
+
+    @property
+    def form(self) -> Hashable:
+        return "soft filled", self.draws
+
+    def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
+        check_blends(x)
+        return super().resident(x, regions, baseline, scorer)
+
+    def views(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Iterator[Any]:
+        into = out if out.dim() > 2 else out[:, None]
+        for draw in range(self.draws):
+            blend(pool["x"], pool["baseline"][:, draw], pool["labels"], rows.bits, rows.source, into)
             yield out
 
 
