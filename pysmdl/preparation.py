@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
-from pysmdl.errors import one_of
+from pysmdl.errors import ImageError, RegionError, one_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
+from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import PassageReader, Several, together
@@ -119,7 +120,10 @@ class Preparation:
             raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
         parts = {}
         for name, each in given.items():
-            read, regions, _ = self._divided(self._reader(each, name, how.get(name)), each, how.get(name))
+            try:
+                read, regions, _ = self._divided(self._reader(each, name, how.get(name)), each, how.get(name))
+            except (ImageError, RegionError) as error:
+                raise type(error)(f"input {name!r}: {error}") from error
             parts[name] = read, regions
         read, joint = together(parts)
         return Loaded({**item, "regions": "several"}, read, joint)
@@ -130,8 +134,8 @@ class Preparation:
         return inputs if several is None else several(inputs)
 
     def _is_several(self, given: Any) -> bool:
-        """Whether it is inputs by name: a dict that is no sound, where the scorer reads none itself."""
-        if not isinstance(given, Mapping) or set(given) >= HELD:
+        """Whether it is inputs by name: a dict that is no sound or file, where the scorer reads none itself."""
+        if not isinstance(given, Mapping) or set(given) >= HELD or set(given) == KEYS:
             return False
         return self.scorer.reader is None or isinstance(self.scorer.reader, Mapping)
 

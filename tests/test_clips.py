@@ -141,6 +141,7 @@ def read(given, **settings):
         lambda frames: torch.from_numpy(frames).permute(0, 3, 1, 2),
         lambda frames: np.concatenate((frames, np.full_like(frames[..., :1], 255)), 3),
         list,
+        lambda frames: list(torch.from_numpy(frames)),
         lambda frames: tuple(map(Image.fromarray, frames)),
     ],
     ids=[
@@ -151,6 +152,7 @@ def read(given, **settings):
         "tensor, channels first",
         "alpha",
         "list",
+        "tensors",
         "Pillow's",
     ],
 )
@@ -216,3 +218,17 @@ def test_folders_of_frames_on_the_command_line(tmp_path, monkeypatch):
     assert code == 0, said
     for name in ("one", "two"):
         assert pysmdl.load(tmp_path / "explanations" / f"{name}.npz").modality == "clip"
+
+
+def test_a_label_map_of_one_frame_is_held_through_all():
+    halves = np.repeat([[0, 1]], 32, 0).repeat(16, 1)
+    found = pysmdl.explain(drawn(8), yellow(), players=halves, search="exact", progress=False)
+    assert (found.n, found.labels.shape, found.order[0]) == (2, (8, 32, 32), 0)
+
+
+def test_frames_are_resized_after_they_are_masked_where_the_scorer_says_so():
+    found = pysmdl.explain(
+        drawn(8), yellow(size=16, mask_at="image"), players="tubes:2x2x2", search="exact", progress=False
+    )
+    assert found.labels.shape == (8, 32, 32)
+    assert found.order[0] == 4

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import wave
 from dataclasses import replace
+from io import BytesIO
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from command_line import call
+from PIL import Image
 
 import pysmdl
 from pysmdl import regions, scorers
@@ -187,6 +189,20 @@ def test_an_array_is_at_the_rate_that_its_scorer_says():
     assert np.allclose(pysmdl.explain(whole, model, players="time:4", progress=False).shown, tones() / 2, atol=1e-4)
     short = pysmdl.explain(np.ones(8, np.float32), model, progress=False)
     assert short.modality == "sound"
+
+
+def test_files_that_a_data_set_holds_are_sounds_or_images(recording):
+    content = recording.read_bytes()
+    same = of_tones(recording, players="time:4")
+    for given in ({"bytes": content, "path": None}, {"bytes": None, "path": str(recording)}):
+        assert np.array_equal(of_tones(given, players="time:4").insertion, same.insertion)
+    buffer = BytesIO()
+    Image.fromarray(clip()[0]).save(buffer, "PNG")
+    model = scorers.scalar(lambda batch: batch.mean((1, 2, 3)))
+    found = pysmdl.explain({"bytes": buffer.getvalue(), "path": "a.png"}, model, regions="grid:4", progress=False)
+    assert np.array_equal(found.pixels, clip()[0])
+    with pytest.raises(ImageError, match="bytes and path must not both be None"):
+        of_tones({"bytes": None, "path": None})
 
 
 def test_a_decoder_of_a_data_set_is_a_sound():

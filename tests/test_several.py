@@ -201,3 +201,80 @@ def test_files_with_a_text_on_the_command_line(tmp_path, monkeypatch):
     code, said = call(*common, "--text", "red", "--dry-run")
     assert code == 0, said
     assert "evaluations at most" in said
+
+
+PAIR = {"photo": image(0, 8, 8), "text": "a red car"}
+
+
+def of_pair(model, **settings):
+    scorer = scorers.scalar(model, **settings)
+    return pysmdl.explain(PAIR, scorer, players={"photo": "grid:4"}, search="occlusion", progress=False)
+
+
+def said(batch):
+    return torch.tensor([float(len(text)) for text in batch["text"]])
+
+
+def test_a_model_is_given_each_input_as_its_scorer_says():
+    """In NumPy, with channels last, in batches of one size, resized after it was masked."""
+    seen = []
+
+    def model(batch):
+        seen.append((type(batch["photo"]), tuple(batch["photo"].shape), len(batch["text"])))
+        return said(batch)
+
+    plain = of_pair(model)
+    for settings, shape in (
+        ({"takes": "numpy"}, (3, 8, 8)),
+        ({"layout": "nhwc"}, (8, 8, 3)),
+        ({"batch": 4}, (3, 8, 8)),
+        ({"size": 4, "mask_at": "image"}, (3, 4, 4)),
+    ):
+        seen.clear()
+        found = of_pair(model, **settings)
+        assert found.attribution.tolist() == plain.attribution.tolist()
+        assert {each[1][1:] for each in seen} == {shape}
+        assert all(each[1][0] == each[2] for each in seen)
+        assert {each[0] for each in seen} == {np.ndarray if "takes" in settings else torch.Tensor}
+        if "batch" in settings:
+            assert {each[2] for each in seen} == {4}
+
+
+def test_which_of_several_inputs_is_wrong_is_told():
+    for text, message in (
+        (None, "input 'text': image must be .*; got NoneType"),
+        ("", "input 'text': the text is empty"),
+    ):
+        with pytest.raises(pysmdl.errors.ImageError, match=f"input 'text': {message}"):
+            red(text)
+    with pytest.raises(ValueError, match=r"several inputs at once as its input; got \['photo', 'text'\]"):
+        list(pysmdl.explain_many([PAIR], scorers.scalar(said), progress=False))
+
+
+@pytest.mark.parametrize(
+    ("given", "players"),
+    [
+        ({"question": "is it red", "context": "A red car. A blue one."}, {"context": "sentences"}),
+        ({"sound": np.sin(np.arange(900) / 5), "text": "a tone"}, {"sound": "time:4"}),
+        ({"clip": np.stack([image(i, 8, 8) for i in range(4)]), "text": "it moves"}, {"clip": "tubes:2x2x2"}),
+        ({"photo": image(0, 8, 8), "sound": np.ones(900), "row": [1.0, 2, 3], "text": "all"}, {"photo": "grid:4"}),
+        ({"a/b": image(0, 8, 8), "a/b/x": "a text", "": "another"}, {"a/b": "grid:4"}),
+    ],
+    ids=lambda given: " and ".join(given) if isinstance(given, dict) else "",
+)
+def test_any_inputs_go_together(given, players):
+    """What each adds to a sum of all is its own."""
+
+    def of_one(each):
+        found = (
+            [float(len(text)) for text in each] if isinstance(each, list) else each.float().flatten(1).mean(1).tolist()
+        )
+        return torch.tensor(found)
+
+    model = scorers.scalar(lambda batch: sum(map(of_one, batch.values())))
+    found = pysmdl.explain(given, model, players=players, search="kernel_shap", progress=False)
+    whole = {name: found.by_group()[name] for name in given}
+    assert sum(whole.values()) == pytest.approx(found.deletion[0] - found.insertion[0], abs=1e-3)
+    for name, each in given.items():
+        if isinstance(each, str):
+            assert whole[name] == pytest.approx(len(each), abs=2)  # the spaces where it ends

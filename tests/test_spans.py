@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from language_models import bert, byte_level, gpt2, word_pieces
 
 import pysmdl
@@ -119,6 +120,11 @@ def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
     assert plain.insertion[-1] == 37
 
 
+@pytest.mark.parametrize("form", [np.array, torch.tensor, tuple])
+def test_pairs_come_as_arrays_too(form):
+    assert spans("aa bb", form([(0, 3), (3, 5)])).players == ("aa ", "bb")
+
+
 def parts(*texts):
     return [{"type": "text", "text": text} for text in texts]
 
@@ -134,7 +140,7 @@ def test_messages_may_come_in_parts_of_text():
     assert spans(chat, "sentences", scorer).players == ("Be brief. ", "Be kind.", "Is it far?\n", "It is.")
     joined = [{**message, "content": "\n".join(each["text"] for each in message["content"])} for message in chat]
     assert np.array_equal(spans(joined, "messages", scorer).insertion, found.insertion)
-    assert spans(chat, "messages").players == found.players  # of a scorer of strings
+    assert spans(chat, "messages").players == spans(tuple(chat), "messages").players == found.players  # of strings
     (one,) = pysmdl.explain_many([{"messages": chat}], scorer, players="messages", progress=False)
     assert one.players == found.players
 

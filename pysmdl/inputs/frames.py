@@ -53,7 +53,7 @@ def _is_picture(given: Any) -> bool:
     """Whether it is one picture: a path, Pillow's, or an array of two or three dimensions."""
     if isinstance(given, (str, os.PathLike)):
         return isinstance(given, os.PathLike) or given.lower().endswith(SUFFIXES)
-    return hasattr(given, "getexif") or (isinstance(given, np.ndarray) and given.ndim in (2, 3))
+    return hasattr(given, "getexif") or are_pixels(given) or (isinstance(given, np.ndarray) and given.ndim in (2, 3))
 
 
 def frames_of(given: Any, count: int | None) -> list[Pixels]:
@@ -69,7 +69,7 @@ def frames_of(given: Any, count: int | None) -> list[Pixels]:
     if not len(given):
         raise ImageError("a clip must have frames; got none")
     chosen = given if count is None else [given[place] for place in evenly(len(given), count).tolist()]
-    return [image_files.load(frame) for frame in chosen]
+    return [image_files.load(pixels_of(frame) if are_pixels(frame) else frame) for frame in chosen]
 
 
 def _frame_by_frame(given: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ def as_dict(given: Any) -> Mapping[str, Any]:
             names = ", ".join(NAMES[1:])
             raise ValueError(
                 f"an item needs image (or input, text, messages, row) and may have {names} (or label for target, "
-                f"players for regions); got {sorted(map(str, given))}"
+                f"players for regions), several inputs at once as its input; got {sorted(map(str, given))}"
             )
         return item
     if isinstance(given, tuple):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,15 +57,17 @@ class TableReader:
         if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
             values = values.iloc[0] if hasattr(values, "iloc") else values[0]
         try:
-            x = tensor_of("a row", values.to_numpy(float) if hasattr(values, "to_numpy") else values)
+            given = tensor_of("a row", _as_numbers(values)).detach()
         except (TypeError, ValueError) as error:
             raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
-        x = x.detach().to("cpu", torch.float32, copy=True)
+        x = given.to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        if not torch.isfinite(x).all():
+        if not torch.isfinite(given).all():
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
+        if not torch.isfinite(x).all():
+            raise ImageError(f"the row holds numbers beyond those of float32; got {float(given.abs().max()):.3g}")
         return x
 
     def lend(self, given: Any) -> tuple[Any, bool]:
@@ -82,6 +85,8 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
     """
     labels = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
     places = None if columns is None else places_of(name, labels, columns)
+    if is_polars(given):
+        return (given if places is None else given[:, places]).to_numpy()
     if places is None:
         return given
     return _numbers(name, given, places) if isinstance(given, Mapping) else given.iloc[..., places]
@@ -96,8 +101,31 @@ def _numbers(name: str, given: Mapping[Any, Any], places: Iterable[int]) -> list
         raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None
 
 
+def is_polars(given: Any) -> bool:
+    """Whether it is a frame of polars'."""
+    return hasattr(given, "iter_rows") and hasattr(given, "columns")
+
+
+def array_of(given: Any) -> Any:
+    """Numbers of a frame or a Series of pandas' or polars' as an array of floats; all else as it is."""
+    if hasattr(given, "iloc"):
+        return given.to_numpy(float)
+    return given.to_numpy() if hasattr(given, "to_numpy") else given
+
+
+def _as_numbers(given: Any) -> Any:
+    """A row's cells as numbers where they are of several types, as a frame's values are, or texts."""
+    given = array_of(given)
+    if isinstance(given, (list, tuple)) or getattr(getattr(given, "dtype", None), "kind", "") in ("O", "U"):
+        array = np.asarray(given)
+        return array.astype(float) if array.dtype.kind in ("O", "U") else array
+    return given
+
+
 def labels_of(given: Any) -> list[Any]:
-    """What pandas calls the columns of a frame, or the numbers of a Series; of all else nothing."""
+    """What pandas and polars call the columns of a frame, pandas the numbers of a Series; of all else nothing."""
+    if is_polars(given):
+        return list(given.columns)
     return list(getattr(given, "columns", given.index)) if hasattr(given, "reindex") else []
 
 
@@ -123,6 +151,8 @@ def rows_of(given: Iterable[Any]) -> Iterable[Any]:
     """A frame or an array of two dimensions as its rows, rows as dicts as items; anything else as it is."""
     if hasattr(given, "iterrows"):
         return [row for _, row in given.iterrows()]
+    if is_polars(given):
+        return [{"image": row} for row in given.iter_rows(named=True)]
     if getattr(given, "ndim", 1) == 2:
         return list(given)
     alone = isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "ndim") or not isinstance(given, Iterable)

@@ -102,7 +102,7 @@ class TextReader:
 
 def is_chat(given: Any) -> bool:
     """Whether it is a list of messages."""
-    return isinstance(given, list) and len(given) > 0 and all(isinstance(each, Mapping) for each in given)
+    return isinstance(given, (list, tuple)) and len(given) > 0 and all(isinstance(each, Mapping) for each in given)
 
 
 def code_points(text: str) -> NDArray[np.int32]:

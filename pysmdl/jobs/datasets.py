@@ -14,10 +14,11 @@ from typing import Any
 from pysmdl import disk
 from pysmdl.errors import described
 from pysmdl.inputs import Opener, sound
+from pysmdl.inputs.held import content_of
 from pysmdl.inputs.image_files import SUFFIXES
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifests import class_of, first, image_of, read
+from pysmdl.jobs.manifests import class_of, first, image_of
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
 IMAGES = ("image", "img", "audio")  # columns
@@ -36,7 +37,7 @@ class Member(Opener):
     def open(self) -> Any:
         with disk.opened(self.tar) as file:
             file.seek(self.offset)
-            return read(file.read(self.size), f"{self.tar}/{self.name}")
+            return content_of(file.read(self.size), f"{self.tar}/{self.name}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from pysmdl import disk
 from pysmdl.errors import described
-from pysmdl.inputs import Opener, image_files, sound
+from pysmdl.inputs import Opener
+from pysmdl.inputs.held import content_of
 from pysmdl.jobs import schema
 from pysmdl.jobs.entries import Bad, Entry
 from pysmdl.targets import Box
@@ -68,19 +69,11 @@ def image_of(cell: Any, name: str, folder: Path) -> Any:
     """
     content = cell.get("bytes") if isinstance(cell, Mapping) else cell
     if isinstance(content, bytes):
-        return read(content, name)
+        return content_of(content, name)
     path = cell.get("path") if isinstance(cell, Mapping) else cell
     if not isinstance(path, str) or not path.strip():
         raise ValueError(f"{name} has no image")
     return str(folder / path)
-
-
-def read(content: bytes, name: str) -> Any:
-    """A file's content as an image, or, where it begins as one, as a sound."""
-    if not sound.is_sound(content):
-        return image_files.from_bytes(content, name)
-    samples, rate = sound.from_bytes(content, name)
-    return {"array": samples, "sampling_rate": rate}
 
 
 def entries(file: Path, kind: str = "image") -> Iterator[Entry]:

@@ -10,6 +10,7 @@ names is a player a point, by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def partition(
         RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n; a region that
             lies outside the frame.
     """
-    named = None if own is None or isinstance(spec, np.ndarray) else own(spec)
+    named = None if own is None or (isinstance(spec, np.ndarray) and spec.ndim != 2) else own(spec)
     if named is None and callable(spec):
         if pixels is None:
             raise RegionError("regions computed from pixels need an image; give a label map for this input")
@@ -107,6 +108,8 @@ def partition(
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
     if made.labels.shape == tuple(shape):
         return made
+    if pixels is not None and pixels.ndim == 4 and made.labels.shape == tuple(shape)[1:] and made.covers is None:
+        return replace(made, labels=np.ascontiguousarray(np.broadcast_to(made.labels, shape)))  # through all frames
     if picture is not None and made.labels.shape == tuple(picture) and len(shape) == 2:
         return resized(made, shape[0], shape[1], frame)
     or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pysmdl.errors import number, whole_number
 from pysmdl.inputs.arrays import tensor_of
-from pysmdl.inputs.table import labels_of, places_of
+from pysmdl.inputs.table import array_of, labels_of, places_of
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.blends import blend, check_blends
@@ -138,7 +138,7 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
         draws: How many of them, without replacement; None: all, in their order.
         seed: Of the draw.
     """
-    rows = tensor_of("data", data.to_numpy(float) if hasattr(data, "to_numpy") else data).float()
+    rows = tensor_of("data", array_of(data)).float()
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
     if not torch.isfinite(rows).all():

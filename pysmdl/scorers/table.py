@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from pysmdl.errors import one_of
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
-from pysmdl.inputs.table import TableReader, in_order
+from pysmdl.inputs.table import TableReader, array_of, in_order
 from pysmdl.models.base import Model
 from pysmdl.regions.players import columns as columns_of
 from pysmdl.scorers import heads
@@ -35,6 +36,8 @@ class _OfRows(Scorer):
 
     def shows(self, baseline: Any) -> Any:
         """The mean or median row of the background; all else as it is."""
+        if isinstance(baseline, str) and baseline == "blur":
+            raise ValueError('baseline="blur" is of what has neighbours; columns have "zero", "mean", "median" or rows')
         if not isinstance(baseline, str) or baseline not in OF_DATA:
             return in_order("baseline", baseline, self.reader.columns)
         if self.data is None:
@@ -96,6 +99,9 @@ def table(
     if isinstance(columns, str):
         raise ValueError(f"columns must be names, one a column; got the text {columns!r}")
     listed = None if columns is None else [str(name) for name in columns]
+    twice = [name for name, count in Counter(listed or ()).items() if count > 1]
+    if twice:
+        raise ValueError(f"columns must have a name each; {twice[0]!r} is there twice")
     model = _model(function, owner, device)
     scorer: RowClassifier | RowValue
     if gives == "value":
@@ -129,7 +135,7 @@ def _numbers(data: Any) -> NDArray[np.float64]:
         ValueError: these are no numbers.
     """
     try:
-        rows = data.to_numpy(float) if hasattr(data, "to_numpy") else tensor_of("data", data).cpu().double().numpy()
+        rows = tensor_of("data", array_of(data)).cpu().double().numpy()
     except (TypeError, ValueError) as error:
         raise ValueError(f"data must hold numbers, categories one-hot: {error}") from None
     return np.asarray(rows, np.float64)
