@@ -242,8 +242,8 @@ def test_a_model_is_given_each_input_as_its_scorer_says():
 
 def test_which_of_several_inputs_is_wrong_is_told():
     for text, message in (
-        (None, "input 'text': image must be .*; got NoneType"),
-        ("", "input 'text': the text is empty"),
+        (None, "image must be .*; got NoneType"),
+        ("", "the text is empty"),
     ):
         with pytest.raises(pysmdl.errors.ImageError, match=f"input 'text': {message}"):
             red(text)

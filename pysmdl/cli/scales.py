@@ -85,8 +85,8 @@ def estimate(
     partitions, sizes = _each(regions, scales)
     if len(partitions) == 1 and sizes is None:
         raise ValueError(f"fuse={scales.fuse!r} needs several maps: give several --regions, or --resolutions")
-    for size, seen in zip(sizes or [None], [scorer] if sizes is None else resized(scorer, sizes), strict=True):
-        named = "" if size is None else f"{size[0]}x{size[1]} "
+    words = [""] if sizes is None else [f"{size[0]}x{size[1]} " for size in sizes]
+    for named, seen in zip(words, [scorer] if sizes is None else resized(scorer, sizes), strict=True):
         of_each = [
             {**item, "regions": each, "id": f"{item['id']} {named}{each or 'regions'}"}
             for item in items

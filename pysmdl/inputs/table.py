@@ -57,17 +57,17 @@ class TableReader:
         if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
             values = values.iloc[0] if hasattr(values, "iloc") else values[0]
         try:
-            given = tensor_of("a row", _as_numbers(values)).detach()
+            exact: Tensor = tensor_of("a row", _as_numbers(values)).detach()
         except (TypeError, ValueError) as error:
             raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
-        x = given.to("cpu", torch.float32, copy=True)
+        x = exact.to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        if not torch.isfinite(given).all():
+        if not torch.isfinite(exact).all():
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
         if not torch.isfinite(x).all():
-            raise ImageError(f"the row holds numbers beyond those of float32; got {float(given.abs().max()):.3g}")
+            raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
         return x
 
     def lend(self, given: Any) -> tuple[Any, bool]:
@@ -147,7 +147,7 @@ def places_of(name: str, labels: Sequence[Any], columns: Sequence[str]) -> list[
     return [named[column] for column in columns]
 
 
-def rows_of(given: Iterable[Any]) -> Iterable[Any]:
+def rows_of(given: Any) -> Iterable[Any]:
     """A frame or an array of two dimensions as its rows, rows as dicts as items; anything else as it is."""
     if hasattr(given, "iterrows"):
         return [row for _, row in given.iterrows()]
