@@ -205,6 +205,13 @@ def test_gifs_beside_clips_are_clips_and_beside_pictures_pictures(tmp_path):
     assert [path.name for path in with_frames] == ["a.gif", "b.mp4", "c", "d.avi"]
 
 
+OWN = """
+from pysmdl import scorers
+
+scorer = scorers.scalar(lambda batch: batch.mean((1, 2, 3, 4)), frames=3)
+"""
+
+
 def test_folders_of_frames_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("one", "two"):
@@ -218,6 +225,10 @@ def test_folders_of_frames_on_the_command_line(tmp_path, monkeypatch):
     assert code == 0, said
     for name in ("one", "two"):
         assert pysmdl.load(tmp_path / "explanations" / f"{name}.npz").modality == "clip"
+    (tmp_path / "own.py").write_text(OWN)
+    code, said = call("explain", "in", "--model", "own:scorer", "--out", "own", *common[2:])
+    assert code == 0, said
+    assert len(list((tmp_path / "own").glob("*.npz"))) == 2
 
 
 def test_a_label_map_of_one_frame_is_held_through_all():

@@ -105,7 +105,8 @@ def explain(
         raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
     settings: dict[str, Any] = {"trace": list(map(arguments.class_of, traced)), **asdict(of), **asdict(search)}
-    files, scorer = _items(images or [], common, box, input), _scorer(common, input)
+    scorer = _scorer(common, input)
+    files = _items(images or [], common, box, scorer)
     items, divided = _with_texts(files, text or [], scorer, common)
     if several.is_asked(common.regions, scales):
         settings |= {"preset": common.preset, "names": _names(common), **divided}
@@ -177,9 +178,9 @@ def compare(
     named = methods_named([name.strip() for name in methods.split(",")])
     settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
     kept = None if store is None else _kept(store, common, input, box)
-    if evaluate(
-        _items(images, common, box, input), _scorer(common, input), named, folder, out, mufidelity, settings, kept
-    ):
+    scorer = _scorer(common, input)
+    items = _items(images, common, box, scorer)
+    if evaluate(items, scorer, named, folder, out, mufidelity, settings, kept):
         raise typer.Exit(1)
 
 
@@ -201,7 +202,7 @@ def profile(
     from pysmdl.cli import commands
 
     explainer = _explainer(_scorer(common, input), common, **_divided(common), **asdict(of), **asdict(search))
-    commands.profile(explainer, _items(images, common, box, input), repeat, folder, out)
+    commands.profile(explainer, _items(images, common, box, explainer.scorer), repeat, folder, out)
 
 
 jobs.register(app)
@@ -239,9 +240,7 @@ def _explainer(scorer: Any, common: CommonOptions, **settings: Any) -> Any:
     return Explainer(scorer, preset=common.preset, names=_names(common), **settings)
 
 
-def _items(
-    images: Sequence[str], common: CommonOptions, given: BoxOptions, input: InputOptions
-) -> list[dict[str, Any]]:
+def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions, scorer: Any) -> list[dict[str, Any]]:
     """An item a file, or a table's row; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments
     from pysmdl.cli.tables import is_table, rows_of
@@ -250,7 +249,7 @@ def _items(
     target = arguments.target(common.target, given.box, given.label)
     rows = [row for path in images if is_table(path) for row in rows_of(path)]
     files = [path for path in images if not is_table(path)]
-    found = folders.images(files, frames=input.frames is not None) if files else []
+    found = folders.images(files, frames=scorer.input.frames is not None) if files else []
     items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
     return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
 
