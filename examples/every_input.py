@@ -26,9 +26,14 @@ columns, rows = ["age", "height", "weight"], np.array([[30.0, 180, 80], [50, 160
 risk = scorers.table(lambda x: x @ np.array([0.1, -0.02, 0.05]), columns, data=rows)  # any predict, or an estimator
 row = pysmdl.explain([70.0, 165, 90], risk)
 
-pair = {"sound": torch.from_numpy(beep).float(), "words": torch.tensor([3, 14, 15])}
-both = scorers.scalar(lambda batch: batch["sound"].abs().mean(1) + batch["words"].float().mean(1) / 99)
-several = pysmdl.explain(pair, both, players={"sound": "time:4", "words": ["three", "fourteen", "fifteen"]})
+pair = {"sound": torch.from_numpy(beep).float(), "text": "a short beep"}  # an image and a text likewise
+
+
+def fits(batch):  # {"sound": [B, N], "text": B strings} to [B]
+    return batch["sound"].abs().mean(1) * torch.tensor([1.0 + ("beep" in text) for text in batch["text"]])
+
+
+several = pysmdl.explain(pair, scorers.scalar(fits), players={"sound": "time:4", "text": "words"})
 
 for name, e in (("sound", sound), ("row", row), ("several", several)):
     e.plot().savefig(folder / f"{name}.png")

@@ -17,9 +17,41 @@ from pysmdl.settings import spelt_out
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pysmdl.settings import Settings
+    from pysmdl.settings import Settings, Undivided
+    from pysmdl.types import Regions
 
 __all__ = ["Step", "explain", "explain_many", "explain_steps"]
+
+
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    regions: list[str] | list[Regions] | tuple[str, ...] | tuple[Regions, ...],
+    progress: bool | Report = True,
+    profile: Literal[False] = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
+    nested: bool = False,
+    **settings: Unpack[Undivided],
+) -> Scales: ...
+
+
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    progress: bool | Report = True,
+    profile: Literal[False] = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]],
+    nested: Literal[False] = False,
+    **settings: Unpack[Settings],
+) -> Scales: ...
 
 
 @overload

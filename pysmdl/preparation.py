@@ -13,19 +13,20 @@ import torch
 from torch import Tensor
 
 from pysmdl.engine import Item
-from pysmdl.errors import one_of
+from pysmdl.errors import ImageError, RegionError, one_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
+from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
-from pysmdl.inputs.several import Several, together
+from pysmdl.inputs.several import PassageReader, Several, together
 from pysmdl.inputs.sound import HELD
 from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
-from pysmdl.regions import divided_as, named_by_time, partition, players, without_grid
-from pysmdl.regions.spans import named_by_text
+from pysmdl.regions import divided_as, named_by_time, partition, players, refuse_several, without_grid
+from pysmdl.regions.spans import UNITS, named_by_text
+from pysmdl.regions.spans import divided as divided_text
 from pysmdl.removal import BASELINES, Removal, Resident
 from pysmdl.removal.render import Render
-from pysmdl.removal.several import resident_of_each
 from pysmdl.scorers import Scorer
 from pysmdl.targets import Box
 from pysmdl.types import Regions
@@ -33,6 +34,7 @@ from pysmdl.types import Regions
 log = logging.getLogger("pysmdl")
 
 UNREAD = "given"  # the modality of what only a function of the caller's knows how to read
+PASSAGES = PassageReader(divided_text)  # texts among several inputs
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Preparation:
 
     Raises:
         ValueError: no such baseline, or one where nothing is painted over.
+        RegionError: several partitions, where one is wanted.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Preparation:
     ) -> None:
         self.scorer, self.removal, self.regions, self.names = scorer, removal, regions, names
         self.baseline = scorer.baseline if baseline is None and removal.painted else baseline
+        if scorer.reader is None and not isinstance(removal, Render):
+            refuse_several(regions)
         self._doubted = False
         traced = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
         self.trace = tuple(scorer.named(each, names) for each in traced)
@@ -115,7 +120,10 @@ class Preparation:
             raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
         parts = {}
         for name, each in given.items():
-            read, regions, _ = self._divided(self._reader(each, name), each, how.get(name))
+            try:
+                read, regions, _ = self._divided(self._reader(each, name, how.get(name)), each, how.get(name))
+            except (ImageError, RegionError) as error:
+                raise type(error)(f"input {name!r}: {error}") from error
             parts[name] = read, regions
         read, joint = together(parts)
         return Loaded({**item, "regions": "several"}, read, joint)
@@ -126,16 +134,20 @@ class Preparation:
         return inputs if several is None else several(inputs)
 
     def _is_several(self, given: Any) -> bool:
-        """Whether it is inputs by name: a dict that is no sound, where the scorer reads none itself."""
-        if not isinstance(given, Mapping) or set(given) >= HELD:
+        """Whether it is inputs by name: a dict that is no sound or file, where the scorer reads none itself."""
+        if not isinstance(given, Mapping) or set(given) >= HELD or set(given) == KEYS:
             return False
         return self.scorer.reader is None or isinstance(self.scorer.reader, Mapping)
 
-    def _reader(self, given: Any, name: str | None = None) -> Reader:
-        """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name."""
+    def _reader(self, given: Any, name: str | None = None, how: Any = None) -> Reader:
+        """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name, and a
+        string among them is a text, unless it is a file's path.
+        """
         own = self.scorer.reader
         if isinstance(own, Mapping):
             own = None if name is None else own.get(name)
+        if own is None and name is not None and (PASSAGES.takes(given) or (isinstance(how, str) and how in UNITS)):
+            own = PASSAGES
         found: Reader = reader_of(given) if own is None else own
         return found
 
@@ -173,7 +185,7 @@ class Preparation:
         own = given.get("baseline")
         baseline = self.baseline if own is None else own
         if isinstance(loaded.read, Several):
-            return resident_of_each(self.removal, loaded.read, baseline, self.scorer)
+            return self.removal.resident_of_each(loaded.read, baseline, self.scorer)
         seen: Any = None if loaded.read.modality == UNREAD else x
         return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
 
@@ -192,7 +204,9 @@ class Preparation:
         if isinstance(self.removal, Render):
             return dict(item), False
         if self._is_several(item["image"]):
-            each = {name: self._reader(value, name).lend(value)[0] for name, value in item["image"].items()}
+            how = regions if isinstance(regions, Mapping) else {}
+            several = item["image"].items()
+            each = {name: self._reader(value, name, how.get(name)).lend(value)[0] for name, value in several}
             return {**item, "image": each}, False
         image = item["image"]
         image, threaded = (image, True) if isinstance(image, Opener) else self._reader(image).lend(image)

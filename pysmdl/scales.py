@@ -178,14 +178,14 @@ def _at_each(
     """The parts at each resolution, of the class that the model sees at the first where nobody says which."""
     scorer = Explainer(model, **settings).scorer
     rest = {name: value for name, value in settings.items() if name not in OF_MODELS}
-    for each in _resized(scorer, resolutions):
+    for each in resized(scorer, resolutions):
         for found in _together(item, Explainer(each, **rest), scales, progress):
             yield found
             if item["target"] is None and isinstance(found.target, int):
                 item = {**item, "target": found.target}
 
 
-def _resized(scorer: Scorer, resolutions: Sequence[Any]) -> Iterator[Scorer]:
+def resized(scorer: Scorer, resolutions: Sequence[Any]) -> Iterator[Scorer]:
     """The scorer with other sizes of its input; what it resizes to before a middle is cut out changes alike."""
     before = scorer.input
     if before.size is None or (before.pipeline is not None and before.pipeline.runs):

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Settings(TypedDict, total=False):
-    """What :func:`pysmdl.explain` takes beside its input, by keyword; see there."""
+class Undivided(TypedDict, total=False):
+    """Those that say nothing of regions."""
 
     players: Any
-    regions: Any
     baseline: Any
     removal: str | Removal | None
     preset: str | None
@@ -47,6 +46,12 @@ class Settings(TypedDict, total=False):
     head: Any
     decode: Any
     config: EngineConfig | None
+
+
+class Settings(Undivided, total=False):
+    """What :func:`pysmdl.explain` takes beside its input, by keyword; see there."""
+
+    regions: Any
 
 
 def spelt_out(like: Callable[..., Any], but: tuple[str, ...] = ()) -> Callable[[F], F]:

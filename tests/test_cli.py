@@ -87,7 +87,7 @@ def test_dry_run_counts_and_runs_nothing(tmp_path):
         (["--model", "http://127.0.0.1:1/", "--prompts", "a cat"], "prompts is for a model here"),
         (["--model", "no.such.module:model"], "cannot import no.such.module"),
         (["--model", "torch.nn:nothing"], "torch.nn has no nothing"),
-        (["--model", "math:pi"], "must be a scorer or callable; got float"),
+        (["--model", "math:pi"], "must be a scorer, an estimator or callable; got float"),
         (["--mean", "0.5"], "has its own input settings; drop mean"),
         (["--model", "torch:relu", "--mean", "half"], "mean must be numbers separated by commas; got 'half'"),
         (["--model", "torch:relu", "--size", "0x3"], "size must be a number or HEIGHTxWIDTH; got '0x3'"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from command_line import call, module
 from PIL import Image
 
 import pysmdl
 from pysmdl import scorers
 from pysmdl.errors import ImageError, MissingPackageError
-from pysmdl.inputs import clips
+from pysmdl.inputs import clips, folders, frames
 
 from signal_models import video_transformer
 
@@ -63,10 +64,10 @@ def test_a_file_is_explained_as_its_frames_are(name, code, tmp_path):
 
 
 def test_frames_are_in_the_middle_of_equal_parts():
-    assert clips.evenly(12, 4).tolist() == [1, 4, 7, 10]
-    assert clips.evenly(12, 12).tolist() == list(range(12))
-    assert clips.evenly(2, 4).tolist() == [0, 0, 1, 1]
-    assert clips.evenly(5, 1).tolist() == [2]
+    assert frames.evenly(12, 4).tolist() == [1, 4, 7, 10]
+    assert frames.evenly(12, 12).tolist() == list(range(12))
+    assert frames.evenly(2, 4).tolist() == [0, 0, 1, 1]
+    assert frames.evenly(5, 1).tolist() == [2]
     (e,) = pysmdl.explain_many([drawn()], yellow(frames=3), regions="tubes:1x2x2", progress=False)
     assert np.array_equal(e.shown, drawn()[[2, 6, 10]])
 
@@ -124,3 +125,121 @@ def test_one_line_of_the_command_line_explains_a_clip_and_draws_its_frames(tmp_p
     assert sorted(each.name for each in out.iterdir()) == ["a.json", "a.npz", "a.png"]
     e = pysmdl.load(out / "a.npz")
     assert (e.modality, e.labels.shape, len(e.shown)) == ("clip", (4, 32, 32), 4)
+
+
+def read(given, **settings):
+    return pysmdl.explain(given, yellow(**settings), players="tubes:2x2x2", search="exact", progress=False)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda frames: frames.transpose(0, 3, 1, 2),
+        lambda frames: frames[None],
+        lambda frames: frames[::-1][::-1],
+        torch.from_numpy,
+        lambda frames: torch.from_numpy(frames).permute(0, 3, 1, 2),
+        lambda frames: np.concatenate((frames, np.full_like(frames[..., :1], 255)), 3),
+        list,
+        lambda frames: list(torch.from_numpy(frames)),
+        lambda frames: tuple(map(Image.fromarray, frames)),
+    ],
+    ids=[
+        "channels first",
+        "a batch of one",
+        "strides",
+        "tensor",
+        "tensor, channels first",
+        "alpha",
+        "list",
+        "tensors",
+        "Pillow's",
+    ],
+)
+def test_frames_come_in_any_form(form):
+    found, same = read(form(drawn(8))), read(drawn(8))
+    assert found.modality == "clip"
+    assert np.array_equal(found.shown, same.shown)
+    assert np.array_equal(found.insertion, same.insertion)
+
+
+def test_grey_frames_have_three_equal_channels():
+    grey = drawn(8)[..., 1]
+    for given in (grey, grey[..., None], grey[:, None], list(grey)):
+        assert np.array_equal(read(given).shown, np.repeat(grey[..., None], 3, 3))
+    with pytest.raises(ImageError, match=r"an image array must be \[H, W, 3\]"):
+        read(grey[:3])  # rather an image with its channels first
+
+
+def test_frames_that_make_no_clip_are_told():
+    frames = list(drawn(8))
+    with pytest.raises(ImageError, match=r"frames of a clip must be of one size, or a scorer's size=; got \(16, 32\)"):
+        read([*frames, frames[0][:16]])
+    assert read([*frames, frames[0][:16]], size=16).shown.shape == (9, 16, 16, 3)
+    with pytest.raises(ImageError, match="a clip must have frames; got none"):
+        read(drawn(8)[:0])
+    with pytest.raises(ImageError, match="a clip must be one"):
+        read(np.stack((drawn(8), drawn(8))))
+
+
+def test_a_folder_of_frames_is_a_clip_in_the_order_of_their_numbers(tmp_path):
+    frames = drawn(12)
+    for place, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"frame{place + 1}.png")
+    (tmp_path / "notes.txt").write_text("no frame")
+    assert np.array_equal(read(tmp_path).shown, frames)
+    assert np.array_equal(read(str(tmp_path), frames=4).shown, frames[[1, 4, 7, 10]])
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ImageError, match=r"must have the frames of a clip in it, pictures; .*none has none"):
+        read(tmp_path / "none")
+
+
+def test_gifs_beside_clips_are_clips_and_beside_pictures_pictures(tmp_path):
+    for name in ("a.gif", "b.mp4", "c/d.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in folders.images([str(tmp_path)])] == ["a.gif", "b.mp4", "d.avi"]
+    (tmp_path / "c" / "e.png").touch()
+    assert [path.name for path in folders.images([str(tmp_path)])] == ["a.gif", "e.png"]
+    with_frames = folders.images([str(tmp_path)], frames=True)
+    assert [path.name for path in with_frames] == ["a.gif", "b.mp4", "c", "d.avi"]
+
+
+OWN = """
+from pysmdl import scorers
+
+scorer = scorers.scalar(lambda batch: batch.mean((1, 2, 3, 4)), frames=3)
+"""
+
+
+def test_folders_of_frames_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        for place, frame in enumerate(drawn(4)):
+            path = tmp_path / "in" / name / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(frame).save(path)
+    model = module(tmp_path, monkeypatch, YELLOW)
+    common = ("--frames", 2, "--regions", "tubes:1x2x2", "--search", "exact", "--plot", "none")
+    code, said = call("explain", "in", "--model", model, *common)
+    assert code == 0, said
+    for name in ("one", "two"):
+        assert pysmdl.load(tmp_path / "explanations" / f"{name}.npz").modality == "clip"
+    (tmp_path / "own.py").write_text(OWN)
+    code, said = call("explain", "in", "--model", "own:scorer", "--out", "own", *common[2:])
+    assert code == 0, said
+    assert len(list((tmp_path / "own").glob("*.npz"))) == 2
+
+
+def test_a_label_map_of_one_frame_is_held_through_all():
+    halves = np.repeat([[0, 1]], 32, 0).repeat(16, 1)
+    found = pysmdl.explain(drawn(8), yellow(), players=halves, search="exact", progress=False)
+    assert (found.n, found.labels.shape, found.order[0]) == (2, (8, 32, 32), 0)
+
+
+def test_frames_are_resized_after_they_are_masked_where_the_scorer_says_so():
+    found = pysmdl.explain(
+        drawn(8), yellow(size=16, mask_at="image"), players="tubes:2x2x2", search="exact", progress=False
+    )
+    assert found.labels.shape == (8, 32, 32)
+    assert found.order[0] == 4

@@ -81,6 +81,16 @@ def test_bad_images_are_refused(case, tmp_path):
         image_files.load(make(tmp_path))
 
 
+def test_tensors_of_pixels_are_images():
+    scorer = pysmdl.scorers.scalar(lambda batch: batch[:, 0].mean((1, 2)))
+    settings = {"regions": "grid:4", "search": "exact", "progress": False}
+    same = pysmdl.explain(RGB, scorer, **settings)
+    for given in (torch.from_numpy(RGB.copy()), torch.from_numpy(RGB.copy()).permute(2, 0, 1)):
+        found = pysmdl.explain(given, scorer, **settings)
+        np.testing.assert_array_equal(found.pixels, same.pixels)
+        np.testing.assert_array_equal(found.insertion, same.insertion)
+
+
 def test_truncated_image_is_refused(tmp_path):
     path = saved(tmp_path, Image.fromarray(image(height=80, width=80)))
     path.write_bytes(path.read_bytes()[:2000])

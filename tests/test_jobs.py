@@ -221,7 +221,7 @@ def test_a_manifest_may_give_boxes_and_regions(tmp_path):
 
 def test_a_manifest_without_images_is_refused(tmp_path):
     (tmp_path / "m.csv").write_text("file,target\na.png,1\n")
-    with pytest.raises(ValueError, match="must have a column image, text or row; it has file, target"):
+    with pytest.raises(ValueError, match="must have a column image, audio, text, messages or row; it has file, target"):
         job(tmp_path / "m.csv", tmp_path / "s")
 
 

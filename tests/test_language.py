@@ -9,6 +9,7 @@ from language_models import bert, byte_level, gpt2, qwen3, word_pieces
 
 import pysmdl
 from pysmdl import heads, removal, scorers
+from pysmdl.errors import ScorerError
 
 TEXT = "The cat sat on the mat. A dog barked at night, and nobody came. Dr. Smith met J. Doe. Was it cold?"
 TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXT}]
@@ -372,3 +373,14 @@ def test_a_head_compares_each_row_with_the_whole_texts_own_answer():
 def test_what_cannot_be_read_is_refused(made, message):
     with pytest.raises((TypeError, ValueError), match=message):
         made()
+
+
+@pytest.mark.parametrize("answer", [ANSWER, None])
+def test_a_text_that_is_longer_than_its_model_takes_is_told(answer):
+    long = "the key " * 400
+    for model, tokenizer, said, message in (
+        (gpt2(), byte_level(), answer, "GPT2LMHeadModel takes 512: explain a shorter one"),
+        (bert(), word_pieces(), None, r"the text has \d+ tokens, .* BertForSequenceClassification takes 256"),
+    ):
+        with pytest.raises((ScorerError, ValueError), match=message):
+            pysmdl.explain(long, model, tokenizer=tokenizer, answer=said, players="lines", progress=False)

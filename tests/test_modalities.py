@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import wave
 from dataclasses import replace
+from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from command_line import call
+from PIL import Image
 
 import pysmdl
 from pysmdl import regions, scorers
@@ -156,6 +159,60 @@ def test_samples_that_are_whole_numbers_are_those_of_a_file(kind):
     found = pysmdl.explain({"array": whole, "sampling_rate": 4}, scorer, search="occlusion", progress=False)
     assert found.attribution.tolist() == pytest.approx(wave)
     assert found.view(4).tolist() == wave.tolist()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16])
+def test_an_array_of_channels_is_the_mean_of_them_as_a_file_is(kind):
+    left, right = tones(), 0.5 * tones()
+    scale = 1 if kind != np.int16 else 2**14
+    both = (np.stack((left, right)) * scale).astype(kind)
+    mean = both.mean(0, dtype=np.float32) / (1 if kind != np.int16 else 2**15)
+    for given in (both, both.T, {"array": both, "sampling_rate": RATE}, {"array": both.T, "sampling_rate": RATE}):
+        found = of_tones(given, players="time:4")
+        assert (found.modality, found.order[0]) == ("sound", 2)
+        assert np.allclose(found.shown, mean, atol=1e-4)
+
+
+def test_a_tensor_of_channels_goes_in_as_it_is_and_its_channels_are_silenced_together():
+    model = scorers.scalar(lambda batch: batch[:, 0].abs().mean(1) - batch[:, 1].abs().mean(1))  # [B, 2, N]
+    both = torch.from_numpy(np.stack((tones(), 0 * tones())))
+    found = pysmdl.explain(both, model, players="time:4", progress=False)
+    assert (found.n, found.order[0] in (0, 2)) == (4, True)
+
+
+def test_an_array_is_at_the_rate_that_its_scorer_says():
+    model = scorers.scalar(lambda batch: batch.abs().mean(1), rate=RATE)
+    whole = np.round(tones() * 2**14).astype(np.int16)  # as scipy reads files
+    for given in (tones(), whole, torch.from_numpy(tones())):
+        found = pysmdl.explain(given, model, players="time:4", progress=False)
+        assert (found.modality, found.rate, found.players[1]) == ("sound", RATE, "0.50 to 1.00 s")
+    assert np.allclose(pysmdl.explain(whole, model, players="time:4", progress=False).shown, tones() / 2, atol=1e-4)
+    short = pysmdl.explain(np.ones(8, np.float32), model, progress=False)
+    assert short.modality == "sound"
+
+
+def test_files_that_a_data_set_holds_are_sounds_or_images(recording):
+    content = recording.read_bytes()
+    same = of_tones(recording, players="time:4")
+    for given in ({"bytes": content, "path": None}, {"bytes": None, "path": str(recording)}):
+        assert np.array_equal(of_tones(given, players="time:4").insertion, same.insertion)
+    buffer = BytesIO()
+    Image.fromarray(clip()[0]).save(buffer, "PNG")
+    model = scorers.scalar(lambda batch: batch.mean((1, 2, 3)))
+    found = pysmdl.explain({"bytes": buffer.getvalue(), "path": "a.png"}, model, regions="grid:4", progress=False)
+    assert np.array_equal(found.pixels, clip()[0])
+    with pytest.raises(ImageError, match="bytes and path must not both be None"):
+        of_tones({"bytes": None, "path": None})
+
+
+def test_a_decoder_of_a_data_set_is_a_sound():
+    class Decoder:
+        def get_all_samples(self):
+            return SimpleNamespace(data=torch.from_numpy(np.stack((tones(), tones()))), sample_rate=RATE)
+
+    found = of_tones(Decoder(), players="time:4")
+    assert found.order[0] == 2
+    assert found.rate == RATE
 
 
 def test_what_is_no_sound_is_refused(tmp_path):

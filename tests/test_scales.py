@@ -167,6 +167,18 @@ def test_what_is_of_several_partitions_is_refused_of_one():
             door(PIXELS, MODEL, regions=["grid:4", "grid:16"])
 
 
+@pytest.mark.parametrize("several", [["grid:4", "grid:16"], "grid:4,grid:16"])
+def test_several_partitions_are_refused_before_anything_is_explained(several, tmp_path):
+    with pytest.raises(RegionError, match=r"one partition here; several, \['grid:4', 'grid:16'\]"):
+        pysmdl.jobs.run([PIXELS], MODEL, tmp_path / "s", regions=several, progress=False)
+    for command in ("run", "eval", "profile"):
+        path = saved(tmp_path / "a.png", size=32)
+        where = {"run": ("--store", tmp_path / "t")}.get(command, ())
+        code, output = call(command, path, *where, "--regions", "grid:4,grid:16")
+        assert code != 0
+        assert "must be one partition here" in output
+
+
 def test_names_of_players_are_no_partitions():
     """Words that a partition is called by, too."""
     text = pysmdl.removal.render(lambda member, item: [" ".join(np.array(item.given)[kept]) for kept in member])
@@ -203,9 +215,17 @@ def test_the_command_line_explains_several_scales_and_draws_them(tmp_path, monke
     code, output = call(*arguments, "--size", "16", "--resolutions", "8,16x12", "--regions", "grid:4", "--plot", "none")
     assert code == 0, output
     assert pysmdl.load(tmp_path / "out" / "a-16x12-grid4.npz").labels.shape == (16, 12)
+    code, output = call(*arguments, "--regions", "grid:4,grid:9", "--dry-run")
+    assert code == 0, output
+    rows = [[cell.strip() for cell in line.split("│")] for line in output.splitlines() if "a.png" in line]
+    assert [row[1:3] for row in rows] == [["a.png grid:4", "4"], ["a.png grid:9", "9"]]
+    code, output = call(*arguments, "--size", "16", "--resolutions", "8,16", "--regions", "grid:4", "--dry-run")
+    assert code == 0, output
+    assert "a.png 16x16 grid:4" in output
     for wrong, message in (
         (("--nested",), "nested=True needs several partitions"),
-        (("--regions", "grid:4,grid:9", "--dry-run"), "dry_run is of one partition"),
+        (("--regions", "grid:4,grid:9", "--nested", "--dry-run"), "dry_run cannot say what nested scales divide"),
+        (("--fuse", "max", "--dry-run"), "fuse='max' needs several maps"),
         (("--resolutions", "big"), "size must be a number or HEIGHTxWIDTH; got 'big'"),
     ):
         code, output = call(*arguments, *wrong)

@@ -11,8 +11,8 @@ from pysmdl import methods, regions, removal, scorers
 from pysmdl.errors import SearchError
 from pysmdl.kernels import compose
 from pysmdl.methods.masks import soft_masks
+from pysmdl.removal.blends import blend
 from pysmdl.removal.wavelet import inverse, transformed
-from pysmdl.removal.weighted import blend
 from pysmdl.search import Ask, Ranking, Search
 from pysmdl.testing import drive
 
@@ -102,6 +102,33 @@ def test_an_image_is_blended_region_by_region():
     assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 3), rel=1e-3)
 
 
+def test_several_inputs_are_blended_each_by_its_own_weights():
+    a, b = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([5.0, 7])
+
+    def model(batch):
+        return (batch["a"] ** 2).sum((1, 2)) + batch["b"].prod(1)
+
+    def f(row):
+        first, second = torch.from_numpy(row[[0, 0, 1, 1]]), torch.from_numpy(row[2:])
+        return float(model({"a": first * a[None] + (1 - first) * 0.5, "b": (second * b + (1 - second) * 0.5)[None]})[0])
+
+    settings = {"players": {"a": "time:2", "b": "columns"}, "baseline": 0.5, "search": SOFT, "seed": 3}
+    e = pysmdl.explain({"a": a, "b": b}, scorers.scalar(model), progress=False, **settings)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 3), rel=1e-3)
+
+
+def test_a_fill_is_blended_draw_by_draw_and_its_scores_are_averaged():
+    data, row = np.array([[1.0, 0, 2], [0, 3, 1]], np.float32), np.array([2.0, 4, 8], np.float32)
+
+    def f(w):
+        return float(np.mean([(np.prod(w * row + (1 - w) * each) + 1) for each in data]))
+
+    scorer = scorers.table(lambda rows: rows.prod(1) + 1)
+    e = pysmdl.explain(row, scorer, baseline=removal.marginal(data, None), search=SOFT, seed=3, progress=False)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 3, 8, 3), rel=1e-3)
+    assert e.insertion[0] == pytest.approx(1)
+
+
 def test_haar_coefficients_are_multiplied():
     """WCAM: the model sees the inverse transform of the coefficients, each times its cell's weight."""
     x = torch.from_numpy(np.random.default_rng(1).random((3, 16, 16)).astype(np.float32))
@@ -172,7 +199,6 @@ def test_a_budget_counts_soft_rows_and_leaves_the_curves():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"baseline": removal.noise(0.1)}, "soft masks need .*; got 'baseline' that is drawn"),
         ({"removal": "token-drop"}, "soft masks need .*; got 'token-drop'"),
         ({"players": regions.overlapping(np.ones((2, 12, 12), bool))}, "needs regions that do not overlap"),
     ],
@@ -187,8 +213,12 @@ def test_ids_several_inputs_and_wrong_weights_are_refused():
     with pytest.raises(ValueError, match=r"soft masks blend numbers, .* got torch\.int64"):
         pysmdl.explain(ids, scorers.scalar(lambda batch: batch.sum(1)), baseline=0, search=SOFT, progress=False)
     both = scorers.scalar(lambda batch: batch["a"].mean((1, 2)))
-    with pytest.raises(ValueError, match=r"several inputs need .* with soft masks"):
-        pysmdl.explain({"a": torch.ones(1, 4), "b": ids}, both, players={}, search=SOFT, progress=False)
+    for given, message in ((ids, r"got torch\.int64"), ("some words", "nothing between words; 'b' is a text")):
+        with pytest.raises(ValueError, match=f"soft masks blend numbers, .* {message}"):
+            pysmdl.explain({"a": torch.ones(1, 4), "b": given}, both, players={}, search=SOFT, progress=False)
+    given = removal.conditional_gaussian(np.zeros(3), np.eye(3))
+    with pytest.raises(ValueError, match=r"soft masks need .*; got a fill given what is present"):
+        pysmdl.explain(torch.ones(3), scorers.scalar(lambda batch: batch.sum(1)), baseline=given, search=SOFT)
     for wrong, soft in ((np.full((1, 4), 1.5), True), (np.ones((1, 3)), True), (np.ones((1, 4)), False)):
         with pytest.raises(SearchError, match="an ask's weights must be"):
             pysmdl.explain(

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from language_models import bert, byte_level, gpt2, word_pieces
 
 import pysmdl
@@ -119,6 +120,41 @@ def test_a_chat_is_explained_by_what_was_said_not_by_its_template():
     assert plain.insertion[-1] == 37
 
 
+@pytest.mark.parametrize("form", [np.array, torch.tensor, tuple])
+def test_pairs_come_as_arrays_too(form):
+    assert spans("aa bb", form([(0, 3), (3, 5)])).players == ("aa ", "bb")
+
+
+def parts(*texts):
+    return [{"type": "text", "text": text} for text in texts]
+
+
+def test_messages_may_come_in_parts_of_text():
+    scorer = scorers.language_model(gpt2(), byte_level(True), answer="far")
+    chat = [
+        {"role": "system", "content": parts("Be brief. Be kind.")},
+        {"role": "user", "content": parts("Is it far?", "It is.")},
+    ]
+    found = spans(chat, "messages", scorer)
+    assert found.players == ("Be brief. Be kind.", "Is it far?\nIt is.")
+    assert spans(chat, "sentences", scorer).players == ("Be brief. ", "Be kind.", "Is it far?\n", "It is.")
+    joined = [{**message, "content": "\n".join(each["text"] for each in message["content"])} for message in chat]
+    assert np.array_equal(spans(joined, "messages", scorer).insertion, found.insertion)
+    assert spans(chat, "messages").players == spans(tuple(chat), "messages").players == found.players  # of strings
+    (one,) = pysmdl.explain_many([{"messages": chat}], scorer, players="messages", progress=False)
+    assert one.players == found.players
+
+
+def test_a_call_of_a_tool_says_nothing():
+    scorer = scorers.language_model(gpt2(), byte_level(True), answer="far")
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "distance"}}]}
+    chat = [{"role": "user", "content": "Is it far?"}, call, {"role": "tool", "content": "9 km"}]
+    for given in (scorer, COUNTED):
+        found = spans(chat, "messages", given)
+        assert found.players == ("Is it far?", "9 km")
+        assert found.groups == ("user", "tool")
+
+
 @pytest.mark.parametrize("content", ["user", "s", "  a  ", "<|user|>"])
 def test_words_that_the_template_says_too_are_found_where_the_message_is(content):
     chat = [{"role": "user", "content": content}, {"role": "assistant", "content": "assistant"}]
@@ -163,6 +199,13 @@ def test_a_file_is_read(tmp_path):
         (" \n", "words", ImageError, "the text is empty"),
         (7, "words", ImageError, "a text must be a string, a Path to a file, or a list of messages"),
         ([{"role": "user", "content": None}], "words", ImageError, "a message must have a content that is a string"),
+        ([{"role": "user", "content": []}], "words", ImageError, "a message must have a content that is a string"),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}],
+            "words",
+            ImageError,
+            "a part of a message must be .* for a model of texts; got 'image_url'",
+        ),
     ],
 )
 def test_what_cannot_be_divided_is_refused(given, how, error, message):

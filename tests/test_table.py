@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 import torch
@@ -269,6 +271,56 @@ def test_what_pandas_calls_by_name_is_read_by_name_whatever_its_order():
         given(data=data[["a", "c"]])
 
 
+def test_what_polars_has_is_read_by_its_names():
+    polars = pytest.importorskip("polars")
+    data = np.random.default_rng(0).normal((1, 2, 3), 1, (40, 3))
+    frame = polars.DataFrame(data, schema=["a", "b", "c"])
+    turned, weights = frame.select("c", "a", "b").with_columns(name=polars.lit("x")), np.array([1.0, 2, 4])
+
+    def given(row, **settings):
+        scorer = scorers.table(lambda rows: rows @ weights, ["a", "b", "c"], data=settings.pop("data", None))
+        return explained(row, scorer, search="occlusion", **settings).attribution
+
+    row = polars.DataFrame({"c": [9.0], "a": [5], "b": [7]})
+    wanted = pytest.approx(weights * (np.array([5.0, 7, 9]) - data.mean(0)), abs=1e-4)
+    for each in (row, row.row(0, named=True), polars.Series([5.0, 7, 9])):
+        assert given(each, data=turned) == wanted
+    assert given(row, baseline=turned.drop("name")) == wanted
+    assert given(row, baseline=pysmdl.removal.marginal(turned.drop("name"), None)) == wanted
+    scorer = scorers.table(lambda rows: rows @ weights, ["a", "b", "c"])
+    found = list(pysmdl.explain_many(frame.head(2), scorer, search="occlusion", ordered=True, progress=False))
+    assert found[1].attribution == pytest.approx(weights * data[1], abs=1e-4)
+    with pytest.raises(ImageError, match="a row must be one; got a frame of 40"):
+        given(frame)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        np.array([1, 2.5, True], object),
+        [Decimal(1), Decimal("2.5"), 1],
+        ["1", "2.5", "1"],
+        {"a": "1", "b": 2.5, "c": 1},
+        np.array([1, 2.5, 1], ">f8")[::-1][::-1],
+        torch.tensor([1, 2.5, 1], dtype=torch.bfloat16, requires_grad=True),
+        np.array([[1, 2.5, 1]]),
+        memoryview(np.array([1, 2.5, 1])),
+    ],
+    ids=lambda row: type(row).__name__,
+)
+def test_a_row_comes_in_any_form(row):
+    scorer = scorers.table(lambda rows: rows @ np.array([1.0, 2, 4]), ["a", "b", "c"])
+    assert explained(row, scorer, search="occlusion").attribution.tolist() == [1, 5, 4]
+
+
+def test_a_row_of_a_model_without_columns_names_them_itself():
+    scorer = scorers.table(lambda rows: rows.sum(1))
+    pandas = pytest.importorskip("pandas")
+    for row in ({"age": 3, "height": "1.5"}, pandas.Series({"age": 3, "height": 1.5})):
+        assert explained(row, scorer).players == ("age", "height")
+    assert explained([3, 1.5], scorer).players == ("x0", "x1")
+
+
 def test_columns_that_are_numbers_are_names_too():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame([[1.0, 2, 3]], columns=[10, 20, 30])
@@ -299,6 +351,7 @@ def test_classes_have_the_names_that_an_estimator_was_fitted_on(cancer):
         ({"categorical": {"k": "z"}}, "categorical must name each column once at most; got 'z' in 'k'"),
         ({"data": [[1.0, np.nan, 2]]}, "data must be finite; it holds NaN"),
         ({"data": [["x", 1, 2]]}, "data must hold numbers, categories one-hot"),
+        ({"columns": ["a", "b", "a"]}, "columns must have a name each; 'a' is there twice"),
     ],
 )
 def test_tables_that_are_none_are_refused(settings, message):
@@ -325,8 +378,19 @@ def test_rows_of_pandas_that_are_none_are_refused():
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [([1.0, 2], r"must be \[3\]"), (["a", "b", "c"], "must hold numbers"), ([1, 2, np.nan], "fill what is missing")],
+    [
+        ([1e39, 2, 3], r"numbers beyond those of float32; got 1e\+39"),
+        ([1.0, 2], r"must be \[3\]"),
+        (["a", "b", "c"], "must hold numbers"),
+        ([1, None, 3], "fill what is missing"),
+        ([1, 2, np.nan], "fill what is missing"),
+    ],
 )
 def test_rows_that_are_none_are_refused(row, message):
     with pytest.raises(ImageError, match=message):
         explained(row, scorers.table(lambda rows: rows[:, 0], ["a", "b", "c"]))
+
+
+def test_columns_have_nothing_to_be_blurred_with():
+    with pytest.raises(ValueError, match='baseline="blur" is of what has neighbours'):
+        explained([1.0, 2], scorers.table(lambda rows: rows[:, 0]), baseline="blur")

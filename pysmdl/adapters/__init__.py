@@ -18,7 +18,7 @@ from pysmdl.adapters.families import (
     text_family,
     unpacked,
 )
-from pysmdl.adapters.making import Said, of_images, of_signals, of_texts, of_words
+from pysmdl.adapters.making import Said, of_images, of_rows, of_signals, of_texts, of_words
 from pysmdl.adapters.pipelines import BarePixels
 from pysmdl.adapters.signals import signal_family
 from pysmdl.inputs.image import InputSettings
@@ -27,6 +27,7 @@ from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
 from pysmdl.scorers.boxes import Decode
+from pysmdl.scorers.estimators import is_estimator
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,8 +55,8 @@ def adapt(
 
     It is known by its class: Hugging Face's image classifiers, detectors, CLIP, SigLIP, vision towers, models that
     answer a picture with words, classifiers of texts, sounds and clips, and causal language models; timm's networks;
-    torchvision's; open_clip's; ultralytics' detectors; any other callable as a classifier, or, with decode, as a
-    detector. `repr` of the scorer says what was understood.
+    torchvision's; open_clip's; ultralytics' detectors; scikit-learn's estimators, of a table's row; any other callable
+    as a classifier, or, with decode, as a detector. `repr` of the scorer says what was understood.
 
     Args:
         model: The model, in evaluation mode, the path of a file with one, or a pipeline of transformers, which has
@@ -95,10 +96,10 @@ def adapt(
         model = load_file(Path(model), device)
     if isinstance(model, Model):  # it says itself where it runs
         device = None
-    if not callable(model):
+    if not callable(model) and not is_estimator(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     said = Said(processor, transform, tokenizer, prompts, prompt, answer, names, gives, decode, head, device, input)
-    for make in (of_words, of_texts, of_signals):
+    for make in (of_words, of_texts, of_signals, of_rows):
         found = None if decode is not None else make(model, said)
         if found is not None:
             return found
@@ -125,6 +126,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         or answering_family(model)
         or text_family(model)
         or signal_family(model)
+        or is_estimator(model)
     ):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):

@@ -29,8 +29,10 @@ from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
+from pysmdl.scorers.estimators import is_estimator
 from pysmdl.scorers.headed_answers import HeadedAnswers
 from pysmdl.scorers.language import language_model
+from pysmdl.scorers.table import table
 from pysmdl.scorers.texts import text_classifier
 
 
@@ -107,6 +109,15 @@ def of_signals(model: Any, said: Said) -> Scorer | None:
     scorer.names = names_of(said.names) or scorer.names
     scorer.about = understood(model, scorer)
     return scorer
+
+
+def of_rows(model: Any, said: Said) -> Scorer | None:
+    """Of an estimator of scikit-learn's kind, or one of its methods; None: it is none."""
+    if not is_estimator(model):
+        return None
+    unfit = ("processor", "transform", "tokenizer", "prompts", "prompt", "answer", "decode", "device", "input")
+    said.refuse(model, "reads a table's rows", *unfit)
+    return table(model, gives=None if said.gives == "logits" else said.gives, head=said.head, names=said.names)
 
 
 def of_images(model: Any, said: Said) -> Scorer:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from pysmdl.adapters.families import is_hugging_face
 from pysmdl.errors import ImageError
 from pysmdl.inputs import clips
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.frames import are_frames, frames_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.tensors import clip_frames
 from pysmdl.models.base import Model
@@ -86,14 +86,14 @@ class ClipPipeline:
         self._count = getattr(model.config, "num_frames", None)
 
     def takes(self, given: Any) -> bool:
-        return isinstance(given, (Sequence, os.PathLike)) or (isinstance(given, np.ndarray) and given.ndim == 4)
+        return isinstance(given, (Sequence, os.PathLike)) or are_frames(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        if isinstance(given, (str, os.PathLike)):
-            given = clips.load(given, self._count if spec.frames is None else spec.frames)
-        frames = [np.asarray(each.convert("RGB") if hasattr(each, "convert") else each) for each in given]
-        if not frames or any(each.ndim != 3 or each.shape[2] != 3 or each.dtype != np.uint8 for each in frames):
+        path = isinstance(given, (str, os.PathLike))
+        count = spec.frames if spec.frames is not None or not path else self._count
+        if not path and not are_frames(given):
             raise ImageError("a clip must be frames, uint8 [T, H, W, 3], or a list of pictures")
+        frames = frames_of(given, count) if are_frames(given) else list(clips.load(given, count))
         if self._count is not None and len(frames) != self._count:
             raise ImageError(f"the model takes clips of {self._count} frames; got {len(frames)}: choose as many")
         made = self._processor(frames, return_tensors="pt")
@@ -102,6 +102,4 @@ class ClipPipeline:
         return Input(x, seen, None, modality="clip", shown=seen, divided="tubes:4x4x4")
 
     def lend(self, given: Any) -> tuple[Any, bool]:
-        if isinstance(given, (str, os.PathLike)):
-            return given, False
-        return (given.copy() if isinstance(given, np.ndarray) else list(given)), False
+        return clips.ClipReader().lend(given)[0], False

@@ -78,7 +78,10 @@ def explain(
         Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
     ] = Path("explanations"),
     text: Annotated[
-        list[str] | None, typer.Option(help="A text, in place of files; give several.", rich_help_panel="Common")
+        list[str] | None,
+        typer.Option(
+            help="A text, in place of files; or beside each of them, for a model of both.", rich_help_panel="Common"
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show what was made.", rich_help_panel="Common")] = False,
     dry_run: Annotated[
@@ -102,15 +105,18 @@ def explain(
         raise ValueError("give files to explain, or --text for a text")
     traced = trace or (["predicted"] if kind == "mistake" else [])
     settings: dict[str, Any] = {"trace": list(map(arguments.class_of, traced)), **asdict(of), **asdict(search)}
-    items = _items(images or [], common, box, text or [])
+    scorer = _scorer(common, input)
+    files = _items(images or [], common, box, scorer)
+    items, divided = _with_texts(files, text or [], scorer, common)
     if several.is_asked(common.regions, scales):
+        settings |= {"preset": common.preset, "names": _names(common), **divided}
         if dry_run:
-            raise ValueError("dry_run is of one partition; leave it out, or give one of --regions")
-        settings |= {"players": common.players, "preset": common.preset, "names": _names(common)}
+            several.estimate(items, scorer, settings.pop("regions"), scales, settings, out)
+            return
         shown: dict[str, Any] = {"folder": folder, "out": out, "kind": kind}
-        explained = several.explain(items, _scorer(common, input), common.regions, scales, settings, **shown)
+        explained = several.explain(items, scorer, settings.pop("regions"), scales, settings, **shown)
     else:
-        explainer = _explainer(common, input, **settings)
+        explainer = _explainer(scorer, common, **divided, **settings)
         if dry_run:
             commands.estimate(explainer, items, out)
             return
@@ -175,7 +181,9 @@ def compare(
     named = methods_named([name.strip() for name in methods.split(",")])
     settings = {**asdict(of), "regions": common.regions, "players": common.players, "names": _names(common)}
     kept = None if store is None else _kept(store, common, input, box)
-    if evaluate(_items(images, common, box), _scorer(common, input), named, folder, out, mufidelity, settings, kept):
+    scorer = _scorer(common, input)
+    items = _items(images, common, box, scorer)
+    if evaluate(items, scorer, named, folder, out, mufidelity, settings, kept):
         raise typer.Exit(1)
 
 
@@ -196,8 +204,8 @@ def profile(
     """Explain images and say where the time went: stages, batches, memo, the model's FLOPs, memory."""
     from pysmdl.cli import commands
 
-    explainer = _explainer(common, input, **asdict(of), **asdict(search))
-    commands.profile(explainer, _items(images, common, box), repeat, folder, out)
+    explainer = _explainer(_scorer(common, input), common, **_divided(common), **asdict(of), **asdict(search))
+    commands.profile(explainer, _items(images, common, box, explainer.scorer), repeat, folder, out)
 
 
 jobs.register(app)
@@ -225,17 +233,18 @@ def _names(common: CommonOptions) -> Any:
     return arguments.class_names(common.model, common.names)
 
 
-def _explainer(common: CommonOptions, input: InputOptions, **settings: Any) -> Any:
+def _divided(common: CommonOptions) -> dict[str, Any]:
+    return {"regions": common.regions, "players": common.players}
+
+
+def _explainer(scorer: Any, common: CommonOptions, **settings: Any) -> Any:
     from pysmdl.explainer import Explainer
 
-    shared = {"regions": common.regions, "players": common.players, "preset": common.preset, "names": _names(common)}
-    return Explainer(_scorer(common, input), **shared, **settings)
+    return Explainer(scorer, preset=common.preset, names=_names(common), **settings)
 
 
-def _items(
-    images: Sequence[str], common: CommonOptions, given: BoxOptions, texts: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """An item an image, or a text; its name is one that every file and stream can hold."""
+def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions, scorer: Any) -> list[dict[str, Any]]:
+    """An item a file, or a table's row; its name is one that every file and stream can hold."""
     from pysmdl.cli import arguments
     from pysmdl.cli.tables import is_table, rows_of
     from pysmdl.inputs import folders
@@ -243,10 +252,25 @@ def _items(
     target = arguments.target(common.target, given.box, given.label)
     rows = [row for path in images if is_table(path) for row in rows_of(path)]
     files = [path for path in images if not is_table(path)]
-    found = folders.images(files) if files else []
+    found = folders.images(files, frames=scorer.input.frames is not None) if files else []
     items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
-    items += [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
-    return items + [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
+    return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
+
+
+def _with_texts(
+    files: list[dict[str, Any]], texts: Sequence[str], scorer: Any, common: CommonOptions
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The items of files and texts, and how they are divided: a file and a text are one item where the model does not
+    say itself what it reads.
+    """
+    from pysmdl.cli.arguments import class_of
+    from pysmdl.cli.pairs import paired, players_of_each
+
+    if files and texts and scorer.reader is None:
+        return paired(files, texts), {"regions": players_of_each(**_divided(common))}
+    target = None if common.target is None else class_of(common.target)
+    own = [{"image": text, "target": target, "id": f"text {i}"} for i, text in enumerate(texts, 1)]
+    return files + own, _divided(common)
 
 
 def _show(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
 from pysmdl.models.remote import is_url
 from pysmdl.scorers import Model, Scorer, classifier, endpoint
+from pysmdl.scorers.estimators import is_estimator
 from pysmdl.targets import Box
 
 LONGEST = 1 << 26  # bytes of a file of class names
@@ -172,8 +173,8 @@ def _attribute(spec: str) -> Any:
         if not hasattr(found, part):
             raise ValueError(f"model {spec!r}: {module_name} has no {attribute}")
         found = getattr(found, part)
-    if not callable(found) and not isinstance(found, Scorer):
-        raise ValueError(f"model {spec!r} must be a scorer or callable; got {type(found).__name__}")
+    if not callable(found) and not isinstance(found, Scorer) and not is_estimator(found):
+        raise ValueError(f"model {spec!r} must be a scorer, an estimator or callable; got {type(found).__name__}")
     return found
 
 

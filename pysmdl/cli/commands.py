@@ -135,15 +135,17 @@ def profile(
 
 
 def _seconds_whole(explainer: Explainer, item: Item) -> float:
-    """Time of a row of a text with nothing left out."""
+    """Time of a row of an input with nothing left out."""
     began = time.perf_counter()
     explainer.scores(item, np.ones((1, item.regions.n), bool))
     return time.perf_counter() - began
 
 
 def seconds_a_row(explainer: Explainer, item: Item, most: int) -> float:
-    """Time of a row of an input that takes so many at most: its text whole, or what else it is in a small batch."""
-    if item.modality == "text":
+    """Time of a row of an input that takes so many at most: of a text, or of several inputs at once, with nothing left
+    out; of what else it is in a small batch.
+    """
+    if item.modality in ("text", "several"):
         return _seconds_whole(explainer, item)
     return _seconds_of_batch(explainer.scorer, item.x, item.target, most)
 

@@ -11,14 +11,16 @@ from typing import Any
 from rich.console import Console
 
 from pysmdl import api, disk
+from pysmdl.cli import commands
 from pysmdl.cli.arguments import size_of
 from pysmdl.cli.options import ScaleOptions
 from pysmdl.cli.results import Results, paths_of, stems
 from pysmdl.cli.stopping import held
 from pysmdl.errors import ImageError, Interrupted, RegionError, ScorerError, described
+from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.progress import reporting
-from pysmdl.scales import Scales
+from pysmdl.scales import Scales, resized
 from pysmdl.scorers import Scorer
 
 log = logging.getLogger("pysmdl")
@@ -43,8 +45,7 @@ def explain(
     """Explain each at all scales; write PNG, npz and JSON of each scale, and a PNG of all. Returns how many items were
     explained.
     """
-    partitions = [each.strip() for each in regions.split(",")] if regions else [None]
-    sizes = None if scales.resolutions is None else list(map(size_of, scales.resolutions.split(",")))
+    partitions, sizes = _each(regions, scales)
     asked: dict[str, Any] = {"regions": partitions if len(partitions) > 1 else partitions[0], **settings}
     asked |= {"fuse": scales.fuse, "resolutions": sizes, "nested": scales.nested}
     written = _Written(items, _labels(partitions, sizes), folder, kind)
@@ -64,6 +65,46 @@ def explain(
     finally:
         written.results.summary(out, written.count)
     return written.count
+
+
+def estimate(
+    items: Sequence[Mapping[str, Any]],
+    scorer: Scorer,
+    regions: str | None,
+    scales: ScaleOptions,
+    settings: Mapping[str, Any],
+    out: Console,
+) -> None:
+    """Evaluations and time of each scale, as :func:`pysmdl.cli.commands.estimate` tells them.
+
+    Raises:
+        ValueError: nested scales, or none.
+    """
+    if scales.nested:
+        raise ValueError("dry_run cannot say what nested scales divide, which depends on the first: leave --nested out")
+    partitions, sizes = _each(regions, scales)
+    if len(partitions) == 1 and sizes is None:
+        raise ValueError(f"fuse={scales.fuse!r} needs several maps: give several --regions, or --resolutions")
+    words = [""] if sizes is None else [f"{size[0]}x{size[1]} " for size in sizes]
+    for named, seen in zip(words, [scorer] if sizes is None else resized(scorer, sizes), strict=True):
+        of_each = [
+            {**item, "regions": each, "id": f"{item['id']} {named}{each or 'regions'}"}
+            for item in items
+            for each in partitions
+        ]
+        commands.estimate(Explainer(seen, **settings), of_each, out)
+
+
+def _each(regions: Any, scales: ScaleOptions) -> tuple[list[str | None], list[tuple[int, int]] | None]:
+    """The partitions that are asked for, and the sizes.
+
+    Raises:
+        ValueError: of files that stand beside texts.
+    """
+    if isinstance(regions, Mapping):
+        raise ValueError("several scales are of one input: drop --text, or --fuse, --nested and --resolutions")
+    partitions: list[str | None] = [each.strip() for each in regions.split(",")] if regions else [None]
+    return partitions, None if scales.resolutions is None else list(map(size_of, scales.resolutions.split(",")))
 
 
 class _Written:

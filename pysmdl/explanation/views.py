@@ -65,6 +65,8 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
     """
     e = explanation
     first = e.order[: e.enough() if count is None else whole_number("k", count, 0)]
+    if e.modality == "several":
+        raise ValueError("view() shows one input; this explanation is of several at once")
     if e.pixels is not None:
         labels = labels_at(e.labels, (e.pixels.shape[0], e.pixels.shape[1]), e.frame)
         return _filled(e.pixels, _kept(labels, first)[:, :, None], fill)

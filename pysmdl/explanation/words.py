@@ -10,13 +10,16 @@ from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.targets import title
 
+LARGE = 1e6
+
 
 def line(explanation: ExplanationData) -> str:
     """What it explains and what it found, in one line."""
     e = explanation
     best, found = e.enough(), [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}"]
     found.append("nothing decides" if e.flat else f"{best} of {e.n} {e.called} give {_number(e.insertion[best])}")
-    found.append(f"insertion {e.insertion_auc:.3f}, deletion {e.deletion_auc:.3f}")
+    places = ".3f" if max(abs(e.insertion_auc), abs(e.deletion_auc)) < LARGE else ".3g"
+    found.append(f"insertion {e.insertion_auc:{places}}, deletion {e.deletion_auc:{places}}")
     found.append(f"{e.evaluations} rows")
     if "stopped" in e.notes:
         found.append(_short(str(e.notes["stopped"])))
@@ -75,8 +78,10 @@ def _called(e: ExplanationData, place: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits after the point, or so many that two count."""
+    """Two digits after the point, or so many that two count; three digits of what is large."""
     value = float(value)
+    if abs(value) >= LARGE:
+        return f"{value:.3g}"
     if not np.isfinite(value) or value == 0 or abs(value) >= 0.1:
         return f"{value:.2f}"
     return f"{value:.2g}" if abs(value) >= 1e-3 else f"{value:.1e}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from pysmdl.inputs.base import Input, Reader
 from pysmdl.inputs.clips import ClipReader
+from pysmdl.inputs.held import HeldReader
 from pysmdl.inputs.image import InputSpec, input_spec
 from pysmdl.inputs.lazy import Opener
 from pysmdl.inputs.pictures import ImageReader
@@ -18,7 +19,7 @@ from pysmdl.inputs.tensors import TensorReader
 
 __all__ = ["READERS", "Input", "InputSpec", "Opener", "Reader", "input_spec", "reader_of"]
 
-READERS: list[Reader] = [TensorReader(), SoundReader(), ClipReader(), ImageReader()]
+READERS: list[Reader] = [TensorReader(), SoundReader(), HeldReader(), ClipReader(), ImageReader()]
 
 
 def reader_of(given: Any) -> Reader:

@@ -1,4 +1,4 @@
-"""Clips as inputs: frames as uint8 arrays, or a file of them; each is made an image as the model sees it."""
+"""Clips as inputs: frames, or a file of them; each is made an image as the model sees it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pysmdl.errors import ImageError, described, need
 from pysmdl.inputs import image_files
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.frames import are_frames, evenly, frames_of, one_size
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.pictures import ImageReader
 
@@ -25,28 +26,32 @@ Frames = NDArray[np.uint8]
 
 
 class ClipReader:
-    """uint8 [T, H, W, 3], RGB, or the path of a clip: the model is given [B, 3, T, H, W] in its own space, as many
-    frames as the scorer's `frames` says. A GIF is a clip where that says something, and else the picture that comes
-    first in it.
+    """Frames, RGB, grey or with alpha, which is laid on white: uint8 [T, H, W, C], [T, C, H, W] or, of more than four,
+    [T, H, W]; a list of pictures, a folder of them, or the path of a clip. The model is given [B, 3, T, H, W] in its
+    own space, as many frames as the scorer's `frames` says. A GIF is a clip where that says something, and else the
+    picture that comes first in it.
     """
 
     def takes(self, given: Any) -> bool:
-        if isinstance(given, np.ndarray):
-            return given.ndim == 4 and given.shape[3] == 3 and given.dtype == np.uint8
-        return is_clip(given) or _ends(given, ANIMATED)
+        return are_frames(given) or is_clip(given) or _ends(given, ANIMATED)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        if _ends(given, ANIMATED) and spec.frames is None:
+        if are_frames(given):
+            frames = frames_of(given, spec.frames)
+        elif _ends(given, ANIMATED) and spec.frames is None:
             return ImageReader().read(given, spec, computed)
-        frames = given if isinstance(given, np.ndarray) else load(given, spec.frames)
-        if spec.frames is not None:
-            frames = frames[evenly(len(frames), spec.frames)]
-        seen = [spec.view(np.ascontiguousarray(frame)) for frame in frames]
-        content = np.stack([content for _, content in seen])
+        else:
+            frames = list(load(given, spec.frames))
+        seen = [spec.view(frame) for frame in frames]
+        content = one_size([content for _, content in seen])
         x = torch.stack([x for x, _ in seen], 1)
         return Input(x, content, None, modality="clip", shown=content, divided="tubes:4x4x4")
 
     def lend(self, given: Any) -> tuple[Any, bool]:
+        if isinstance(given, (list, tuple)):
+            return [ImageReader().lend(frame)[0] for frame in given], True
+        if isinstance(given, torch.Tensor):
+            return given.clone(), not given.is_cuda
         return (given.copy() if isinstance(given, np.ndarray) else given), True
 
 
@@ -57,11 +62,6 @@ def is_clip(given: Any) -> bool:
 
 def _ends(given: Any, endings: str | tuple[str, ...]) -> bool:
     return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(endings)
-
-
-def evenly(count: int, wanted: int) -> NDArray[np.intp]:
-    """The frames in the middle of so many equal parts of a clip; some twice where it has fewer. [wanted]."""
-    return (2 * np.arange(wanted) + 1) * count // (2 * wanted)
 
 
 def load(path: str | os.PathLike[str], frames: int | None = None) -> Frames:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
@@ -211,10 +211,19 @@ class InputSpec:
             "the scorer (pysmdl.scorers.classifier(model, mean=..., std=...))"
         )
 
-    def into_model(self, batch: Tensor) -> Tensor:
-        """The composed batch as the model takes it: resized where regions were masked before the resize."""
-        if self.mask_at == "model" or self.size is None or batch.shape[2:] == self.size:
+    def into_model(self, batch: Any) -> Any:
+        """The composed batch, or several by name, as the model takes it: resized where regions were masked before the
+        resize.
+        """
+        if isinstance(batch, Mapping):
+            return {name: self.into_model(each) for name, each in batch.items()}
+        if not isinstance(batch, Tensor) or batch.dim() < 4:  # what has no height and width
             return batch
+        if self.mask_at == "model" or self.size is None or batch.shape[-2:] == self.size:
+            return batch
+        if batch.dim() == 5:  # a clip's frames, one by one
+            frames = self.into_model(batch.transpose(1, 2).flatten(0, 1))
+            return frames.unflatten(0, (len(batch), -1)).transpose(1, 2)
         mode = INTERPOLATIONS[self.interpolation]
         antialias = self.interpolation in ("bilinear", "bicubic")
         return nn.functional.interpolate(batch, list(self.size), mode=mode, antialias=antialias)

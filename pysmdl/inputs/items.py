@@ -12,7 +12,7 @@ from torch import Tensor
 from pysmdl.types import Regions
 
 NAMES = ("image", "target", "id", "regions", "baseline")
-ALIASES = {"label": "target", "input": "image", "text": "image", "row": "image", "players": "regions"}
+ALIASES = dict.fromkeys(("input", "text", "messages", "row"), "image") | {"label": "target", "players": "regions"}
 
 
 def names_input(given: Mapping[Any, Any]) -> bool:
@@ -28,8 +28,8 @@ def as_dict(given: Any) -> Mapping[str, Any]:
         if unknown or "image" not in item or len(item) < len(given):
             names = ", ".join(NAMES[1:])
             raise ValueError(
-                f"an item needs image (or input, text, row) and may have {names} (or label for target, players for "
-                f"regions); got {sorted(map(str, given))}"
+                f"an item needs image (or input, text, messages, row) and may have {names} (or label for target, "
+                f"players for regions), several inputs at once as its input; got {sorted(map(str, given))}"
             )
         return item
     if isinstance(given, tuple):

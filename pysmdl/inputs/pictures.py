@@ -1,4 +1,4 @@
-"""Pictures as inputs: paths, Pillow's images and uint8 arrays."""
+"""Pictures as inputs: paths, Pillow's images, uint8 arrays and tensors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pysmdl.inputs import image_files
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.frames import are_pixels, pixels_of
 from pysmdl.inputs.image import InputSpec
 
 
@@ -19,7 +21,7 @@ class ImageReader:
         return True
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        picture = image_files.load(given)
+        picture = image_files.load(pixels_of(given) if are_pixels(given) else given)
         x, content = spec.view(picture)
         image, points = picture.shape[:2], None
         if spec.pipeline is not None and spec.pipeline.runs:
@@ -36,4 +38,6 @@ class ImageReader:
             return given, True
         if isinstance(given, np.ndarray):
             return given.copy(), True
+        if isinstance(given, Tensor):
+            return given.clone(), not given.is_cuda
         return image_files.load(given), True  # Pillow's file may be closed by then

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.folders import names_file
+from pysmdl.inputs.text import Text, TextReader, is_chat, plain
 from pysmdl.types import Regions
 
 
@@ -22,6 +27,22 @@ class Several(Input):
     parts: Mapping[str, tuple[Input, Regions]] = field(default_factory=dict)
 
 
+class PassageReader(TextReader):
+    """A text among several inputs: a string, messages, or a .txt file by its path, a string or a Path."""
+
+    def __init__(self, divide: Callable[[Text, Any], Regions | None]) -> None:
+        super().__init__(plain, divide)
+
+    def takes(self, given: Any) -> bool:
+        if isinstance(given, os.PathLike):
+            return os.fsdecode(given).lower().endswith(".txt")
+        return is_chat(given) or (isinstance(given, str) and not names_file(given))
+
+    def text(self, given: Any) -> Text:
+        named = isinstance(given, str) and given.lower().endswith(".txt") and os.path.isfile(given)
+        return super().text(Path(given) if named else given)
+
+
 def together(parts: Mapping[str, tuple[Input, Regions]]) -> tuple[Several, Regions]:
     """Inputs by name as one, and all of their regions as its players: named, with the inputs for groups. On the curves'
     axis each input counts for one, its regions for their share of it.
@@ -30,7 +51,7 @@ def together(parts: Mapping[str, tuple[Input, Regions]]) -> tuple[Several, Regio
     groups: list[str] = []
     weights = []
     for name, (_, regions) in parts.items():
-        own = regions.names or tuple(map(str, range(regions.n)))
+        own = tuple(each.strip() or each for each in regions.names) or tuple(map(str, range(regions.n)))
         names += [f"{name}: {each}" for each in own]
         groups += [name] * regions.n
         areas = regions.areas()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -21,34 +22,66 @@ from pysmdl.types import Floats
 
 ENDINGS = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 HELD = {"array", "sampling_rate"}  # as Hugging Face's data sets have sounds
+DECODES = "get_all_samples"  # of what these data sets have in their newer versions
+CHANNELS = 8
+SAMPLES = (np.int16, np.int32, np.float16, np.float32, np.float64)
+MAGIC = re.compile(rb"RIFF....WAVE|fLaC|OggS|ID3|FORM....AIF[FC]|\.snd|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", re.DOTALL)
 
 
 class SoundReader:
-    """Paths of sounds, and dicts of array and sampling_rate: a signal [N] in -1..1, the mean of its channels."""
+    """Sounds as files have them: paths, dicts of array and sampling_rate, decoders of Hugging Face's data sets, NumPy
+    arrays of several channels [C, N] or [N, C]. The model is given a signal [N] in -1..1, the mean of the channels.
+    """
 
     def takes(self, given: Any) -> bool:
         if isinstance(given, Mapping):
             return set(given) >= HELD
-        return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(ENDINGS)
+        if isinstance(given, np.ndarray):
+            return given.ndim == 2 and given.dtype in SAMPLES and _channels(given.shape) is not None
+        named = isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(ENDINGS)
+        return named or callable(getattr(given, DECODES, None))
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        if isinstance(given, Mapping):
-            samples = _from_whole(as_array("array", given["array"], ImageError))
-            rate = int(number("sampling_rate", given["sampling_rate"], least=1))
-            samples = samples if samples.ndim == 1 else samples.mean(int(np.argmin(samples.shape)))
-        else:
-            samples, rate = load(given)
+        samples, rate = _samples(given, spec)
         if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-            raise ImageError(f"a sound must hold finite samples [N]; got {list(samples.shape)}")
-        if spec.rate is not None and spec.rate != rate:
+            raise ImageError(
+                f"a sound must hold finite samples [N], or of {CHANNELS} channels at most [C, N] or [N, C]; got "
+                f"{list(samples.shape)}"
+            )
+        if spec.rate is not None and rate is not None and spec.rate != rate:
             samples, rate = resampled(samples, rate, spec.rate), spec.rate
-        shown = samples.copy()
+        shown, known = samples.copy(), None if rate is None else float(rate)
         return Input(
-            torch.from_numpy(samples), None, None, modality="sound", shown=shown, rate=float(rate), divided="time:20"
+            torch.from_numpy(samples), None, None, modality="sound", shown=shown, rate=known, divided="time:20"
         )
 
     def lend(self, given: Any) -> tuple[Any, bool]:
+        if isinstance(given, np.ndarray):
+            return given.copy(), True
         return (given if not isinstance(given, Mapping) else {**given, "array": np.array(given["array"])}), True
+
+
+def _samples(given: Any, spec: InputSpec) -> tuple[Floats, int | None]:
+    """One channel, and samples a second: an array's are the model's."""
+    if isinstance(given, (str, os.PathLike)):
+        return load(given)
+    if isinstance(given, np.ndarray):
+        array, rate = given, spec.rate
+    elif isinstance(given, Mapping):
+        array, rate = given["array"], int(number("sampling_rate", given["sampling_rate"], least=1))
+    else:
+        decoded = getattr(given, DECODES)()
+        array, rate = decoded.data, int(decoded.sample_rate)
+    samples = _from_whole(as_array("array", array, ImageError))
+    axis = _channels(samples.shape)
+    return (samples if axis is None else samples.mean(axis, dtype=np.float32)), rate
+
+
+def _channels(shape: Sequence[int]) -> int | None:
+    """The axis of the channels, of which there are few and fewer than samples; None where there is none."""
+    if len(shape) != 2 or not 0 < min(shape) <= CHANNELS or shape[0] == shape[1]:
+        return None
+    return 0 if shape[0] < shape[1] else 1
 
 
 def _from_whole(samples: NDArray[Any]) -> Floats:
@@ -75,27 +108,43 @@ def load(path: str | os.PathLike[str]) -> tuple[Floats, int]:
     name = os.fsdecode(path)
     if not Path(name).is_file():
         raise ImageError(f"no sound at {name}")
-    if name.lower().endswith((".wav", ".wave")):
-        found = _wave(name)
-        if found is not None:
-            return found
+    return _decoded(name, lambda: open(name, "rb"))
+
+
+def from_bytes(content: bytes, name: str) -> tuple[Floats, int]:
+    """A file's content, as :func:`load` reads the file. Raises likewise; `name` says what it was."""
+    return _decoded(name, lambda: BytesIO(content))
+
+
+def is_sound(content: bytes) -> bool:
+    """Whether a file's content begins as a sound's does."""
+    return MAGIC.match(content) is not None
+
+
+def _decoded(name: str, open_file: Callable[[], BinaryIO]) -> tuple[Floats, int]:
+    with open_file() as file:
+        found = _wave(file) if file.read(4) == b"RIFF" else None
+    if found is not None:
+        return found
     try:
         import soundfile
     except ImportError:
         raise MissingPackageError(f"{name} needs soundfile: pip install 'pysmdl[audio]'") from None
     try:
-        samples, rate = soundfile.read(name, dtype="float32", always_2d=True)
+        with open_file() as file:
+            samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (RuntimeError, OSError) as error:
         raise ImageError(f"{name} is no sound that can be read: {error}") from error
     return np.ascontiguousarray(samples.mean(1)), int(rate)
 
 
-def _wave(name: str) -> tuple[Floats, int] | None:
+def _wave(content: BinaryIO) -> tuple[Floats, int] | None:
     """Whole numbers of 8 to 32 bits; None of floats, and of what is compressed."""
     import wave  # when there is a sound: a model of somebody's may have that name
 
+    content.seek(0)
     try:
-        with wave.open(name, "rb") as file:
+        with wave.open(content, "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             raw = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
     except (wave.Error, EOFError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,10 +25,10 @@ class TableReader:
 
     Args:
         columns: Names of the columns, in the model's order; None: they have none.
-        divide: Makes the players of so many columns.
+        divide: Makes the players of so many columns, by the names that a row has of its own, if any.
     """
 
-    def __init__(self, columns: Sequence[str] | None, divide: Callable[[int], Regions]) -> None:
+    def __init__(self, columns: Sequence[str] | None, divide: Callable[[int, Sequence[str]], Regions]) -> None:
         self.columns, self._divide = columns, divide
 
     def takes(self, given: Any) -> bool:
@@ -35,9 +36,11 @@ class TableReader:
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         x = self.row(given)
+        names = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
+        named = [] if names == [*range(len(x))] else [str(name) for name in names]
         return Input(
             x, None, None, modality="table", shown=x.numpy().copy(), divided="columns",
-            divide=partial(_columns, self._divide, len(x)),
+            divide=partial(_columns, partial(self._divide, len(x), named)),
         )  # fmt: skip
 
     def row(self, given: Any) -> Tensor:
@@ -47,22 +50,24 @@ class TableReader:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
         if isinstance(given, Mapping) and self.columns is None:
-            given = list(given.values())
+            given = _numbers("a row", given, range(len(given)))
         if hasattr(given, "columns") and len(given) != 1:
             raise ImageError(f"a row must be one; got a frame of {len(given)}")
         values = in_order("a row", given, self.columns)
         if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
             values = values.iloc[0] if hasattr(values, "iloc") else values[0]
         try:
-            x = tensor_of("a row", values.to_numpy(float) if hasattr(values, "to_numpy") else values)
+            exact: Tensor = tensor_of("a row", _as_numbers(values)).detach()
         except (TypeError, ValueError) as error:
             raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
-        x = x.detach().to("cpu", torch.float32, copy=True)
+        x = exact.to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        if not torch.isfinite(x).all():
+        if not torch.isfinite(exact).all():
             raise ImageError("the row holds NaN or infinity; fill what is missing first")
+        if not torch.isfinite(x).all():
+            raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
         return x
 
     def lend(self, given: Any) -> tuple[Any, bool]:
@@ -80,10 +85,15 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
     """
     labels = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
     places = None if columns is None else places_of(name, labels, columns)
+    if is_polars(given):
+        return (given if places is None else given[:, places]).to_numpy()
     if places is None:
         return given
-    if not isinstance(given, Mapping):
-        return given.iloc[..., places]
+    return _numbers(name, given, places) if isinstance(given, Mapping) else given.iloc[..., places]
+
+
+def _numbers(name: str, given: Mapping[Any, Any], places: Iterable[int]) -> list[float]:
+    """Some cells of a dict; text too, as a CSV has them."""
     try:
         values = list(given.values())
         return [float(values[place]) for place in places]
@@ -91,8 +101,31 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
         raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None
 
 
+def is_polars(given: Any) -> bool:
+    """Whether it is a frame of polars'."""
+    return hasattr(given, "iter_rows") and hasattr(given, "columns")
+
+
+def array_of(given: Any) -> Any:
+    """Numbers of a frame or a Series of pandas' or polars' as an array of floats; all else as it is."""
+    if hasattr(given, "iloc"):
+        return given.to_numpy(float)
+    return given.to_numpy() if hasattr(given, "to_numpy") else given
+
+
+def _as_numbers(given: Any) -> Any:
+    """A row's cells as numbers where they are of several types, as a frame's values are, or texts."""
+    given = array_of(given)
+    if isinstance(given, (list, tuple)) or getattr(getattr(given, "dtype", None), "kind", "") in ("O", "U"):
+        array = np.asarray(given)
+        return array.astype(float) if array.dtype.kind in ("O", "U") else array
+    return given
+
+
 def labels_of(given: Any) -> list[Any]:
-    """What pandas calls the columns of a frame, or the numbers of a Series; of all else nothing."""
+    """What pandas and polars call the columns of a frame, pandas the numbers of a Series; of all else nothing."""
+    if is_polars(given):
+        return list(given.columns)
     return list(getattr(given, "columns", given.index)) if hasattr(given, "reindex") else []
 
 
@@ -114,10 +147,12 @@ def places_of(name: str, labels: Sequence[Any], columns: Sequence[str]) -> list[
     return [named[column] for column in columns]
 
 
-def rows_of(given: Iterable[Any]) -> Iterable[Any]:
+def rows_of(given: Any) -> Iterable[Any]:
     """A frame or an array of two dimensions as its rows, rows as dicts as items; anything else as it is."""
     if hasattr(given, "iterrows"):
         return [row for _, row in given.iterrows()]
+    if is_polars(given):
+        return [{"image": row} for row in given.iter_rows(named=True)]
     if getattr(given, "ndim", 1) == 2:
         return list(given)
     alone = isinstance(given, (str, os.PathLike, Mapping)) or hasattr(given, "ndim") or not isinstance(given, Iterable)
@@ -129,5 +164,5 @@ def _item(given: Any) -> Any:
     return {"image": given} if isinstance(given, Mapping) and not names_input(given) else given
 
 
-def _columns(divide: Callable[[int], Regions], count: int, how: Any) -> Regions | None:
-    return divide(count) if isinstance(how, str) and how == "columns" else None
+def _columns(divide: Callable[[], Regions], how: Any) -> Regions | None:
+    return divide() if isinstance(how, str) and how == "columns" else None

@@ -13,8 +13,10 @@ from torch import Tensor
 from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import is_array, tensor_of
 from pysmdl.inputs.base import Input
+from pysmdl.inputs.frames import are_frames, are_pixels
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.sound import SoundReader
 
 SIGNAL = 256  # points from which on numbers in a row are a signal
 IDS = (torch.int32, torch.int64)
@@ -28,9 +30,13 @@ class TensorReader:
     def takes(self, given: Any) -> bool:
         if isinstance(given, list):
             return len(given) > 0 and all(isinstance(each, Real) for each in given)
-        return isinstance(given, Tensor) or (getattr(given, "ndim", 0) == 1 and is_array(given))
+        if isinstance(given, Tensor):
+            return not (are_frames(given) or are_pixels(given))
+        return getattr(given, "ndim", 0) == 1 and is_array(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
+        if spec.rate is not None and isinstance(given, np.ndarray) and given.dtype in (np.int16, np.int32):
+            return SoundReader().read(given, spec, computed)  # whose scorer says that it hears
         x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
         if computed and x.dim() in (4, 5) and len(x) == 1 and x.shape[1] in (1, 3):
             x = x[0]  # a batch of one image, or of one clip
@@ -64,9 +70,10 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
-        if x.shape[-1] < SIGNAL:
+        if x.shape[-1] < SIGNAL and spec.rate is None:
             return Input(x, None, None, modality="values", shown=shown, divided="columns")
-        return Input(x, None, None, modality="sound", shown=shown, divided="time:20")
+        rate = None if spec.rate is None else float(spec.rate)
+        return Input(x, None, None, modality="sound", shown=shown, rate=rate, divided="time:20")
     scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
     return Input(x, None, None, scale, modality="", divided="grid")
 

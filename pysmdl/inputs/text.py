@@ -19,6 +19,8 @@ from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
 from pysmdl.types import Regions
 
+CALLS = ("tool_calls", "function_call")  # of messages
+
 
 @dataclass(frozen=True)
 class Area:
@@ -76,8 +78,7 @@ class TextReader:
         """
         if isinstance(given, os.PathLike):
             given = Path(given).read_text(encoding="utf-8")
-        chat = isinstance(given, list) and given and all(isinstance(each, Mapping) for each in given)
-        if not isinstance(given, str) and not chat:
+        if not isinstance(given, str) and not is_chat(given):
             raise ImageError(
                 f"a text must be a string, a Path to a file, or a list of messages with role and content; got "
                 f"{type(given).__name__}"
@@ -99,6 +100,11 @@ class TextReader:
         return copy.deepcopy(given), True
 
 
+def is_chat(given: Any) -> bool:
+    """Whether it is a list of messages."""
+    return isinstance(given, (list, tuple)) and len(given) > 0 and all(isinstance(each, Mapping) for each in given)
+
+
 def code_points(text: str) -> NDArray[np.int32]:
     """A number for each character. [characters]."""
     return np.array([ord(each) for each in text], np.int32)
@@ -108,7 +114,7 @@ def plain(given: Any) -> Text:
     """A string as it is; of messages what each says, a paragraph each.
 
     Raises:
-        ImageError: the content of a message is no string.
+        ImageError: the content of a message is no text.
     """
     if isinstance(given, str):
         return Text(given, (Area(0, len(given)),))
@@ -122,12 +128,27 @@ def plain(given: Any) -> Text:
 
 
 def content_of(message: Mapping[str, Any]) -> str:
-    """What a message says.
+    """What a message says: a string, or parts of it, {"type": "text", "text": ...}, a line each; of a call of a tool,
+    which may say nothing, "".
 
     Raises:
-        ImageError: it is no string.
+        ImageError: it is none of these.
     """
     content = message.get("content")
-    if not isinstance(content, str):
-        raise ImageError(f"a message must have a content that is a string; got {content!r}")
-    return content
+    if isinstance(content, str):
+        return content
+    if content is None and any(message.get(name) for name in CALLS):
+        return ""
+    if not isinstance(content, (list, tuple)) or not content:
+        raise ImageError(f"a message must have a content that is a string, or parts of text; got {content!r}")
+    return "\n".join(map(_part, content))
+
+
+def _part(given: Any) -> str:
+    text = given.get("text") if isinstance(given, Mapping) else given
+    if not isinstance(text, str):
+        kind = given.get("type") if isinstance(given, Mapping) else type(given).__name__
+        raise ImageError(
+            f'a part of a message must be {{"type": "text", "text": ...}} for a model of texts; got {kind!r}'
+        )
+    return text

@@ -1,4 +1,4 @@
-"""What a cell of a manifest or a data set says: an image, a target, regions in a file."""
+"""What a cell of a manifest or a data set says: an image, a sound, a target, regions in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from pysmdl import disk
 from pysmdl.errors import need
-from pysmdl.inputs import Opener, image_files
+from pysmdl.inputs import Opener
+from pysmdl.inputs.held import content_of
 from pysmdl.targets import Box
 
 Row: TypeAlias = Mapping[str, Any]
@@ -38,7 +39,7 @@ class LabelMap(Opener):
 
 @dataclass(frozen=True)
 class Address(Opener):
-    """An image at an address of fsspec's: "s3://...", "file://..."."""
+    """An image or a sound at an address of fsspec's: "s3://...", "file://..."."""
 
     path: str
 
@@ -46,20 +47,20 @@ class Address(Opener):
         try:
             import fsspec
         except ImportError:
-            raise need("fsspec", f"The image {self.path}", "pysmdl[jobs]") from None
+            raise need("fsspec", f"The file {self.path}", "pysmdl[jobs]") from None
         with fsspec.open(self.path, "rb") as file:
-            return image_files.from_bytes(file.read(), self.path)
+            return content_of(file.read(), self.path)
 
 
 def image_of(cell: Any, name: str, folder: Path) -> Any:
-    """What a cell of a table says of an image: its bytes, or where it is.
+    """What a cell of a table says of an image, or a sound: its bytes, or where it is.
 
     Raises:
         ValueError: it says neither.
     """
     content = cell.get("bytes") if isinstance(cell, Mapping) else cell
     if isinstance(content, bytes):
-        return image_files.from_bytes(content, name)
+        return content_of(content, name)
     path = cell.get("path") if isinstance(cell, Mapping) else cell
     if not isinstance(path, str) or not path.strip():
         raise ValueError(f"{name} has no image")

@@ -13,21 +13,22 @@ from typing import Any
 
 from pysmdl import disk
 from pysmdl.errors import described
-from pysmdl.inputs import Opener, image_files
-from pysmdl.inputs.folders import SUFFIXES
+from pysmdl.inputs import Opener, sound
+from pysmdl.inputs.held import content_of
+from pysmdl.inputs.image_files import SUFFIXES
 from pysmdl.jobs import schema
 from pysmdl.jobs.cells import first, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
-IMAGES = ("image", "img")  # columns
+IMAGES = ("image", "img", "audio")  # columns
 CACHES = ("cache-", "tmp")  # what map() and filter() leave beside a data set
 SMALL = 1 << 20  # bytes of a member that is no image
 
 
 @dataclass(frozen=True)
 class Member(Opener):
-    """An image in a tar."""
+    """An image or a sound in a tar."""
 
     tar: str
     name: str
@@ -37,7 +38,7 @@ class Member(Opener):
     def open(self) -> Any:
         with disk.opened(self.tar) as file:
             file.seek(self.offset)
-            return image_files.from_bytes(file.read(self.size), f"{self.tar}/{self.name}")
+            return content_of(file.read(self.size), f"{self.tar}/{self.name}")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ class Record(Opener):
 
 
 def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """WebDataset's samples: files of one name up to its first dot, none where it begins with that. An image, or a .txt
-    where the model reads texts, and a class in .cls; .json may name target (or label), id and group.
+    """WebDataset's samples: files of one name up to its first dot, none where it begins with that. An image, or a sound
+    where there is none, or a .txt where the model reads texts, and a class in .cls; .json may name target (or label),
+    id and group.
 
     Raises:
         ValueError: it is no tar.
@@ -88,8 +90,9 @@ def of_tar(file: Path, kind: str = "image") -> Iterator[Entry]:
 
 def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfile.TarFile, kind: str) -> Entry:
     place = f"{file}/{key}"
-    of_kind = (".txt",) if kind == "text" else SUFFIXES
-    own = sorted((name for name in parts if f".{name.rpartition('.')[2]}" in of_kind), key=lambda name: "." in name)
+    of_kind = (".txt",) if kind == "text" else (*SUFFIXES, *sound.ENDINGS)
+    own = [name for name in parts if f".{name.rpartition('.')[2]}" in of_kind]
+    own.sort(key=lambda name: ("." in name, name.endswith(tuple(each[1:] for each in sound.ENDINGS))))
     given = parts[own[0]] if own else None  # "png" before "mask.png"
     try:
         said = json.loads(_text(tar, parts["json"])) if "json" in parts else {}
@@ -133,16 +136,18 @@ def of_folder(folder: Path, kind: str = "image") -> Iterator[Entry]:
 
 
 def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The rows of an Arrow file with a column image (or img), text or row, and where there are label or target, id and
-    group. What the model reads goes before the others.
+    """The rows of an Arrow file with a column image (or img), audio, text, messages or row, and where there are label
+    or target, id and group. What the model reads goes before the others.
 
     Raises:
         ValueError: it has no such column, or is no file of Arrow's.
     """
     table = _table(str(file))
-    column = next((name for name in (kind, *IMAGES, "text", "row") if name in table.column_names), None)
+    column = next((name for name in (kind, *IMAGES, "text", "messages", "row") if name in table.column_names), None)
     if column is None:
-        raise ValueError(f"{file} must have a column image, text or row; it has {', '.join(table.column_names)}")
+        raise ValueError(
+            f"{file} must have a column image, audio, text, messages or row; it has {', '.join(table.column_names)}"
+        )
     about = ("target", "label", "id", "group")
     others = {name: table[name].to_pylist() for name in about if name in table.column_names}
     for row in range(table.num_rows):

@@ -18,17 +18,18 @@ from pysmdl.inputs import Opener
 from pysmdl.jobs import schema
 from pysmdl.jobs.cells import Row, image_of
 
-INPUTS = ("image", "text", "row")  # the first of these that a row has is what is explained
+INPUTS = ("image", "audio", "text", "messages", "row")  # the first of these that a row has is what is explained
+PACKED = ("image", "audio")  # whose cells are paths, or {bytes, path}
 ABOUT = ("target", "id", "group", "regions", "label", "players")
 COLUMNS = (*INPUTS, *ABOUT)
-STRIPPED = ("image", *ABOUT)
+STRIPPED = (*PACKED, *ABOUT)
 FIELD = 1 << 26  # characters of a cell
 DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True)
 class Cell(Opener):
-    """An image in a column of a Parquet file, as Hugging Face's data sets have them: {bytes, path}."""
+    """An image or a sound in a column of a Parquet file, as Hugging Face's data sets have them: {bytes, path}."""
 
     path: str
     column: str
@@ -99,9 +100,9 @@ def _parquet(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
     names = [column(name) for name in part.schema_arrow.names]
     check(file, names, kind)
     own = dict(zip(names, part.schema_arrow.names, strict=True))
-    packed = "image" in own and not _is_text(part.schema_arrow.field(own["image"]).type)
+    packed = [name for name in PACKED if name in own and not _is_text(part.schema_arrow.field(own[name]).type)]
     known = COLUMNS if set(INPUTS) & set(names) else names
-    plain = [name for name in known if name in own and not (packed and name == "image")]
+    plain = [name for name in known if name in own and name not in packed]
     number = 0
     for group in range(part.num_row_groups):
         try:
@@ -112,7 +113,7 @@ def _parquet(file: Path, kind: str) -> Iterator[tuple[int, Row | str]]:
         for at in range(part.metadata.row_group(group).num_rows):
             number += 1
             row = {name: values[at] for name, values in zip(plain, cells, strict=True)}
-            yield number, {**row, "image": Cell(str(file), own["image"], group, at)} if packed else row
+            yield number, {**row, **{name: Cell(str(file), own[name], group, at) for name in packed}}
 
 
 def _is_text(kind: Any) -> bool:
@@ -150,7 +151,7 @@ def check(file: Any, names: Sequence[str], kind: str) -> None:
     """
     if not set(INPUTS) & set(names) and (kind != "row" or not set(names) - set(ABOUT)):
         has = ", ".join(map(str, names)) or "none"
-        raise ValueError(f"{file} must have a column image, text or row; it has {has}")
+        raise ValueError(f"{file} must have a column {', '.join(INPUTS[:-1])} or row; it has {has}")
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         raise ValueError(f"{file} must have each column once; {twice} are there twice")

@@ -11,15 +11,16 @@ from pysmdl.errors import described
 from pysmdl.jobs import manifest_files
 from pysmdl.jobs.cells import Address, LabelMap, Row, first, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifest_files import ABOUT, INPUTS, column
+from pysmdl.jobs.manifest_files import ABOUT, INPUTS, PACKED, column
 
 LABEL_MAPS = (".npy", ".png")
-PACKED = (str, bytes, dict)  # what a cell says of an image
+CONTENT = (str, bytes, dict)  # what a cell says of an image or a sound
 
 
 def entries(file: Path, kind: str = "image") -> Iterator[Entry]:
-    """The inputs of a manifest: columns image, text or row, and where there are target (or label), id, group, regions
-    (or players). Where the model reads rows, and there is none of the first three, all others are a row's.
+    """The inputs of a manifest: columns image, audio, text, messages or row, and where there are target (or label), id,
+    group, regions (or players). Where the model reads rows, and there is none of the first five, all others are a
+    row's.
 
     Paths are from the manifest's folder. A text is one as it stands, or a chat's messages; a row is a table's: numbers,
     or numbers by their columns, in CSV as JSON. A target is a class by number or name, or a box as JSON; regions are
@@ -84,15 +85,17 @@ def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
     found = next((name for name in (kind, *INPUTS) if first(row, name) is not None), None)
     if found is None:
         mine = ", ".join(name for name in INPUTS if name in row)
-        raise ValueError(f"it has no {mine}" if mine else f"it has no image, text or row, but {', '.join(row)}")
-    if found == "text" and kind != "text":
+        raise ValueError(
+            f"it has no {mine}" if mine else f"it has no {', '.join(INPUTS[:-1])} or row, but {', '.join(row)}"
+        )
+    if found in ("text", "messages") and kind != "text":
         raise ValueError("it has a text, which the model does not read, and no image")
     given = row[found]
-    if found == "image" and isinstance(given, PACKED):
+    if found in PACKED and isinstance(given, CONTENT):
         given = image_of(given, "it", folder)
         source = given.path if isinstance(given, Address) else given
         return given, source if isinstance(source, str) else place
-    return json.loads(given) if found == "row" and isinstance(given, str) else given, place
+    return json.loads(given) if found in ("messages", "row") and isinstance(given, str) else given, place
 
 
 def _rest(row: Row, folder: Path) -> dict[str, Any]:

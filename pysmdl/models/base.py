@@ -126,14 +126,21 @@ class Model:
         Raises:
             ModelError: the function raised a ValueError, or weights of several types met.
         """
-        if not isinstance(batch, Tensor):  # what a function of the caller's rendered
-            return self._called(batch)
+        if isinstance(batch, Mapping):  # several inputs at once
+            return self._called({name: self._given(each) for name, each in batch.items()})
+        return self._called(self._given(batch) if isinstance(batch, Tensor) else batch)
+
+    def _given(self, batch: Any) -> Any:
+        """A batch, or one of several inputs', as the function takes it: [B, C, *grid], or a list of B texts."""
+        missing = 0 if self.batch is None else self.batch - len(batch)
+        if not isinstance(batch, Tensor):
+            return [*batch, *batch[-1:] * missing] if isinstance(batch, list) and missing > 0 else batch
         given = batch.view_as(batch)  # so that a change of shape stays out of the engine's memory
-        if self.batch is not None and len(batch) < self.batch:
-            given = torch.cat((given, given[-1:].expand(self.batch - len(batch), *batch.shape[1:])))
-        if self._last:
+        if missing > 0:
+            given = torch.cat((given, given[-1:].expand(missing, *batch.shape[1:])))
+        if self._last and given.dim() > 2:
             given = given.movedim(1, -1)
-        return self._called(_array(given) if self._arrays else given)
+        return _array(given) if self._arrays else given
 
     def _called(self, given: Any) -> Any:
         with stage("model"):
@@ -161,15 +168,16 @@ class Model:
         Yields the answer, the rows that it has, and how many of them count. What is kept of one must be copied before
         the next is asked for: both may lie in the same memory.
         """
-        if self.batch is None or not isinstance(batch, Tensor):
+        if self.batch is None or not isinstance(batch, (Tensor, Mapping)):
             yield self(batch), rows_in(batch), rows_in(batch)
             return
-        for piece in batch.split(self.batch):
-            yield self(piece), self.batch, len(piece)
+        for start in range(0, rows_in(batch), self.batch):
+            piece = _rows_of(batch, slice(start, start + self.batch))
+            yield self(piece), self.batch, rows_in(piece)
 
     def tensor(self, batch: Any, form: Form) -> Tensor:
         """The answer as one tensor of this form, a row per input: see :func:`pysmdl.models.answers.tensor_in`."""
-        if self.batch is not None and isinstance(batch, Tensor):
+        if self.batch is not None and isinstance(batch, (Tensor, Mapping)):
             found = (tensor_in(answer, rows, form, self.device)[:kept] for answer, rows, kept in self.answers(batch))
             return torch.cat([each.clone() for each in found])
         answer, rows = self(batch), rows_in(batch)
@@ -199,6 +207,10 @@ class Model:
 def rows_in(batch: Any) -> int:
     """Rows of a batch: a tensor's, or, of several by name, those of each."""
     return len(next(iter(batch.values()))) if isinstance(batch, Mapping) else len(batch)
+
+
+def _rows_of(batch: Any, rows: slice) -> Any:
+    return {name: each[rows] for name, each in batch.items()} if isinstance(batch, Mapping) else batch[rows]
 
 
 def _array(batch: Tensor) -> Any:

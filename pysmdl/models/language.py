@@ -17,7 +17,7 @@ from pysmdl.models.base import Model
 from pysmdl.models.caches import Pairs, cache_of, pairs_in
 from pysmdl.models.image_text import Told, only
 from pysmdl.models.prefixes import WHOLE, Group, packed, planned
-from pysmdl.models.text import Ids, Tally, TokenRows, embedded, rows_of_ids
+from pysmdl.models.text import Ids, Tally, TokenRows, embedded, of_length, rows_of_ids
 from pysmdl.profiling import stage
 
 LOGITS = Form("the model", 3)
@@ -140,7 +140,8 @@ class LanguageModel(Model):
             del given["position_ids"]  # relative ones, by the mask
         if cache is not None:
             given[self._cache] = cache
-        with stage("model"), only(self.network.get_output_embeddings(), Told(ids, at)):
+        head, seen = self.network.get_output_embeddings(), given["attention_mask"].shape[1]
+        with stage("model"), only(head, Told(ids, at)), of_length(self.network, seen):
             answer = self.network(**given, use_cache=cache is not None)
         return tensor_in(answer, len(ids), LOGITS, self.device)
 
@@ -160,7 +161,8 @@ class LanguageModel(Model):
         from transformers import DynamicCache
 
         ids = self._sent(whole[None])
-        with stage("model"), only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0)):
+        told = only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0))
+        with stage("model"), told, of_length(self.network, len(whole)):
             try:
                 made = getattr(
                     self.network(input_ids=ids, **{self._cache: DynamicCache()}, use_cache=True), self._cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -130,6 +131,27 @@ def in_front(kept: Bools) -> tuple[Ids, Ids]:
     """
     lengths: Ids = kept.sum(1)
     return np.argsort(~kept, axis=1, kind="stable")[:, : max(int(lengths.max(initial=0)), 1)], lengths
+
+
+@contextmanager
+def of_length(network: Any, tokens: int) -> Iterator[None]:
+    """Around a call of a network on rows of so many tokens: where it fails, and they are more than it has positions, an
+    error that says so.
+
+    Raises:
+        ValueError: that error.
+    """
+    try:
+        yield
+    except (IndexError, RuntimeError) as error:
+        config = getattr(network, "config", None)
+        most = getattr(config, "max_position_embeddings", getattr(config, "n_positions", None))
+        if not isinstance(most, int) or tokens <= most or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"the text has {tokens} tokens, with what stands around it, and {type(network).__name__} takes {most}: "
+            "explain a shorter one"
+        ) from error
 
 
 def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:

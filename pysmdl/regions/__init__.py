@@ -10,6 +10,7 @@ names is a player a point, by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ __all__ = [
     "partition",
     "players",
     "prior",
+    "refuse_several",
     "seeds",
     "segments",
     "slico",
@@ -89,7 +91,7 @@ def partition(
         RegionError: labels or masks of another shape, not whole numbers, with a missing id; a wrong n; a region that
             lies outside the frame.
     """
-    named = None if own is None or isinstance(spec, np.ndarray) else own(spec)
+    named = None if own is None or (isinstance(spec, np.ndarray) and spec.ndim != 2) else own(spec)
     if named is None and callable(spec):
         if pixels is None:
             raise RegionError("regions computed from pixels need an image; give a label map for this input")
@@ -99,13 +101,15 @@ def partition(
     elif isinstance(spec, str):
         made = by_grid(spec, shape, pixels) if is_of_grid(spec, pixels) else _by_name(spec, pixels)
     elif without_grid(spec) and not isinstance(spec, (int, Regions)):
-        if pixels is not None and are_partitions(spec):
-            raise RegionError(f"regions must be one partition here; several, {list(spec)}, are for pysmdl.explain")
+        if pixels is not None:
+            refuse_several(spec)
         made = players(spec)
     else:
         made = checked(spec) if isinstance(spec, Regions) else _of_array(stacked(spec), len(shape))
     if made.labels.shape == tuple(shape):
         return made
+    if pixels is not None and pixels.ndim == 4 and made.labels.shape == tuple(shape)[1:] and made.covers is None:
+        return replace(made, labels=np.ascontiguousarray(np.broadcast_to(made.labels, shape)))  # through all frames
     if picture is not None and made.labels.shape == tuple(picture) and len(shape) == 2:
         return resized(made, shape[0], shape[1], frame)
     or_picture = "" if picture is None or tuple(picture) == tuple(shape) else f" or the picture's size {list(picture)}"
@@ -137,11 +141,21 @@ def are_partitions(spec: Any) -> bool:
     return listed and all(isinstance(each, Regions) or (isinstance(each, str) and _is_named(each)) for each in spec)
 
 
+def refuse_several(spec: Any) -> None:
+    """Raises:
+    RegionError: these are several partitions, a list or "slico:25,slico:100", where one is wanted.
+    """
+    listed = spec.split(",") if isinstance(spec, str) and "," in spec else spec
+    if are_partitions(listed):
+        raise RegionError(f"regions must be one partition here; several, {listed}, are for pysmdl.explain of one input")
+
+
 def _is_named(spec: str) -> bool:
     return spec.partition(":")[0] in {*REGIONS, *(name.partition(":")[0] for name in GRIDS)}
 
 
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:
+    refuse_several(spec)
     name, _, count = spec.partition(":")
     if name not in REGIONS:
         raise one_of("regions", spec, (*REGIONS, "slico:50", *GRIDS))

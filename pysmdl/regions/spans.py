@@ -48,6 +48,8 @@ def divided(text: Text, how: Any, offsets: Spans | None = None) -> Regions | Non
         found = [span for area in text.areas for span in _tiled(text.text, area, how, offsets or [])]
     elif callable(how):
         found = [span for area in text.areas for span in _called(text.text, area, how)]
+    elif getattr(how, "ndim", 0) == 2 and tuple(how.shape)[1] == 2 and "bool" not in str(how.dtype):
+        found = [_pair(each) for each in how]
     elif not isinstance(how, (list, tuple)):
         return None
     elif all(isinstance(each, str) for each in how):

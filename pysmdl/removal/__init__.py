@@ -72,7 +72,7 @@ def fill_of(baseline: Any, scorer: Any) -> Fill | None:
     """A baseline that is drawn: a fill, or, of a table, background rows [N, F]; None where it is the same each time."""
     if isinstance(baseline, Fill):
         return baseline
-    of_rows = hasattr(scorer.reader, "several") and getattr(baseline, "ndim", 0) == 2 and len(baseline) > 1
+    of_rows = hasattr(scorer.reader, "several") and len(getattr(baseline, "shape", ())) == 2 and len(baseline) > 1
     return marginal(baseline, None) if of_rows else None
 
 

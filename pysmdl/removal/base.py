@@ -15,6 +15,7 @@ from pysmdl.removal.cover import parts_of
 from pysmdl.types import Ints, Regions
 
 if TYPE_CHECKING:
+    from pysmdl.inputs.several import Several
     from pysmdl.scorers.base import Scorer
 
 NOTHING: Ints = np.zeros(0, np.int32)
@@ -102,8 +103,8 @@ class Removal:
         Raises:
             ValueError: there is nothing between its present and its absent.
         """
-        drawn = " that is drawn" if self.draws > 1 else ""
-        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {self.name!r}{drawn}')
+        what = "a fill given what is present" if self.name == "baseline" else repr(self.name)
+        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {what}')
 
     def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Of the regions, for an input's grid."""
@@ -143,6 +144,20 @@ class Removal:
     def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Scorer) -> Resident:
         """:meth:`resident`, for a removal that looks at what the caller gave too."""
         return self.resident(x, regions, baseline, scorer)
+
+    def resident_of_each(self, read: Several, baseline: Any, scorer: Scorer) -> Resident:
+        """:meth:`resident` of several inputs that are explained as one.
+
+        Args:
+            read: Each under its name, with its regions.
+            baseline: For all, or by name.
+            scorer: Whose model takes them.
+
+        Raises:
+            ValueError: this removal is of a single input.
+        """
+        what = "a fill that is drawn" if self.name == "baseline" else repr(self.name)
+        raise ValueError(f'several inputs need removal="baseline", the same each time; got {what}')
 
     def counted(self, resident: Resident) -> dict[str, Any]:
         """What the result's notes say of an input's rows, now that all of them have been answered."""

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from pysmdl.errors import number, whole_number
 from pysmdl.inputs.arrays import tensor_of
-from pysmdl.inputs.table import labels_of, places_of
+from pysmdl.inputs.table import array_of, labels_of, places_of
 from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
+from pysmdl.removal.blends import blend, check_blends
 from pysmdl.types import Regions
 
 
@@ -66,6 +67,9 @@ class Filled(Drawn):
     def form(self) -> Hashable:
         return "filled", self.draws
 
+    def softened(self) -> Removal:
+        return SoftFilled(self.fill)
+
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """x [C, *grid], labels [*grid] and the draws [R, C, *grid]."""
         if regions.covers is not None:
@@ -86,6 +90,24 @@ class Filled(Drawn):
         for draw in range(self.draws):
             drawn = pool["baseline"][:, draw]
             compose(pool["x"], drawn, pool["labels"], rows.bits, rows.source, out=into, backend=backend)
+            yield out
+
+
+class SoftFilled(Filled):
+    """Each point shows w of the input and 1 - w of each draw in turn, w the weight of its region."""
+
+    @property
+    def form(self) -> Hashable:
+        return "soft filled", self.draws
+
+    def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
+        check_blends(x)
+        return super().resident(x, regions, baseline, scorer)
+
+    def views(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Iterator[Any]:
+        into = out if out.dim() > 2 else out[:, None]
+        for draw in range(self.draws):
+            blend(pool["x"], pool["baseline"][:, draw], pool["labels"], rows.bits, rows.source, into)
             yield out
 
 
@@ -116,7 +138,7 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
         draws: How many of them, without replacement; None: all, in their order.
         seed: Of the draw.
     """
-    rows = tensor_of("data", data.to_numpy(float) if hasattr(data, "to_numpy") else data).float()
+    rows = tensor_of("data", array_of(data)).float()
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
     if not torch.isfinite(rows).all():

@@ -25,14 +25,43 @@ class _Held:
     n: int
 
 
+class Hands:
+    """Numbers by which rows find what is known of their inputs, as long as somebody holds these."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._held: WeakValueDictionary[int, _Held] = WeakValueDictionary()
+
+    def hold(self, known: Any, n: int) -> tuple[Tensor, Any]:
+        """The number of an input with n players [1], and what must be kept for it to be found."""
+        held = _Held(known, n)
+        number = next(self._numbers)
+        self._held[number] = held
+        return torch.tensor([number]), held
+
+    def runs(self, numbers: Tensor, rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
+        """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it.
+
+        Args:
+            numbers: Of the inputs in the pool. [M, 1].
+            rows: Of the batch.
+        """
+        own = numbers[rows.source.long(), 0].cpu().numpy()
+        bits = rows.bits.cpu().numpy()
+        ends = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), len(own)]
+        for start, stop in pairwise(ends):
+            held = self._held[int(own[start])]
+            words = bits[start:stop, : bitrows.words(held.n)]
+            yield bitrows.unpack(np.ascontiguousarray(words), held.n), held.known
+
+
 class Handed(Removal):
     """What is common to removals that make rows on the host."""
 
     painted = fixed_rows = captured = False
 
     def __init__(self) -> None:
-        self._numbers = count()
-        self._held: WeakValueDictionary[int, _Held] = WeakValueDictionary()
+        self._hands = Hands()
 
     @property
     def form(self) -> Hashable:
@@ -40,17 +69,9 @@ class Handed(Removal):
 
     def hand(self, known: Any, n: int) -> Resident:
         """A number by which rows of an input with n players find what is known of it."""
-        held = _Held(known, n)
-        number = next(self._numbers)
-        self._held[number] = held
-        return Resident({"number": torch.tensor([number])}, None, held)
+        number, held = self._hands.hold(known, n)
+        return Resident({"number": number}, None, held)
 
     def runs(self, pool: Mapping[str, Tensor], rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
         """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it."""
-        numbers = pool["number"][rows.source.long(), 0].cpu().numpy()
-        bits = rows.bits.cpu().numpy()
-        ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        for start, stop in pairwise(ends):
-            held = self._held[int(numbers[start])]
-            words = bits[start:stop, : bitrows.words(held.n)]
-            yield bitrows.unpack(np.ascontiguousarray(words), held.n), held.known
+        return self._hands.runs(pool["number"], rows)

@@ -64,10 +64,7 @@ class OfText(Handed):
                 f"spans of a text must not overlap under removal={self.name!r}; regions.from_masks makes some"
             )
         text, labels = scorer.reader.text(given), regions.labels
-        pieces = tuple(
-            ("".join(character for character, _ in run), int(player))
-            for player, run in groupby(zip(text.text, labels, strict=True), key=lambda each: each[1])
-        )
+        pieces = pieces_of(text.text, labels)
         found = scorer.tokenized(text)
         if found is None:
             return self.hand(Sheet(pieces, None, labels[:0], self.instead(None, None), None), regions.n)
@@ -100,6 +97,14 @@ class OfText(Handed):
     @abstractmethod
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         """Rows of ids, of the players that each keeps [b, n]."""
+
+
+def pieces_of(text: str, labels: Ints) -> tuple[tuple[str, int], ...]:
+    """Runs of a text's characters that belong to one player, or to none (-1), in their order."""
+    return tuple(
+        ("".join(character for character, _ in run), int(player))
+        for player, run in groupby(zip(text, labels, strict=True), key=lambda each: each[1])
+    )
 
 
 def spoken(kept: Sequence[bool], pieces: Sequence[tuple[str, int]], other: str) -> str:

@@ -20,7 +20,7 @@ from pysmdl.errors import RegionError, whole_number
 from pysmdl.kernels import compose, inverse_haar, serves
 from pysmdl.regions.cells import cells
 from pysmdl.removal.base import DeviceRows, Removal, Resident
-from pysmdl.removal.weighted import blend
+from pysmdl.removal.blends import blend
 from pysmdl.types import Ints, Regions
 
 HALF = math.sqrt(0.5)

@@ -17,7 +17,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.text import Text, TextInput
 from pysmdl.kernels import class_scores
 from pysmdl.models.language import LanguageModel
-from pysmdl.models.text import Ids, TokenBatch, TokenRows, rows_of_ids
+from pysmdl.models.text import Ids, TokenBatch, TokenRows, of_length, rows_of_ids
 from pysmdl.scorers.answer_places import described_tokens, pieces_of, places
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.answered import Answered, refuse_trace
@@ -164,7 +164,7 @@ class LanguageScorer(Answered, OfTexts):
     def _generated(self, ids: Ids) -> tuple[int, ...]:
         network = self.language.network
         given = torch.from_numpy(ids[None].copy()).to(self.device)
-        with torch.no_grad():
+        with torch.no_grad(), of_length(network, len(ids) + self._longest()):
             found = network.generate(
                 input_ids=given,
                 attention_mask=torch.ones_like(given),

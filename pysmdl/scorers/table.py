@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,13 +14,14 @@ from torch import nn
 from pysmdl.errors import one_of
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
-from pysmdl.inputs.table import TableReader, in_order
+from pysmdl.inputs.table import TableReader, array_of, in_order
 from pysmdl.models.base import Model
 from pysmdl.regions.players import columns as columns_of
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Scorer
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
+from pysmdl.scorers.estimators import Called, called, classes_of, is_estimator
 from pysmdl.types import Regions
 
 GIVES = ("probabilities", "logits", "value")
@@ -34,6 +36,8 @@ class _OfRows(Scorer):
 
     def shows(self, baseline: Any) -> Any:
         """The mean or median row of the background; all else as it is."""
+        if isinstance(baseline, str) and baseline == "blur":
+            raise ValueError('baseline="blur" is of what has neighbours; columns have "zero", "mean", "median" or rows')
         if not isinstance(baseline, str) or baseline not in OF_DATA:
             return in_order("baseline", baseline, self.reader.columns)
         if self.data is None:
@@ -63,32 +67,41 @@ def table(
     """A model of rows; an input is a row [F], its players are the columns.
 
     Args:
-        predict: Rows [B, F] to probabilities or logits [B, K], or to numbers [B]: a function such as
-            ``estimator.predict_proba``, an estimator of scikit-learn's, or a torch module. What is no module is given
-            float64 of NumPy's, and a frame where it was fitted on one.
-        columns: Their names, in the model's order; None: what the estimator was fitted with, else x0, x1 ...
+        predict: Rows [B, F] to probabilities or logits [B, K], or to numbers [B]: a function, an estimator of
+            scikit-learn's or one of its methods, or a torch module. What is no module is given float64 of NumPy's, and
+            a frame where it was fitted on one. Of an estimator predict_proba is explained where it has one; of an SVC
+            without it, or a ridge classifier, the decision_function, as logits, which are (0, d) of two classes: their
+            softmax is no probability (``head=heads.log_odds()`` is d itself); of an outlier detector the
+            decision_function, as a number; of other classifiers which class is predicted, 0 or 1; else what is
+            predicted.
+        columns: Their names, in the model's order; None: what the estimator was fitted with, else the row's own, else
+            x0, x1 ...
         categorical: The one-hot columns of each category, by its name: they are one player.
         data: Background rows [N, F], a frame's by the names of its columns, for ``baseline="mean"``, which is the
             default then, and "median".
-        gives: "probabilities", "logits" or "value", one number a row, nothing softmaxed. None: probabilities of what is
-            called predict_proba and of a classifier of scikit-learn's, logits of a module, else a value.
+        gives: "probabilities", "logits" or "value", one number a row, nothing softmaxed. None: as an estimator's method
+            says, logits of a module, probabilities of what is called predict_proba, else a value.
         head: As in :func:`pysmdl.scorers.classifier`.
-        names: Of the classes; None: those that the estimator was fitted on, where these are texts.
+        names: Of the classes; None: those that the estimator was fitted on, unless these count from 0.
         device: Of a module.
 
     Raises:
         TypeError: predict cannot be called.
-        ValueError: no such gives; a head for a value; data of another number of columns.
+        ValueError: no such gives; a head for a value; data of another number of columns; an estimator whose answer is
+            no number of one thing.
     """
-    function, owner = _function(predict)
-    gives = gives or _gives(function)
-    if gives not in GIVES:
+    if gives is not None and gives not in GIVES:
         raise one_of("gives", gives, GIVES)
+    found = _called(predict, gives)
+    function, owner, gives = found.function, found.owner, found.gives
     if columns is None:
         columns = getattr(owner, "feature_names_in_", None)
     if isinstance(columns, str):
         raise ValueError(f"columns must be names, one a column; got the text {columns!r}")
     listed = None if columns is None else [str(name) for name in columns]
+    twice = [name for name, count in Counter(listed or ()).items() if count > 1]
+    if twice:
+        raise ValueError(f"columns must have a name each; {twice[0]!r} is there twice")
     model = _model(function, owner, device)
     scorer: RowClassifier | RowValue
     if gives == "value":
@@ -98,7 +111,8 @@ def table(
     else:
         scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
         scorer.names = _names(owner) if names is None else names
-    scorer.reader = TableReader(listed, lambda count: _players(listed, count, categorical))
+    scorer.about = found.about
+    scorer.reader = TableReader(listed, lambda count, names: _players(listed or names, count, categorical))
     scorer.baseline = "zero"
     if data is not None:
         rows = _numbers(in_order("data", data, listed))
@@ -121,36 +135,40 @@ def _numbers(data: Any) -> NDArray[np.float64]:
         ValueError: these are no numbers.
     """
     try:
-        rows = data.to_numpy(float) if hasattr(data, "to_numpy") else tensor_of("data", data).cpu().double().numpy()
+        rows = tensor_of("data", array_of(data)).cpu().double().numpy()
     except (TypeError, ValueError) as error:
         raise ValueError(f"data must hold numbers, categories one-hot: {error}") from None
     return np.asarray(rows, np.float64)
 
 
 def _names(owner: Any) -> list[str] | None:
-    """Of the classes, where an estimator was fitted on names."""
-    classes = np.asarray(getattr(owner, "classes_", ()))
-    return classes.tolist() if classes.ndim == 1 and classes.size and isinstance(classes[0], str) else None
+    """Of the classes, where an estimator was fitted on names, or on numbers that do not count from 0."""
+    classes = classes_of(owner)
+    counted = classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
+    return list(map(str, classes.tolist())) if classes.size and not counted else None
 
 
 def _players(names: Sequence[str] | None, count: int, categorical: Mapping[str, Sequence[str]] | None) -> Regions:
     return columns_of(names or [f"x{i}" for i in range(count)], categorical)
 
 
-def _function(predict: Any) -> tuple[Callable[..., Any], Any]:
-    """What is called, and the estimator behind it, if there is one."""
-    for name in () if isinstance(predict, nn.Module) else ("predict_proba", "predict"):
-        if hasattr(predict, name):
-            return getattr(predict, name), predict
-    if not callable(predict):
-        raise TypeError(f"predict must be callable, or have predict_proba or predict; got {type(predict).__name__}")
-    return predict, getattr(predict, "__self__", None)
+def _called(predict: Any, gives: str | None) -> Called:
+    """What is called, what it gives, and the estimator behind it, if there is one."""
+    if is_estimator(predict):
+        return called(predict, gives)
+    owner = getattr(predict, "__self__", None)
+    if not callable(predict):  # no estimator, but something like it
+        predict, owner = _like_one(predict), predict
+    usual = "probabilities" if getattr(predict, "__name__", "") == "predict_proba" else "value"
+    return Called(predict, gives or ("logits" if isinstance(predict, nn.Module) else usual), owner, "")
 
 
-def _gives(function: Any) -> str:
-    if isinstance(function, nn.Module):
-        return "logits"
-    return "probabilities" if getattr(function, "__name__", "") == "predict_proba" else "value"
+def _like_one(given: Any) -> Callable[..., Any]:
+    for name in ("predict_proba", "predict"):
+        if callable(getattr(given, name, None)):
+            method: Callable[..., Any] = getattr(given, name)
+            return method
+    raise TypeError(f"predict must be callable, or have predict_proba or predict; got {type(given).__name__}")
 
 
 def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:

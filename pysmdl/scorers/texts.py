@@ -16,7 +16,7 @@ from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
-from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, tokenized
+from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, of_length, tokenized
 from pysmdl.regions.spans import divided
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
@@ -96,9 +96,11 @@ class TokenClassifier(nn.Module):
                     'positions="close" needs a model that takes position_ids; removal="delete" does the same'
                 )
             given["position_ids"] = sent(rows.positions) + self._first
-        if rows.blank is None:
-            return self.network(input_ids=ids, **given)
-        return self.network(inputs_embeds=embedded(self.network, ids, rows.blank, rows.positions, rows.fill), **given)
+        with of_length(self.network, ids.shape[1]):
+            if rows.blank is None:
+                return self.network(input_ids=ids, **given)
+            states = embedded(self.network, ids, rows.blank, rows.positions, rows.fill)
+            return self.network(inputs_embeds=states, **given)
 
 
 def _counts_on(module: nn.Module) -> bool:

@@ -61,7 +61,7 @@ class Forward:
         """Whether a graph may serve the batch. Rows of their own sizes, of several inputs, hardly ever add up to the
         same twice.
         """
-        return self.graphs and (batch.kind.row is not None or len(batch.parts) == 1)
+        return self.graphs and self.removal.captured and (batch.kind.row is not None or len(batch.parts) == 1)
 
     def rows_of(self, batch: Batch, size: int) -> DeviceRows:
         """The rows of a batch on the host, padded to size."""
