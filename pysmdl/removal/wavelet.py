@@ -20,7 +20,7 @@ from pysmdl.errors import RegionError, whole_number
 from pysmdl.kernels import compose, inverse_haar, serves
 from pysmdl.regions.cells import cells
 from pysmdl.removal.base import DeviceRows, Removal, Resident
-from pysmdl.removal.weighted import blend
+from pysmdl.removal.weighted import blended
 from pysmdl.types import Ints, Regions
 
 HALF = math.sqrt(0.5)
@@ -129,7 +129,7 @@ class SoftWavelet(Wavelet):
         return "soft wavelet", self.levels
 
     def _keep(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
-        blend(pool["x"], pool["baseline"], pool["labels"], bits, source, out)
+        blended(pool, bits, source, out, backend)
 
 
 def wavelet(levels: int = 3) -> Wavelet:
