@@ -173,9 +173,9 @@ CASES = {
     "soft wavelets": Case(
         cnn, PHOTO, from_soft_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}, soft=SOFT
     ),
-    "a baseline, small model": Case(small_cnn, PHOTO, painted, {**GRID, "baseline": "zero"}, target=""),
+    "a baseline, small model": Case(small_cnn, PHOTO, painted, {**GRID, "baseline": "zero"}),
     "wavelets, small model": Case(
-        small_cnn, PHOTO, from_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}, target=""
+        small_cnn, PHOTO, from_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}
     ),
     "ids": Case(Reader, IDS, painted, {"players": "time:49", "baseline": 0}),
     "a table's row": Case(mlp, DATA[0], painted, {"baseline": "zero"}, scorers.table),

@@ -11,7 +11,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-
 CACHED = 1 << 18  # points of rows that a cache holds
 
 

@@ -1,4 +1,4 @@
-"""Studies: methods against each other on the same inputs, what texts lean on, what answers owe to a modality, and pairs."""
+"""Studies: methods against each other, what texts lean on, what answers owe to a modality, and pairs of players."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Interactions:
     evaluations: int
 
     def top(self, k: int = 5) -> list[tuple[int | str, int | str, float]]:
-        """The k pairs that do most together, of either sign: both players, by name where they have any, and the value."""
+        """The k pairs that do most together, of either sign: both players, by name if they have any, and the value."""
         one, other = np.triu_indices(len(self.matrix), 1)
         order = np.argsort(-np.abs(self.matrix[one, other]), kind="stable")[:k]
         called = self.names or range(len(self.matrix))
