@@ -14,7 +14,7 @@ from pysmdl.removal.wavelet import inverse, transformed
 from pysmdl.search import Ask, Ranking, Search
 from pysmdl.testing import drive
 
-from toys import DTYPES, image, linear_model, poisoned
+from toys import image, linear_model
 
 SOFT = methods.sobol(masks="soft", designs=8)
 
