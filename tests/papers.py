@@ -205,7 +205,8 @@ PAPERS = (
         differs="what one model gives an object; the paper's scores compare two models, or two inputs",
     ),
     Paper(
-        "Shortcuts, ICLR 2024", "2310.16228", "probe", 'scorers.table(model, columns, gives="probabilities", head=heads.log_odds())',
+        "Shortcuts, ICLR 2024", "2310.16228", "probe",
+        'scorers.table(model, columns, gives="probabilities", head=heads.log_odds())',
         'players="columns"', 'baseline="zero"', 'search="exact"', "e.values()", "shortcut",
         differs="which latent a given model follows on one probe; its training is not here",
     ),
