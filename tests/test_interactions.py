@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import pysmdl
-from pysmdl import scorers
+from pysmdl import methods, scorers
 from pysmdl.studies import interactions
+from pysmdl.testing import drive
 
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
@@ -24,7 +25,7 @@ def of_game(terms, n, **settings):
     return interactions(torch.ones(1, n), scorers.scalar(value), **settings)
 
 
-E3 = ((2, [1]), (4, [0, 1]), (6, [0, 1, 2]), (-1, [2, 3]))
+E3 = ((1, [0]), (2, [1]), (4, [0, 1]), (6, [0, 1, 2]), (-1, [2, 3]))
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,24 @@ E3 = ((2, [1]), (4, [0, 1]), (6, [0, 1, 2]), (-1, [2, 3]))
     [("sii", (7, 3, 0, 3, 0, -1)), ("bii", (7, 3, 0, 3, 0, -1)), ("stii", (6, 2, 0, 2, 0, -1))],
 )
 def test_a_game_of_four_has_its_indices(index, held):
-    """2[1] + 4[01] + 6[012] - [23] (E3)."""
+    """[0] + 2[1] + 4[01] + 6[012] - [23] (E3)."""
     found = of_game(E3, 4, index=index)
     assert [found.matrix[pair] for pair in PAIRS] == pytest.approx(held, abs=1e-5)
     assert np.isnan(np.diag(found.matrix)).all()
     assert found.evaluations == 16
     assert not found.errors.any()
+
+
+def test_the_same_game_has_its_shapley_and_banzhaf_values():
+    """E3: all coalitions, and least squares over uniform ones."""
+
+    def value(member):
+        return np.array([sum(a * row[players].all() for a, players in E3) for row in member], float)
+
+    ranking, _ = drive(methods.kernel_shap(evaluations=16), value, 4)
+    assert ranking.attribution == pytest.approx([5, 6, 1.5, -0.5], abs=1e-5)
+    ranking, _ = drive(methods.regression(evaluations=100_000), value, 4)
+    assert ranking.attribution == pytest.approx([4.5, 5.5, 1, -0.5], abs=0.06)
 
 
 def random_game(rng, n, terms=12):

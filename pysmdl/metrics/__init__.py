@@ -8,6 +8,7 @@
 | :func:`mu_fidelity` | Bhatt et al. 2020, definition 3 | a :class:`pysmdl.Game`, values [n] |
 | :func:`lds` | Park et al. 2023 (TRAK) | the same |
 | :func:`edit_scores` | Shah et al. 2024 (COAR) | values of two groups of inputs [inputs, n] |
+| :func:`soft_sufficiency`, :func:`soft_comprehensiveness` | Zhao and Aletras 2023; ReAGent | scores of soft views |
 | :func:`pointing_game` | Zhang et al. 2018 (excitation backprop) | an explanation or a map, boxes or a mask |
 | :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | an explanation or a map, boxes or a mask |
 | :func:`mean_map` | ours | explanations of one input |
@@ -51,6 +52,7 @@ from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, mini
 from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import edit_scores, lds, mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
+from pysmdl.metrics.soft import soft_comprehensiveness, soft_sufficiency
 from pysmdl.metrics.steps import pixel_steps
 
 __all__ = [
@@ -88,6 +90,8 @@ __all__ = [
     "random_subsets",
     "region_gains",
     "region_values",
+    "soft_comprehensiveness",
+    "soft_sufficiency",
     "summary",
 ]
 
