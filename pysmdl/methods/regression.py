@@ -71,7 +71,8 @@ def lasso(x: Values, y: Values, fold: NDArray[Any]) -> Values:
         coefficients = lasso_path(x[own], y[own])
         left = (y[other] - y[own].mean())[:, None] - (x[other] - x[own].mean(0)) @ coefficients.T
         error += (left**2).sum(0)
-    return lasso_path(x, y)[int(error.argmin())]
+    best: Values = lasso_path(x, y)[int(error.argmin())]
+    return best
 
 
 def lasso_path(x: Values, y: Values) -> Values:

@@ -26,7 +26,7 @@ Function = Callable[[Bools], Values]
 
 EXACT = 12  # players up to which all subsets are asked for unless somebody says otherwise
 DRAWS = 32
-OF_SEARCH = ("search", "k", "evaluations", "seed", "objective", "until", "preset", "trace")
+OF_SEARCH = ("search", "k", "evaluations", "objective", "until", "preset", "trace")
 KEEPS: dict[str, Callable[[Values], Values]] = {
     "sii": lambda u: u,
     "bii": lambda u: np.full_like(u, 0.5),
@@ -69,7 +69,6 @@ def interactions(
     *,
     index: str = "sii",
     draws: int | None = None,
-    seed: int = 0,
     **settings: Unpack[Settings],
 ) -> Interactions:
     """How much more two players do together than apart, the mean of all that the others may be.
@@ -89,8 +88,7 @@ def interactions(
         x, model, target: As in :func:`pysmdl.explain`.
         index: "sii", "bii" or "stii".
         draws: Subsets drawn, at least 2; None: every subset up to 12 players, else 32.
-        seed: Of the draws.
-        **settings: As in :func:`pysmdl.explain`, but for those of searches.
+        **settings: As in :func:`pysmdl.explain`, but for those of searches; `seed` is of the draws, too.
 
     Raises:
         ValueError: there is no such index, draws are not at least 2, or there are fewer than two players.
@@ -98,7 +96,7 @@ def interactions(
     if index not in KEEPS:
         raise one_of("index", index, KEEPS)
     draws = None if draws is None else whole_number("draws", draws, 2)
-    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    rng = np.random.default_rng(whole_number("seed", settings.get("seed", 0), 0))
     game = Game(x, model, target, **settings)
     n = game.n_players
     if n < 2:
