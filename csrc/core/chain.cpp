@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "exact_sums.h"
 #include "neighbours.h"
 #include "simd.h"
 
@@ -67,9 +68,7 @@ class Chain {
 
  private:
   // What step j counts, if it adds region x to a subset worth `from` and makes one worth `to`.
-  double step(int64_t j, int32_t x, double from, double to) const {
-    return j < k_ ? s_.area[x] * (from + to) / 2 : 0;
-  }
+  double step(int64_t j, int32_t x, double from, double to) const { return j < k_ ? s_.area[x] * (from + to) / 2 : 0; }
 
   // Brings subsets first + 1 .. last up to date with the order.
   void follow(int64_t first, int64_t last) {
@@ -113,24 +112,8 @@ class Chain {
   std::vector<int64_t> asked_;   // how often since its subset changed; up to date above patience. [n + 1]
 };
 
-PYSMDL_SIMD void add_signed(const double* row, bool positive, double* to, int64_t n) {
-  const double sign = positive ? 1 : -1;
-  for (int64_t x = 0; x < n; ++x) to[x] += sign * row[x];
-}
-
 PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to) {
   for (int64_t t = 0; t < count; ++t) to[t] = flip[t] < 0 ? 1.0f : -1.0f;
-}
-
-// lines[i, t] = sum over x of rows[x, i] * signs[x, t], for kTogether rows and one tile of t, in order of x.
-constexpr int kTogether = 4, kTile = 32;
-
-PYSMDL_SIMD void tile_lines(const float* rows, const float* signs, int64_t n, int64_t wide, float* lines) {
-  float in[kTogether][kTile] = {};
-  for (int64_t x = 0; x < n; ++x, rows += kTogether, signs += wide)
-    for (int i = 0; i < kTogether; ++i)
-      for (int t = 0; t < kTile; ++t) in[i][t] += rows[i] * signs[t];
-  for (int i = 0; i < kTogether; ++i) std::copy(in[i], in[i] + kTile, lines + i * wide);
 }
 
 }  // namespace
@@ -138,8 +121,12 @@ PYSMDL_SIMD void tile_lines(const float* rows, const float* signs, int64_t n, in
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
                  int64_t first, int64_t stride, double* even, double* odd) {
   const int64_t wide = (count + kTile - 1) / kTile * kTile;
-  std::vector<float> signs(n * wide), rows(n * kTogether), lines(kTogether * wide);
-  for (int64_t x = 0; x < n; ++x) signs_of(flip + x * count, count, signs.data() + x * wide);
+  std::vector<float> signs(n * wide), rows(kTogether * n), lines(kTogether * wide);
+  const float* each[kTogether];
+  for (int i = 0; i < kTogether; ++i) each[i] = rows.data() + i * n;
+  for (int64_t t = 0; t < count; t += kTile)  // [wide / kTile, n, kTile]
+    for (int64_t x = 0; x < n; ++x)
+      signs_of(flip + x * count + t, std::min<int64_t>(kTile, count - t), signs.data() + t * n + x * kTile);
   std::vector<uint8_t> member(n);
   std::vector<double> row(n);
   Walk walk(flip, n, count);
@@ -148,9 +135,9 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
     for (int64_t i = 0; i < together; ++i) {
       std::fill(row.begin(), row.end(), 0.0);
       for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
-      for (int64_t x = 0; x < n; ++x) rows[x * kTogether + i] = static_cast<float>(row[x]);
+      for (int64_t x = 0; x < n; ++x) rows[i * n + x] = static_cast<float>(row[x]);
     }
-    for (int64_t t = 0; t < from + together; t += kTile) tile_lines(rows.data(), signs.data() + t, n, wide, &lines[t]);
+    for (int64_t t = 0; t < from + together; t += kTile) tile_sums(each, &signs[t * n], n, wide, &lines[t]);
     for (int64_t i = 0; i < together; ++i) {
       for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
       const int16_t* apart = walk.to(member.data());

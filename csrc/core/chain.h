@@ -5,8 +5,8 @@
 
 namespace pysmdl {
 
-// A kernel machine over measured subsets T. With d = |S xor T|, where |.| adds up the regions' weights, span in all, and
-// e(d) = smooth * exp(-d / (reach * span)):
+// A kernel machine over measured subsets T. With d = |S xor T|, where |.| adds up the regions' weights, span in all,
+// and e(d) = smooth * exp(-d / (reach * span)):
 //   z(S) = offset + (sum over x of effect[x] / 2, minus where S lacks x)
 //          + sum over T of near[T] * e(d) + far[T] * e(span - d)
 // |(V - S) xor T| is span - d: so far is what a measured V - T counts, and z(V - S) changes places and signs.
@@ -14,11 +14,11 @@ namespace pysmdl {
 // subset is worth kept * p(z(S)) - removed * p(z(V - S)), and a chain the area under that: each of its first k steps
 // counts the area of the region added times the mean of what the subsets before and after it are worth.
 struct Surrogate {
-  const int8_t* flip;   // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks x, or minus
-  const double* near;   // [count]
-  const double* far;    // [count]
-  const double* effect; // [n]
-  const double* area;   // [n]
+  const int8_t* flip;  // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks x, or minus
+  const double* near;  // [count]
+  const double* far;   // [count]
+  const double* effect;  // [n]
+  const double* area;    // [n]
   double smooth, reach, offset, soft, kept, removed;
   bool bounded;
   int64_t n, count, span;
@@ -27,10 +27,10 @@ struct Surrogate {
 // |S xor T| of every measured T, for subsets S: member [subsets, n], 0 or not, to out [subsets, count].
 void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* member, int64_t subsets, int16_t* out);
 
-// Rows first .. count - 1 of the kernel between measured subsets, up to the diagonal, in rows of `stride` elements. With
-// L(T, T') = signs(T) alike signs(T'), signs +1 where a subset has a region and -1 where it lacks it, and table[d]:
-// where `odd` is null, to `even` L + table[d]; else to `even` table[d] + table[span - d], to `odd` 2 L + table[d] -
-// table[span - d]: the kernels of sums and of differences of T and V - T.
+// Rows first .. count - 1 of the kernel between measured subsets, up to the diagonal, in rows of `stride` elements.
+// With L(T, T') = signs(T) alike signs(T'), signs +1 where a subset has a region and -1 where it lacks it, and
+// table[d]: where `odd` is null, to `even` L + table[d]; else to `even` table[d] + table[span - d], to `odd` 2 L +
+// table[d] - table[span - d]: the kernels of sums and of differences of T and V - T.
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
                  int64_t first, int64_t stride, double* even, double* odd);
 

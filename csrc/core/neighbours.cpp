@@ -11,8 +11,6 @@
 namespace pysmdl {
 namespace {
 
-constexpr int kTile = 32;  // regions whose sums are in registers at a time
-
 PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
   for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
 }
@@ -30,34 +28,6 @@ std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
   std::vector<int16_t> found(count, 0);
   for (int64_t x = 0; x < n; ++x) add_size(flip + x * count, found.data(), count);
   return found;
-}
-
-// Of kept and of removed, where the region of these flips is lacked.
-PYSMDL_SIMD void sums_of_one(const float* kept, const float* removed, const int8_t* flip, int64_t count, float* sums) {
-  float in[2][kTile] = {};
-  int64_t t = 0;
-  for (; t + kTile <= count; t += kTile)
-    for (int i = 0; i < kTile; ++i) {
-      const float lacked = flip[t + i] > 0 ? 1.0f : 0.0f;
-      in[0][i] += kept[t + i] * lacked, in[1][i] += removed[t + i] * lacked;
-    }
-  for (int i = 0; t < count; ++t, ++i)
-    if (flip[t] > 0) in[0][i] += kept[t], in[1][i] += removed[t];
-  for (int view = 0; view < 2; ++view) {
-    sums[view] = 0;
-    for (const float each : in[view]) sums[view] += each;
-  }
-}
-
-// sums[i, x] = sum over t of rows[i][t] * lacks[t, x], for kRows rows and one tile of x. Each is added up in order of t.
-PYSMDL_SIMD void tile_sums(const float* const* rows, const float* lacks, int64_t count, int64_t wide, float* sums) {
-  float in[Neighbours::kRows][kTile] = {};
-  for (int64_t t = 0; t < count; ++t, lacks += wide)
-    for (int i = 0; i < Neighbours::kRows; ++i) {
-      const float value = rows[i][t];
-      for (int x = 0; x < kTile; ++x) in[i][x] += value * lacks[x];
-    }
-  for (int i = 0; i < Neighbours::kRows; ++i) std::copy(in[i], in[i] + kTile, sums + i * wide);
 }
 
 // Sums over T of near and far by alikeness, of a subset and of its complement.
@@ -103,9 +73,7 @@ std::vector<double> exponentials(const Surrogate& s) {
   return both;
 }
 
-const double (*pairs(const std::vector<double>& both))[2] {
-  return reinterpret_cast<const double(*)[2]>(both.data());
-}
+const double (*pairs(const std::vector<double>& both))[2] { return reinterpret_cast<const double(*)[2]>(both.data()); }
 
 double score(const Surrogate& s, double z) {
   if (!s.bounded) return z;
@@ -189,7 +157,8 @@ Neighbours::Neighbours(const Surrogate& s)
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
-    for (int64_t t = 0; t < s.count; ++t) lacks_[t * wide_ + x] = flip[t] > 0 ? 1.0f : 0.0f;
+    float* to = lacks_.data() + x / kTile * kTile * s.count + x % kTile;
+    for (int64_t t = 0; t < s.count; ++t) to[t * kTile] = flip[t] > 0 ? 1.0f : 0.0f;
     more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
     fewer_[x] = 1 / more_[x];
   }
@@ -233,17 +202,16 @@ double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
 }
 
 void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out) const {
-  const float* rows[2][kRows];
+  const float* rows[2 * kRows];
   for (int i = 0; i < kRows; ++i) {
     const Subset& subset = *subsets[std::min(i, count - 1)];
-    rows[0][i] = subset.kept.data(), rows[1][i] = subset.removed.data();
+    rows[2 * i] = subset.kept.data(), rows[2 * i + 1] = subset.removed.data();
   }
-  for (int view = 0; view < 2; ++view)
-    for (int64_t x = 0; x < wide_; x += kTile)
-      tile_sums(rows[view], lacks_.data() + x, s_.count, wide_, sums_.data() + view * kRows * wide_ + x);
+  for (int64_t x = 0; x < wide_; x += kTile)
+    tile_sums(rows, lacks_.data() + x * s_.count, s_.count, wide_, sums_.data() + x);
   for (int i = 0; i < count; ++i) {
     const Subset& subset = *subsets[i];
-    float *kept = sums_.data() + i * wide_, *removed = kept + kRows * wide_;
+    float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
     for (int64_t x = 0; x < s_.n; ++x) {
       // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
       const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];

@@ -5,16 +5,17 @@
 #include <vector>
 
 #include "chain.h"
+#include "exact_sums.h"
 
 namespace pysmdl {
 
 // A subset S, by its differences from every measured T.
 struct Subset {
-  std::vector<int16_t> differences;      // |S xor T|
-  std::vector<uint8_t> has;              // [n]
-  std::vector<float> kept, removed;      // near e(d) - far e(span - d), and near e(span - d) - far e(d); padded
-  double near[2] = {}, far[2] = {};      // sums of the terms, of S and of its complement
-  double line = 0;                       // sum of signed effects / 2
+  std::vector<int16_t> differences;  // |S xor T|
+  std::vector<uint8_t> has;          // [n]
+  std::vector<float> kept, removed;  // near e(d) - far e(span - d), and near e(span - d) - far e(d); padded
+  double near[2] = {}, far[2] = {};  // sums of the terms, of S and of its complement
+  double line = 0;                   // sum of signed effects / 2
 };
 
 // The differences of one subset after the other from every measured T.
@@ -45,7 +46,7 @@ class Neighbours {
   void add(int32_t x, const Subset& from, Subset& to) const;
   double worth(const Subset& subset) const;
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n].
-  static constexpr int kRows = 4;
+  static constexpr int kRows = kTogether / 2;  // two views each
   void worth_of_all(const Subset* const* subsets, int count, float* const* out) const;
   // With region x changed, alone.
   double worth_of_one(const Subset& subset, int32_t x) const;
@@ -54,11 +55,11 @@ class Neighbours {
   void settle(Subset& subset) const;
 
   const Surrogate& s_;
-  int64_t wide_;                               // n, rounded up to whole tiles
-  std::vector<float> lacks_;                   // [count, wide]: 1 where T lacks x, else 0
-  std::vector<double> fewer_, more_;           // [n]: what an exponential is multiplied by when d falls, and grows
-  std::vector<double> both_;                   // the exponential of d and of span - d, by d. [span + 1, 2]
-  mutable std::vector<float> sums_;            // [2 kRows, wide]
+  int64_t wide_;                      // n, rounded up to whole tiles
+  std::vector<float> lacks_;          // [wide / kTile, count, kTile]: 1 where T lacks x, else 0
+  std::vector<double> fewer_, more_;  // [n]: what an exponential is multiplied by when d falls, and grows
+  std::vector<double> both_;          // the exponential of d and of span - d, by d. [span + 1, 2]
+  mutable std::vector<float> sums_;   // [kRows, 2, wide]
 };
 
 }  // namespace pysmdl

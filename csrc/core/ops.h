@@ -9,7 +9,8 @@
 namespace pysmdl {
 
 // out[b, c, p] = x[i, c, p] if labels[i, p] < 0 or bit labels[i, p] of rows[b] else baseline[i, c, p], i = source[b].
-// A select of raw words: only the element's size matters, so float16 and bfloat16 share one path, float32 and int32 one.
+// A select of raw words: only the element's size matters, so float16 and bfloat16 share one path, float32 and int32
+// one.
 struct ComposeParams {
   // inputs
   const void* x;          // [inputs, channels, points]

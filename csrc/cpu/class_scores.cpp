@@ -4,11 +4,11 @@
 #include <limits>
 #include <vector>
 
+#include "../core/fast_math.h"
 #include "../core/half.h"
 #include "../core/ops.h"
 #include "../core/parallel.h"
 #include "../core/simd.h"
-#include "../core/fast_math.h"
 
 namespace pysmdl::cpu {
 namespace {

@@ -22,7 +22,9 @@ struct Layout {
 
 // V elements in 32-bit words.
 template <typename T, int V>
-struct alignas(V > 1 ? 16 : sizeof(T) > 4 ? 8 : 4) Packed {
+struct alignas(V > 1           ? 16
+               : sizeof(T) > 4 ? 8
+                               : 4) Packed {
   static constexpr int kWords = V > 1 ? 4 : sizeof(T) > 4 ? 2 : 1;
   uint32_t word[kWords];
 
