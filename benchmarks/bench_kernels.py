@@ -39,6 +39,11 @@ def compose(rows: int, inputs: int, height: int, width: int, n: int, dtype: torc
                                                                             dtype=dtype)  # fmt: skip
 
 
+def blend(rows: int, side: int, n: int, dtype: torch.dtype) -> Made:
+    (x, baseline, labels, _, source), more, out = compose(rows, 1, side, side, n, dtype)
+    return (x, baseline, labels, torch.rand(rows, n, device=DEVICE), source), more, out
+
+
 def pack_tokens(rows: int, inputs: int, side: int, width: int, n: int, dtype: torch.dtype) -> Made:
     """Subsets of every size, tokens of a class and of side x side patches."""
     rng = np.random.default_rng(0)
@@ -108,6 +113,9 @@ CASES: dict[str, tuple[str, Callable[[], Made], str]] = {
         "pack_tokens", lambda: pack_tokens(ROWS - 27, 3, 37, 383, 196, torch.float32),
         f"{ROWS - 27} rows of 3 inputs, 1370 tokens of 383 float32, N = 196",
     ),
+    "blend, typical": (
+        "blend", lambda: blend(ROWS, 224, 64, torch.float32), f"{ROWS} rows of 1 input, 3 x 224 x 224 float32, N = 64",
+    ),
     "inverse_haar, typical": (
         "inverse_haar", lambda: inverse_haar(ROWS, 224, torch.float32),
         f"{ROWS} rows of 3 x 224 x 224 float32, 3 levels",
@@ -151,7 +159,7 @@ def test_op(benchmark, report, case, backend):
     function = getattr(kernels, op)
     wanted = function(*arguments, **keywords, out=torch.empty_like(out), backend="reference")
     function(*arguments, **keywords, out=out, backend=backend)
-    exact = op in ("compose", "distance_gains", "pack_tokens", "inverse_haar")
+    exact = op in ("compose", "blend", "distance_gains", "pack_tokens", "inverse_haar")
     torch.testing.assert_close(out, wanted, atol=0 if exact else 2e-6, rtol=0)
 
     def run() -> None:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import pysmdl
-from pysmdl import builtin, regions, removal, scorers
+from pysmdl import builtin, methods, regions, removal, scorers
 from pysmdl.removal.fills import normal
 from pysmdl.removal.wavelet import inverse, transformed
+from pysmdl.search import Ask, Ranking, Search
 
 from measuring import DEVICE, ROUNDS, interleaved, over
 
@@ -84,7 +85,8 @@ def mlp() -> nn.Module:
 class Case:
     """A form: its model, an input, settings, and its rows by hand, each of `draws`.
 
-    by_hand: (x in model space, regions, kept [n]) to what the model is given [draws, ...].
+    by_hand: (x in model space, regions, kept [n], or weights) to what the model is given [draws, ...].
+    soft: What asks for rows of weights; None: exact greedy asks for k places.
     """
 
     net: Callable[[], nn.Module]
@@ -93,6 +95,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     scorer: Callable[..., Any] = scorers.classifier
     k: int = 4
+    soft: Any = None
     target: str = ">= 0.9"
 
 
@@ -105,6 +108,14 @@ def painted(x: Tensor, divided: Any, kept: np.ndarray, hidden: Any = 0) -> Tenso
 
 def drawn(x: Tensor, divided: Any, kept: np.ndarray) -> Tensor:
     return torch.cat([painted(x, divided, kept, each) for each in FILL.of(x, divided)])
+
+
+def blended(x: Tensor, divided: Any, weights: np.ndarray) -> Tensor:
+    return torch.from_numpy(weights[divided.labels])[None] * x
+
+
+def from_soft_wavelets(x: Tensor, divided: Any, weights: np.ndarray) -> Tensor:
+    return inverse(blended(transformed(x, 3), divided, weights)[None], 3)
 
 
 def from_wavelets(x: Tensor, divided: Any, kept: np.ndarray) -> Tensor:
@@ -149,6 +160,7 @@ FILL = removal.boundary_gaussian(8)
 MEAN, COVARIANCE = DATA.mean(0), np.cov(DATA.T)
 PHOTO = torch.from_numpy(RNG.normal(size=(3, SIDE, SIDE)).astype(np.float32))
 IDS = torch.from_numpy(RNG.integers(1, 1000, LENGTH))
+SOFT = methods.sobol(masks="soft", designs=8)
 GRID = {"regions": f"grid:{N}"}
 CASES = {
     "a baseline": Case(cnn, PHOTO, painted, {**GRID, "baseline": "zero"}),
@@ -157,9 +169,13 @@ CASES = {
     ),
     "8 draws of a border": Case(cnn, PHOTO, drawn, {**GRID, "baseline": FILL}, k=1),
     "wavelets": Case(cnn, PHOTO, from_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}),
-    "a baseline, small model": Case(small_cnn, PHOTO, painted, {**GRID, "baseline": "zero"}, target=""),
+    "soft rows": Case(cnn, PHOTO, lambda *row: blended(*row)[None], {**GRID, "baseline": "zero"}, soft=SOFT),
+    "soft wavelets": Case(
+        cnn, PHOTO, from_soft_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}, soft=SOFT
+    ),
+    "a baseline, small model": Case(small_cnn, PHOTO, painted, {**GRID, "baseline": "zero"}),
     "wavelets, small model": Case(
-        small_cnn, PHOTO, from_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}, target=""
+        small_cnn, PHOTO, from_wavelets, {"players": "cells:7", "removal": removal.wavelet(3)}
     ),
     "ids": Case(Reader, IDS, painted, {"players": "time:49", "baseline": 0}),
     "a table's row": Case(mlp, DATA[0], painted, {"baseline": "zero"}, scorers.table),
@@ -174,18 +190,37 @@ CASES = {
 }  # fmt: skip
 
 
+def soft_scores(case: Case, scorer: Any, rows: np.ndarray) -> np.ndarray:
+    """What a search that asks for these rows of weights is told."""
+    told: list[np.ndarray] = []
+
+    def asking(task: Any) -> Any:
+        found = yield Ask(weights=rows, score_only=True)
+        told.append(found.insertion)
+        return Ranking(list(range(task.n)))
+
+    search = Search("asking", asking, lambda n, k: len(rows), score_only=True, soft=True)
+    pysmdl.explain(case.x, scorer, 1, search=search, progress=False, **case.settings)
+    return told[0]
+
+
 def check_rows(case: Case) -> None:
     """Parity gate: the engine's scores are the model's own of rows that were made by hand."""
     net = case.net()
     scorer = case.scorer(net)
-    game = pysmdl.Game(case.x, scorer, 1, **case.settings)
     divided = pysmdl.Explainer(scorer, **case.settings).prepare({"image": case.x}).regions
     x = case.x if isinstance(case.x, dict) else torch.as_tensor(np.asarray(case.x))
     x = x.float() if isinstance(x, Tensor) and x.is_floating_point() else x
-    for kept in RNG.random((4, divided.n)) < 0.5:
+    rows = RNG.random((4, divided.n)).astype(np.float32)
+    if case.soft:
+        scores = soft_scores(case, scorer, rows)
+    else:
+        rows = rows < 0.5
+        scores = pysmdl.Game(case.x, scorer, 1, **case.settings)(rows)
+    for row, score in zip(rows, scores, strict=True):
         with torch.no_grad():
-            wanted = net(case.by_hand(x, divided, kept)).softmax(1)[:, 1].mean()
-        np.testing.assert_allclose(game(kept[None])[0], float(wanted), atol=1e-5)
+            wanted = net(case.by_hand(x, divided, row)).softmax(1)[:, 1].mean()
+        np.testing.assert_allclose(score, float(wanted), atol=1e-5)
 
 
 @pytest.mark.skipif(DEVICE != "cpu", reason="a form's share on a GPU is not asked for")
@@ -199,14 +234,16 @@ def test_removal(benchmark, report, name):
     def explained(_: int) -> float:
         alone.seconds, alone.sizes = 0.0, []
         began = time.process_time()
-        pysmdl.explain(case.x, scorer, 1, search="exact", k=case.k, progress=False, **case.settings)
+        asks = {"search": case.soft} if case.soft else {"search": "exact", "k": case.k}
+        pysmdl.explain(case.x, scorer, 1, progress=False, **asks, **case.settings)
         spent, rows = time.process_time() - began - alone.seconds, sum(alone.sizes)
         own.append(alone.seconds / rows)
         return spent / rows
 
     _, whole = interleaved(benchmark, lambda _: 0.0, explained, warm=2)
+    how = "soft Sobol" if case.soft else f"exact, k = {case.k}"
     report(
         f"removal: {name}", [1e6 * each for each in whole], over(own[-ROUNDS:], whole), unit="us / row",
-        target=case.target, parameters=f"{case.net.__doc__}; exact, k = {case.k}, {sum(alone.sizes)} rows, "
+        target=case.target, parameters=f"{case.net.__doc__}; {how}, {sum(alone.sizes)} rows, "
         f"{max(alone.sizes)} a batch",
     )  # fmt: skip

@@ -24,6 +24,7 @@ __all__ = [
     "BACKENDS",
     "MATCH_MODES",
     "backends_for",
+    "blend",
     "class_scores",
     "compose",
     "distance_gains",
@@ -37,6 +38,7 @@ __all__ = [
 MATCH_MODES = ("object", "cls", "iou")
 """What match_boxes maximises, by number: IoU x confidence, [IoU > 0.5] x confidence, IoU alone."""
 
+WIDTH = {"rows": "W", "weights": "n"}  # what the second axis of rows is called
 MOST_CLASSES = 1 << 24  # float32 holds the top one's number
 
 
@@ -76,6 +78,15 @@ def compose(
             or (on the CPU; elsewhere it is padding) a source is not below M.
         BackendError: the named backend cannot run here.
     """
+    out = _shown(x, baseline, labels, "rows", rows, source, out)
+    launcher("compose", backend, out.device.type)(x, baseline, labels, rows, source, out)
+    return out
+
+
+def _shown(
+    x: Tensor, baseline: Tensor, labels: Tensor, name: str, rows: Tensor, source: Tensor, out: Tensor | None
+) -> Tensor:
+    """Where the rows of inputs are written, after their shapes are found to agree."""
     if x.dim() < 3 or x.shape[0] == 0:
         raise ValueError(f"x must be [M, C, *grid] with M at least 1; got {list(x.shape)}")
     grid = x.shape[2:]
@@ -84,13 +95,55 @@ def compose(
     if labels.shape != x.shape[:1] + grid:
         raise ValueError(f"labels must be [M, *grid] = {[x.shape[0], *grid]}; got {list(labels.shape)}")
     if rows.dim() != 2 or source.shape != rows.shape[:1]:
-        raise ValueError(f"rows must be [B, W] and source [B]; got {list(rows.shape)} and {list(source.shape)}")
+        wanted = f"{name} must be [B, {WIDTH[name]}] and source [B]"
+        raise ValueError(f"{wanted}; got {list(rows.shape)} and {list(source.shape)}")
     shape = (rows.shape[0], x.shape[1], *grid)
     if out is None:
-        out = torch.empty(shape, dtype=x.dtype, device=x.device)
-    elif out.shape != shape:
+        return torch.empty(shape, dtype=x.dtype, device=x.device)
+    if out.shape != shape:
         raise ValueError(f"out must be [B, C, *grid] = {list(shape)}; got {list(out.shape)}")
-    launcher("compose", backend, out.device.type)(x, baseline, labels, rows, source, out)
+    return out
+
+
+def blend(
+    x: Tensor,
+    baseline: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    source: Tensor,
+    *,
+    out: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Show of each point the share of its region, and of the baseline the rest: compose with weights in place of bits.
+
+        for b, c, p in all rows, channels, grid points:
+            i = source[b]
+            w = 1 if labels[i, p] < 0 else weights[b, labels[i, p]]
+            out[b, c, p] = w * x[i, c, p] + (1 - w) * baseline[i, c, p]
+
+    In float32, each product and sum rounded once, and bit-equal on every backend. Weights of 0 and 1 are bits: of
+    finite numbers the baseline, or the input, itself.
+
+    Args:
+        x: Resident inputs in model space. [M, C, *grid], float32, float16 or bfloat16.
+        baseline: What stands in their place. Same shape, dtype and device as x; may be expanded (stride 0).
+        labels: Region of each grid point; negative: always shown; n and more: never. [M, *grid], int32.
+        weights: Each region's share in each row. [B, n], float32.
+        source: Which input each row shows, below M; negative is padding and is filled with zeros. [B], int32.
+        out: Where to write. [B, C, *grid] of x's dtype; allocated when None. Written in full.
+        backend: "auto", "cpu" or "reference".
+
+    Returns:
+        out.
+
+    Raises:
+        ValueError: shapes, dtypes or devices disagree (the message gives both), out overlaps itself or what is read,
+            or (on the CPU; elsewhere it is padding) a source is not below M.
+        BackendError: the named backend cannot run here.
+    """
+    out = _shown(x, baseline, labels, "weights", weights, source, out)
+    launcher("blend", backend, out.device.type)(x, baseline, labels, weights, source, out)
     return out
 
 

@@ -80,6 +80,14 @@ def check_compose(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, sou
     expect_within(source, None, x.shape[0], f"source[{{place}}] is {{number}}, x holds {x.shape[0]} inputs")
 
 
+def check_blend(x: Tensor, baseline: Tensor, labels: Tensor, weights: Tensor, source: Tensor, out: Tensor) -> None:
+    """No row shows an input that is not there."""
+    expect_floats(x=x, baseline=baseline, out=out)
+    expect_dtype(torch.float32, weights=weights)
+    expect_dtype(torch.int32, labels=labels, source=source)
+    expect_within(source, None, x.shape[0], f"source[{{place}}] is {{number}}, x holds {x.shape[0]} inputs")
+
+
 def check_class_scores(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
     """Each target is a class."""
     expect_dtype(torch.int32, targets=targets)
@@ -153,6 +161,7 @@ def check_inverse_haar(packed: Tensor, levels: int, out: Tensor) -> None:
 
 CHECKS: dict[str, Launcher] = {
     "compose": check_compose,
+    "blend": check_blend,
     "class_scores": check_class_scores,
     "distance_gains": check_distance_gains,
     "match_boxes": check_match_boxes,

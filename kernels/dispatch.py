@@ -42,13 +42,17 @@ def _op(name: str) -> dict[str, Impl]:
     }
 
 
-NAMES = ("compose", "class_scores", "distance_gains", "match_boxes", "pack_tokens", "varlen_attention", "inverse_haar")
+NAMES = (
+    "compose", "blend", "class_scores", "distance_gains", "match_boxes", "pack_tokens", "varlen_attention",
+    "inverse_haar",
+)  # fmt: skip
 OPS = {name: _op(name) for name in NAMES}
 # What drops tokens has no third kernel beside Triton's and the CPU's; attention there is torch's own, by sequence.
 OPS["varlen_attention"]["cpu"] = Impl(("cpu",), "reference", "varlen_attention_cpu")
-for name in ("pack_tokens", "varlen_attention", "inverse_haar"):
+for name in ("pack_tokens", "varlen_attention", "inverse_haar", "blend"):
     del OPS[name]["cuda"]
-del OPS["inverse_haar"]["triton"]  # sums of whole tensors, which torch does on a GPU
+for name in ("inverse_haar", "blend"):
+    del OPS[name]["triton"]  # sums of whole tensors, which torch does on a GPU
 
 
 def interpreted() -> bool:

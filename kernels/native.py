@@ -38,6 +38,27 @@ def compose_native(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, so
         out.copy_(flat.view(out.shape))
 
 
+def blend_native(x: Tensor, baseline: Tensor, labels: Tensor, weights: Tensor, source: Tensor, out: Tensor) -> None:
+    expect_floats(x=x, baseline=baseline, out=out)
+    whole = out if out.is_contiguous() else out.flatten(2)
+    if whole.data_ptr() != out.data_ptr() or out.dtype != torch.float32:
+        whole = torch.empty(out.shape, device="cpu")
+        expect_no_overlap("out", out)
+        for read in (x, baseline, labels, weights, source):
+            expect_apart(out, read)
+    _native.require().blend(
+        _flat(x.float(), 2),
+        _flat(baseline.float(), 2),
+        to_dlpack(labels.contiguous()),
+        to_dlpack(weights.contiguous()),
+        to_dlpack(source.contiguous()),
+        to_dlpack(whole),
+        _native.threads(),
+    )
+    if whole.data_ptr() != out.data_ptr():
+        out.copy_(whole)
+
+
 def class_scores_native(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:
     logits = logits.detach()
     if logits.stride(1) != 1:

@@ -11,6 +11,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+CACHED = 1 << 18  # points of rows that a cache holds
+
 
 def compose_reference(x: Tensor, baseline: Tensor, labels: Tensor, rows: Tensor, source: Tensor, out: Tensor) -> None:
     padding = (source < 0) | (source >= x.shape[0])
@@ -27,6 +29,23 @@ def _kept(labels: Tensor, rows: Tensor, input: Tensor) -> Tensor:
     kept = torch.nn.functional.pad(kept, (0, 1))  # one more: labels beyond the rows are in no row
     label = labels[input].long()
     return (label < 0) | kept.gather(1, label.clamp(0, kept.shape[1] - 1))
+
+
+def blend_reference(x: Tensor, baseline: Tensor, labels: Tensor, weights: Tensor, source: Tensor, out: Tensor) -> None:
+    """On a CPU a few rows at a time, that a cache holds."""
+    step = len(out) if out.is_cuda else max(1, CACHED // max(1, x[0].numel()))
+    table = torch.nn.functional.pad(torch.nn.functional.pad(weights, (1, 0), value=1.0), (0, 1))  # label -1 first
+    place = (labels.clamp(-1, weights.shape[1]) + 1).flatten(1)
+    for part, given, inputs in zip(out.split(step), table.split(step), source.split(step), strict=True):
+        padding = (inputs < 0) | (inputs >= len(x))
+        chosen = inputs.long().masked_fill(padding, 0)
+        if len(x) == 1:
+            own, hidden, shown = x.float(), baseline.float(), given.index_select(1, place[0])
+        else:
+            own, hidden, shown = x[chosen].float(), baseline[chosen].float(), given.gather(1, place[chosen].long())
+        w = shown.view(len(part), 1, *part.shape[2:])
+        part.copy_(w * own + (1 - w) * hidden)
+        part.masked_fill_(padding.view(-1, *[1] * (part.dim() - 1)), 0)
 
 
 def class_scores_reference(logits: Tensor, targets: Tensor, entropy: bool, out: Tensor) -> None:

@@ -31,6 +31,17 @@ def compose(x: Array, baseline: Array, labels: Array, rows: Array, source: Array
     return out.reshape(shape)
 
 
+def blend(x: Array, baseline: Array, labels: Array, weights: Array, source: Array) -> Array:
+    """x, baseline [M, C, *grid], labels [M, *grid], weights [B, n], source [B] to [B, C, *grid], in float32."""
+    out = np.zeros((len(weights), *x.shape[1:]), np.float32)
+    for b, i in enumerate(source):
+        if i >= 0:
+            table = np.concatenate((np.float32([1]), weights[b], np.float32([0])))
+            w = table[np.clip(labels[i], -1, weights.shape[1]) + 1]
+            out[b] = w * x[i] + (1 - w) * baseline[i]
+    return out
+
+
 def class_scores(logits: Array, targets: Array, entropy: bool) -> Array:
     """logits [B, K], targets [B, T] to [B, 2 + T]."""
     out = np.zeros((len(logits), 2 + targets.shape[1]))

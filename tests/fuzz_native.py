@@ -76,6 +76,20 @@ def a_compose(rng: Rng) -> Case:
     return of(_C.compose, definitions.compose, arrays, honest, threads=threads(rng))
 
 
+def a_blend(rng: Rng) -> Case:
+    inputs, channels, rows, regions = (int(each) for each in rng.integers((1, 0, 0, 0), (4, 4, 40, 20)))
+    points = int(rng.choice([0, 1, 7, 16, 33, 300, 2100], p=[0.03, 0.12, 0.25, 0.2, 0.3, 0.08, 0.02]))
+    arrays, honest = given(rng, {
+        "x": floats(rng, inputs, channels, points),
+        "baseline": floats(rng, inputs, channels, points),
+        "labels": whole(rng, -2, regions + 2, inputs, points),
+        "weights": floats(rng, rows, regions),
+        "source": whole(rng, -1, inputs, rows),
+        "out": np.full((rows, channels, points), np.nan, np.float32),
+    })  # fmt: skip
+    return of(_C.blend, definitions.blend, arrays, honest, threads=threads(rng))
+
+
 def a_class_scores(rng: Rng) -> Case:
     rows, traced = (int(each) for each in rng.integers(0, 5, 2))
     classes = int(rng.choice([0, 1, 2, 15, 16, 17, 300], p=[0.02, 0.1, 0.2, 0.2, 0.2, 0.2, 0.08]))
@@ -341,6 +355,7 @@ CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer 
     "match_boxes": (a_match_boxes, 1e-6),
     "pack_tokens": (a_pack_tokens, 0),
     "inverse_haar": (a_inverse_haar, 0),
+    "blend": (a_blend, 0),
     "cache": (a_cache, 0),
     "chain": (a_chain, 1e-6),
     "prediction": (a_prediction, 1e-6),

@@ -158,6 +158,12 @@ PAPERS = (
         'players="sentences"', 'removal="text"', 'search="occlusion"', "e.values()",
     ),
     Paper(
+        "ContextCite, NeurIPS 2024", "2409.00729", "text",
+        'scorers.language_model(model, tokenizer, answer=answer, head=heads.sequence("log_sum"))',
+        'players="sentences"', 'removal="text"', 'search=methods.regression(evaluations=32, fit="lasso")', "e.values()",
+        differs="the answer's log-probability is fitted, where the paper fits its logit",
+    ),
+    Paper(
         "AttriBoT, 2024", "2411.15102", "opinions", "scorers.string(model)", 'sections="lines", best=1', "",
         "", "e.values", door="pysmdl.studies.leave_one_out",
     ),
@@ -171,6 +177,58 @@ PAPERS = (
         'players={"seen": "grid:9", "read": ["the", "answer", "is"]}', 'baseline={"seen": "mean"}', "",
         "e.flip_rate()", door="pysmdl.studies.interventions",
         differs="thoughts of either kind are taken away, where the paper also has a model write others in their place",
+    ),
+    Paper(
+        "CRAFT, CVPR 2023", "2211.10154", "concepts", "scorers.classifier(model, head=heads.value())",
+        "players=names", "removal=removal.render(rebuilt)", "search=methods.sobol(designs=32)", "e.values()", "bright",
+        differs="concepts are the caller's, from a factorisation of one's own, and kept or left out as a whole",
+    ),
+    Paper(
+        "Holistic concepts, NeurIPS 2023", "2306.07304", "concepts", "scorers.classifier(model, head=heads.value())",
+        "players=names", "removal=removal.render(rebuilt)", 'search="occlusion"', "e.values()", "bright",
+        differs="concepts are the caller's, from a factorisation of one's own",
+    ),
+    Paper(
+        "COAR, ICML 2024", "2404.11534", "filters", "scorers.classifier(model, head=heads.margin())",
+        "players=names", "removal=removal.render(gated)",
+        'search=methods.regression(keep=0.95, fit="lasso", evaluations=400)', "e.values()", "filter 2",
+        differs="the model takes a gate for each of its filters, which the caller puts there; of one input",
+    ),
+    Paper(
+        "Causal analysis, WACV 2024", "2305.08950", "filters", "scorers.classifier(model)",
+        "players=names", "removal=removal.render(gated)", 'search="occlusion"', "e.values()", "filter 2",
+        differs="what each unit of a layer does to the answer; edges from unit to unit and their tests are not here",
+    ),
+    Paper(
+        "BAM, 2019", "1907.09701", "pasted", "scorers.classifier(model)",
+        "regions=np.where(mask, 0, 1)", 'baseline="mean"', 'search="occlusion"', "e.value_map()[mask].mean()", 0,
+        differs="what one model gives an object; the paper's scores compare two models, or two inputs",
+    ),
+    Paper(
+        "Shortcuts, ICLR 2024", "2310.16228", "probe",
+        'scorers.table(model, columns, gives="probabilities", head=heads.log_odds())',
+        'players="columns"', 'baseline="zero"', 'search="exact"', "e.values()", "shortcut",
+        differs="which latent a given model follows on one probe; its training is not here",
+    ),
+    Paper(
+        "Impossibility theorems, 2022", "2212.11870", "steep", "scorers.table(model, columns)",
+        'players="columns"', "baseline=x + 0.1", 'search="occlusion"', "-e.values()",
+        differs="the question that attributions cannot answer, asked of the model itself: what a small step does",
+    ),
+    Paper(
+        "Saliency map verbalization, 2022", "2210.07222", "photo", "scorers.classifier(model)",
+        'regions="slico"', 'baseline="black"', "", "e.verbalise()", 24,
+        differs="sentences of our own form, of regions as well as of words",
+    ),
+    Paper(
+        "ViG-Bias, ECCV 2024", "2407.01996", "photo", "scorers.classifier(model)",
+        'regions="slico"', 'baseline="black"', "", "e.view()", 24,
+        differs="the masked image alone; clustering such images into slices is not here",
+    ),
+    Paper(
+        "shapiq, NeurIPS 2024", "2410.01649", "opinions", "scorers.string(model)",
+        'players="words"', 'removal="text"', 'index="sii"', "e.matrix", door="pysmdl.studies.interactions",
+        differs="pairs alone; by all subsets up to twelve players, beyond them by draws of our own",
     ),
     Paper(
         "DiFull, CVPR 2022", "2205.10435", "cells", "scorers.classifier(model)",

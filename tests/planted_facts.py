@@ -1,4 +1,4 @@
-"""A small language model trained here to copy the value that stands after a key: two layers, seconds."""
+"""A small language model trained here to copy the value that stands after what is asked for: two layers, seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import torch
 
-THINGS = ["key", *(f"thing{i}" for i in range(9))]
+THINGS = [f"thing{i}" for i in range(10)]
 VALUES = [f"value{i}" for i in range(10)]
-FACTS, FIRST = 6, 4  # sentences of a prompt; the id of the key
+FACTS, FIRST = 6, 4  # sentences of a prompt; the id of the first thing
 
 
 @cache
@@ -25,13 +25,23 @@ def words():
 
 
 def prompts(drawn: np.random.Generator, rows: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Ids of sentences and a question, and which sentence has the key."""
-    things = drawn.permuted(np.tile(np.arange(1, len(THINGS)), (rows, 1)), axis=1)[:, :FACTS]
-    where = drawn.integers(FACTS, size=rows)
-    things[np.arange(rows), where] = 0
+    """Ids of sentences and a question for one of their things, and which sentence has it."""
+    asked, where, _ = lessons(drawn, rows)
+    return asked[:, : 3 * FACTS + 2], where[:, 0]
+
+
+def lessons(drawn: np.random.Generator, rows: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+    """Ids of sentences and a question for each of their things, with its answer; which sentences have them in turn; and
+    the places of what is asked for.
+    """
+    things = drawn.permuted(np.tile(np.arange(len(THINGS)), (rows, 1)), axis=1)[:, :FACTS] + FIRST
     values = drawn.integers(len(VALUES), size=(rows, FACTS)) + FIRST + len(THINGS)
-    facts = np.stack((things + FIRST, values, np.full_like(values, 2)), 2).reshape(rows, -1)
-    return torch.from_numpy(np.concatenate((facts, np.full((rows, 1), 3)), 1)), where
+    where = drawn.permuted(np.tile(np.arange(FACTS), (rows, 1)), axis=1)
+    facts = np.stack((things, values, np.full_like(values, 2)), 2).reshape(rows, -1)
+    asked = [np.take_along_axis(each, where, 1) for each in (things, values)]
+    questions = np.stack((np.full_like(where, 3), *asked), 2).reshape(rows, -1)
+    places = torch.arange(3 * FACTS + 1, 6 * FACTS, 3)
+    return torch.from_numpy(np.concatenate((facts, questions), 1)), where, places
 
 
 def text_of(ids: torch.Tensor) -> str:
@@ -40,27 +50,32 @@ def text_of(ids: torch.Tensor) -> str:
 
 
 @cache
-def trained(most: int = 1500):
-    """The model, trained until it is right in 99 of 100 prompts, or for so many steps."""
-    from transformers import GPT2Config, GPT2LMHeadModel
+def trained(most: int = 1000):
+    """The model, trained until it is right in 99 of 100 questions, or for so many steps.
+
+    It has to look up which sentence names the thing that is asked for. Rotary positions, which tell the token before
+    from others by themselves, and a question for each sentence make that 170 steps; with learned positions it found no
+    more than which values there are, in 1800.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=FIRST + len(THINGS) + len(VALUES), n_positions=32, n_embd=32, n_layer=2, n_head=2, eos_token_id=1,
-        bos_token_id=1, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
+    config = LlamaConfig(
+        vocab_size=FIRST + len(THINGS) + len(VALUES), hidden_size=32, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=64, rope_theta=100.0, initializer_range=0.1, eos_token_id=1,
+        bos_token_id=1,
     )  # fmt: skip
-    model, drawn, mean = GPT2LMHeadModel(config), np.random.default_rng(0), 0.0
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0)
+    model, drawn, mean = LlamaForCausalLM(config), np.random.default_rng(0), 0.0
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0, betas=(0.9, 0.99))
     for _ in range(most):
-        ids, where = prompts(drawn, 128)
-        wanted = ids[torch.arange(len(ids)), torch.from_numpy(3 * where + 1)]
-        logits = model(ids, logits_to_keep=1).logits[:, -1]
-        loss = torch.nn.functional.cross_entropy(logits, wanted)
+        ids, _, places = lessons(drawn, 64)
+        logits, wanted = model(ids).logits[:, places], ids[:, places + 1]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        mean = 0.9 * mean + 0.1 * float((logits.argmax(1) == wanted).float().mean())
+        mean = 0.9 * mean + 0.1 * float((logits.argmax(2) == wanted).float().mean())
         if mean > 0.995:
             break
     return model.eval(), mean

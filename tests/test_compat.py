@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import pysmdl
+from pysmdl import scorers
 from pysmdl.interop.compat import quantus_explain
 
 from toys import explain, image, linear_model
@@ -251,6 +252,20 @@ def test_against_shapiq():
                 without, with_it = np.isin(np.arange(9), subset), np.isin(np.arange(9), (*subset, player))
                 by_hand[player] += weight * (game(with_it) - game(without))[0]
     np.testing.assert_allclose(values, by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize(("index", "theirs"), [("sii", "SII"), ("bii", "BII"), ("stii", "STII")])
+def test_interactions_against_shapiq(index, theirs):
+    shapiq = pytest.importorskip("shapiq")
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).eval()
+    scorer, x = scorers.scalar(lambda batch: net(batch[:, 0])[:, 0]), torch.rand(1, 8)
+    settings = {"players": "columns", "baseline": "zero"}
+    computer = shapiq.ExactComputer(n_players=8, game=pysmdl.Game(x, scorer, normalize=True, **settings))
+    wanted = computer(theirs, order=2)
+    found = pysmdl.studies.interactions(x, scorer, index=index, **settings)
+    for i, j in itertools.combinations(range(8), 2):
+        assert found.matrix[i, j] == pytest.approx(wanted[(i, j)], abs=1e-6)
 
 
 def test_against_quantus():

@@ -113,6 +113,7 @@ SETTERS = (
     scorers.string,
     scorers.table,
     removal.conditional_gaussian,
+    studies.interactions,
     studies.interventions,
     studies.leave_one_out,
     studies.suppression_matrix,

@@ -8,7 +8,7 @@ import torch
 from vision_towers import SIDE, hugging_face, patch_labels
 
 import pysmdl
-from pysmdl import heads, jobs, scorers
+from pysmdl import heads, jobs, metrics, scorers
 from pysmdl.errors import StoreError
 from pysmdl.methods import METHODS
 from pysmdl.scorers.heads import read_off
@@ -59,6 +59,25 @@ def test_the_weight_of_evidence_in_bits_and_smoothed():
 
     assert weight(heads.log_odds(2)) == pytest.approx(2.58496250, abs=1e-6)
     assert weight(heads.log_odds(2, laplace=1e6)) == pytest.approx(2.58486432, abs=1e-6)
+
+
+def test_divergences_are_read_in_bits_and_as_logarithms_too():
+    """H3, H4."""
+    at = torch.zeros(1, dtype=torch.int64)
+    assert -float(heads.jsd()(P, Q, at)) / np.log(2) == pytest.approx(0.33275110, abs=1e-6)
+    assert np.log(-float(heads.kl(0.6)(OTHER, ONE, at)) + 1e-9) == pytest.approx(-1.29028310, abs=1e-6)
+
+
+def test_soft_sufficiency_and_comprehensiveness_are_shares_of_what_nothing_leaves():
+    """H5: the full answer (0.7, 0.2, 0.1), softly kept (0.5, 0.3, 0.2), with nothing (0.1, 0.3, 0.6)."""
+    at, soft = torch.zeros(1, dtype=torch.int64), torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).log()
+    kept, nothing = (float(heads.hellinger()(row, P, at)) for row in (soft, Q))
+    assert 1 - kept == pytest.approx(0.14839707, abs=1e-6)
+    assert metrics.soft_sufficiency(kept, nothing) == pytest.approx(0.70051452, abs=1e-6)
+    assert metrics.soft_sufficiency(nothing, nothing) == metrics.soft_comprehensiveness(1, nothing) == 0
+    assert metrics.soft_sufficiency(1, nothing) == metrics.soft_comprehensiveness(nothing, nothing) == 1
+    with pytest.raises(ValueError, match="nothing must be"):
+        metrics.soft_sufficiency(0.5, 1)
 
 
 def test_ranked_lists_without_a_common_class_share_nothing():

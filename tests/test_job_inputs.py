@@ -137,7 +137,7 @@ def test_a_damaged_group_of_rows_names_its_file(tmp_path):
         ('{"image": "0.png", "target": {"box": [0, 0, 5, 5]}}', r'a box must be as \{"xyxy": \[0, 0, 50, 50\]'),
         ('{"image": "0.png", "target": "{xyxy: 3}"}', r'a box must be as \{"xyxy"'),
         ('{"image": ' + "[" * 50_000 + "]" * 50_000 + "}", "is no JSON: .*recursion"),
-        ('{"file": "0.png", "label": 3}', "it has no image, text or row, but file, label"),
+        ('{"file": "0.png", "label": 3}', "it has no image, audio, text, messages or row, but file, label"),
         ('{"text": "a caption"}', "it has a text, which the model does not read"),
         ('{"image": {"bytes": null, "path": null}}', "m.jsonl:1: it has no image"),
     ],

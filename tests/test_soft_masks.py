@@ -9,14 +9,12 @@ import torch
 import pysmdl
 from pysmdl import methods, regions, removal, scorers
 from pysmdl.errors import SearchError
-from pysmdl.kernels import compose
 from pysmdl.methods.masks import soft_masks
-from pysmdl.removal.blends import blend
 from pysmdl.removal.wavelet import inverse, transformed
 from pysmdl.search import Ask, Ranking, Search
 from pysmdl.testing import drive
 
-from toys import DTYPES, image, linear_model, poisoned
+from toys import image, linear_model
 
 SOFT = methods.sobol(masks="soft", designs=8)
 
@@ -42,38 +40,6 @@ def test_an_input_between_itself_and_its_baseline_has_the_same_totals():
     e = pysmdl.explain(end, scorer, players="columns", baseline=-end, search=search, progress=False)
     assert e.values() == pytest.approx([0.55758886, 0.44241114, 0.24368366], abs=4e-3)
     assert e.evaluations == 4 * 1024 + 6, "the curves of three columns, whose first and last points are one row each"
-
-
-def by_loop(x, baseline, labels, weights, source):
-    """Point by point, as the docstring says it; in float32."""
-    out = np.empty((len(weights), *x.shape[1:]), np.float32)
-    for b, i in enumerate(source):
-        for place in np.ndindex(*labels.shape[1:]):
-            label = labels[(i, *place)]
-            w = np.float32(1) if label < 0 else weights[b, label]
-            for c in range(x.shape[1]):
-                at = (i, c, *place)
-                out[(b, c, *place)] = w * x[at] + (1 - w) * baseline[at]
-    return out
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5, 7), (3, 2, 2, 3, 4), (1, 1, 17)])
-def test_a_blend_is_its_loop(dtype, shape, rng):
-    inputs, _, *grid = shape
-    x, baseline = (torch.from_numpy(rng.normal(size=shape).astype(np.float32)).to(dtype) for _ in range(2))
-    labels = rng.integers(-1, 4, (inputs, *grid)).astype(np.int32)
-    weights = rng.random((9, 4)).astype(np.float32)
-    weights[0], weights[1] = 0, 1
-    source = rng.integers(0, inputs, 9).astype(np.int32)
-    out = poisoned((9, *shape[1:]), dtype)
-    given = torch.from_numpy(labels), torch.from_numpy(weights).view(torch.int32), torch.from_numpy(source)
-    blend(x, baseline, *given, out)
-    wanted = by_loop(x.float().numpy(), baseline.float().numpy(), labels, weights, source)
-    assert torch.equal(out, torch.from_numpy(wanted).to(dtype))
-    bits = torch.tensor([[0], [15]], dtype=torch.int32)
-    hard = compose(x, baseline, given[0], bits, given[2][:2], out=torch.empty_like(out[:2]))
-    assert torch.equal(out[:2], hard), "weights of 0 and 1 are bits"
 
 
 def jansen_by_hand(f, n, designs, seed):

@@ -58,7 +58,8 @@ def test_every_way_of_crediting_agrees_on_a_linear_model(search, cancer):
         assert np.abs(found.values() - truth[i]).max() < 1e-5
 
 
-EXACT = {"occlusion": methods.occlusion(), "lime": methods.lime(alpha=0), "kernel_shap": methods.kernel_shap()}
+EXACT = {"occlusion": methods.occlusion(), "lime": methods.lime(alpha=0), "kernel_shap": methods.kernel_shap(),
+         "regression": methods.regression()}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", methods.METHODS)

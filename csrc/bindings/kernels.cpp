@@ -55,6 +55,40 @@ void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle
       });
 }
 
+void blend(py::handle x_, py::handle baseline_, py::handle labels_, py::handle weights_, py::handle source_,
+           py::handle out_, int threads) {
+  const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2);
+  const Borrowed labels = borrow(labels_, "labels", 1), weights = borrow(weights_, "weights");
+  const Borrowed source = borrow(source_, "source"), out = borrow(out_, "out", 2);
+  x.expect_dims(3), baseline.expect_dims(3), labels.expect_dims(2);
+  weights.expect_dims(2), source.expect_dims(1), out.expect_dims(3);
+  for (const Borrowed* numbers : {&x, &baseline, &weights, &out}) numbers->expect_dtype(DType::f32);
+  labels.expect_dtype(DType::i32), source.expect_dtype(DType::i32);
+  labels.expect_contiguous(), weights.expect_contiguous(), source.expect_contiguous(), expect_threads(threads);
+  for (int d = 0; d < 3; ++d) baseline.expect_size(d, x.shape[d], "as in x");
+  labels.expect_size(0, x.shape[0], "the inputs of x"), labels.expect_size(1, x.shape[2], "the points of x");
+  out.expect_size(0, weights.shape[0], "the rows"), source.expect_size(0, weights.shape[0], "the rows");
+  out.expect_size(1, x.shape[1], "the channels of x"), out.expect_size(2, x.shape[2], "the points of x");
+  PYSMDL_CHECK(weights.shape[1] <= BlendParams::kMostRegions, "weights must be of at most ", BlendParams::kMostRegions,
+               " regions, got ", weights.shape[1]);
+  PYSMDL_CHECK(out.device == DeviceKind::cpu, "blend in C++ is for CPU tensors");
+  expect_output(out, {&x, &baseline, &labels, &weights, &source});
+  const Index inputs(source);
+  inputs.expect_within(kAny, x.shape[0], [&](size_t b, int32_t input) {
+    return message("source[", b, "] is ", input, ", x holds ", x.shape[0], " inputs");
+  });
+
+  BlendParams p{};
+  p.x = x.as<float>(), p.baseline = baseline.as<float>(), p.out = out.as<float>();
+  p.labels = labels.as<int32_t>(), p.weights = weights.as<float>(), p.source = inputs.data();
+  p.batch = weights.shape[0], p.channels = x.shape[1], p.points = x.shape[2], p.regions = weights.shape[1];
+  p.x_input = x.strides[0], p.x_channel = x.strides[1], p.x_point = x.strides[2];
+  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1];
+  p.baseline_point = baseline.strides[2];
+  p.out_row = out.strides[0], p.out_channel = out.strides[1], p.out_point = out.strides[2];
+  launch(out, [&] { cpu::blend(p, threads); }, [] {});
+}
+
 void class_scores(py::handle logits_, py::handle targets_, py::handle out_, bool entropy, int threads,
                   [[maybe_unused]] uintptr_t stream) {
   const Borrowed logits = borrow(logits_, "logits"), targets = borrow(targets_, "targets"), out = borrow(out_, "out");
@@ -229,6 +263,8 @@ void register_kernels(py::module_& m) {
   using py::arg;
   m.def("compose", &compose, arg("x"), arg("baseline"), arg("labels"), arg("rows"), arg("source"), arg("out"),
         arg("threads"), arg("stream") = 0);
+  m.def("blend", &blend, arg("x"), arg("baseline"), arg("labels"), arg("weights"), arg("source"), arg("out"),
+        arg("threads"));
   m.def("class_scores", &class_scores, arg("logits"), arg("targets"), arg("out"), arg("entropy"), arg("threads"),
         arg("stream") = 0);
   m.def("distance_gains", &distance_gains, arg("distances"), arg("nearest"), arg("members"), arg("candidates"),

@@ -31,6 +31,23 @@ struct ComposeParams {
   static constexpr int64_t kMostWords = 1 << 26;  // labels are numbers of 31 bits
 };
 
+// out[b, c, p] = w x[i, c, p] + (1 - w) baseline[i, c, p], w the weight of labels[i, p] in row b, i = source[b].
+struct BlendParams {
+  const float* x;         // [inputs, channels, points]
+  const float* baseline;  // [inputs, channels, points]
+  const int32_t* labels;  // [inputs, points], contiguous; negative: always shown; beyond the regions: never
+  const float* weights;   // [batch, regions], contiguous
+  const int32_t* source;  // [batch], contiguous; negative: padding, filled with zeros
+  float* out;             // [batch, channels, points]
+
+  int64_t batch, channels, points, regions;
+  int64_t x_input, x_channel, x_point;
+  int64_t baseline_input, baseline_channel, baseline_point;
+  int64_t out_row, out_channel, out_point;
+
+  static constexpr int64_t kMostRegions = 1 << 30;  // labels are numbers of 31 bits
+};
+
 // Softmax of each row, read at a few places. out[b] = (confidence, top class, p_t for t in targets[b]).
 struct ClassScoresParams {
   const void* logits;      // [batch, classes], row stride below, unit class stride
@@ -123,6 +140,7 @@ PYSMDL_HOST_DEVICE inline float match_value(int32_t mode, float iou, float confi
 
 namespace cpu {
 void compose(const ComposeParams& params, int threads);
+void blend(const BlendParams& params, int threads);
 void class_scores(const ClassScoresParams& params, int threads);
 void distance_gains(const DistanceGainsParams& params);
 void match_boxes(const MatchBoxesParams& params, int threads);

@@ -47,6 +47,7 @@ class Game:
         n_players: Number of regions.
         empty_value, grand_value: Target score with nothing and with everything kept.
         labels: Region of each grid point.
+        names: The regions', where they have any. [n_players] or empty.
         evaluations: Distinct rows the model has seen.
     """
 
@@ -57,6 +58,7 @@ class Game:
         self._explainer = Explainer(model, **settings)
         self._item = _own(self._explainer.prepare({"image": image, "target": target}))
         self.labels, self.n_players = self._item.regions.labels.copy(), self._item.regions.n
+        self.names = self._item.regions.names
         self.evaluations = 0
         self._values: dict[bytes, float] = {}
         ends = np.repeat([[False], [True]], self.n_players, axis=1)

@@ -15,11 +15,12 @@ method               value of a region                                     rows 
 :func:`kernel_shap`  its Shapley value                                     2048 + 2n   negative
 :func:`sobol`        share of the score's variance that involves it        32 (n + 1)  as where it helps
 :func:`hsic`         how much the score depends on whether it is kept      1500        as where it helps
+:func:`regression`   its coefficient in a plain regression, or a lasso     10n         negative
 ===================  ====================================================  ==========  =================
 
-Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusion, LIME with alpha=0 and KernelSHAP;
-w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its draws; HSIC's
-grow with |w|.
+Where f(S) = b + sum of w[i] over S, a method's values are w to 1e-5 by occlusion, LIME with alpha=0, KernelSHAP and
+regression; w^2 / |w|^2 by Sobol, exactly so over their sum; b + sum(w) / 2 + w / 2 by RISE, within the error of its
+draws; HSIC's grow with |w|.
 
 :func:`reagent` asks in rounds, and for as many rows as it takes.
 
@@ -38,6 +39,7 @@ from pysmdl.errors import one_of
 from pysmdl.methods.leave_one_out import occlusion
 from pysmdl.methods.linear import kernel_shap, lime
 from pysmdl.methods.randomized import drise, rise
+from pysmdl.methods.regression import regression
 from pysmdl.methods.replacing import reagent
 from pysmdl.methods.sensitivity import hsic, sobol
 from pysmdl.search import SEARCHES
@@ -51,9 +53,22 @@ METHODS: dict[str, Callable[[], Search]] = {
     "kernel_shap": kernel_shap,
     "sobol": sobol,
     "hsic": hsic,
+    "regression": regression,
 }
 
-__all__ = ["METHODS", "drise", "hsic", "kernel_shap", "lime", "occlusion", "reagent", "resolve", "rise", "sobol"]
+__all__ = [
+    "METHODS",
+    "drise",
+    "hsic",
+    "kernel_shap",
+    "lime",
+    "occlusion",
+    "reagent",
+    "regression",
+    "resolve",
+    "rise",
+    "sobol",
+]
 
 
 def resolve(search: str | Search) -> Search:

@@ -6,6 +6,9 @@
 | :func:`saliency_curves`: these of any map | the same, as Xplique steps it | the model, a map [H, W] |
 | :func:`highest_confidence` | Chen et al. 2024 (SMDL), table 2 | explanations |
 | :func:`mu_fidelity` | Bhatt et al. 2020, definition 3 | a :class:`pysmdl.Game`, values [n] |
+| :func:`lds` | Park et al. 2023 (TRAK) | the same |
+| :func:`edit_scores` | Shah et al. 2024 (COAR) | values of two groups of inputs [inputs, n] |
+| :func:`soft_sufficiency`, :func:`soft_comprehensiveness` | Zhao and Aletras 2023; ReAGent | scores of soft views |
 | :func:`pointing_game` | Zhang et al. 2018 (excitation backprop) | an explanation or a map, boxes or a mask |
 | :func:`energy_pointing_game` | Wang et al. 2020 (Score-CAM) | an explanation or a map, boxes or a mask |
 | :func:`mean_map` | ours | explanations of one input |
@@ -47,8 +50,9 @@ from pysmdl.metrics.localization import (
 from pysmdl.metrics.maps import mean_map
 from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, minimal_region_rate, minimal_sufficient
 from pysmdl.metrics.modality import Modality, modality
-from pysmdl.metrics.mufidelity import mu_fidelity, random_subsets, region_values
+from pysmdl.metrics.mufidelity import edit_scores, lds, mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
+from pysmdl.metrics.soft import soft_comprehensiveness, soft_sufficiency
 from pysmdl.metrics.steps import pixel_steps
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "csr",
     "deletion_auc",
     "diou",
+    "edit_scores",
     "energy_pointing_game",
     "giou",
     "highest_confidence",
@@ -71,6 +76,7 @@ __all__ = [
     "iou",
     "iou_success",
     "largest_gain",
+    "lds",
     "mean_map",
     "mean_minimal_region",
     "minimal_correction",
@@ -84,6 +90,8 @@ __all__ = [
     "random_subsets",
     "region_gains",
     "region_values",
+    "soft_comprehensiveness",
+    "soft_sufficiency",
     "summary",
 ]
 

@@ -1,4 +1,4 @@
-"""MuFidelity: does what an attribution gives to a subset of regions go with what their removal costs?"""
+"""Does what an attribution gives to a subset of regions go with what their removal costs, or what they score?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
-from pysmdl.errors import whole_number
+from pysmdl.errors import number, whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools
 
@@ -46,10 +46,7 @@ def mu_fidelity(
     Raises:
         ValueError: share, samples or attribution out of range, or evaluate gave something else than finite [a].
     """
-    weights = as_array("attribution", attribution).astype(np.float64)
-    if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
-        what = list(weights.shape) if np.isfinite(weights).all() else "NaN or infinity in it"
-        raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
+    weights = _weights(attribution)
     if not 0 < share < 1:
         raise ValueError(f"share must be between 0 and 1; got {share}")
     samples = whole_number("samples", samples, 2)
@@ -62,6 +59,78 @@ def mu_fidelity(
     if np.ptp(sums) <= np.finfo(np.float64).eps * np.abs(weights).sum():
         return 0.0
     return float(np.corrcoef(sums, drops)[0, 1])
+
+
+def lds(
+    evaluate: Callable[[Bools], NDArray[Any]],
+    attribution: NDArray[Any],
+    *,
+    keep: float = 0.5,
+    samples: int = 200,
+    seed: int = 0,
+    ranks: bool = True,
+) -> float:
+    """Linear datamodelling score (Park et al., TRAK, 2023): how well values add up to what subsets score.
+
+        lds = corr over S of  sum of attribution[i] for i in S  and  f(S),  each i in S with probability `keep`
+
+    Args:
+        evaluate, attribution: As in :func:`mu_fidelity`.
+        keep: Between 0 and 1.
+        samples: Subsets drawn, at least 2.
+        seed: The same seed gives the same subsets.
+        ranks: Spearman's correlation, the score's own; False: Pearson's, as COAR and ContextCite show beside it.
+
+    Returns:
+        -1 to 1; NaN where all scores are the same, 0 where only the sums are.
+
+    Raises:
+        ValueError: keep, samples or attribution out of range, or evaluate gave something else than finite [a].
+    """
+    weights = _weights(attribution)
+    keep, samples = number("keep", keep, above=0, below=1), whole_number("samples", samples, 2)
+    kept = np.random.default_rng(whole_number("seed", seed, 0)).random((samples, len(weights))) < keep
+    values, sums = _values(evaluate, kept), kept @ weights
+    if np.ptp(values) <= FLOAT_NOISE * np.abs(values).max():
+        return math.nan
+    if np.ptp(sums) <= np.finfo(np.float64).eps * np.abs(weights).sum():
+        return 0.0
+    if ranks:
+        values, sums = _ranks(values), _ranks(sums)
+    return float(np.corrcoef(sums, values)[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of equals the mean of their places. [a]."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (count.cumsum() - (count + 1) / 2)[place]
+    return ranks
+
+
+def edit_scores(target: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float64]:
+    """Which players count for some inputs and not for others (COAR's COAR-Edit, Shah, Ilyas and Madry, ICML 2024).
+
+        score[i] = (mean of target[:, i] - mean of reference[:, i]) / sqrt(var / inputs, of both, added)
+
+    Args:
+        target, reference: Values of the same players over inputs, such as ``e.values()`` stacked. [inputs, n] each;
+            variances are those of the population.
+
+    Returns:
+        [n]; infinite where neither varies and they differ, 0 where they do not.
+
+    Raises:
+        ValueError: the players are not as many, or there are no inputs.
+    """
+    parts = [np.asarray(each, np.float64) for each in (target, reference)]
+    if any(each.ndim != 2 or not len(each) for each in parts) or parts[0].shape[1] != parts[1].shape[1]:
+        shapes = " and ".join(str(list(each.shape)) for each in parts)
+        raise ValueError(f"target and reference must be [inputs, n] of the same n players; got {shapes}")
+    apart = parts[0].mean(0) - parts[1].mean(0)
+    spread = np.sqrt(sum(each.var(0) / len(each) for each in parts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: NDArray[np.float64] = np.where(apart == 0, 0.0, apart / spread)
+    return found
 
 
 def region_values(explanation: Explanation) -> NDArray[np.float64]:
@@ -88,6 +157,14 @@ def random_subsets(n: int, size: int, samples: int, seed: int = 0) -> Bools:
     member = np.zeros((len(chosen), n), bool)
     np.put_along_axis(member, chosen, True, 1)
     return member
+
+
+def _weights(attribution: NDArray[Any]) -> NDArray[np.float64]:
+    weights = as_array("attribution", attribution).astype(np.float64)
+    if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
+        what = list(weights.shape) if np.isfinite(weights).all() else "NaN or infinity in it"
+        raise ValueError(f"attribution must be [n] finite values of at least 2 regions; got {what}")
+    return weights
 
 
 def _values(evaluate: Callable[[Bools], NDArray[Any]], kept: Bools) -> NDArray[np.float64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-CACHED = 1 << 18  # points of rows that a cache holds
+from pysmdl import kernels
+from pysmdl.removal.base import DeviceRows
 
 
 def check_blends(x: Tensor) -> None:
@@ -16,32 +19,14 @@ def check_blends(x: Tensor) -> None:
         raise ValueError(f"soft masks blend numbers, and there is nothing between two ids; got {x.dtype}")
 
 
-def blend(x: Tensor, baseline: Tensor, labels: Tensor, bits: Tensor, source: Tensor, out: Tensor) -> None:
-    """Rows of weights into `out`, by plain operations, each rounded once, so that devices and batches agree.
-
-        out[b, c, p] = w x[i, c, p] + (1 - w) baseline[i, c, p]    i = source[b], w = weights[b, labels[i, p]]
-
-    A weight of 0 or 1 gives the baseline's or the input's own bits. Label -1 is always shown.
+def blend(pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> None:
+    """Rows of weights by :func:`pysmdl.kernels.blend`.
 
     Args:
-        x, baseline: [M, C, *grid].
-        labels: [M, *grid], int32.
-        bits: The weights' bits. [B, n], int32.
-        source: Which of the M inputs each row shows; -1, padding, shows the first. [B], int32.
+        pool: x and baseline [M, C, *grid], labels [M, *grid].
+        rows: Whose bits are those of the weights.
         out: [B, C, *grid].
+        backend: Of the kernels; "auto" in its place where it has none for this.
     """
-    step = len(out) if out.is_cuda else max(1, CACHED // max(1, x[0].numel()))
-    weights = torch.nn.functional.pad(bits.view(torch.float32), (1, 0), value=1.0)  # of label -1 first
-    for part, given, places in zip(out.split(step), weights.split(step), source.split(step), strict=True):
-        if len(x) == 1:
-            own, hidden = x.float(), baseline.float()
-            shown = given.index_select(1, labels.flatten() + 1)  # [b, P]
-        else:
-            chosen = places.clamp(min=0).long()
-            own, hidden = x[chosen].float(), baseline[chosen].float()
-            shown = given.gather(1, labels[chosen].flatten(1).long() + 1)
-        w = shown.view(len(part), 1, *part.shape[2:])
-        blended = torch.mul(w, own, out=part) if part.dtype == torch.float32 else w * own
-        blended += (1 - w) * hidden
-        if blended is not part:
-            part.copy_(blended)
+    served, weights = kernels.serves("blend", backend, out.device.type), rows.bits.view(torch.float32)
+    kernels.blend(pool["x"], pool["baseline"], pool["labels"], weights, rows.source, out=out, backend=served)

@@ -107,7 +107,7 @@ class SoftFilled(Filled):
     def views(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Iterator[Any]:
         into = out if out.dim() > 2 else out[:, None]
         for draw in range(self.draws):
-            blend(pool["x"], pool["baseline"][:, draw], pool["labels"], rows.bits, rows.source, into)
+            blend({**pool, "baseline": pool["baseline"][:, draw]}, rows, into, backend)
             yield out
 
 

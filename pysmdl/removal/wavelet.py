@@ -129,7 +129,7 @@ class SoftWavelet(Wavelet):
         return "soft wavelet", self.levels
 
     def _keep(self, pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
-        blend(pool["x"], pool["baseline"], pool["labels"], bits, source, out)
+        blend(pool, DeviceRows(bits, source, None), out, backend)
 
 
 def wavelet(levels: int = 3) -> Wavelet:

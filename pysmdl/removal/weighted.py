@@ -6,6 +6,7 @@ Weights travel where bits do, a word of 32 for each player: the bits of its floa
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -43,10 +44,6 @@ class SoftPaint(Removal):
 
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
         if "x" not in pool:
-            return view_of_each(pool, rows, Hands(), _blended)
-        _blended(pool, rows, out if out.dim() > 2 else out[:, None])
+            return view_of_each(pool, rows, Hands(), partial(blend, backend=backend))
+        blend(pool, rows, out if out.dim() > 2 else out[:, None], backend)
         return out
-
-
-def _blended(pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor) -> None:
-    blend(pool["x"], pool["baseline"], pool["labels"], rows.bits, rows.source, out)

@@ -1,18 +1,21 @@
-"""Studies: methods against each other on the same inputs, what texts lean on, and what answers owe to a modality."""
+"""Studies: methods against each other, what texts lean on, what answers owe to a modality, and pairs of players."""
 
 from __future__ import annotations
 
 from pysmdl.studies.correction import correction
+from pysmdl.studies.interactions import Interactions, interactions
 from pysmdl.studies.interventions import Interventions, interventions
 from pysmdl.studies.sources import LeftOut, MinimalSources, leave_one_out, minimal_sources
 from pysmdl.studies.suppression import Suppression, suppression_matrix
 
 __all__ = [
+    "Interactions",
     "Interventions",
     "LeftOut",
     "MinimalSources",
     "Suppression",
     "correction",
+    "interactions",
     "interventions",
     "leave_one_out",
     "minimal_sources",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pysmdl.engine.device.buffers import empty
+from pysmdl.engine.device.buffers import empty, keep_freed
 from pysmdl.engine.device.graphs import GraphCache
 from pysmdl.engine.device.pool import Pool
 from pysmdl.engine.item import Kind
@@ -32,6 +32,8 @@ class Workspace:
         self.rooms: dict[Kind, Tensor] = {}
         self._device = device
         self._memory = empty((0,), torch.uint8, device)
+        if device.type == "cpu":
+            keep_freed()
 
     def make_room(self, rows: int, kind: Kind, channels_last: bool) -> Tensor:
         """Memory for at least so many composed rows of a kind, the same for all kinds. [room, *row]."""
