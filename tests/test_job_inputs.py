@@ -199,7 +199,7 @@ def test_frames_of_images_and_of_texts_are_manifests(tmp_path):
     assert targets(numbers) == [3, None]
     texts = polars.DataFrame({"text": ["good", "bad"], "group": [1, 2]})
     assert jobs.run(texts, PRAISE, tmp_path / "t", progress=False).explained == 2
-    with pytest.raises(ValueError, match="a frame must have a column image, text or row; it has file"):
+    with pytest.raises(ValueError, match="a frame must have a column image, audio, text, messages or row; it has file"):
         entries_of(pandas.DataFrame({"file": ["0.png"]}))
     weighed = pysmdl.scorers.table(lambda rows: rows @ np.array([2.0, -1.0]), ["age", "debt"])
     assert jobs.run(polars.DataFrame({"debt": [2], "age": [3]}), weighed, tmp_path / "u", progress=False).explained == 1

@@ -75,7 +75,7 @@ def estimate(
     settings: Mapping[str, Any],
     out: Console,
 ) -> None:
-    """Evaluations and time of each scale, as :func:`pysmdl.cli.commands.estimate` tells them.
+    """Evaluations and time of each scale, as a dry run tells them.
 
     Raises:
         ValueError: nested scales, or none.
