@@ -255,7 +255,7 @@ def guided(
 
     Args:
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.
-        pairs: Subsets to begin with, each with its complement; None for a tenth of the rows, 20 to 60.
+        pairs: Subsets to begin with, each with its complement; None for a tenth of the rows, 20 to 100.
         seed: None for the seed of explain().
         batch: Subsets to measure at a time, or more; None for a twentieth of n, or a hundredth of those known. A larger
             one keeps a server's places or a large device busy, and finds somewhat worse orders.
@@ -271,7 +271,7 @@ def guided(
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n, task.evaluations)
-        first = min(60, max(20, rows // 10)) if pairs is None else pairs
+        first = min(100, max(20, rows // 10)) if pairs is None else pairs
         return guided_rounds(task if seed is None else replace(task, seed=seed), rows, first, batch or 1)
 
     parameters = {"evaluations": evaluations, "pairs": pairs, "seed": seed, "batch": batch}
