@@ -134,11 +134,12 @@ def table(what: str) -> str:
 def plot() -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 6.5))
     shown = [(name, "36") for name in SMALL]
     budgets = {key[:2] for key in latest() if key[0] not in SMALL and key[3] == "guided" and key[4] in SHARES}
     shown += sorted(budgets)
-    for ax in list(figure.subplots(2, 4).flat)[len(shown) :]:
+    columns = (len(shown) + 1) // 2
+    figure = Figure(figsize=(3.25 * columns, 6.5))
+    for ax in list(figure.subplots(2, columns).flat)[len(shown) :]:
         ax.remove()
     for ax, (model, regions) in zip(figure.axes, shown, strict=True):
         of = groups(model, regions)

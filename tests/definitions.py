@@ -33,13 +33,16 @@ def compose(x: Array, baseline: Array, labels: Array, rows: Array, source: Array
 
 def blend(x: Array, baseline: Array, labels: Array, weights: Array, source: Array) -> Array:
     """x, baseline [M, C, *grid], labels [M, *grid], weights [B, n], source [B] to [B, C, *grid], in float32."""
+    shape, points = (len(weights), *x.shape[1:]), prod(x.shape[2:])
+    x, baseline = (each.reshape(*x.shape[:2], points) for each in (x, baseline))
+    labels = labels.reshape(len(x), points)
     out = np.zeros((len(weights), *x.shape[1:]), np.float32)
     for b, i in enumerate(source):
         if i >= 0:
             table = np.concatenate((np.float32([1]), weights[b], np.float32([0])))
             w = table[np.clip(labels[i], -1, weights.shape[1]) + 1]
             out[b] = w * x[i] + (1 - w) * baseline[i]
-    return out
+    return out.reshape(shape)
 
 
 def class_scores(logits: Array, targets: Array, entropy: bool) -> Array:
