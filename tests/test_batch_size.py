@@ -45,6 +45,11 @@ def test_a_slow_moment_does_not_decide_the_batch_size():
     assert tuned(lambda b: 1.0 * b * (4 if next(times) % 7 < 2 else 1)) == 8
 
 
+def test_few_rows_that_are_over_at_once_are_doubled_without_comparing():
+    assert tuned(lambda b: 1e-4 * b) == 16
+    assert tuned(lambda b: 1e-3 * b) == 8
+
+
 def test_the_size_found_stays_with_the_scorer():
     model = Recorder(linear_model())
     scorer = pysmdl.scorers.classifier(model, size=12)

@@ -68,5 +68,5 @@ class Sizes:
         most = min(MOST_ROWS, max(1, self._config.memory_bytes // max(1, prod(shape) * kind.dtype.itemsize)))
         fixed = self._config.batch_size or (FIXED if self._config.deterministic else self._best)
         if fixed is None:
-            return Tuner(16 if self._cpu else 128, most)
+            return Tuner(8 if self._cpu else 128, most)
         return Tuner(min(fixed, most), min(fixed, most), steady=self._config.deterministic)

@@ -8,6 +8,7 @@ from pysmdl.engine.device.times import Times
 
 GAIN = 0.97  # a larger batch must cost at most this much of the smaller one's time per row
 SAMPLES = 3  # timed batches of each size, after one that warms it up
+FEW, BRIEF = 16, 5e-3  # rows, seconds: fewer that are over sooner are doubled at once, as the host's time is felt
 PATIENCE = 64  # full batches after memory ran out before twice their size is tried again; then twice as many
 
 
@@ -67,7 +68,9 @@ class Tuner:
 
     def _take(self, rows: int, seconds: float) -> None:
         self._seen.setdefault(rows, []).append(seconds / rows)
-        if rows == self._best:
+        if rows < FEW and seconds < BRIEF and len(self._seen[rows]) > 1:
+            self._start_from(2 * rows)
+        elif rows == self._best:
             self.rows = 2 * rows
         elif len(self._seen[rows]) <= SAMPLES:
             self.rows = self._best
