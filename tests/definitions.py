@@ -19,11 +19,15 @@ def kept(labels: Array, row: Array) -> Array:
     return (labels < 0) | (~beyond & np.append(member, False)[np.where(beyond | (labels < 0), len(member), labels)])
 
 
+def flattened(x: Array, baseline: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """Grids of points as one dimension: [M, C, P] twice, [M, P]."""
+    points = prod(x.shape[2:])
+    return (*(each.reshape(*x.shape[:2], points) for each in (x, baseline)), labels.reshape(len(x), points))
+
+
 def compose(x: Array, baseline: Array, labels: Array, rows: Array, source: Array) -> Array:
     """x, baseline [M, C, *grid], labels [M, *grid], rows [B, W], source [B] to [B, C, *grid]."""
-    shape, points = (len(rows), *x.shape[1:]), prod(x.shape[2:])
-    x, baseline = (each.reshape(*x.shape[:2], points) for each in (x, baseline))
-    labels = labels.reshape(len(x), points)
+    shape, (x, baseline, labels) = (len(rows), *x.shape[1:]), flattened(x, baseline, labels)
     out = np.zeros((len(rows), *x.shape[1:]), x.dtype)
     for b, i in enumerate(source):
         if i >= 0:
@@ -33,9 +37,7 @@ def compose(x: Array, baseline: Array, labels: Array, rows: Array, source: Array
 
 def blend(x: Array, baseline: Array, labels: Array, weights: Array, source: Array) -> Array:
     """x, baseline [M, C, *grid], labels [M, *grid], weights [B, n], source [B] to [B, C, *grid], in float32."""
-    shape, points = (len(weights), *x.shape[1:]), prod(x.shape[2:])
-    x, baseline = (each.reshape(*x.shape[:2], points) for each in (x, baseline))
-    labels = labels.reshape(len(x), points)
+    shape, (x, baseline, labels) = (len(weights), *x.shape[1:]), flattened(x, baseline, labels)
     out = np.zeros((len(weights), *x.shape[1:]), np.float32)
     for b, i in enumerate(source):
         if i >= 0:

@@ -20,6 +20,9 @@ from pysmdl.targets import Box
 
 Row: TypeAlias = Mapping[str, Any]
 
+INPUTS = ("image", "audio", "text", "messages", "row")  # the first of these that a row has is what is explained
+EXPECTED = f"{', '.join(INPUTS[:-1])} or {INPUTS[-1]}"
+
 
 @dataclass(frozen=True)
 class LabelMap(Opener):
@@ -76,6 +79,12 @@ def class_of(text: str) -> int | str:
 def first(row: Row, *names: str) -> Any:
     """What the first of these columns says that says anything; "" and NaN do not."""
     return next((cell for cell in map(row.get, names) if not _is_silent(cell)), None)
+
+
+def id_and_group(row: Row, place: str) -> tuple[str, str | None]:
+    """What a row calls its input, its place where it does not say, and the group that it is of, if any."""
+    id, group = first(row, "id"), first(row, "group")
+    return place if id is None else str(id), None if group is None else str(group)
 
 
 def _is_silent(cell: Any) -> bool:

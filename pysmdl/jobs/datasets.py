@@ -17,7 +17,7 @@ from pysmdl.inputs import Opener, sound
 from pysmdl.inputs.held import content_of
 from pysmdl.inputs.image_files import SUFFIXES
 from pysmdl.jobs import schema
-from pysmdl.jobs.cells import first, image_of, target_of
+from pysmdl.jobs.cells import EXPECTED, first, id_and_group, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
 
 MARKS = ("dataset_info.json", "dataset_dict.json")  # of a folder that save_to_disk() wrote
@@ -104,10 +104,10 @@ def _sample(file: Path, key: str, parts: dict[str, tarfile.TarInfo], tar: tarfil
     except Exception as error:
         why = str(error) if type(error) is ValueError else described(error)
         return Entry(place, Bad(f"{place}: {why}"), source=place)
-    target, id, group = first(said, "target", "label"), first(said, "id"), first(said, "group")
+    target, (id, group) = first(said, "target", "label"), id_and_group(said, place)
     rest = {} if target is None else {"target": target}
     opened = (Passage if kind == "text" else Member)(str(file), given.name, given.offset_data, given.size)
-    return Entry(place if id is None else str(id), opened, rest, place, None if group is None else str(group))
+    return Entry(id, opened, rest, place, group)
 
 
 def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
@@ -145,18 +145,15 @@ def of_arrow(file: Path, kind: str = "image") -> Iterator[Entry]:
     table = _table(str(file))
     column = next((name for name in (kind, *IMAGES, "text", "messages", "row") if name in table.column_names), None)
     if column is None:
-        raise ValueError(
-            f"{file} must have a column image, audio, text, messages or row; it has {', '.join(table.column_names)}"
-        )
+        raise ValueError(f"{file} must have a column {EXPECTED}; it has {', '.join(table.column_names)}")
     about = ("target", "label", "id", "group")
     others = {name: table[name].to_pylist() for name in about if name in table.column_names}
     for row in range(table.num_rows):
         said = {name: values[row] for name, values in others.items()}
-        target, id, group = first(said, "target", "label"), first(said, "id"), first(said, "group")
-        rest = {} if target is None else {"target": target_of(target)}
         place = f"{file}#{row}"
-        of = None if group is None else str(group)
-        yield Entry(place if id is None else str(id), Record(str(file), column, row), rest, place, of)
+        target, (id, group) = first(said, "target", "label"), id_and_group(said, place)
+        rest = {} if target is None else {"target": target_of(target)}
+        yield Entry(id, Record(str(file), column, row), rest, place, group)
 
 
 @lru_cache(maxsize=16)

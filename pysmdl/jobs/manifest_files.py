@@ -16,9 +16,8 @@ from pysmdl import disk
 from pysmdl.errors import described
 from pysmdl.inputs import Opener
 from pysmdl.jobs import schema
-from pysmdl.jobs.cells import Row, image_of
+from pysmdl.jobs.cells import EXPECTED, INPUTS, Row, image_of
 
-INPUTS = ("image", "audio", "text", "messages", "row")  # the first of these that a row has is what is explained
 PACKED = ("image", "audio")  # whose cells are paths, or {bytes, path}
 ABOUT = ("target", "id", "group", "regions", "label", "players")
 COLUMNS = (*INPUTS, *ABOUT)
@@ -151,7 +150,7 @@ def check(file: Any, names: Sequence[str], kind: str) -> None:
     """
     if not set(INPUTS) & set(names) and (kind != "row" or not set(names) - set(ABOUT)):
         has = ", ".join(map(str, names)) or "none"
-        raise ValueError(f"{file} must have a column {', '.join(INPUTS[:-1])} or row; it has {has}")
+        raise ValueError(f"{file} must have a column {EXPECTED}; it has {has}")
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         raise ValueError(f"{file} must have each column once; {twice} are there twice")

@@ -9,9 +9,9 @@ from typing import Any
 
 from pysmdl.errors import described
 from pysmdl.jobs import manifest_files
-from pysmdl.jobs.cells import Address, LabelMap, Row, first, image_of, target_of
+from pysmdl.jobs.cells import EXPECTED, INPUTS, Address, LabelMap, Row, first, id_and_group, image_of, target_of
 from pysmdl.jobs.entries import Bad, Entry
-from pysmdl.jobs.manifest_files import ABOUT, INPUTS, PACKED, column
+from pysmdl.jobs.manifest_files import ABOUT, PACKED, column
 
 LABEL_MAPS = (".npy", ".png")
 CONTENT = (str, bytes, dict)  # what a cell says of an image or a sound
@@ -63,8 +63,7 @@ def of_frame(frame: Any, kind: str = "image") -> Iterable[Entry]:
 
 
 def _entry(row: Row, place: str, folder: Path, kind: str) -> Entry:
-    said, of = first(row, "id"), first(row, "group")
-    id, group = place if said is None else str(said), None if of is None else str(of)
+    id, group = id_and_group(row, place)
     try:
         rest = _rest(row, folder)
         given, source = _input(row, place, folder, kind)
@@ -85,9 +84,7 @@ def _input(row: Row, place: str, folder: Path, kind: str) -> tuple[Any, str]:
     found = next((name for name in (kind, *INPUTS) if first(row, name) is not None), None)
     if found is None:
         mine = ", ".join(name for name in INPUTS if name in row)
-        raise ValueError(
-            f"it has no {mine}" if mine else f"it has no {', '.join(INPUTS[:-1])} or row, but {', '.join(row)}"
-        )
+        raise ValueError(f"it has no {mine}" if mine else f"it has no {EXPECTED}, but {', '.join(row)}")
     if found in ("text", "messages") and kind != "text":
         raise ValueError("it has a text, which the model does not read, and no image")
     given = row[found]

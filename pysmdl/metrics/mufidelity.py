@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from pysmdl.checks import as_array
 from pysmdl.errors import number, whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.types import Bools
+
+Values: TypeAlias = NDArray[np.float64]
 
 FLOAT_NOISE = 1e-6  # of values that a model computed in float32, relative to the largest
 
@@ -54,11 +56,7 @@ def mu_fidelity(
     removed = random_subsets(n, min(max(round(share * n), 1), n - 1), samples, seed)
     values = _values(evaluate, np.vstack((np.ones((1, n), bool), ~removed)))
     drops, sums = values[0] - values[1:], removed @ weights
-    if np.ptp(drops) <= FLOAT_NOISE * np.abs(values).max():
-        return math.nan
-    if np.ptp(sums) <= np.finfo(np.float64).eps * np.abs(weights).sum():
-        return 0.0
-    return float(np.corrcoef(sums, drops)[0, 1])
+    return _correlation(sums, drops, weights, values)
 
 
 def lds(
@@ -91,19 +89,24 @@ def lds(
     keep, samples = number("keep", keep, above=0, below=1), whole_number("samples", samples, 2)
     kept = np.random.default_rng(whole_number("seed", seed, 0)).random((samples, len(weights))) < keep
     values, sums = _values(evaluate, kept), kept @ weights
-    if np.ptp(values) <= FLOAT_NOISE * np.abs(values).max():
+    return _correlation(sums, values, weights, values, ranks)
+
+
+def _correlation(sums: Values, found: Values, weights: Values, values: Values, ranks: bool = False) -> float:
+    """Of sums of weights with what was found of values; NaN where all that is the same, 0 where only the sums are."""
+    if np.ptp(found) <= FLOAT_NOISE * np.abs(values).max():
         return math.nan
     if np.ptp(sums) <= np.finfo(np.float64).eps * np.abs(weights).sum():
         return 0.0
     if ranks:
-        values, sums = _ranks(values), _ranks(sums)
-    return float(np.corrcoef(sums, values)[0, 1])
+        sums, found = _ranks(sums), _ranks(found)
+    return float(np.corrcoef(sums, found)[0, 1])
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(values: Values) -> Values:
     """Of equals the mean of their places. [a]."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (count.cumsum() - (count + 1) / 2)[place]
+    ranks: Values = (count.cumsum() - (count + 1) / 2)[place]
     return ranks
 
 

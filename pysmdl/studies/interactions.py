@@ -112,7 +112,7 @@ def exact(f: Function, n: int, index: str) -> Values:
     """The index of every pair from all 2^n subsets. [n, n], NaN on the diagonal."""
     member = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(bool)
     values = np.asarray(f(member), np.float64).reshape((2,) * n)  # the last player varies slowest
-    size = (np.arange(1 << (n - 2))[:, None] >> np.arange(n - 2) & 1).sum(1)
+    size = member[: 1 << (n - 2)].sum(1)  # of what the other players are
     weight = shares(n - 2, index)[size]
     matrix = np.full((n, n), np.nan)
     for i, j in zip(*np.triu_indices(n, 1), strict=True):
