@@ -13,38 +13,55 @@ namespace {
 
 constexpr int64_t kAny = INT32_MIN;  // the least number of an index where negative ones have a meaning
 
-void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle rows_, py::handle source_,
-             py::handle out_, int threads, [[maybe_unused]] uintptr_t stream) {
-  const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2);
-  const Borrowed labels = borrow(labels_, "labels", 1), rows = borrow(rows_, "rows");
-  const Borrowed source = borrow(source_, "source"), out = borrow(out_, "out", 2);
+// What compose and blend ask of the inputs, and of the rows that say what is shown of them.
+void expect_shown(const Borrowed& x, const Borrowed& baseline, const Borrowed& labels, const Borrowed& rows,
+                  const Borrowed& source, const Borrowed& out, int threads) {
   x.expect_dims(3), baseline.expect_dims(3), labels.expect_dims(2);
   rows.expect_dims(2), source.expect_dims(1), out.expect_dims(3);
-  baseline.expect_dtype(x.dtype), out.expect_dtype(x.dtype);  // any: floats and ids are selected alike
-  labels.expect_dtype(DType::i32), rows.expect_dtype(DType::i32), source.expect_dtype(DType::i32);
+  labels.expect_dtype(DType::i32), source.expect_dtype(DType::i32);
   rows.expect_contiguous(), source.expect_contiguous(), expect_threads(threads);
   for (int d = 0; d < 3; ++d) baseline.expect_size(d, x.shape[d], "as in x");
   labels.expect_size(0, x.shape[0], "the inputs of x"), labels.expect_size(1, x.shape[2], "the points of x");
   out.expect_size(0, rows.shape[0], "the rows"), source.expect_size(0, rows.shape[0], "the rows");
   out.expect_size(1, x.shape[1], "the channels of x"), out.expect_size(2, x.shape[2], "the points of x");
+}
+
+// Each row's input is one that x holds; negative ones are padding.
+void expect_held(const Index& source, const Borrowed& x) {
+  source.expect_within(kAny, x.shape[0], [&](size_t b, int32_t input) {
+    return message("source[", b, "] is ", input, ", x holds ", x.shape[0], " inputs");
+  });
+}
+
+template <typename Params>
+void set_strides(Params& p, const Borrowed& x, const Borrowed& baseline, const Borrowed& out) {
+  p.x_input = x.strides[0], p.x_channel = x.strides[1], p.x_point = x.strides[2];
+  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1];
+  p.baseline_point = baseline.strides[2];
+  p.out_row = out.strides[0], p.out_channel = out.strides[1], p.out_point = out.strides[2];
+}
+
+void compose(py::handle x_, py::handle baseline_, py::handle labels_, py::handle rows_, py::handle source_,
+             py::handle out_, int threads, [[maybe_unused]] uintptr_t stream) {
+  const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2);
+  const Borrowed labels = borrow(labels_, "labels", 1), rows = borrow(rows_, "rows");
+  const Borrowed source = borrow(source_, "source"), out = borrow(out_, "out", 2);
+  expect_shown(x, baseline, labels, rows, source, out, threads);
+  baseline.expect_dtype(x.dtype), out.expect_dtype(x.dtype);  // any: floats and ids are selected alike
+  rows.expect_dtype(DType::i32);
   PYSMDL_CHECK(rows.shape[1] <= ComposeParams::kMostWords, "rows must have at most ", ComposeParams::kMostWords,
                " words, got ", rows.shape[1]);
   expect_output(out, {&x, &baseline, &labels, &rows, &source});
   const Index inputs(source);
-  inputs.expect_within(kAny, x.shape[0], [&](size_t b, int32_t input) {
-    return message("source[", b, "] is ", input, ", x holds ", x.shape[0], " inputs");
-  });
+  expect_held(inputs, x);
 
   ComposeParams p{};
   p.x = x.data, p.baseline = baseline.data, p.out = out.data;
   p.labels = labels.as<int32_t>(), p.rows = rows.as<int32_t>(), p.source = inputs.data();
   p.inputs = x.shape[0], p.channels = x.shape[1], p.points = x.shape[2];
   p.batch = rows.shape[0], p.words = rows.shape[1];
-  p.x_input = x.strides[0], p.x_channel = x.strides[1], p.x_point = x.strides[2];
-  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1];
-  p.baseline_point = baseline.strides[2];
   p.labels_input = labels.strides[0], p.labels_point = labels.strides[1];
-  p.out_row = out.strides[0], p.out_channel = out.strides[1], p.out_point = out.strides[2];
+  set_strides(p, x, baseline, out);
   p.element_size = size_of(x.dtype);
   launch(
       out, [&] { cpu::compose(p, threads); },
@@ -60,32 +77,21 @@ void blend(py::handle x_, py::handle baseline_, py::handle labels_, py::handle w
   const Borrowed x = borrow(x_, "x", 2), baseline = borrow(baseline_, "baseline", 2);
   const Borrowed labels = borrow(labels_, "labels", 1), weights = borrow(weights_, "weights");
   const Borrowed source = borrow(source_, "source"), out = borrow(out_, "out", 2);
-  x.expect_dims(3), baseline.expect_dims(3), labels.expect_dims(2);
-  weights.expect_dims(2), source.expect_dims(1), out.expect_dims(3);
+  expect_shown(x, baseline, labels, weights, source, out, threads);
   for (const Borrowed* numbers : {&x, &baseline, &weights, &out}) numbers->expect_dtype(DType::f32);
-  labels.expect_dtype(DType::i32), source.expect_dtype(DType::i32);
-  labels.expect_contiguous(), weights.expect_contiguous(), source.expect_contiguous(), expect_threads(threads);
-  for (int d = 0; d < 3; ++d) baseline.expect_size(d, x.shape[d], "as in x");
-  labels.expect_size(0, x.shape[0], "the inputs of x"), labels.expect_size(1, x.shape[2], "the points of x");
-  out.expect_size(0, weights.shape[0], "the rows"), source.expect_size(0, weights.shape[0], "the rows");
-  out.expect_size(1, x.shape[1], "the channels of x"), out.expect_size(2, x.shape[2], "the points of x");
+  labels.expect_contiguous();
   PYSMDL_CHECK(weights.shape[1] <= BlendParams::kMostRegions, "weights must be of at most ", BlendParams::kMostRegions,
                " regions, got ", weights.shape[1]);
   PYSMDL_CHECK(out.device == DeviceKind::cpu, "blend in C++ is for CPU tensors");
   expect_output(out, {&x, &baseline, &labels, &weights, &source});
   const Index inputs(source);
-  inputs.expect_within(kAny, x.shape[0], [&](size_t b, int32_t input) {
-    return message("source[", b, "] is ", input, ", x holds ", x.shape[0], " inputs");
-  });
+  expect_held(inputs, x);
 
   BlendParams p{};
   p.x = x.as<float>(), p.baseline = baseline.as<float>(), p.out = out.as<float>();
   p.labels = labels.as<int32_t>(), p.weights = weights.as<float>(), p.source = inputs.data();
   p.batch = weights.shape[0], p.channels = x.shape[1], p.points = x.shape[2], p.regions = weights.shape[1];
-  p.x_input = x.strides[0], p.x_channel = x.strides[1], p.x_point = x.strides[2];
-  p.baseline_input = baseline.strides[0], p.baseline_channel = baseline.strides[1];
-  p.baseline_point = baseline.strides[2];
-  p.out_row = out.strides[0], p.out_channel = out.strides[1], p.out_point = out.strides[2];
+  set_strides(p, x, baseline, out);
   launch(out, [&] { cpu::blend(p, threads); }, [] {});
 }
 
