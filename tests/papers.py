@@ -179,6 +179,11 @@ PAPERS = (
         differs="thoughts of either kind are taken away, where the paper also has a model write others in their place",
     ),
     Paper(
+        "DiffusionPID, NeurIPS 2024", "2406.05191", "drawn", "scorers.custom(errors, heads.denoising(log_snr))",
+        'players="columns"', 'baseline="zero"', "", "e.synergy", door="pysmdl.studies.pid",
+        differs="of redundancy the smaller of two informations; errors at noise levels of the caller's",
+    ),
+    Paper(
         "CRAFT, CVPR 2023", "2211.10154", "concepts", "scorers.classifier(model, head=heads.value())",
         "players=names", "removal=removal.render(rebuilt)", "search=methods.sobol(designs=32)", "e.values()", "bright",
         differs="concepts are the caller's, from a factorisation of one's own, and kept or left out as a whole",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from closed_forms import LOG_SNR, denoising_errors
 from language_models import byte_level, gpt2
 from papers import PAGE, PAPERS, Paper, page
 
@@ -231,15 +232,21 @@ def steep() -> dict[str, Any]:
     return {"x": np.array([1.0]), "model": model, "columns": ["t"]}
 
 
+def drawn() -> dict[str, Any]:
+    """What is drawn is the sum of two words, and noise."""
+    return {"x": torch.ones(1, 2), "errors": lambda batch: denoising_errors(batch[:, 0]), "log_snr": LOG_SNR}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches, thoughts,
-        concepts, filters, pasted, probe, steep,
+        concepts, filters, pasted, probe, steep, drawn,
     )
 }  # fmt: skip
 EXPECTED = {"DiFull, CVPR 2022": 0, "RCI, 2025": 0.375, "EAGLE, CVPR 2026": [0.8606, 0.8182], "LAQuer, 2025": 4,
             "Impossibility theorems, 2022": -0.8, "Shortcuts, ICLR 2024": [2, -1],
+            "DiffusionPID, NeurIPS 2024": [[np.nan, 0.34657359], [0.34657359, np.nan]],
             "Holistic concepts, NeurIPS 2023": [4.65, 42.6, -2.7, 0]}  # fmt: skip
 FLIPS = {"seen": 0.0, "read": 1.0}
 
@@ -273,7 +280,7 @@ def test_each_paper_runs_as_written_and_finds_what_the_model_depends_on(paper):
     if paper.given == "thoughts":
         assert value == FLIPS
     if paper.name in EXPECTED:
-        assert np.allclose(value, EXPECTED[paper.name], atol=1e-3)
+        assert np.allclose(value, EXPECTED[paper.name], atol=1e-3, equal_nan=True)
     if paper.first is not None:
         wanted = paper.first if isinstance(paper.first, tuple) else (paper.first,)
         assert first_of(e, isinstance(paper.first, str)) in wanted

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pysmdl.studies.correction import correction
+from pysmdl.studies.information import Decomposition, pid
 from pysmdl.studies.interactions import Interactions, interactions
 from pysmdl.studies.interventions import Interventions, interventions
 from pysmdl.studies.sources import LeftOut, MinimalSources, leave_one_out, minimal_sources
 from pysmdl.studies.suppression import Suppression, suppression_matrix
 
 __all__ = [
+    "Decomposition",
     "Interactions",
     "Interventions",
     "LeftOut",
@@ -19,5 +21,6 @@ __all__ = [
     "interventions",
     "leave_one_out",
     "minimal_sources",
+    "pid",
     "suppression_matrix",
 ]
