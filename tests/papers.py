@@ -170,7 +170,11 @@ PAPERS = (
     Paper(
         "Thought Anchors, 2025", "2506.19143", "text", "scorers.language_model(model, tokenizer)",
         'players="sentences"', "", "temperature=0.6", "e.importance()", door="pysmdl.studies.suppression_matrix",
-        differs="the suppression matrix; resampled rollouts are not here",
+    ),
+    Paper(
+        "Thought Anchors, resampled", "2506.19143", "reasoned", "generate, judge, embed", "", "",
+        'form="difference", repeats=400', "e.counterfactual", door="pysmdl.studies.counterfactual_importance",
+        differs="the difference is what a step brings, where the paper's code has what its absence brings",
     ),
     Paper(
         "Visual thinking, 2025", "2510.23482", "thoughts", "scorers.classifier(model)",

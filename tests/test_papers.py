@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from closed_forms import LOG_SNR, denoising_errors
+from closed_forms import LOG_SNR, Weather, denoising_errors
 from language_models import byte_level, gpt2
 from papers import PAGE, PAPERS, Paper, page
 
@@ -237,11 +237,18 @@ def drawn() -> dict[str, Any]:
     return {"x": torch.ones(1, 2), "errors": lambda batch: denoising_errors(batch[:, 0]), "log_snr": LOG_SNR}
 
 
+def reasoned() -> dict[str, Any]:
+    """Four days of weather, of which the rest goes on by chance: whether it ends in the sun."""
+    weather = Weather()
+    x = "Sun. Rain. Rain. Snow. "
+    return {"x": x, "generate": weather.generate, "judge": weather.judge, "embed": weather.embed}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches, thoughts,
-        concepts, filters, pasted, probe, steep, drawn,
+        concepts, filters, pasted, probe, steep, drawn, reasoned,
     )
 }  # fmt: skip
 EXPECTED = {"DiFull, CVPR 2022": 0, "RCI, 2025": 0.375, "EAGLE, CVPR 2026": [0.8606, 0.8182], "LAQuer, 2025": 4,

@@ -6,6 +6,7 @@ from pysmdl.studies.correction import correction
 from pysmdl.studies.information import Decomposition, pid
 from pysmdl.studies.interactions import Interactions, interactions
 from pysmdl.studies.interventions import Interventions, interventions
+from pysmdl.studies.rollouts import StepImportance, counterfactual_importance
 from pysmdl.studies.sources import LeftOut, MinimalSources, leave_one_out, minimal_sources
 from pysmdl.studies.suppression import Suppression, suppression_matrix
 
@@ -15,8 +16,10 @@ __all__ = [
     "Interventions",
     "LeftOut",
     "MinimalSources",
+    "StepImportance",
     "Suppression",
     "correction",
+    "counterfactual_importance",
     "interactions",
     "interventions",
     "leave_one_out",

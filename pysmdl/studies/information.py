@@ -96,7 +96,7 @@ def pid(
     told = score[1:].astype(np.float64) - score[0]
     told = np.maximum(told, 0) if clip else told
     found = _decomposed(told[:n], told[n:], *_places(item.regions, pairs))
-    return Decomposition(told[:n], *found, item.regions.names, len(score) * explainer.removal.draws)
+    return Decomposition(told[:n], *found, item.regions.names, len(score) * explainer.plan.draws)
 
 
 def _decomposed(
