@@ -144,7 +144,12 @@ PAPERS = (
         "MSEA, 2025", "2509.22415", "answer", "scorers.tokens(model, size=64)",
         'scales=["slico:50"], resolutions=[48, 64, 96]', 'baseline="black"', 'search="guided", fuse="mean"',
         "e.value_map()", door="pysmdl.explain_scales",
-        differs="any attribution may be underneath; the second half of the paper, ARC of texts, is not here",
+        differs="any attribution may be underneath",
+    ),
+    Paper(
+        "MSEA, its ARC of texts", "2509.22415", "text", "scorers.language_model(model, tokenizer, answer=answer)",
+        'players="tokens"', "", "k=50", "e.weigh(e.matrix)", door="pysmdl.studies.ranking_relevance",
+        differs="an answer's token is compared by what may stand in its place; a factor from 0 to 1 for any values",
     ),
     Paper(
         "ReAGent, 2024", "2402.00794", "text", "scorers.language_model(model, tokenizer, answer=answer, among=3)",

@@ -6,6 +6,7 @@ from pysmdl.studies.correction import correction
 from pysmdl.studies.information import Decomposition, pid
 from pysmdl.studies.interactions import Interactions, interactions
 from pysmdl.studies.interventions import Interventions, interventions
+from pysmdl.studies.relevance import Relevance, ranking_relevance
 from pysmdl.studies.rollouts import StepImportance, counterfactual_importance
 from pysmdl.studies.sources import LeftOut, MinimalSources, leave_one_out, minimal_sources
 from pysmdl.studies.suppression import Suppression, suppression_matrix
@@ -16,6 +17,7 @@ __all__ = [
     "Interventions",
     "LeftOut",
     "MinimalSources",
+    "Relevance",
     "StepImportance",
     "Suppression",
     "correction",
@@ -25,5 +27,6 @@ __all__ = [
     "leave_one_out",
     "minimal_sources",
     "pid",
+    "ranking_relevance",
     "suppression_matrix",
 ]
