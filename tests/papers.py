@@ -214,6 +214,12 @@ PAPERS = (
         differs="what each unit of a layer does to the answer; edges from unit to unit and their tests are not here",
     ),
     Paper(
+        "Bridges between attributions, 2025", "2501.18887", "both", "scorers.classifier(model)",
+        'players={"seen": "grid:49", "filters": "columns"}', 'baseline={"seen": "mean", "filters": "zero"}',
+        'search="exact"', "e.by_group()", 51,
+        differs="features and components by one search, as the paper has them alike; training data are not here",
+    ),
+    Paper(
         "BAM, 2019", "1907.09701", "pasted", "scorers.classifier(model)",
         "regions=np.where(mask, 0, 1)", 'baseline="mean"', 'search="occlusion"', "e.value_map()[mask].mean()", 0,
         differs="what one model gives an object; the paper's scores compare two models, or two inputs",
@@ -240,9 +246,33 @@ PAPERS = (
         differs="the masked image alone; clustering such images into slices is not here",
     ),
     Paper(
+        "CHM-Corr++, interactive, 2024", "2404.05238", "photo", "scorers.classifier(model)",
+        'regions="slico"', 'baseline="black"', "",
+        "e(np.arange(e.n_players) != 24) - e.grand_value", door="pysmdl.Game",
+        differs="what the model says to any regions that somebody keeps; a page to click on is not here",
+    ),
+    Paper(
         "shapiq, NeurIPS 2024", "2410.01649", "opinions", "scorers.string(model)",
         'players="words"', 'removal="text"', 'index="sii"', "e.matrix", door="pysmdl.studies.interactions",
         differs="pairs alone; by all subsets up to twelve players, beyond them by draws of our own",
+    ),
+    Paper(
+        "SAM, sensitivity to settings, CVPR 2020", "2003.08754", "swept", "scorers.classifier(model)",
+        'over={"regions": ["grid:49", "grid:36"], "seed": [0, 1]}', 'baseline="black"',
+        'search="lime", evaluations=200',
+        'e.similarity("ssim"), e.similarity("hog"), e.summary()["mean"]', door="pysmdl.studies.sweep",
+        differs="maps are divided by their largest value before SSIM",
+    ),
+    Paper(
+        "Disparities of explanations, 2024", "2401.14539", "people", 'scorers.table(model, ["a", "b", "c"])',
+        'players="columns"', "baseline=removal.marginal(data, 8)", "search=methods.lime(kernel_width=1)",
+        "metrics.group_gaps(-metrics.fidelity(e, 'error'), groups).largest", door="pysmdl.explain_many",
+        differs="columns are kept or drawn, where the paper's LIME perturbs them; its shifts of data are not here",
+    ),
+    Paper(
+        "Concept metrics, 2025", "2501.19271", "seen", "scorers.custom(model, heads.value())",
+        'regions="slico"', 'baseline="mean"', 'search="occlusion"', "metrics.clm([1.0], [e], centres)", 24,
+        differs="where one concept is seen, asked of the model; the paper's maps are of its activations",
     ),
     Paper(
         "DiFull, CVPR 2022", "2205.10435", "cells", "scorers.classifier(model)",

@@ -206,6 +206,16 @@ def filters() -> dict[str, Any]:
     return {"x": squares(), "model": model, "names": names, "gated": gated, "target": 1}
 
 
+def both() -> dict[str, Any]:
+    """The net of filters, with its gates beside the picture."""
+    net = filters()["model"]
+
+    def model(batch):
+        return net({"x": batch["seen"], "gates": batch["filters"].flatten(1)})
+
+    return {"x": {"seen": squares(), "filters": torch.ones(1, 6)}, "model": model, "target": 1}
+
+
 def pasted() -> dict[str, Any]:
     """A bright object on a scene of dark squares."""
     mask = np.zeros((SIDE, SIDE), int)
@@ -244,15 +254,43 @@ def reasoned() -> dict[str, Any]:
     return {"x": x, "generate": weather.generate, "judge": weather.judge, "embed": weather.embed}
 
 
+def swept() -> dict[str, Any]:
+    given = photo()
+    return {"x": [given["x"]], "model": given["model"]}
+
+
+def people() -> dict[str, Any]:
+    """Rows of two groups; of the second the model reads a product of columns, which no line fits."""
+    data = np.random.default_rng(0).normal(size=(40, 3))
+    groups = ["a"] * 20 + ["b"] * 20
+    data[:20, 2] = 0
+
+    def model(rows):
+        return 1 / (1 + np.exp(1 - 3 * rows.prod(1)))
+
+    return {"x": list(data), "model": model, "data": data, "groups": groups}
+
+
+def seen() -> dict[str, Any]:
+    """Two concepts, of which the first is the bright square."""
+
+    def model(batch):
+        return torch.stack((brightness(batch), batch.mean((1, 2, 3))), 1)
+
+    return {"x": squares(), "model": model, "target": 0, "centres": [[31.5, 31.5]]}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         photo, detected, answer, clip, text, opinions, sketch, chart, document, cells, row, patches, thoughts,
-        concepts, filters, pasted, probe, steep, drawn, reasoned,
+        concepts, filters, both, pasted, probe, steep, drawn, reasoned, swept, people, seen,
     )
 }  # fmt: skip
 EXPECTED = {"DiFull, CVPR 2022": 0, "RCI, 2025": 0.375, "EAGLE, CVPR 2026": [0.8606, 0.8182], "LAQuer, 2025": 4,
             "Impossibility theorems, 2022": -0.8, "Shortcuts, ICLR 2024": [2, -1],
+            "Disparities of explanations, 2024": 0.0555, "Concept metrics, 2025": 1,
+            "CHM-Corr++, interactive, 2024": -0.8606,
             "DiffusionPID, NeurIPS 2024": [[np.nan, 0.34657359], [0.34657359, np.nan]],
             "Holistic concepts, NeurIPS 2023": [4.65, 42.6, -2.7, 0]}  # fmt: skip
 FLIPS = {"seen": 0.0, "read": 1.0}

@@ -10,6 +10,7 @@ from pysmdl.studies.relevance import Relevance, ranking_relevance
 from pysmdl.studies.rollouts import StepImportance, counterfactual_importance
 from pysmdl.studies.sources import LeftOut, MinimalSources, leave_one_out, minimal_sources
 from pysmdl.studies.suppression import Suppression, suppression_matrix
+from pysmdl.studies.sweep import Sweep, sweep
 
 __all__ = [
     "Decomposition",
@@ -20,6 +21,7 @@ __all__ = [
     "Relevance",
     "StepImportance",
     "Suppression",
+    "Sweep",
     "correction",
     "counterfactual_importance",
     "interactions",
@@ -29,4 +31,5 @@ __all__ = [
     "pid",
     "ranking_relevance",
     "suppression_matrix",
+    "sweep",
 ]

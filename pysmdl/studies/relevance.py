@@ -1,5 +1,5 @@
-"""How alike a language model goes on after a text's tokens and at its answer's: activation ranking correlation (Li et al.,
-"Explaining Multimodal LLMs via Intra-Modal Token Interactions", 2025)."""
+"""How alike a language model goes on after a text's tokens and at its answer's: activation ranking correlation (Li et
+al., "Explaining Multimodal LLMs via Intra-Modal Token Interactions", 2025)."""
 
 from __future__ import annotations
 

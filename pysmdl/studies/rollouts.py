@@ -126,8 +126,10 @@ class _Comparison:
 
     def found(self, first: list[list[str]], ends: list[list[Hashable]]) -> StepImportance:
         """All that is known of the steps from the step that was said after each beginning, and where that led."""
-        columns = np.array(self._rows(first, ends, self._alpha), np.float64).T
-        return StepImportance(*columns, self._parts, sum(map(len, first)))
+        counterfactual, resampling, *others = np.array(self._rows(first, ends, self._alpha), np.float64).T
+        error, its_error, different, spare = others
+        evaluations = sum(map(len, first))
+        return StepImportance(counterfactual, resampling, error, its_error, different, spare, self._parts, evaluations)
 
     def unclear(self, first: list[list[str]], ends: list[list[Hashable]], errors: float) -> set[int]:
         """Steps whose counterfactual importance is not yet told from 0."""
@@ -137,7 +139,8 @@ class _Comparison:
     def _rows(self, first: list[list[str]], ends: list[list[Hashable]], alpha: float) -> list[tuple[float, ...]]:
         seen = sorted({end for each in ends for end in each}, key=repr)
         numbers = _numbers(seen) if self._form == "difference" else None
-        place, size, rows = {end: k for k, end in enumerate(seen)}, max(2, len(seen)), []
+        place, size = {end: k for k, end in enumerate(seen)}, max(2, len(seen))
+        rows: list[tuple[float, ...]] = []
         reached = [np.array([place[end] for end in each], np.intp) for each in ends]
         for step, said, without, with_ in zip(self._parts, first, reached, reached[1:], strict=False):
             other = self._differs(said, step.strip())
