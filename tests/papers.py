@@ -114,6 +114,13 @@ PAPERS = (
         differs="the Sobol sequence is scrambled by the seed",
     ),
     Paper(
+        "Extremal perturbations, ICCV 2019", "1910.08485", "photo", "scorers.classifier(model)",
+        'areas=[0.05], steps=40, regions="slico"', 'baseline="blur"', 'search="guided"',
+        "e.scores, e.subset_scores", door="pysmdl.studies.extremal",
+        differs="Adam's descent and a weight that grows from 1 to 1000, of inputs that are not flipped; of pixels, not "
+        "of channels, and nothing is deleted but beside what is kept",
+    ),
+    Paper(
         "WCAM, 2023", "2305.14979", "photo", "scorers.classifier(model, head=heads.value())",
         'players="cells:8"', "removal=removal.wavelet(3)", 'search=methods.sobol(masks="soft", designs=64)',
         "e.by_group(), removal.spatial_map(e)", 0,

@@ -114,6 +114,7 @@ SETTERS = (
     scorers.table,
     removal.conditional_gaussian,
     studies.counterfactual_importance,
+    studies.extremal,
     studies.interactions,
     studies.interventions,
     studies.leave_one_out,

@@ -1,8 +1,11 @@
-"""Studies: methods against each other, what texts lean on, what answers owe to a modality, and pairs of players."""
+"""Studies: methods and settings against each other, what texts and reasonings lean on, what answers owe to a modality,
+pairs of players, and masks by gradients.
+"""
 
 from __future__ import annotations
 
 from pysmdl.studies.correction import correction
+from pysmdl.studies.extremal import Extremal, extremal
 from pysmdl.studies.information import Decomposition, pid
 from pysmdl.studies.interactions import Interactions, interactions
 from pysmdl.studies.interventions import Interventions, interventions
@@ -14,6 +17,7 @@ from pysmdl.studies.sweep import Sweep, sweep
 
 __all__ = [
     "Decomposition",
+    "Extremal",
     "Interactions",
     "Interventions",
     "LeftOut",
@@ -24,6 +28,7 @@ __all__ = [
     "Sweep",
     "correction",
     "counterfactual_importance",
+    "extremal",
     "interactions",
     "interventions",
     "leave_one_out",
