@@ -29,9 +29,9 @@ def test_each_place_has_its_own_parts_and_they_add_up():
 
     def errors(batch):
         shown = batch[:, 0]
-        return torch.stack((denoising_errors(shown[:, :2]), denoising_errors(shown[:, 2:])), 2)
+        return torch.stack((denoising_errors(shown[:, :2]), denoising_errors(shown[:, 2:])), 2)[:, :, None]
 
-    scorer = scorers.custom(errors, heads.denoising(LOG_SNR), dims=3)
+    scorer = scorers.custom(errors, heads.denoising(LOG_SNR), dims=4)
     settings = {"players": "columns", "baseline": "zero"}
     places = pid(torch.ones(1, 3), scorer, pointwise=True, **settings)
     alone = [[0.2027, 0], [0.2027, 0], [0, 0.3466]]

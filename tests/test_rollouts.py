@@ -8,6 +8,7 @@ from closed_forms import Weather
 
 import pysmdl
 from pysmdl import scorers
+from pysmdl.explainer import Explainer
 from pysmdl.studies import counterfactual_importance
 
 WEATHER = Weather()
@@ -146,6 +147,13 @@ def test_a_budget_pays_for_each_answer():
     assert e.evaluations <= 1500
 
 
+def test_a_dry_run_counts_each_answer():
+    explainer = Explainer(spoken(), players="words", search="exact")
+    item = explainer.prepare({"image": "a good day"})
+    assert explainer.most(item) % 200 == 0
+    assert explainer.most(item) >= 8 * 200
+
+
 def test_answers_do_not_depend_on_the_batch():
     settings = {"players": "words", "search": "exact", "progress": False}
     one, other = (pysmdl.explain("a good day", spoken(), batch_size=size, **settings) for size in (1, 64))
@@ -174,6 +182,8 @@ def test_what_is_wrong_is_said():
         of_steps(form="js")
     with pytest.raises(ValueError, match='form="difference" needs outcomes that are numbers; got'):
         counterfactual_importance(SAID, WEATHER.generate, last_letters, WEATHER.embed, form="difference", repeats=2)
+    with pytest.raises(pysmdl.errors.ScorerError, match="judge must give an outcome for each of 100 texts; got 1"):
+        counterfactual_importance(SAID, WEATHER.generate, lambda texts: [True], WEATHER.embed)
     with pytest.raises(ValueError, match="steps must be a text or its parts, one at least"):
         counterfactual_importance("", WEATHER.generate, WEATHER.judge, WEATHER.embed)
     silent = scorers.rollout(lambda prompts, seed: ["x"], lambda answers: [1])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import number, one_of, whole_number
+from pysmdl.errors import ScorerError, number, one_of, whole_number
 from pysmdl.inputs.text import plain
 from pysmdl.regions.spans import divided
 from pysmdl.scorers.rollouts import Generate, drawn
@@ -90,7 +90,7 @@ def counterfactual_importance(
 
     Raises:
         ValueError: no step, no such form, or a number out of its range.
-        ScorerError: generate gives others than strings, or another number of them.
+        ScorerError: generate gives others than strings, or it or the judge another number.
     """
     parts = _sentences(steps) if isinstance(steps, str) else tuple(steps)
     if not parts:
@@ -109,7 +109,7 @@ def counterfactual_importance(
             begun = "".join(parts[:i])
             new = drawn(generate, prompt + begun, min(batch, repeats - len(first[i])), seed + calls)
             first[i] += ["".join(_sentences(each)[:1]).strip() for each in new]
-            ends[i] += judge([begun + each for each in new])
+            ends[i] += _outcomes(judge, [begun + each for each in new])
             calls += 1
         open_ = set(range(len(parts))) if clear is None else of.unclear(first, ends, clear)
         left = [i for i in left if len(first[i]) < repeats and open_ & {i - 1, i}]
@@ -180,6 +180,14 @@ def compared(p: NDArray[Any], q: NDArray[Any], alpha: float, numbers: Values | N
         (each @ slope**2 - (each @ slope) ** 2) / size for each, slope, size in zip((p, q), slopes, sizes, strict=True)
     )
     return value, float(np.sqrt(max(variance, 0)))
+
+
+def _outcomes(judge: Judge, texts: list[str]) -> list[Hashable]:
+    given: Any = judge(texts)
+    found = list(given.tolist() if hasattr(given, "tolist") else given)
+    if len(found) != len(texts):
+        raise ScorerError(f"judge must give an outcome for each of {len(texts)} texts; got {len(found)}")
+    return found
 
 
 def _numbers(outcomes: Sequence[Hashable]) -> Values:
