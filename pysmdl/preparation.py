@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pysmdl.engine import Item
 from pysmdl.errors import ImageError, RegionError, one_of
+from pysmdl.explanation.parts import parts_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
 from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
@@ -177,6 +178,7 @@ class Preparation:
             modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
+            inputs=parts_of(loaded.read.parts) if isinstance(loaded.read, Several) else {},
             provenance=self._provenance(item, loaded.read.modality),
         )
 

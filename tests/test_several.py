@@ -112,8 +112,10 @@ def test_a_photograph_and_a_text_are_explained_together():
     assert set(found.order[:2].tolist()) == {0, 7}  # the red corner, and the word
     assert found.insertion[2:6].tolist() == pytest.approx([0.25] * 4)
     assert found.by_group().keys() == {"photo", "text"}
-    with pytest.raises(ValueError, match=r"view\(\) shows one input"):
-        found.view(2)
+    shown = found.view(2)
+    assert shown["text"] == "red "
+    assert shown["photo"][:4, :4].tolist() == [[[255, 0, 0]] * 4] * 4
+    assert not shown["photo"][4:].any()
 
 
 def test_what_the_model_is_given_of_a_text_is_what_is_left_of_it():

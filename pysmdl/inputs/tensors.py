@@ -23,8 +23,8 @@ IDS = (torch.int32, torch.int64)
 
 
 class TensorReader:
-    """Floats [C, *grid] that the model takes as they are; of one or three channels on [H, W] they are a picture too, on
-    [T, H, W] a clip. Plain floats [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
+    """Floats [C, *grid] that the model takes as they are; of one or three channels on [H, W] they are a picture too, of
+    three on [T, H, W] a clip, of any others a volume, of one a clip where tubes divide it. Plain floats [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
     """
 
     def takes(self, given: Any) -> bool:
@@ -67,7 +67,11 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         return Input(x, None, None, modality="ids", shown=_array(x), divided="columns")
     if x.dim() == 4 and x.shape[0] in (1, 3):
         frames = clip_frames(x, spec)
+        if len(x) == 1:
+            return Input(x, frames, None, modality="volume", shown=_array(x[0]), divided="grid:4x4x4")
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
+    if x.dim() == 4:
+        return Input(x, None, None, modality="volume", shown=_array(x.mean(0)), divided="grid:4x4x4")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
         if x.shape[-1] < SIGNAL and spec.rate is None:

@@ -111,7 +111,11 @@ def tubes(frames: Pixels, spans: int = 5, n: int = 25) -> Regions:
 
 
 def divided_as(spec: str, read: Input) -> Input:
-    """What an input without a picture is shown as, by how it is divided: bands make it a spectrogram."""
+    """What an input without a picture is shown as, by how it is divided: bands make it a spectrogram, tubes a volume of
+    one channel a clip.
+    """
+    if spec.partition(":")[0] == "tubes" and read.modality == "volume" and read.content is not None:
+        return replace(read, modality="clip", shown=read.content)
     if spec.partition(":")[0] == "bands" and read.x.dim() == 3:
         shown = read.x.detach().float().mean(0).cpu().numpy().copy()
         return replace(read, modality="spectrogram", shown=shown, picture=None)

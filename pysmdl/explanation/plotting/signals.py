@@ -1,4 +1,4 @@
-"""A sound's waveform, a spectrogram, a clip's frames: coloured by what their players did, or with what is enough."""
+"""A sound's waveform, a spectrogram, a clip's frames, a volume's slices: coloured by what their players did, or with what is enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.palette import KEPT, MARK
 from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
 from pysmdl.explanation.values import spread
-from pysmdl.explanation.views import envelope, labels_on
+from pysmdl.explanation.views import envelope, kept_points, labels_on, layers_of
 from pysmdl.types import Ints
 
 COLUMNS = 1200  # of a waveform
@@ -41,7 +41,8 @@ def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: A
             axes.axvspan(start * seconds / len(low), stop * seconds / len(low), color=colour, linewidth=0)
         axes.vlines(at, low, high + 0.004 * top, color="#3a3a3a", linewidth=0.75)
         for place, player in enumerate(e.order[:count].tolist(), 1):
-            badge(axes, float(at[labels == player].mean()), 1.12 * top, place)
+            if (labels == player).any():
+                badge(axes, float(at[labels == player].mean()), 1.12 * top, place)
         colour_bar(axes, norm, map_, unit)
     axes.set_xlim(0, seconds)
     axes.set_ylim(-1.08 * top, 1.3 * top if unit is not None else 1.08 * top)
@@ -70,6 +71,8 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
         axes.imshow(np.clip(grey * tint, 0, 1), **place)
         for number, player in enumerate(e.order[:count].tolist(), 1):
             rows, columns = np.nonzero(e.labels == player)
+            if not len(rows):  # of another input
+                continue
             outline(axes, e, columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
             badge(axes, (columns.mean() + 0.5) / (e.rate or 1.0), rows.mean() + 0.5, number)
         colour_bar(axes, norm, map_, unit)
@@ -78,21 +81,27 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
 
 
 def frame(explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str) -> None:
-    """One frame of a clip tinted by what each tube did; or, with a count, all but the first tubes darkened."""
+    """One frame of a clip, or slice of a volume, tinted by what each tube did; or, with a count, all but the first tubes darkened."""
     e = explanation
     assert e.shown is not None
-    pixels, labels = e.shown[number], labels_on(e.labels, e.shown.shape[:3])[number]
+    pixels = layers_of(e.shown)[number]
     if count is not None:
-        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        kept = labels_on(kept_points(e, e.order[:count]), e.shown.shape[:3])[number]
         picture(axes, np.where(kept[:, :, None], pixels, pixels // 5), title)
         return
     values = np.nan_to_num(e.values())
     norm, map_ = shades(e, values)
     light = 0.45 + 0.55 * (pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255)
-    tint = map_(norm(spread(values, labels, density=False)))[:, :, :3]
+    points = e.value_map(density=False)
+    tint = map_(norm(labels_on(points, e.shown.shape[:3])[number]))[:, :, :3]
     picture(axes, np.clip(light[:, :, None] * tint, 0, 1), title)
     if unit:
         colour_bar(axes, norm, map_, unit)
+
+
+def layer(explanation: ExplanationData) -> str:
+    """What one picture of several is called."""
+    return "slice" if explanation.modality == "volume" else "frame"
 
 
 def runs(labels: Ints) -> list[tuple[int, int, int]]:
@@ -138,4 +147,4 @@ def moments(explanation: ExplanationData, unit: str, axes: Any, title: str) -> N
     axes.axhline(0, color=MARK, linewidth=0.8)
     axes.set_ylabel(unit, fontsize=SMALL)
     dressed(axes, e, title)
-    axes.set_xlabel("frame", fontsize=SMALL, color=MARK)
+    axes.set_xlabel(layer(e), fontsize=SMALL, color=MARK)
