@@ -118,7 +118,11 @@ class Preparation:
         if not given or not all(isinstance(name, str) for name in given):
             raise ValueError(f"several inputs need names that are text; got {list(given)}")
         if not isinstance(how, Mapping) or set(how) - set(given):
-            raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
+            such = f"such as {{{next(iter(given))!r}: {how!r}}}; " if isinstance(how, str) else ""
+            sound = '; a sound is {"array", "sampling_rate"}' if "array" in given else ""
+            raise ValueError(
+                f"players of several inputs are given by name, of {', '.join(given)}, {such}got {how!r}{sound}"
+            )
         parts = {}
         for name, each in given.items():
             try:

@@ -30,13 +30,13 @@ def of_coefficients(pixels: Pixels, kept: Bools, levels: int, fill: float = 0) -
         given = np.asarray(Image.fromarray(pixels).resize((width, height)), np.float64)
         sides = (height, width)
     packed = transformed(given - fill, levels) * kept[:, :, None]
-    found: Pixels = np.clip(inverse(packed, levels) + fill, 0, 255).round().astype(np.uint8)[: sides[0], : sides[1]]
-    return found
+    seen = np.clip(inverse(packed, levels) + fill, 0, 255).round().astype(np.uint8)
+    return seen[: sides[0], : sides[1]]
 
 
 def transformed(x: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
     """The orthonormal transform, packed: along rows, then columns, again on the averages. [H, W, C]."""
-    out = x.copy()
+    out: NDArray[np.float64] = x.copy()
     for level in range(levels):
         block = out[: len(x) >> level, : x.shape[1] >> level]
         block[:] = np.concatenate((block[:, 0::2] + block[:, 1::2], block[:, 0::2] - block[:, 1::2]), 1) * HALF
@@ -46,7 +46,7 @@ def transformed(x: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
 
 def inverse(packed: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
     """What :func:`transformed` was made from."""
-    out = packed.copy()
+    out: NDArray[np.float64] = packed.copy()
     for level in reversed(range(levels)):
         height, width = len(out) >> level, out.shape[1] >> level
         block = out[:height, :width]

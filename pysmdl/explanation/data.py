@@ -70,8 +70,8 @@ class ExplanationData:
         modality: What the input is: "image", "sound", "spectrogram", "clip", "volume", "table", "text", "ids",
             "values", "several"; "" where nobody knows.
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
-            uint8 [T, H, W, 3], a volume [D, H, W], a row [F], a text's code points [characters]; of an explanation read from disk a small
-            one.
+            uint8 [T, H, W, 3], a volume [D, H, W], a row [F], a text's code points [characters]; of an explanation
+            read from disk a small one.
         rate: Points a second along the last axis, of a sound.
         covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
         cover: Whether such a point is shown while "any" region that covers it is kept, or while "all" are.

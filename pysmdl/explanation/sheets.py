@@ -25,7 +25,7 @@ WIDE, HIGH = 900, 240  # of a waveform, in pixels
 LINE, LETTERS = 22, 60  # of a list of players: pixels a line, letters of a name
 LINES = 40
 LEAST = 120  # pixels of a frame, about
-IMAGE, GAP = 300, 8  # of several inputs: an image's height, and what is between two of them
+IMAGE, NARROW, GAP = 300, 420, 8  # of several inputs: an image's height, a text's width, what is between two of them
 INK, PAPER = 50, 250
 
 
@@ -59,14 +59,15 @@ def _sheet(e: ExplanationData) -> tuple[Pixels, Ints] | None:
 
 
 def _together(e: ExplanationData) -> tuple[Pixels, Ints] | None:
-    """Several inputs, each under its name: images beside each other, all else below."""
-    beside, below = [], []
+    """Several inputs, each under its name: images and short texts beside each other, all else below."""
+    beside: list[tuple[Pixels, Ints]] = []
+    below: list[tuple[Pixels, Ints]] = []
     for name in e.inputs:
         own = part(e, name)
         image = own.pixels is not None and own.labels.ndim == 2
-        found = _image(own) if image else _sheet(own)
+        found = _image(own) if image else sheet(own, NARROW) if is_text(own) else _sheet(own)
         if found is not None:
-            (beside if image else below).append(_titled(name, *found))
+            (beside if image or (is_text(own) and len(found[1]) <= IMAGE) else below).append(_titled(name, *found))
     rows = [_joined(beside, 1)] * bool(beside) + below
     return _joined(rows, 0) if rows else None
 

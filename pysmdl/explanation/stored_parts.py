@@ -61,13 +61,12 @@ def parts_from(texts: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[
         demand(right, f"inputs.{number}.labels must be -1 or players from 0 to {n - 1}")
         picture = arrays.get(f"{number}.picture")
         pixels = None if picture is None else thumbnails.decode(picture.tobytes())
-        own = {name: None if text[name] is None else tuple(text[name]) for name in ("size", "frame")}
+        own: dict[str, Any] = {name: None if text[name] is None else tuple(text[name]) for name in ("size", "frame")}
+        own |= {"shown": arrays.get(f"{number}.shown"), "rate": text["rate"]}
         found[text["name"]] = Part(
             labels.astype(np.int32),
             text["modality"],
             pixels,
-            shown=arrays.get(f"{number}.shown"),
-            rate=text["rate"],
             **own,
         )
     return found

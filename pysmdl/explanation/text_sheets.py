@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from itertools import groupby
+from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Ints
 
 WIDE, SIZE, LINE = 760, 16, 25  # of a sheet, in pixels: its width, letters and lines
+LEAST = 240
 MARGIN = 12
 LINES = 120
 INK, PAPER = 40, 250
@@ -79,12 +81,17 @@ def terminal(explanation: ExplanationData) -> Text:
 
 
 def sheet(explanation: ExplanationData, wide: int = WIDE) -> tuple[Pixels, Ints]:
-    """The text laid out in lines of so many pixels, and the player of each point. uint8 [H, W, 3] and int32 [H, W]."""
+    """The text laid out in lines of so many pixels at most, and the player of each point.
+
+    uint8 [H, W, 3] and int32 [H, W].
+    """
     e = explanation
     assert e.shown is not None
     font = ImageFont.load_default(SIZE)
     lines = _lines([chr(each) for each in e.shown.tolist()], font, wide)
     high = LINE * len(lines) + 2 * MARGIN
+    longest = max((line[-1][2] for line in lines if line), default=0.0)
+    wide = min(wide, max(LEAST, ceil(longest)))
     image = Image.new("RGB", (wide + 2 * MARGIN, high), (PAPER,) * 3)
     labels = np.full((high, image.width), -1, np.int32)
     draw = ImageDraw.Draw(image)

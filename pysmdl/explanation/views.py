@@ -25,7 +25,8 @@ FRAMES, SIDE = 12, 96  # of a clip, or a volume
 
 def small(shown: NDArray[Any]) -> NDArray[Any]:
     """The same for a file: a signal as the lowest and highest of each of 1000 spans, a spectrogram of at most 96 x 240,
-    a clip or a volume of at most 12 frames of 96 pixels; whole numbers in a row, such as a text's characters, as they are.
+    a clip or a volume of at most 12 frames of 96 pixels; whole numbers in a row, such as a text's characters, as they
+    are.
     """
     if shown.ndim == 1 and shown.dtype.kind in "iu" and shown.nbytes <= WHOLE:
         return shown
@@ -55,7 +56,7 @@ def envelope(signal: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[
 
 
 def layers_of(shown: NDArray[Any]) -> Pixels:
-    """Frames of a clip as they are; slices of a volume [D, H, W] in grey, white where it is highest. uint8 [D, H, W, 3]."""
+    """A clip's frames as they are, a volume's slices [D, H, W] in grey. uint8 [D, H, W, 3]."""
     if shown.ndim == 4:
         return shown
     low, high = np.percentile(shown, (0.5, 99.5))
@@ -92,7 +93,7 @@ def _view(e: ExplanationData, first: NDArray[np.int64], fill: float, what: str) 
         return of_coefficients(_seen(e.pixels, e.frame), kept_points(e, first), int(e.notes["levels"]), fill)
     if e.pixels is not None and e.labels.ndim == 2:
         size = (e.pixels.shape[0], e.pixels.shape[1])
-        return _filled(e.pixels, labels_at(kept_points(e, first).view(np.int8), size, e.frame) != 0, fill)
+        return _filled(e.pixels, labels_at(kept_points(e, first).astype(np.int32), size, e.frame) != 0, fill)
     if e.shown is None or e.shown.shape[: e.labels.ndim] != e.labels.shape:
         why = "nothing of the input is kept" if e.shown is None else "a small picture of it is all that is kept"
         raise ValueError(f"{what} needs the input as it was explained; {why}")
@@ -106,12 +107,10 @@ def kept_points(e: ExplanationData, first: NDArray[np.int64]) -> Bools:
     """Where the grid shows the input while these players are kept. [*grid]."""
     if e.covers is None:
         return np.isin(e.labels, first) | (e.labels < 0)
-    if e.cover == "any":
-        found: Bools = e.covers[first].any(0) | ~e.covers.any(0)
-        return found
-    absent = np.ones(len(e.covers), bool)
-    absent[first] = False
-    return ~e.covers[absent].any(0)
+    present = np.isin(np.arange(len(e.covers)), first)
+    kept, lost = e.covers[present].any(0), e.covers[~present].any(0)
+    found: Bools = kept | ~lost if e.cover == "any" else ~lost
+    return found
 
 
 def _seen(pixels: Pixels, frame: Frame | None) -> Pixels:

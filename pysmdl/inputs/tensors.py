@@ -24,7 +24,8 @@ IDS = (torch.int32, torch.int64)
 
 class TensorReader:
     """Floats [C, *grid] that the model takes as they are; of one or three channels on [H, W] they are a picture too, of
-    three on [T, H, W] a clip, of any others a volume, of one a clip where tubes divide it. Plain floats [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
+    three on [T, H, W] a clip, of others a volume, which of one channel is a clip where tubes divide it. Plain floats
+    [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
     """
 
     def takes(self, given: Any) -> bool:
@@ -35,7 +36,7 @@ class TensorReader:
         return getattr(given, "ndim", 0) == 1 and is_array(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        if spec.rate is not None and isinstance(given, np.ndarray) and given.dtype in (np.int16, np.int32):
+        if spec.rate is not None and isinstance(given, np.ndarray) and given.dtype in (np.uint8, np.int16, np.int32):
             return SoundReader().read(given, spec, computed)  # whose scorer says that it hears
         x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
         if computed and x.dim() in (4, 5) and len(x) == 1 and x.shape[1] in (1, 3):

@@ -138,11 +138,11 @@ def _overlapping(explanation: Explanation) -> tuple[Ints, dict[str, Any]]:
     covers = explanation.covers
     assert covers is not None
     flat = covers.reshape(len(covers), -1)
-    members, labels = np.unique(flat, axis=1, return_inverse=True)
+    members, part = np.unique(flat, axis=1, return_inverse=True)
     sizes = flat.sum(1)
     parts = [sorted(np.flatnonzero(each).tolist(), key=lambda region: int(sizes[region])) for each in members.T]
     nobody = np.flatnonzero(~members.any(0))
-    labels = np.where(np.isin(labels, nobody), -1, labels).astype(np.int32).reshape(covers.shape[1:])
+    labels: Ints = np.where(np.isin(part, nobody), -1, part).astype(np.int32).reshape(covers.shape[1:])
     return labels, {"parts": parts, "cover": explanation.cover}
 
 

@@ -54,11 +54,12 @@ class Canvas:
     def inside(self, region: int) -> NDArray[np.bool_]:
         """The pixels of a region. [h, w]."""
         covers = self.explanation.covers
-        return self.labels == region if covers is None else self._spread(covers[region]) == 1
+        found: NDArray[np.bool_] = self.labels == region if covers is None else self._spread(covers[region]) == 1
+        return found
 
-    def _spread(self, points: NDArray[np.bool_]) -> NDArray[np.int8]:
+    def _spread(self, points: NDArray[np.bool_]) -> Ints:
         """What holds of each point of the grid, of each pixel; -1 where the model does not look."""
-        return labels_at(points.view(np.int8), (self.pixels.shape[0], self.pixels.shape[1]), self.explanation.frame)
+        return labels_at(points.astype(np.int32), (self.pixels.shape[0], self.pixels.shape[1]), self.explanation.frame)
 
     def of_each(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the regions that cover a pixel are worth together, of values without NaN [n]. [h, w]."""
@@ -102,7 +103,8 @@ class Canvas:
         """The pixels of the first regions, and those always shown. [h, w]."""
         first = self.explanation.order[:count]
         if self.explanation.covers is not None:
-            return self._spread(kept_points(self.explanation, first)) != 0
+            shown: NDArray[np.bool_] = self._spread(kept_points(self.explanation, first)) != 0
+            return shown
         return np.isin(self.labels, first) | (self.labels < 0)
 
     def scaled(self, points: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

@@ -1,7 +1,8 @@
-"""Pictures of what is no image: which panels stand where for a sound, a spectrogram, a clip, a volume, a text, a row."""
+"""Pictures of what is no image: which panels stand where for a sound, a clip, a volume, a text, a table's row."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,13 +11,13 @@ from pysmdl.explanation.plotting import bars, kinds, panels, signals
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip
 from pysmdl.explanation.plotting.named import Named
-from pysmdl.explanation.sheets import with_sheet
-from pysmdl.explanation.text_sheets import is_text
+from pysmdl.explanation.text_sheets import is_text, sheet
 from pysmdl.explanation.views import nearest
 
 WIDE = 9.6  # inches of a signal
 TALL = 2.1
 TALLEST = 9.0
+PIXEL = WIDE / 784  # of a text's sheet
 PALER = 1.5  # colours under letters, which are to be read
 FRAMES = 6
 DRAWN = ("sound", "spectrogram", "clip", "volume")
@@ -42,14 +43,15 @@ def alone(named: Named) -> list[Strip]:
     """What the players did, on the input itself where it can be drawn."""
     e = named.explanation
     if is_text(e):
-        on = canvas(with_sheet(e))
+        pixels, labels = sheet(e)
+        on = canvas(replace(e, pixels=pixels, labels=labels))
         words, unit = named.importance
         most = PALER * panels.scale(e, np.nan_to_num(e.values()))
 
         def draw(axes: panels.Axes, title: str) -> None:
             panels.importance(axes, on, e.values(), title, unit, most)
 
-        high = min(TALLEST, WIDE * on.pixels.shape[0] / on.pixels.shape[1])
+        high = min(TALLEST, PIXEL * len(pixels))
         panel = Panel(high * on.pixels.shape[1] / on.pixels.shape[0], words, draw, after=0.8)
         return [Strip([panel], named.why.replace("\n", " "), height=high)]
     if e.shown is None or e.modality not in DRAWN:
@@ -84,7 +86,7 @@ def _headings(named: Named) -> tuple[str, str]:
 
 
 def _frames(named: Named, part: int) -> list[Panel]:
-    """Some frames of a clip, or slices of a volume, tinted by what each tube did, or with all but the first tubes darkened."""
+    """Some frames of a clip, or slices of a volume, tinted by what each player did, or all but the first darkened."""
     e = named.explanation
     assert e.shown is not None
     chosen = nearest(len(e.shown), min(len(e.shown), FRAMES)).tolist()

@@ -70,8 +70,8 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
 
 
 def tinted(axes: Axes, on: Canvas, points: NDArray[Any], coloured: tuple[Any, Any], title: str, unit: str) -> None:
-    """The grey image tinted by a value a pixel [h, w], in the scale and the colours of :func:`shades`, which a colour bar
-    shows, if there is a unit.
+    """The grey image tinted by a value a pixel [h, w], in the scale and the colours of :func:`shades`; with a unit, a
+    colour bar beside it.
     """
     norm, map_ = coloured
     tint = map_(norm(points))[:, :, :3]

@@ -32,7 +32,8 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
     """
     e = named.explanation
     parts = {name: Named(part(e, name), named.names) for name in e.inputs}
-    beside, below = [], []
+    beside: list[Panel] = []
+    below: list[Strip] = []
     for name, each in parts.items():
         title = f"{name}: {each.importance[0]}{_sum(named, name)}"
         if each.explanation.pixels is not None and each.explanation.labels.ndim == 2:
@@ -70,11 +71,7 @@ def _kept(named: Named) -> str:
     if e.flat:
         return "nothing decides"
     own = int(np.isin(e.order[: named.best], e.labels).sum())
-    return (
-        f"of the {named.best} that are enough, {own} {'is' if own == 1 else 'are'} in it"
-        if own
-        else "none of it is needed"
-    )
+    return f"of the {named.best} that are enough, {own} in it" if own else "none of it is needed"
 
 
 def _text(named: Named, title: str) -> Panel | None:

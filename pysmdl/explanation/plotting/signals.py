@@ -1,4 +1,4 @@
-"""A sound's waveform, a spectrogram, a clip's frames, a volume's slices: coloured by what their players did, or with what is enough."""
+"""A waveform, a spectrogram, a clip's frames, a volume's slices: coloured by what players did, or what is enough."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
 
 
 def frame(explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str) -> None:
-    """One frame of a clip, or slice of a volume, tinted by what each tube did; or, with a count, all but the first tubes darkened."""
+    """One frame of a clip, or slice of a volume, tinted by what each player did; or, with a count, all but the first
+    darkened.
+    """
     e = explanation
     assert e.shown is not None
     pixels = layers_of(e.shown)[number]
