@@ -30,7 +30,7 @@ def of_coefficients(pixels: Pixels, kept: Bools, levels: int, fill: float = 0) -
         given = np.asarray(Image.fromarray(pixels).resize((width, height)), np.float64)
         sides = (height, width)
     packed = transformed(given - fill, levels) * kept[:, :, None]
-    seen = np.clip(inverse(packed, levels) + fill, 0, 255).round().astype(np.uint8)
+    seen: Pixels = np.clip(inverse(packed, levels) + fill, 0, 255).round().astype(np.uint8)
     return seen[: sides[0], : sides[1]]
 
 

@@ -108,9 +108,9 @@ def kept_points(e: ExplanationData, first: NDArray[np.int64]) -> Bools:
     if e.covers is None:
         return np.isin(e.labels, first) | (e.labels < 0)
     present = np.isin(np.arange(len(e.covers)), first)
-    kept, lost = e.covers[present].any(0), e.covers[~present].any(0)
-    found: Bools = kept | ~lost if e.cover == "any" else ~lost
-    return found
+    lost: Bools = e.covers[~present].any(axis=0, keepdims=True)[0]
+    kept: Bools = e.covers[present].any(axis=0, keepdims=True)[0]
+    return kept | ~lost if e.cover == "any" else ~lost
 
 
 def _seen(pixels: Pixels, frame: Frame | None) -> Pixels:
