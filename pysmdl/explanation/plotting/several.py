@@ -32,17 +32,17 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
     """
     e = named.explanation
     parts = {name: Named(part(e, name), named.names) for name in e.inputs}
-    beside: list[Panel] = []
+    beside: list[tuple[Panel, float]] = []
     below: list[Strip] = []
     for name, each in parts.items():
         title = f"{name}: {each.importance[0]}{_sum(named, name)}"
         if each.explanation.pixels is not None and each.explanation.labels.ndim == 2:
-            beside += _image(each, title, enough)
+            beside += ((panel, HIGH) for panel in _image(each, title, enough))
         elif is_text(each.explanation) and (panel := _text(each, title)) is not None:
             beside.append(panel)
         else:
             below += [_titled(strip, title) for strip in modalities.alone(each)]
-    strips = [Strip(group, height=HIGH) for group in _lines(beside)] + below
+    strips = [*_lines(beside), *below]
     if not strips:
         return modalities.bars_alone(named)
     return [replace(strips[0], heading=_heading(named)), *strips[1:]]
@@ -74,8 +74,8 @@ def _kept(named: Named) -> str:
     return f"of the {named.best} that are enough, {own} in it" if own else "none of it is needed"
 
 
-def _text(named: Named, title: str) -> Panel | None:
-    """A text that goes beside an image; None of a longer one."""
+def _text(named: Named, title: str) -> tuple[Panel, float] | None:
+    """A text that goes beside an image, and how high it is; None of a longer one."""
     pixels, labels = sheet(named.explanation, NARROW)
     on = canvas(replace(named.explanation, pixels=pixels, labels=labels))
     if on.pixels.shape[0] / on.pixels.shape[1] > HIGH / TEXT:
@@ -83,7 +83,7 @@ def _text(named: Named, title: str) -> Panel | None:
     e = named.explanation
     most = modalities.PALER * panels.scale(e, np.nan_to_num(e.values()))
     draw = partial(_coloured, on, named.importance[1], most)
-    return Panel(TEXT, title, draw)
+    return Panel(TEXT, title, draw), TEXT * on.pixels.shape[0] / on.pixels.shape[1]
 
 
 def _coloured(on: Canvas, unit: str, most: float, axes: panels.Axes, title: str) -> None:
@@ -98,13 +98,17 @@ def _titled(strip: Strip, title: str) -> Strip:
     return replace(strip, heading=title)
 
 
-def _lines(beside: Sequence[Panel], wide: float = 14.0) -> Iterator[list[Panel]]:
-    """Panels beside each other, as many as fit into so many inches."""
-    line: list[Panel] = []
-    for each in beside:
-        if line and sum(panel.width + panel.after for panel in [*line, each]) > wide:
-            yield line
+def _lines(beside: Sequence[tuple[Panel, float]], wide: float = 14.0) -> Iterator[Strip]:
+    """Panels, each with its height, beside each other, as many as fit into so many inches."""
+    line: list[tuple[Panel, float]] = []
+    for panel, high in beside:
+        if line and sum(each.width + each.after for each, _ in line) + panel.width + panel.after > wide:
+            yield _line(line)
             line = []
-        line.append(each)
+        line.append((panel, high))
     if line:
-        yield line
+        yield _line(line)
+
+
+def _line(panels: Sequence[tuple[Panel, float]]) -> Strip:
+    return Strip([panel for panel, _ in panels], height=max(high for _, high in panels))
