@@ -12,6 +12,7 @@
 #include "../core/check.h"
 #include "../core/cholesky.h"
 #include "arrays.h"
+#include "launch.h"
 #include "register.h"
 
 namespace py = pybind11;
@@ -68,7 +69,9 @@ class Fitted {
     int64_t span = 0;
     for (int64_t x = 0; x < n; ++x) {
       const int8_t* row = flip_.data() + x * count;
-      for (int64_t t = 0; t < count; ++t)
+      int others = 0;
+      for (int64_t t = 0; t < count; ++t) others |= std::abs(row[t]) ^ std::abs(row[0]);
+      for (int64_t t = 0; others && t < count; ++t)
         PYSMDL_CHECK(std::abs(row[t]) == std::abs(row[0]), "flips of region ", x, " must be plus or minus ",
                      std::abs(row[0]), ", got ", int{row[t]});
       span += std::abs(row[0]);
@@ -82,15 +85,20 @@ class Fitted {
   std::vector<double> near_, far_, effect_, area_;
 };
 
+// What the flips of each measured subset add up to. [count].
+std::vector<int32_t> weights(const int8_t* flip, int64_t n, int64_t count) {
+  std::vector<int32_t> weight(count, 0);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) weight[t] += std::abs(flip[x * count + t]);
+  return weight;
+}
+
 Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == flip.shape(0), "member must be bool [a, ", flip.shape(0), "]");
   const int64_t n = flip.shape(0), count = flip.shape(1), rows = member.shape(0);
   const int8_t* from = flip.data();
-  std::vector<int64_t> weight(count, 0);
-  for (int64_t x = 0; x < n; ++x)
-    for (int64_t t = 0; t < count; ++t) weight[t] += std::abs(from[x * count + t]);
-  for (const int64_t each : weight)
+  for (const int32_t each : weights(from, n, count))
     PYSMDL_CHECK(each <= kMostWeight, "flips of a subset must add up to at most ", kMostWeight, ", got ", each);
   Array<int16_t> out({rows, count});
   const auto* subsets = reinterpret_cast<const uint8_t*>(member.data());
@@ -109,12 +117,14 @@ Array<int32_t> greedy(py::handle fitted_) {
   return order;
 }
 
-double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
+double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least,
+               int threads) {
   const Fitted fitted(fitted_);
   const int64_t n = fitted.surrogate.n;
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == n, "order must be int32 [", n, "]");
   PYSMDL_CHECK(0 < k && k <= n, "k must be 1 to ", n, ", got ", k);
   PYSMDL_CHECK(least >= 0, "least must be at least 0, got ", least);
+  expect_threads(threads);
   int32_t* data = writable(order, "order");
   std::vector<int32_t> moved(data, data + n);
   std::vector<bool> seen(n, false);
@@ -123,22 +133,23 @@ double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t p
     seen[x] = true;
   }
   const py::gil_scoped_release release;
-  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, moved.data());
+  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, threads, moved.data());
   std::copy(moved.begin(), moved.end(), data);
   return worth;
 }
 
-py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired) {
+py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired, int threads) {
   const Fitted fitted(fitted_);
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == fitted.surrogate.n, "member must be bool [a, ",
                fitted.surrogate.n, "]");
+  expect_threads(threads);
   const int64_t subsets = member.shape(0);
   Array<double> value(subsets), unsure(subsets);
   const auto* from = reinterpret_cast<const uint8_t*>(member.data());
   double *to_value = value.mutable_data(), *to_unsure = unsure.mutable_data();
   {
     const py::gil_scoped_release release;
-    predict(fitted.surrogate, from, subsets, paired, to_value, to_unsure);
+    predict(fitted.surrogate, from, subsets, paired, threads, to_value, to_unsure);
   }
   return py::make_tuple(value, unsure);
 }
@@ -151,31 +162,29 @@ double* rows_of(InPlace<double>& matrix, const char* name, int64_t size, int64_t
 }
 
 void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& table, int64_t first,
-                 InPlace<double>& even, std::optional<InPlace<double>> odd) {
+                 InPlace<double>& even, std::optional<InPlace<double>> odd, int threads) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   const int64_t n = flip.shape(0), count = flip.shape(1), size = even.ndim() == 2 ? even.shape(0) : -1;
   PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
                "]");
   PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
+  expect_threads(threads);
   const int64_t span = table.size() - 1;
   const std::vector<int8_t> flips(flip.data(), flip.data() + flip.size());
-  for (int64_t t = 0; t < count; ++t) {
-    int64_t weight = 0;
-    for (int64_t x = 0; x < n; ++x) weight += std::abs(flips[x * count + t]);
+  for (const int32_t weight : weights(flips.data(), n, count))
     PYSMDL_CHECK(table.ndim() == 1 && weight == span && span <= kMostWeight, "table must be [", weight + 1,
                  "], one more than the flips of a subset add up to");
-  }
   double *to_even = rows_of(even, "even", size, count), *to_odd = odd ? rows_of(*odd, "odd", size, count) : nullptr;
   const double *from = alike.data(), *by_difference = table.data();
   const py::gil_scoped_release release;
-  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to_even, to_odd);
+  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, threads, to_even, to_odd);
 }
 
 void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
-  PYSMDL_CHECK(threads >= 1, "threads must be at least 1, got ", threads);
+  expect_threads(threads);
   double* data = writable(factor, "factor");
   bool sound;
   {
@@ -202,12 +211,12 @@ void solve(const Array<double>& factor, InPlace<double>& x) {
 void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
-  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"));
+  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"), arg("threads") = 1);
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
-        arg("odd").noconvert() = py::none());
+        arg("odd").noconvert() = py::none(), arg("threads") = 1);
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
-        arg("least"));
+        arg("least"), arg("threads") = 1);
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"),
         arg("threads"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());

@@ -10,8 +10,7 @@
 namespace pysmdl {
 namespace {
 
-constexpr int64_t kBlock = 32;              // columns done for all rows at a time: their rows stay in cache
-constexpr int64_t kWorthThreads = 1 << 17;  // products of a block below which waking a thread costs more than it saves
+constexpr int64_t kBlock = 32;  // columns done for all rows at a time: their rows stay in cache
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
@@ -54,8 +53,7 @@ bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t coun
       at[i] = std::sqrt(rest);
     }
     const int64_t below = std::max(last, known);
-    const bool worth_threads = (count - below) * (last - first) * last > kWorthThreads;
-    parallel_for(count - below, worth_threads ? threads : 1, [&](int64_t begin, int64_t end) {
+    in_parts(count - below, (count - below) * (last - first) * last, threads, [&](int64_t begin, int64_t end) {
       eliminate_rows(factor, stride, below + begin, below + end, first, last);
     });
   }

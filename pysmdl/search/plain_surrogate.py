@@ -23,7 +23,13 @@ class Plain:
 
     @staticmethod
     def kernel_rows(
-        flip: NDArray[np.int8], alike: Numbers, table: Numbers, first: int, even: Numbers, odd: Numbers | None = None
+        flip: NDArray[np.int8],
+        alike: Numbers,
+        table: Numbers,
+        first: int,
+        even: Numbers,
+        odd: Numbers | None = None,
+        threads: int = 1,
     ) -> None:
         """The kernel's rows from `first` on, in place: of subsets, or of sums and differences with complements."""
         count = flip.shape[1]
@@ -40,7 +46,7 @@ class Plain:
         """The lower factor of matrix + noise * identity, in place; rows known .. count - 1 are the matrix's."""
         old, new = slice(known), slice(known, count)
         rest = factor[new, new] + noise * np.eye(count - known)
-        factor[new, old] = np.linalg.solve(factor[old, old], factor[new, old].T).T
+        factor[new, old] = np.linalg.solve(np.tril(factor[old, old]), factor[new, old].T).T
         factor[new, new] = np.linalg.cholesky(rest - factor[new, old] @ factor[new, old].T)
 
     @staticmethod
@@ -50,7 +56,7 @@ class Plain:
         x[:] = np.linalg.solve(part.T, np.linalg.solve(part, x))
 
     @staticmethod
-    def predict(fitted: Any, member: Bools, paired: bool) -> tuple[Numbers, Numbers]:
+    def predict(fitted: Any, member: Bools, paired: bool, threads: int = 1) -> tuple[Numbers, Numbers]:
         """What subsets [a, n] are worth, and how unsure that is. [a] each."""
         apart = Plain.differences(fitted.flip, member).astype(np.int64)
         line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
@@ -78,7 +84,9 @@ class Plain:
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float) -> float:
+    def improve_chain(
+        fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float, threads: int = 1
+    ) -> float:
         """Move each region in turn to the best place at most `within` away, in place; what k steps are worth.
 
         A move must gain more than `least`.

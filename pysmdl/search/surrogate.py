@@ -138,13 +138,14 @@ class Surrogate:
         self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
-            grown = [np.zeros((count + count // 2 + 8,) * 2) for _ in range(1 + self.paired)]
+            grown = [np.empty((2 * count + 8,) * 2) for _ in range(1 + self.paired)]  # their lower triangles count
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
             self._factors = grown
-        self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors)
+        threads = _native.threads()
+        self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors, threads=threads)
         for factor in self._factors:
-            self._native.extend_cholesky(factor, old, count, NOISE, _native.threads())
+            self._native.extend_cholesky(factor, old, count, NOISE, threads)
         self._factored = count
 
     def _solve(self, odds: Numbers) -> None:
@@ -171,7 +172,7 @@ class Surrogate:
     def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
         """The chain after moves of single regions that make its first k steps worth more, and what they are worth."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN)
+        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN, _native.threads())
         return moved, float(worth)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
@@ -180,7 +181,7 @@ class Surrogate:
         The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
         hundredth of the time.
         """
-        value, unsure = self._native.predict(self._fitted(), member, self.paired)
+        value, unsure = self._native.predict(self._fitted(), member, self.paired, _native.threads())
         return value, unsure
 
     def _fitted(self) -> Fitted:
