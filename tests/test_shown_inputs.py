@@ -15,6 +15,7 @@ from pysmdl.errors import StoreError
 from pysmdl.explanation.plotting import plot
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.sheets import with_sheet
+from pysmdl.jobs.rows import explanation_of, row_of
 from pysmdl.removal.wavelet import inverse, transformed
 from pysmdl.reporting.entries import entry
 
@@ -74,6 +75,35 @@ def test_each_input_is_drawn_in_its_own_form_with_the_values_of_all(found):
     assert sum(each.startswith("slice") for each in written) == 4
     assert titles(e.plot(kind="map")) == [each for each in written if "in it" not in each][:-1]
     assert len(titles(plot([e, e], "row"))) == 6
+
+
+def test_a_part_is_one_of_them_with_the_values_it_has_among_all(found):
+    e, _ = found
+    maps = {name: e.part(name).value_map() for name in e.inputs}
+    assert {name: points.shape for name, points in maps.items()} == {
+        "photo": (8, 12), "text": (14,), "sound": (100,), "scan": (4, 6, 6), "row": (2,)
+    }  # fmt: skip
+    assert {name: points.sum() for name, points in maps.items()} == pytest.approx(e.by_group())
+    assert e.part("photo").plot(kind="map").axes
+    with pytest.raises(ValueError, match=r"name must be one of .*'photo'.*; got 'image'"):
+        e.part("image")
+
+
+def test_a_store_keeps_what_is_shown_of_each(found):
+    e, _ = found
+    kept = explanation_of(row_of(e, "x", picture=True), "here")
+    assert titles(kept.plot()) == titles(e.plot())
+    assert list(explanation_of(row_of(e, "x"), "here").inputs) == list(e.inputs)
+    crossing = of_masks("all")
+    assert explanation_of(row_of(crossing, "x"), "here").cover == "all"
+
+
+def test_regions_without_names_are_called_by_the_places_that_the_image_shows(found):
+    e, _ = found
+    named = {axis.get_text() for axes in e.plot().axes for axis in axes.get_yticklabels()}
+    first = next(place for place, player in enumerate(e.order.tolist(), 1) if e.players[player].startswith("photo"))
+    assert f"photo: number {first}" in named
+    assert "text: dark" in named
 
 
 def test_a_file_keeps_what_is_shown_of_each(found, tmp_path):

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.parts import part
 from pysmdl.explanation.plotting import bars, kinds, modalities, panels
 from pysmdl.explanation.plotting.canvas import Canvas, canvas
@@ -22,7 +23,8 @@ TEXT, NARROW = 4.4, 420  # of a text beside an image: inches, and pixels of its 
 def row(named: Named) -> list[Strip]:
     """The inputs, what of the images is enough, each player by name, the curves."""
     e = named.explanation
-    last = Strip([modalities.bars_panel(named), kinds.curves_panel(named)], height=max(HIGH, bars.height(e)))
+    placed = Named(_placed(e), named.names)
+    last = Strip([modalities.bars_panel(placed), kinds.curves_panel(named)], height=max(HIGH, bars.height(e)))
     return [*alone(named, enough=True), last]
 
 
@@ -46,6 +48,18 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
     if not strips:
         return modalities.bars_alone(named)
     return [replace(strips[0], heading=_heading(named)), *strips[1:]]
+
+
+def _placed(e: ExplanationData) -> ExplanationData:
+    """With regions that have no names called by their places, as they are on the images."""
+    places = {player: place for place, player in enumerate(e.order.tolist(), 1)}
+    names = tuple(
+        f"{group}: number {places[player]}"
+        if player in places and name.removeprefix(f"{group}: ").isdecimal()
+        else name
+        for player, (name, group) in enumerate(zip(e.players, e.groups, strict=True))
+    )
+    return replace(e, players=names)
 
 
 def _heading(named: Named) -> str:
