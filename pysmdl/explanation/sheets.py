@@ -25,7 +25,12 @@ WIDE, HIGH = 900, 240  # of a waveform, in pixels
 LINE, LETTERS = 22, 60  # of a list of players: pixels a line, letters of a name
 LINES = 40
 LEAST = 120  # pixels of a frame, about
-IMAGE, NARROW, GAP = 300, 420, 8  # of several inputs: an image's height, a text's width, what is between two of them
+IMAGE, NARROW, TITLE, GAP = (
+    300,
+    260,
+    22,
+    8,
+)  # of several: an image's height, a text's width, their names, what is between
 INK, PAPER = 50, 250
 
 
@@ -65,7 +70,7 @@ def _together(e: ExplanationData) -> tuple[Pixels, Ints] | None:
     for name in e.inputs:
         own = part(e, name)
         image = own.pixels is not None and own.labels.ndim == 2
-        found = _image(own) if image else sheet(own, NARROW) if is_text(own) else _sheet(own)
+        found = _image(own) if image else _twice(*sheet(own, NARROW)) if is_text(own) else _sheet(own)
         if found is not None:
             (beside if image or (is_text(own) and len(found[1]) <= IMAGE) else below).append(_titled(name, *found))
     rows = [_joined(beside, 1)] * bool(beside) + below
@@ -80,10 +85,17 @@ def _image(e: ExplanationData) -> tuple[Pixels, Ints]:
     return pixels, labels_at(e.labels, size, e.frame)
 
 
+def _twice(pixels: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
+    """Twice as large, to be read beside an image."""
+    size = 2 * pixels.shape[1], 2 * pixels.shape[0]
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)), labels.repeat(2, 0).repeat(2, 1)
+
+
 def _titled(name: str, pixels: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
     """Under a line with its name."""
-    font = ImageFont.load_default(13)
-    line = Image.new("RGB", (max(pixels.shape[1], round(font.getlength(legible(name))) + 8), LINE), (PAPER,) * 3)
+    font = ImageFont.load_default(TITLE)
+    wide = max(pixels.shape[1], round(font.getlength(legible(name))) + 8)
+    line = Image.new("RGB", (wide, round(1.7 * TITLE)), (PAPER,) * 3)
     ImageDraw.Draw(line).text((4, 3), legible(name), fill=(INK,) * 3, font=font)
     return _joined([(np.asarray(line), np.full(line.size[::-1], -1, np.int32)), (pixels, labels)], 0)
 
