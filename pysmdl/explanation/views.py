@@ -108,8 +108,7 @@ def kept_points(e: ExplanationData, first: NDArray[np.int64]) -> Bools:
     if e.covers is None:
         return np.isin(e.labels, first) | (e.labels < 0)
     present = np.isin(np.arange(len(e.covers)), first)
-    lost: Bools = e.covers[~present].any(axis=0, keepdims=True)[0]
-    kept: Bools = e.covers[present].any(axis=0, keepdims=True)[0]
+    kept, lost = np.asarray(e.covers[present].any(0)), np.asarray(e.covers[~present].any(0))
     return kept | ~lost if e.cover == "any" else ~lost
 
 

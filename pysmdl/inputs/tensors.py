@@ -69,10 +69,10 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
     if x.dim() == 4 and x.shape[0] in (1, 3):
         frames = clip_frames(x, spec)
         if len(x) == 1:
-            return Input(x, frames, None, modality="volume", shown=_array(x[0]), divided="grid:4x4x4")
+            return Input(x, frames, None, modality="volume", shown=_array(x[0]), divided="grid")
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
     if x.dim() == 4:
-        return Input(x, None, None, modality="volume", shown=_array(x.mean(0)), divided="grid:4x4x4")
+        return Input(x, None, None, modality="volume", shown=_array(x.mean(0)), divided="grid")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
         if x.shape[-1] < SIGNAL and spec.rate is None:
