@@ -89,6 +89,22 @@ def test_a_part_is_one_of_them_with_the_values_it_has_among_all(found):
         e.part("image")
 
 
+def test_inputs_without_a_picture_are_bars_by_name(tmp_path):
+    both = scorers.scalar(lambda batch: batch["a"].sum(1) + batch["b"].sum(1))
+    e = pysmdl.explain({"a": np.array([1.0, 2]), "b": torch.tensor([3, 4])}, both, progress=False)
+    for kind in ("row", "map", "order", "steps", "bars", "curves"):
+        assert e.plot(kind=kind).axes
+    assert pysmdl.report(e, tmp_path / "x.html") == 1
+    given = {"cube": torch.rand(5, 4, 4), "text": "one two"}
+    scorer = scorers.scalar(lambda batch: torch.tensor([float(len(text)) for text in batch["text"]]))
+    e = pysmdl.explain(given, scorer, progress=False, players={"cube": "grid:4"})
+    with pytest.raises(
+        ValueError, match=r"view\(\) of the input 'cube' .*; of another alone it is \.part\(name\)\.view"
+    ):
+        e.view(1)
+    assert e.part("text").view(6) == "one two"
+
+
 def test_a_store_keeps_what_is_shown_of_each(found):
     e, _ = found
     kept = explanation_of(row_of(e, "x", picture=True), "here")

@@ -73,7 +73,7 @@ def _together(e: ExplanationData) -> tuple[Pixels, Ints] | None:
         found = _image(own) if image else _twice(*sheet(own, NARROW)) if is_text(own) else _sheet(own)
         if found is not None:
             (beside if image or (is_text(own) and len(found[1]) <= IMAGE) else below).append(_titled(name, *found))
-    rows = [_joined(beside, 1)] * bool(beside) + below
+    rows = [_joined(beside, 1), *below] if beside else below
     return _joined(rows, 0) if rows else None
 
 

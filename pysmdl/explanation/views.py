@@ -84,11 +84,11 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
     e = explanation
     first = e.order[: e.enough() if count is None else whole_number("k", count, 0)]
     if e.inputs:
-        return {name: _view(part(e, name), first, fill, f"view() of the input {name!r}") for name in e.inputs}
-    return _view(e, first, fill, "view()")
+        return {name: _view(part(e, name), first, fill, name) for name in e.inputs}
+    return _view(e, first, fill)
 
 
-def _view(e: ExplanationData, first: NDArray[np.int64], fill: float, what: str) -> Any:
+def _view(e: ExplanationData, first: NDArray[np.int64], fill: float, name: str | None = None) -> Any:
     if e.modality == "wavelet" and e.pixels is not None and "levels" in e.notes:
         return of_coefficients(_seen(e.pixels, e.frame), kept_points(e, first), int(e.notes["levels"]), fill)
     if e.pixels is not None and e.labels.ndim == 2:
@@ -96,7 +96,9 @@ def _view(e: ExplanationData, first: NDArray[np.int64], fill: float, what: str) 
         return _filled(e.pixels, labels_at(kept_points(e, first).astype(np.int32), size, e.frame) != 0, fill)
     if e.shown is None or e.shown.shape[: e.labels.ndim] != e.labels.shape:
         why = "nothing of the input is kept" if e.shown is None else "a small picture of it is all that is kept"
-        raise ValueError(f"{what} needs the input as it was explained; {why}")
+        what = "view()" if name is None else f"view() of the input {name!r}"
+        others = "" if name is None else "; of another alone it is .part(name).view()"
+        raise ValueError(f"{what} needs the input as it was explained; {why}{others}")
     kept = kept_points(e, first)
     if e.modality == "text":
         return "".join(map(chr, e.shown[kept].tolist()))

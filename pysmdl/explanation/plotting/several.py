@@ -25,6 +25,8 @@ def row(named: Named) -> list[Strip]:
     e = named.explanation
     placed = Named(_placed(e), named.names)
     last = Strip([modalities.bars_panel(placed), kinds.curves_panel(named)], height=max(HIGH, bars.height(e)))
+    if not any(_drawn(part(e, name)) for name in e.inputs):
+        return [last]
     return [*alone(named, enough=True), last]
 
 
@@ -34,6 +36,8 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
     """
     e = named.explanation
     parts = {name: Named(part(e, name), named.names) for name in e.inputs}
+    if not any(_drawn(each.explanation) for each in parts.values()):
+        return modalities.bars_alone(named)
     beside: list[tuple[Panel, float]] = []
     below: list[Strip] = []
     for name, each in parts.items():
@@ -45,9 +49,12 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
         else:
             below += [_titled(strip, title) for strip in modalities.alone(each)]
     strips = [*_lines(beside), *below]
-    if not strips:
-        return modalities.bars_alone(named)
     return [replace(strips[0], heading=_heading(named)), *strips[1:]]
+
+
+def _drawn(e: ExplanationData) -> bool:
+    """Whether there is more to draw on than names."""
+    return e.pixels is not None or is_text(e) or (e.shown is not None and e.modality in modalities.DRAWN)
 
 
 def _placed(e: ExplanationData) -> ExplanationData:
