@@ -95,14 +95,14 @@ def test_inputs_without_a_picture_are_bars_by_name(tmp_path):
     for kind in ("row", "map", "order", "steps", "bars", "curves"):
         assert e.plot(kind=kind).axes
     assert pysmdl.report(e, tmp_path / "x.html") == 1
-    given = {"cube": torch.rand(5, 4, 4), "text": "one two"}
+    given = {"cube": torch.rand(2, 3, 2, 2, 2), "text": "one two"}
     scorer = scorers.scalar(lambda batch: torch.tensor([float(len(text)) for text in batch["text"]]))
-    e = pysmdl.explain(given, scorer, progress=False, players={"cube": "grid:4"})
+    e = pysmdl.explain(given, scorer, progress=False, players={"cube": "grid:1x1x2x1"})
     with pytest.raises(
         ValueError, match=r"view\(\) of the input 'cube' .*; of another alone it is \.part\(name\)\.view"
     ):
         e.view(1)
-    assert e.part("text").view(6) == "one two"
+    assert e.part("text").view(4) == "one two"
 
 
 def test_a_store_keeps_what_is_shown_of_each(found):
@@ -242,6 +242,22 @@ def test_a_volume_of_any_channels_is_shown_in_slices(channels, tmp_path):
     assert kept.shown.shape == (12, 50, 20)
     assert "slice 1" in titles(kept.plot())
     assert entry(kept, 0)["picture"]
+
+
+@pytest.mark.parametrize("channels", [2, 12])
+def test_an_image_of_other_channels_is_shown_in_grey(channels, tmp_path):
+    x = torch.zeros(channels, 8, 10)
+    x[:, :4, :5] = torch.linspace(1, 3, channels)[:, None, None]
+    e = pysmdl.explain(
+        x, scorers.scalar(lambda b: b.sum((1, 2, 3))), regions="grid:2x2", search="exact", progress=False
+    )
+    assert (e.modality, e.called, e.order[0]) == ("image", "regions", 0)
+    shade = np.zeros((8, 10, 3))
+    shade[:4, :5] = 255
+    assert np.array_equal(e.view(1), shade)
+    assert len(titles(e.plot())) == 3
+    with pytest.raises(pysmdl.errors.RegionError, match="needs an image; give a label map"):
+        pysmdl.explain(x, scorers.scalar(lambda b: b.sum((1, 2, 3))), regions="slico:4", progress=False)
 
 
 def test_one_channel_in_tubes_is_a_clip():

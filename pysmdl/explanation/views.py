@@ -12,6 +12,7 @@ from pysmdl.explanation.coefficients import of_coefficients
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.parts import part
 from pysmdl.explanation.values import Frame, labels_at
+from pysmdl.inputs.frames import in_grey
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Bools
 
@@ -57,11 +58,7 @@ def envelope(signal: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[
 
 def layers_of(shown: NDArray[Any]) -> Pixels:
     """A clip's frames as they are, a volume's slices [D, H, W] in grey. uint8 [D, H, W, 3]."""
-    if shown.ndim == 4:
-        return shown
-    low, high = np.percentile(shown, (0.5, 99.5))
-    grey = 255 * np.clip((shown - low) / ((high - low) or 1.0), 0, 1)
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, 3)
+    return shown if shown.ndim == 4 else in_grey(shown)
 
 
 def labels_on(labels: NDArray[T], shape: tuple[int, ...]) -> NDArray[T]:

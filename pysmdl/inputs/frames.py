@@ -97,6 +97,15 @@ def pictures_in(folder: Path) -> list[Path]:
                                            for part in re.split(r"(\d+)", path.name)])  # fmt: skip
 
 
+def in_grey(values: NDArray[Any]) -> Pixels:
+    """Numbers [..., H, W] as shades, the lowest black and the highest white but for one in a hundred. uint8
+    [..., H, W, 3].
+    """
+    low, high = np.percentile(values, (0.5, 99.5))
+    grey = 255 * np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, -1)
+
+
 def one_size(frames: Sequence[Pixels]) -> NDArray[np.uint8]:
     """Frames as one array [T, H, W, 3].
 

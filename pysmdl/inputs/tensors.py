@@ -13,7 +13,7 @@ from torch import Tensor
 from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import is_array, tensor_of
 from pysmdl.inputs.base import Input
-from pysmdl.inputs.frames import are_frames, are_pixels
+from pysmdl.inputs.frames import are_frames, are_pixels, in_grey
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.inputs.sound import SoundReader
@@ -80,6 +80,8 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         rate = None if spec.rate is None else float(spec.rate)
         return Input(x, None, None, modality="sound", shown=shown, rate=rate, divided="time:20")
     scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
+    if x.dim() == 3:
+        return Input(x, None, in_grey(_array(x.mean(0))), scale, divided="grid")
     return Input(x, None, None, scale, modality="", divided="grid")
 
 
