@@ -91,7 +91,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
     Raises:
         ValueError: the model failed, or the budget does not pay for the curves.
     """
-    table = Table("image", "regions", "evaluations at most", "about")
+    table = Table("input", "regions", "evaluations at most", "about")
     total = 0.0
     for given in items:
         item = explainer.prepare(given)

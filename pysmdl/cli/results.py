@@ -51,7 +51,7 @@ class Results:
     def __init__(self, images: Sequence[Path], names: Sequence[str] | None, folder: Path, kind: str = "row") -> None:
         disk.ready(folder)
         self._stems, self._names, self._folder, self._kind = stems(images, folder), names, folder, kind
-        columns = ("image", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
+        columns = ("input", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
         self.table = Table(*columns, title="explanations")
         self.whole = 0
         # Times that drawing may be interrupted: then there are no more pictures.
