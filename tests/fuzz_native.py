@@ -246,10 +246,10 @@ def a_chain(rng: Rng) -> Case:
         order = spoilt(rng, order)
     if rng.random() < 0.3:
         return lambda: sorted(_C.greedy_chain(fitted)), lambda: np.arange(len(fitted.flip))
-    told, many = is_told(fitted, order), threads(rng)
+    told = is_told(fitted, order)
 
     def improve() -> Any:
-        worth = _C.improve_chain(fitted, order, k, passes, within, GAIN, many)
+        worth = _C.improve_chain(fitted, order, k, passes, within, GAIN)
         return np.append(np.sort(order), worth) if told else None
 
     def plain() -> Any:  # what the order that was found is worth
@@ -266,17 +266,17 @@ def a_prediction(rng: Rng) -> Case:
     if rng.random() < 0.2:
         member = spoilt(rng, member)
     paired = bool(rng.integers(2))
-    told, many = is_told(fitted, member), threads(rng)
+    told = is_told(fitted, member)
 
     def predict() -> Any:
-        return np.concatenate(_C.predict(fitted, member, paired, many))
+        return np.concatenate(_C.predict(fitted, member, paired))
 
     return predict, lambda: np.concatenate(Plain.predict(fitted, np.array(member), paired)) if told else None
 
 
 def a_kernel(rng: Rng) -> Case:
     n, count, room = (int(each) for each in rng.integers((1, 0, 0), (8, 40, 3)))
-    weight, first, many = rng.integers(1, 127, n), int(rng.integers(-1, count + 2)), threads(rng)
+    weight, first = rng.integers(1, 127, n), int(rng.integers(-1, count + 2))
     sides = rng.random((n, count)) < 0.5
     arrays, honest = given(rng, {
         "flip": np.where(sides, weight[:, None], -weight[:, None]).astype(np.int8),
@@ -289,7 +289,7 @@ def a_kernel(rng: Rng) -> Case:
     names = [name for name in ("even", "odd") if name in arrays]
 
     def rows(op: Callable[..., None], given: dict[str, Any]) -> Any:
-        op(**given, first=first, threads=many)
+        op(**given, first=first)
         return np.array([np.tril(given[name][:count, :count])[max(0, first) :] for name in names])
 
     read = {"flip": np.int8}  # what the op reads of arrays of any type, so that the twin rounds no more than it

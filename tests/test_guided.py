@@ -123,21 +123,16 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
         np.testing.assert_allclose(each, other, atol=1e-5 * (1 + np.abs(other).max()))
 
 
-@pytest.mark.parametrize("paired", [True, False])
-def test_the_number_of_threads_changes_no_bit(monkeypatch, paired):
+def test_the_number_of_threads_changes_no_bit_of_a_factor(monkeypatch):
     pytest.importorskip("pysmdl._C")
     found = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(_native, "threads", lambda threads=threads: threads)
-        surrogate, member, _ = fitted(70, 400, paired=paired)
-        start = np.arange(70, dtype=np.int32)
-        order, worth = surrogate.improved(start, 70, 2, 70)
-        rows = [np.tril(factor[: len(member), : len(member)]) for factor in surrogate._factors]
-        found.append([order, worth, *surrogate.predict(~member), *rows])
-    assert (found[0][0] != start).any()
-    for other in found[1:]:
-        for expected, each in zip(found[0], other, strict=True):
-            np.testing.assert_array_equal(each, expected)
+        surrogate, member, _ = fitted(70, 1200)
+        found.append(np.tril(surrogate._factors[0][: len(member), : len(member)]))
+    assert len(found[0]) > 1000  # whose blocks are worth threads
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
 
 
 def test_moves_find_the_best_chain_of_a_small_surrogate():

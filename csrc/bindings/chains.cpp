@@ -117,14 +117,12 @@ Array<int32_t> greedy(py::handle fitted_) {
   return order;
 }
 
-double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least,
-               int threads) {
+double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
   const Fitted fitted(fitted_);
   const int64_t n = fitted.surrogate.n;
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == n, "order must be int32 [", n, "]");
   PYSMDL_CHECK(0 < k && k <= n, "k must be 1 to ", n, ", got ", k);
   PYSMDL_CHECK(least >= 0, "least must be at least 0, got ", least);
-  expect_threads(threads);
   int32_t* data = writable(order, "order");
   std::vector<int32_t> moved(data, data + n);
   std::vector<bool> seen(n, false);
@@ -133,23 +131,22 @@ double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t p
     seen[x] = true;
   }
   const py::gil_scoped_release release;
-  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, threads, moved.data());
+  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, moved.data());
   std::copy(moved.begin(), moved.end(), data);
   return worth;
 }
 
-py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired, int threads) {
+py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired) {
   const Fitted fitted(fitted_);
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == fitted.surrogate.n, "member must be bool [a, ",
                fitted.surrogate.n, "]");
-  expect_threads(threads);
   const int64_t subsets = member.shape(0);
   Array<double> value(subsets), unsure(subsets);
   const auto* from = reinterpret_cast<const uint8_t*>(member.data());
   double *to_value = value.mutable_data(), *to_unsure = unsure.mutable_data();
   {
     const py::gil_scoped_release release;
-    predict(fitted.surrogate, from, subsets, paired, threads, to_value, to_unsure);
+    predict(fitted.surrogate, from, subsets, paired, to_value, to_unsure);
   }
   return py::make_tuple(value, unsure);
 }
@@ -162,13 +159,12 @@ double* rows_of(InPlace<double>& matrix, const char* name, int64_t size, int64_t
 }
 
 void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& table, int64_t first,
-                 InPlace<double>& even, std::optional<InPlace<double>> odd, int threads) {
+                 InPlace<double>& even, std::optional<InPlace<double>> odd) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   const int64_t n = flip.shape(0), count = flip.shape(1), size = even.ndim() == 2 ? even.shape(0) : -1;
   PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
                "]");
   PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
-  expect_threads(threads);
   const int64_t span = table.size() - 1;
   const std::vector<int8_t> flips(flip.data(), flip.data() + flip.size());
   for (const int32_t weight : weights(flips.data(), n, count))
@@ -177,7 +173,7 @@ void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Ar
   double *to_even = rows_of(even, "even", size, count), *to_odd = odd ? rows_of(*odd, "odd", size, count) : nullptr;
   const double *from = alike.data(), *by_difference = table.data();
   const py::gil_scoped_release release;
-  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, threads, to_even, to_odd);
+  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to_even, to_odd);
 }
 
 void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
@@ -211,12 +207,12 @@ void solve(const Array<double>& factor, InPlace<double>& x) {
 void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
-  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"), arg("threads") = 1);
+  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"));
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
-        arg("odd").noconvert() = py::none(), arg("threads") = 1);
+        arg("odd").noconvert() = py::none());
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
-        arg("least"), arg("threads") = 1);
+        arg("least"));
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"),
         arg("threads"));
   m.def("solve_cholesky", &solve, arg("factor").noconvert(), arg("x").noconvert());

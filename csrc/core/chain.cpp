@@ -6,31 +6,26 @@
 
 #include "exact_sums.h"
 #include "neighbours.h"
-#include "parallel.h"
 #include "simd.h"
 
 namespace pysmdl {
 namespace {
 
 constexpr int64_t kPatience = 6;  // all n regions at once take the time of about n / 6 single ones
-constexpr int64_t kSettling = 8;  // operations for each T
-constexpr int kRows = Neighbours::kRows;
 
 class Chain {
  public:
-  Chain(const Surrogate& s, int64_t k, int threads, int32_t* order)
+  Chain(const Surrogate& s, int64_t k, int32_t* order)
       : s_(s),
         n_(s.n),
         k_(k),
-        threads_(threads),
         order_(order),
         place_(s.n),
         neighbours_(s),
         subsets_(s.n + 1, neighbours_.of_nothing()),
         value_(s.n + 1),
         changed_((s.n + 1) * s.n),
-        asked_(s.n + 1) {
-    neighbours_.settle(subsets_[0]);
+        asked_(s.n + 1, 0) {
     value_[0] = neighbours_.worth(subsets_[0]);
     follow(0, n_);
     std::fill(asked_.begin(), asked_.end(), patience_);  // most of these will stay: all regions at once
@@ -78,14 +73,11 @@ class Chain {
 
   // Brings subsets first + 1 .. last up to date with the order.
   void follow(int64_t first, int64_t last) {
-    for (int64_t j = first; j < last; ++j) neighbours_.add(order_[j], subsets_[j], subsets_[j + 1]);
-    in_parts(last - first, kSettling * (last - first) * s_.count, threads_, [&](int64_t begin, int64_t end) {
-      for (int64_t j = first + begin + 1; j <= first + end; ++j) {
-        neighbours_.settle(subsets_[j]);
-        value_[j] = neighbours_.worth(subsets_[j]);
-        asked_[j] = 0;
-      }
-    });
+    for (int64_t j = first; j < last; ++j) {
+      neighbours_.add(order_[j], subsets_[j], subsets_[j + 1]);
+      value_[j + 1] = neighbours_.worth(subsets_[j + 1]);
+      asked_[j + 1] = 0;
+    }
     for (int64_t j = first; j < std::min(n_, last + 1); ++j) place_[order_[j]] = j;
   }
 
@@ -97,26 +89,21 @@ class Chain {
   // Counts that subsets first .. last are asked for; those asked for often enough are priced with any one region
   // changed: as the order still moves, most are not, and single regions come cheaper.
   void refresh(int64_t first, int64_t last) {
-    stale_.clear();
-    for (int64_t j = first; j <= last; ++j)
-      if (asked_[j] <= patience_ && ++asked_[j] > patience_) stale_.push_back(j);
-    const int64_t stale = static_cast<int64_t>(stale_.size()), groups = (stale + kRows - 1) / kRows;
-    if (!stale) return;
-    in_parts(groups, stale * n_ * s_.count, threads_, [&](int64_t begin, int64_t end) {
-      for (int64_t from = begin * kRows; from < std::min(end * kRows, stale); from += kRows) {
-        const Subset* subsets[kRows];
-        float* to[kRows];
-        int count = 0;
-        for (int64_t i = from; i < std::min(from + kRows, stale); ++i, ++count)
-          subsets[count] = &subsets_[stale_[i]], to[count] = changed_.data() + stale_[i] * n_;
-        neighbours_.worth_of_all(subsets, count, to);
+    const Subset* stale[Neighbours::kRows];
+    float* to[Neighbours::kRows];
+    int count = 0;
+    for (int64_t j = first; j <= last; ++j) {
+      if (asked_[j] <= patience_ && ++asked_[j] > patience_)
+        stale[count] = &subsets_[j], to[count++] = changed_.data() + j * n_;
+      if (count == Neighbours::kRows || (j == last && count)) {
+        neighbours_.worth_of_all(stale, count, to);
+        count = 0;
       }
-    });
+    }
   }
 
   const Surrogate& s_;
   const int64_t n_, k_, patience_ = n_ / kPatience;
-  const int threads_;
   int32_t* order_;
   std::vector<int64_t> place_;  // of each region in the order
   const Neighbours neighbours_;
@@ -124,7 +111,6 @@ class Chain {
   std::vector<double> value_;    // [n + 1]
   std::vector<float> changed_;   // [n + 1, n]: of each subset with one region more or less
   std::vector<int64_t> asked_;   // how often since its subset changed; up to date above patience. [n + 1]
-  std::vector<int64_t> stale_;   // those to price now
 };
 
 PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to) {
@@ -134,47 +120,41 @@ PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to) {
 }  // namespace
 
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
-                 int64_t first, int64_t stride, int threads, double* even, double* odd) {
+                 int64_t first, int64_t stride, double* even, double* odd) {
   const int64_t wide = (count + kTile - 1) / kTile * kTile;
-  std::vector<float> signs(n * wide);
+  std::vector<float> signs(n * wide), rows(kTogether * n), lines(kTogether * wide);
+  const float* each[kTogether];
+  for (int i = 0; i < kTogether; ++i) each[i] = rows.data() + i * n;
   for (int64_t t = 0; t < count; t += kTile)  // [wide / kTile, n, kTile]
     for (int64_t x = 0; x < n; ++x)
       signs_of(flip + x * count + t, std::min<int64_t>(kTile, count - t), signs.data() + t * n + x * kTile);
-  const auto some = [&](int64_t begin, int64_t end) {
-    std::vector<float> rows(kTogether * n), lines(kTogether * wide);
-    const float* each[kTogether];
-    for (int i = 0; i < kTogether; ++i) each[i] = rows.data() + i * n;
-    std::vector<uint8_t> member(n);
-    std::vector<double> row(n);
-    Walk walk(flip, n, count);
-    for (int64_t from = first + begin; from < first + end; from += kTogether) {
-      const int64_t together = std::min<int64_t>(kTogether, first + end - from);
-      for (int64_t i = 0; i < together; ++i) {
-        std::fill(row.begin(), row.end(), 0.0);
-        for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
-        for (int64_t x = 0; x < n; ++x) rows[i * n + x] = static_cast<float>(row[x]);
-      }
-      for (int64_t t = 0; t < from + together; t += kTile) tile_sums(each, &signs[t * n], n, wide, &lines[t]);
-      for (int64_t i = 0; i < together; ++i) {
-        for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
-        const int16_t* apart = walk.to(member.data());
-        double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
-        for (int64_t t = 0; t <= from + i; ++t) {
-          const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
-          to_even[t] = odd ? near + far : line + near;
-          if (odd) to_odd[t] = 2 * line + near - far;
-        }
+  std::vector<uint8_t> member(n);
+  std::vector<double> row(n);
+  Walk walk(flip, n, count);
+  for (int64_t from = first; from < count; from += kTogether) {
+    const int64_t together = std::min<int64_t>(kTogether, count - from);
+    for (int64_t i = 0; i < together; ++i) {
+      std::fill(row.begin(), row.end(), 0.0);
+      for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
+      for (int64_t x = 0; x < n; ++x) rows[i * n + x] = static_cast<float>(row[x]);
+    }
+    for (int64_t t = 0; t < from + together; t += kTile) tile_sums(each, &signs[t * n], n, wide, &lines[t]);
+    for (int64_t i = 0; i < together; ++i) {
+      for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
+      const int16_t* apart = walk.to(member.data());
+      double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
+      for (int64_t t = 0; t <= from + i; ++t) {
+        const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
+        to_even[t] = odd ? near + far : line + near;
+        if (odd) to_odd[t] = 2 * line + near - far;
       }
     }
-  };
-  in_parts(count - first, (count - first) * count * n, threads, some);
+  }
 }
 
 void greedy_chain(const Surrogate& s, int32_t* order) {
   const Neighbours neighbours(s);
-  Subset front = neighbours.of_nothing();
-  neighbours.settle(front);
-  Subset back = front;
+  Subset front = neighbours.of_nothing(), back = front;
   std::vector<int32_t> left(s.n);
   std::iota(left.begin(), left.end(), 0);
   std::vector<float> value(2 * s.n);
@@ -186,7 +166,6 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
     const int32_t x = *chosen;
     left.erase(chosen);
     neighbours.add(x, end, end);
-    neighbours.settle(end);
     return x;
   };
   for (int64_t first = 0, last = s.n - 1; first <= last;) {
@@ -196,9 +175,8 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
   }
 }
 
-double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, double least, int threads,
-                     int32_t* order) {
-  Chain chain(s, k, threads, order);
+double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, double least, int32_t* order) {
+  Chain chain(s, k, order);
   within = std::clamp<int64_t>(within, 0, s.n);
   for (bool moved = true; moved && passes > 0; --passes) {
     moved = false;

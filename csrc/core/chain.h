@@ -32,12 +32,12 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
 // table[d]: where `odd` is null, to `even` L + table[d]; else to `even` table[d] + table[span - d], to `odd` 2 L +
 // table[d] - table[span - d]: the kernels of sums and of differences of T and V - T.
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
-                 int64_t first, int64_t stride, int threads, double* even, double* odd);
+                 int64_t first, int64_t stride, double* even, double* odd);
 
 // What subsets are worth, and how unsure that is by the nearest one measured: member [subsets, n], to value and unsure
 // [subsets]. `paired`: the complements of the measured ones are measured too.
-void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, bool paired, int threads,
-             double* value, double* unsure);
+void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, bool paired, double* value,
+             double* unsure);
 
 // Greedy on the surrogate from both ends: in turn the region that makes the front worth most, and the one that makes
 // the back worth least. Of equals the lowest. order: [n].
@@ -45,7 +45,7 @@ void greedy_chain(const Surrogate& surrogate, int32_t* order);
 
 // Moves one region after the other, each to the place at most `within` away that makes the chain worth most, where that
 // gains more than `least`; in `passes` rounds or until nothing moves. order: [n], in place. Returns what it is worth.
-double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t within, double least, int threads,
+double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t within, double least,
                      int32_t* order);
 
 }  // namespace pysmdl

@@ -10,7 +10,8 @@
 namespace pysmdl {
 namespace {
 
-constexpr int64_t kBlock = 32;  // columns done for all rows at a time: their rows stay in cache
+constexpr int64_t kBlock = 32;              // columns done for all rows at a time: their rows stay in cache
+constexpr int64_t kWorthThreads = 1 << 23;  // products of a block, about a millisecond: awaiting a thread may cost more
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
@@ -53,7 +54,8 @@ bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t coun
       at[i] = std::sqrt(rest);
     }
     const int64_t below = std::max(last, known);
-    in_parts(count - below, (count - below) * (last - first) * last, threads, [&](int64_t begin, int64_t end) {
+    const bool worth_threads = (count - below) * (last - first) * last > kWorthThreads;
+    parallel_for(count - below, worth_threads ? threads : 1, [&](int64_t begin, int64_t end) {
       eliminate_rows(factor, stride, below + begin, below + end, first, last);
     });
   }

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "fast_math.h"
-#include "parallel.h"
 #include "simd.h"
 
 namespace pysmdl {
@@ -104,32 +103,27 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
   }
 }
 
-void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, int threads, double* value,
-             double* unsure) {
+void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, double* value, double* unsure) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   const std::vector<double> both = exponentials(s);
-  const auto some = [&](int64_t begin, int64_t end) {
-    std::vector<float> unused(2 * s.count);
-    Walk walk(s.flip, s.n, s.count);
-    for (int64_t i = begin; i < end; ++i) {
-      const uint8_t* has = member + i * s.n;
-      const int16_t* d = walk.to(has);
-      double line = 0;
-      for (int64_t x = 0; x < s.n; ++x) line += (has[x] ? 0.5 : -0.5) * s.effect[x];
-      const Sums sums = weighted(s.near, s.far, pairs(both), d, s.count, unused.data(), unused.data() + s.count);
-      const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
-      value[i] = worth_of(s, z[0], z[1]);
-      const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
-      int64_t apart[2] = {least, s.span - most};
-      if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
-      unsure[i] = 0;
-      for (int view = 0; view < 2; ++view) {
-        const double p = 1 / (1 + std::exp(-z[view])), slope = s.bounded ? p * (1 - p) : 1;
-        unsure[i] += (view ? s.removed : s.kept) * slope * std::sqrt(1 - std::exp(-rate * double(apart[view])));
-      }
+  std::vector<float> unused(2 * s.count);
+  Walk walk(s.flip, s.n, s.count);
+  for (int64_t i = 0; i < subsets; ++i, member += s.n) {
+    const int16_t* d = walk.to(member);
+    double line = 0;
+    for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
+    const Sums sums = weighted(s.near, s.far, pairs(both), d, s.count, unused.data(), unused.data() + s.count);
+    const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
+    value[i] = worth_of(s, z[0], z[1]);
+    const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
+    int64_t apart[2] = {least, s.span - most};
+    if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
+    unsure[i] = 0;
+    for (int view = 0; view < 2; ++view) {
+      const double p = 1 / (1 + std::exp(-z[view])), slope = s.bounded ? p * (1 - p) : 1;
+      unsure[i] += (view ? s.removed : s.kept) * slope * std::sqrt(1 - std::exp(-rate * double(apart[view])));
     }
-  };
-  in_parts(subsets, subsets * s.count, threads, some);
+  }
 }
 
 Walk::Walk(const int8_t* flip, int64_t n, int64_t count)
@@ -158,7 +152,8 @@ Neighbours::Neighbours(const Surrogate& s)
       lacks_(s.count * wide_),
       fewer_(s.n),
       more_(s.n),
-      both_(exponentials(s)) {
+      both_(exponentials(s)),
+      sums_(2 * kRows * wide_) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
@@ -173,6 +168,7 @@ Subset Neighbours::of_nothing() const {
   Subset subset{sizes(s_.flip, s_.n, s_.count), std::vector<uint8_t>(s_.n), std::vector<float>(s_.count),
                 std::vector<float>(s_.count)};
   for (int64_t x = 0; x < s_.n; ++x) subset.line -= s_.effect[x] / 2;
+  settle(subset);
   return subset;
 }
 
@@ -181,6 +177,7 @@ void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
   to.has = from.has;
   to.has[x] = 1;
   to.line = from.line + s_.effect[x];
+  settle(to);
 }
 
 void Neighbours::settle(Subset& subset) const {
@@ -206,16 +203,15 @@ double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
 
 void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out) const {
   const float* rows[2 * kRows];
-  std::vector<float> sums(2 * kRows * wide_);
   for (int i = 0; i < kRows; ++i) {
     const Subset& subset = *subsets[std::min(i, count - 1)];
     rows[2 * i] = subset.kept.data(), rows[2 * i + 1] = subset.removed.data();
   }
   for (int64_t x = 0; x < wide_; x += kTile)
-    tile_sums(rows, lacks_.data() + x * s_.count, s_.count, wide_, sums.data() + x);
+    tile_sums(rows, lacks_.data() + x * s_.count, s_.count, wide_, sums_.data() + x);
   for (int i = 0; i < count; ++i) {
     const Subset& subset = *subsets[i];
-    float *kept = sums.data() + 2 * i * wide_, *removed = kept + wide_;
+    float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
     for (int64_t x = 0; x < s_.n; ++x) {
       // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
       const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];

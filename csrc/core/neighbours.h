@@ -44,8 +44,6 @@ class Neighbours {
   Subset of_nothing() const;
   // Makes `to` the subset `from` with region x more; they may be the same.
   void add(int32_t x, const Subset& from, Subset& to) const;
-  // Finds a subset's terms; what follows asks for settled ones.
-  void settle(Subset& subset) const;
   double worth(const Subset& subset) const;
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n].
   static constexpr int kRows = kTogether / 2;  // two views each
@@ -54,11 +52,14 @@ class Neighbours {
   double worth_of_one(const Subset& subset, int32_t x) const;
 
  private:
+  void settle(Subset& subset) const;
+
   const Surrogate& s_;
   int64_t wide_;                      // n, rounded up to whole tiles
   std::vector<float> lacks_;          // [wide / kTile, count, kTile]: 1 where T lacks x, else 0
   std::vector<double> fewer_, more_;  // [n]: what an exponential is multiplied by when d falls, and grows
   std::vector<double> both_;          // the exponential of d and of span - d, by d. [span + 1, 2]
+  mutable std::vector<float> sums_;   // [kRows, 2, wide]
 };
 
 }  // namespace pysmdl

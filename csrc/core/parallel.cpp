@@ -127,9 +127,4 @@ void parallel_for(int64_t units, int threads, const std::function<void(int64_t, 
   if (job.error) std::rethrow_exception(job.error);
 }
 
-void in_parts(int64_t units, int64_t operations, int threads, const std::function<void(int64_t, int64_t)>& task) {
-  const int64_t parts = operations > kWorthThreads ? std::min<int64_t>(units, 2 * std::max(threads, 1)) : 1;
-  parallel_for(parts, threads, [&](int64_t begin, int64_t end) { task(units * begin / parts, units * end / parts); });
-}
-
 }  // namespace pysmdl

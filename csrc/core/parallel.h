@@ -13,9 +13,4 @@ constexpr int kMostThreads = 1024;  // of one call, however many are asked for
 // call of as many units, unless another was through before it.
 void parallel_for(int64_t units, int threads, const std::function<void(int64_t, int64_t)>& task);
 
-// The same in a few large ranges, for tasks that prepare something first, and on one thread where all the units take
-// fewer than kWorthThreads operations: waking another costs more than it saves.
-constexpr int64_t kWorthThreads = 1 << 17;
-void in_parts(int64_t units, int64_t operations, int threads, const std::function<void(int64_t, int64_t)>& task);
-
 }  // namespace pysmdl

@@ -23,13 +23,7 @@ class Plain:
 
     @staticmethod
     def kernel_rows(
-        flip: NDArray[np.int8],
-        alike: Numbers,
-        table: Numbers,
-        first: int,
-        even: Numbers,
-        odd: Numbers | None = None,
-        threads: int = 1,
+        flip: NDArray[np.int8], alike: Numbers, table: Numbers, first: int, even: Numbers, odd: Numbers | None = None
     ) -> None:
         """The kernel's rows from `first` on, in place: of subsets, or of sums and differences with complements."""
         count = flip.shape[1]
@@ -56,7 +50,7 @@ class Plain:
         x[:] = np.linalg.solve(part.T, np.linalg.solve(part, x))
 
     @staticmethod
-    def predict(fitted: Any, member: Bools, paired: bool, threads: int = 1) -> tuple[Numbers, Numbers]:
+    def predict(fitted: Any, member: Bools, paired: bool) -> tuple[Numbers, Numbers]:
         """What subsets [a, n] are worth, and how unsure that is. [a] each."""
         apart = Plain.differences(fitted.flip, member).astype(np.int64)
         line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
@@ -84,9 +78,7 @@ class Plain:
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(
-        fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float, threads: int = 1
-    ) -> float:
+    def improve_chain(fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float) -> float:
         """Move each region in turn to the best place at most `within` away, in place; what k steps are worth.
 
         A move must gain more than `least`.

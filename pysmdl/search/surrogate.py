@@ -142,10 +142,9 @@ class Surrogate:
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
             self._factors = grown
-        threads = _native.threads()
-        self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors, threads=threads)
+        self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors)
         for factor in self._factors:
-            self._native.extend_cholesky(factor, old, count, NOISE, threads)
+            self._native.extend_cholesky(factor, old, count, NOISE, _native.threads())
         self._factored = count
 
     def _solve(self, odds: Numbers) -> None:
@@ -172,7 +171,7 @@ class Surrogate:
     def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
         """The chain after moves of single regions that make its first k steps worth more, and what they are worth."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN, _native.threads())
+        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN)
         return moved, float(worth)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
@@ -181,7 +180,7 @@ class Surrogate:
         The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
         hundredth of the time.
         """
-        value, unsure = self._native.predict(self._fitted(), member, self.paired, _native.threads())
+        value, unsure = self._native.predict(self._fitted(), member, self.paired)
         return value, unsure
 
     def _fitted(self) -> Fitted:
