@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from command_line import call, saved
+from command_line import call, module, saved
 
 import pysmdl
 from pysmdl import regions, scorers
+from pysmdl.inputs import sound
 
 from toys import image
 
@@ -69,6 +70,29 @@ def test_a_picture_and_a_row_in_one_question():
     assert found.players[-2:] == ("facts: age", "facts: height")
     assert found.pixels is not None
     assert found.by_group()["facts"] == pytest.approx(11, abs=1e-4)
+
+
+HEARS = """
+    said = torch.tensor([float("loud" in text) for text in batch["text"]])
+    return batch["image"].square().mean(1)[:, None] * said[:, None] * torch.tensor([[0.0, 9.0]])
+"""
+
+
+def test_a_sound_and_a_text_on_the_command_line_are_drawn_played_and_printed(tmp_path, monkeypatch):
+    samples = np.sin(np.arange(800)) * (np.arange(800) >= 400)
+    (tmp_path / "x.wav").write_bytes(sound.wav(samples, 8000))
+    code, said = call(
+        "explain", tmp_path / "x.wav", "--text", "a loud bang", "--model", module(tmp_path, monkeypatch, HEARS),
+        "--regions", "time:2", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0, said
+    assert "a loud bang" in said
+    assert {path.suffix for path in tmp_path.glob("x*")} >= {".png", ".json", ".npz"}
+    (kept,) = [path for path in tmp_path.glob("*.wav") if path.name != "x.wav"]
+    played, rate = sound.load(kept)
+    assert rate == 8000
+    assert played[400:].any()
+    assert not played[:400].any()
 
 
 def test_what_several_inputs_cannot_have_is_refused():

@@ -56,8 +56,9 @@ def explain(
 
     def keep(found: Explanation) -> None:
         results.keep(found)
-        if is_text(found):
-            out.print(terminal(found), soft_wrap=True)
+        for each in found.each:
+            if is_text(each):
+                out.print(terminal(each), soft_wrap=True)
 
     try:
         with reporting(True, lines=True) as report:

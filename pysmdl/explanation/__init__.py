@@ -77,6 +77,11 @@ class Explanation(ExplanationData):
             raise one_of("name", name, self.inputs)
         return parts.part(self, name)
 
+    @property
+    def each(self) -> list[Explanation]:
+        """Of several inputs at once each as if it were alone; of one itself."""
+        return [parts.part(self, name) for name in self.inputs] or [self]
+
     def __repr__(self) -> str:
         return words.line(self)
 
