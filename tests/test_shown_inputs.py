@@ -12,7 +12,7 @@ from PIL import Image
 import pysmdl
 from pysmdl import regions, removal, scorers
 from pysmdl.errors import StoreError
-from pysmdl.explanation.plotting import plot
+from pysmdl.explanation.plotting import plot, signals
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.sheets import with_sheet
 from pysmdl.jobs.rows import explanation_of, row_of
@@ -223,6 +223,28 @@ def test_the_page_knows_who_covers_each_point(cover):
         assert above == (set() if labels[i, j] < 0 else set(on_page["parts"][labels[i, j]]))
     assert on_page["cover"] == cover
     assert all(part == sorted(part, key=lambda mask: CROSSING[mask].sum()) for part in on_page["parts"])
+
+
+@pytest.mark.parametrize("cover", ["any", "all"])
+def test_spans_that_overlap_are_drawn_as_they_were_heard(cover):
+    spans = np.zeros((3, 100), bool)
+    spans[0, :60], spans[1, 40:80], spans[2, 50:] = True, True, True
+    wave = np.random.default_rng(6).normal(size=100).astype(np.float32)
+    scorer = scorers.scalar(lambda batch: batch.square().mean(1), rate=100)
+    e = pysmdl.explain(wave, scorer, players=regions.overlapping(spans, cover), search="exact", progress=False)
+    sheet = with_sheet(e)
+    assert np.array_equal(sheet.covers[:, 0, ::2], spans)
+    assert np.array_equal(sheet.labels[0, ::2], e.labels)
+    for k in range(4):
+        on = canvas(sheet)
+        assert np.array_equal(on.first(k)[0, :: on.labels.shape[1] // 100], e.view(k) != 0)
+    worth = (np.nan_to_num(e.values())[:, None] * spans).sum(0)
+    points, (norm, _) = signals.worth(e)
+    assert np.allclose(points, worth)
+    assert norm.vmax >= worth.max()
+    assert entry(e, 0)["cover"] == cover
+    for kind in ("row", "map", "steps"):
+        assert e.plot(kind=kind).axes
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])

@@ -15,9 +15,9 @@ from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.parts import part
 from pysmdl.explanation.text_sheets import is_text, sheet
 from pysmdl.explanation.values import labels_at
-from pysmdl.explanation.views import envelope, labels_on, layers_of, nearest
+from pysmdl.explanation.views import envelope, labels_on, layers_of, nearest, parts_of_covers
 from pysmdl.inputs.image_files import Pixels
-from pysmdl.types import Ints
+from pysmdl.types import Bools, Ints
 
 E = TypeVar("E", bound=ExplanationData)
 
@@ -40,12 +40,27 @@ def with_sheet(explanation: E) -> E:
     """
     if explanation.modality == "image":
         return explanation
+    if explanation.covers is not None and explanation.shown is not None:
+        return _with_covers(explanation, explanation.covers)
     found = _sheet(explanation)
     if found is None:
         return explanation
     pixels, labels = found
     players = explanation.players or tuple(map(str, range(explanation.n)))  # one may have no point of the sheet
     return replace(explanation, pixels=pixels, labels=labels, covers=None, size=None, frame=None, players=players)
+
+
+def _with_covers(explanation: E, covers: Bools) -> E:
+    """Likewise where regions overlap, which they do on the sheet too."""
+    parts, members = parts_of_covers(covers)
+    found = _sheet(replace(explanation, labels=parts, covers=None))
+    if found is None:
+        return explanation
+    pixels, labels = found
+    above = members[:, labels] & (labels >= 0)
+    sizes = covers.reshape(len(covers), -1).sum(1)[:, None, None]
+    smallest = np.where(above.any(0), np.where(above, sizes, sizes.max() + 1).argmin(0), -1).astype(np.int32)
+    return replace(explanation, pixels=pixels, labels=smallest, covers=above, size=None, frame=None)
 
 
 def _sheet(e: ExplanationData) -> tuple[Pixels, Ints] | None:

@@ -14,7 +14,7 @@ from pysmdl.explanation.parts import part
 from pysmdl.explanation.values import Frame, labels_at
 from pysmdl.inputs.frames import in_grey
 from pysmdl.inputs.image_files import Pixels
-from pysmdl.types import Bools
+from pysmdl.types import Bools, Ints
 
 T = TypeVar("T", bound=np.generic)
 
@@ -109,6 +109,16 @@ def kept_points(e: ExplanationData, first: NDArray[np.int64]) -> Bools:
     present = np.isin(np.arange(len(e.covers)), first)
     kept, lost = np.asarray(e.covers[present].any(0)), np.asarray(e.covers[~present].any(0))
     return kept | ~lost if e.cover == "any" else ~lost
+
+
+def parts_of_covers(covers: Bools) -> tuple[Ints, Bools]:
+    """Points that the same regions cover as one part: its label, -1 where nobody does, and who covers each.
+
+    [*grid], and [n, parts].
+    """
+    members, part = np.unique(covers.reshape(len(covers), -1), axis=1, return_inverse=True)
+    nobody = np.flatnonzero(~members.any(0))
+    return np.where(np.isin(part, nobody), -1, part).astype(np.int32).reshape(covers.shape[1:]), members
 
 
 def _seen(pixels: Pixels, frame: Frame | None) -> Pixels:

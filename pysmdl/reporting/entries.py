@@ -15,6 +15,7 @@ from pysmdl.explanation import Explanation, thumbnails
 from pysmdl.explanation.files import plain, runs
 from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.values import labels_at
+from pysmdl.explanation.views import parts_of_covers
 from pysmdl.metrics import summary
 from pysmdl.reporting.making import made_by
 from pysmdl.targets import kind, outline, title
@@ -137,12 +138,9 @@ def _overlapping(explanation: Explanation) -> tuple[Ints, dict[str, Any]]:
     """Labels of parts, and the regions that cover each, the smallest first."""
     covers = explanation.covers
     assert covers is not None
-    flat = covers.reshape(len(covers), -1)
-    members, part = np.unique(flat, axis=1, return_inverse=True)
-    sizes = flat.sum(1)
+    sizes = covers.reshape(len(covers), -1).sum(1)
+    labels, members = parts_of_covers(covers)
     parts = [sorted(np.flatnonzero(each).tolist(), key=lambda region: int(sizes[region])) for each in members.T]
-    nobody = np.flatnonzero(~members.any(0))
-    labels: Ints = np.where(np.isin(part, nobody), -1, part).astype(np.int32).reshape(covers.shape[1:])
     return labels, {"parts": parts, "cover": explanation.cover}
 
 
