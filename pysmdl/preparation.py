@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pysmdl.engine import Item
 from pysmdl.errors import ImageError, RegionError, one_of
+from pysmdl.explanation.parts import parts_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
 from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
@@ -117,7 +118,11 @@ class Preparation:
         if not given or not all(isinstance(name, str) for name in given):
             raise ValueError(f"several inputs need names that are text; got {list(given)}")
         if not isinstance(how, Mapping) or set(how) - set(given):
-            raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
+            such = f"such as {{{next(iter(given))!r}: {how!r}}}; " if isinstance(how, str) else ""
+            sound = '; a sound is {"array", "sampling_rate"}' if "array" in given else ""
+            raise ValueError(
+                f"players of several inputs are given by name, of {', '.join(given)}, {such}got {how!r}{sound}"
+            )
         parts = {}
         for name, each in given.items():
             try:
@@ -177,6 +182,7 @@ class Preparation:
             modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
+            inputs=parts_of(loaded.read.parts) if isinstance(loaded.read, Several) else {},
             provenance=self._provenance(item, loaded.read.modality),
         )
 

@@ -83,6 +83,33 @@ def test_several_inputs_are_blended_each_by_its_own_weights():
     assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 3), rel=1e-3)
 
 
+@pytest.mark.parametrize("cover", ["any", "all"])
+def test_a_point_that_masks_share_shows_what_their_weights_make_of_it(cover):
+    """As an own loop has it: 1 - prod(1 - w) of those that cover it, or prod(w)."""
+    masks = np.zeros((3, 6, 5), bool)
+    masks[0, :4], masks[1, 2:, :3], masks[2, :5, 1:4] = True, True, True
+    x = torch.from_numpy(np.random.default_rng(5).random((2, 6, 5), np.float32))
+
+    def model(batch):
+        return (batch[:, 0] * batch[:, 1].roll(1, 1)).sum((1, 2)) + batch[:, 1].square().sum((1, 2))
+
+    def f(row):
+        share = np.ones((6, 5), np.float32)
+        for i, j in np.ndindex(6, 5):
+            own = np.array([row[k] for k in range(3) if masks[k, i, j]])
+            share[i, j] = 1 if not len(own) else 1 - (1 - own).prod() if cover == "any" else own.prod()
+        w = torch.from_numpy(share)
+        return float(model((w * x + (1 - w) * 0.5)[None])[0])
+
+    settings = {"players": regions.overlapping(masks, cover), "baseline": 0.5, "search": SOFT, "seed": 3}
+    e = pysmdl.explain(x, scorers.scalar(model), progress=False, **settings)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 3, 8, 3), rel=1e-3)
+    items = [{"image": x, "regions": regions.overlapping(masks[:n], cover)} for n in (3, 2)]
+    rest = {name: value for name, value in settings.items() if name != "players"}
+    both = pysmdl.explain_many(items, scorers.scalar(model), progress=False, ordered=True, **rest)
+    assert next(iter(both)).values() == pytest.approx(e.values(), rel=1e-4)
+
+
 def test_a_fill_is_blended_draw_by_draw_and_its_scores_are_averaged():
     data, row = np.array([[1.0, 0, 2], [0, 3, 1]], np.float32), np.array([2.0, 4, 8], np.float32)
 
@@ -166,7 +193,6 @@ def test_a_budget_counts_soft_rows_and_leaves_the_curves():
     ("settings", "message"),
     [
         ({"removal": "token-drop"}, "soft masks need .*; got 'token-drop'"),
-        ({"players": regions.overlapping(np.ones((2, 12, 12), bool))}, "needs regions that do not overlap"),
     ],
 )
 def test_what_has_nothing_between_present_and_absent_is_refused(settings, message):

@@ -25,7 +25,7 @@ Frame: TypeAlias = tuple[float, float, float, float]
 """A part of an image: x0, y0, x1, y1 in its pixels."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif")
-AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
+AS_TENSOR = "floats in model space go in as a torch tensor [C, *grid]"
 # What Pillow may read a file as. Not EPS, for which it starts Ghostscript, nor what it only recognises.
 FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "PCX", "PNG", "PPM", "PSD",
