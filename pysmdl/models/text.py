@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -125,12 +125,33 @@ def rows_of_ids(listed: Sequence[Sequence[int]], whole: Ids) -> TokenRows:
     return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, whole)
 
 
+def begun(rows: TokenRows, start: int) -> TokenRows:
+    """The rows, those of which nothing is seen with a first token in its place: for a model of texts there is no text
+    of no tokens.
+    """
+    empty = ~rows.seen.any(1)
+    if not empty.any():
+        return rows
+    ids, seen = rows.ids.copy(), rows.seen.copy()
+    ids[empty, 0], seen[empty, 0] = start, True
+    lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
+    return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)
+
+
 def in_front(kept: Bools) -> tuple[Ids, Ids]:
     """The places of the tokens that each row keeps, in their order, as many as the longest row has; and how many each
     keeps. [b, L] to [b, width], width at least 1, and [b].
     """
     lengths: Ids = kept.sum(1)
     return np.argsort(~kept, axis=1, kind="stable")[:, : max(int(lengths.max(initial=0)), 1)], lengths
+
+
+def first_position(network: Any) -> int:
+    """The number of the first token's position: 0, or where they count on from the padding's id, as RoBERTa's and
+    MPNet's do.
+    """
+    tables = (getattr(each, "position_embeddings", None) for each in network.modules())
+    return next((each.padding_idx + 1 for each in tables if getattr(each, "padding_idx", None) is not None), 0)
 
 
 @contextmanager

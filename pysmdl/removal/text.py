@@ -53,11 +53,7 @@ class Delete(OfText):
 
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
-        first, lengths = in_front(sheet.kept(member))
-        places = np.arange(first.shape[1], dtype=np.int64)
-        seen = places[None] < lengths[:, None]
-        ids = np.where(seen, sheet.ids[first], 0)
-        return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, sheet.ids)
+        return _moved_up(sheet.kept(member), sheet.ids)
 
 
 class Attention(OfText):
@@ -74,10 +70,9 @@ class Attention(OfText):
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
         seen = sheet.kept(member)
-        whole = _whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids)
-        positions = (seen.cumsum(1) - 1).clip(0) if self._close else whole.positions
-        after = seen.sum(1) if self._close else whole.lengths
-        return dataclasses.replace(whole, seen=seen, positions=positions, after=after)
+        if self._close:  # what nobody attends to and has no place of its own is nowhere, whatever a model counts by
+            return _moved_up(seen, sheet.ids)
+        return dataclasses.replace(_whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids), seen=seen)
 
     def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
         raise ValueError('removal="attention" needs a model with a tokenizer; a function of strings has no attention')
@@ -158,8 +153,8 @@ def attention(positions: str = "keep") -> Attention:
     """Absent tokens are hidden from all others in every layer, so nothing of them gets anywhere.
 
     Args:
-        positions: "keep": the others stay where they are, with a gap. "close": they move up, which for a causal model
-            and for absolute or rotary positions is the same as leaving tokens out.
+        positions: "keep": the others stay where they are, with a gap. "close": they move up, which is the same as
+            leaving tokens out.
     """
     return Attention(positions)
 
@@ -190,6 +185,15 @@ def _whole(ids: Ids, whole: Ids) -> TokenRows:
     lengths = np.full(len(ids), ids.shape[1], np.int64)
     places = np.broadcast_to(np.arange(ids.shape[1], dtype=np.int64), ids.shape)
     return TokenRows(ids, np.ones(ids.shape, bool), places, lengths, lengths, whole)
+
+
+def _moved_up(seen: Bools, ids: Ids) -> TokenRows:
+    """The tokens that are seen, one after the other."""
+    first, lengths = in_front(seen)
+    places = np.arange(first.shape[1], dtype=np.int64)
+    there = places[None] < lengths[:, None]
+    found = np.where(there, ids[first], 0)
+    return TokenRows(found, there, np.broadcast_to(places, found.shape), lengths, lengths, ids)
 
 
 def _by_name(by: Any) -> bool:

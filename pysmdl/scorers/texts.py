@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
-from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, of_length, tokenized
+from pysmdl.models.text import Tokenized, tokenized
+from pysmdl.models.token_classifier import TokenClassifier, pad_of
 from pysmdl.regions.spans import divided
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
@@ -67,45 +67,6 @@ class TextClassifier(OfTexts, Classifier):
 
 class TextValue(OfTexts, Custom):
     """A number of a text. See :func:`string`."""
-
-
-class TokenClassifier(nn.Module):
-    """A network of transformers as a function of a :class:`TokenBatch`."""
-
-    def __init__(self, network: nn.Module, pad: int) -> None:
-        super().__init__()
-        self.network, self._pad = network, pad
-        self._placed = "position_ids" in inspect.signature(network.forward).parameters
-        self._first = next((int(cast(Any, each).padding_idx) + 1 for each in network.modules() if _counts_on(each)), 0)
-        self.train(network.training)
-
-    def forward(self, batch: TokenBatch) -> Any:
-        """Logits of each row [B, K], in whatever form the network gives them."""
-        rows = joined(batch.parts, self._pad)
-        device = next(self.network.parameters()).device
-
-        def sent(array: Any) -> Tensor:
-            return torch.from_numpy(array.copy()).to(device)
-
-        ids = sent(rows.ids)
-        given: dict[str, Any] = {"attention_mask": sent(rows.seen).long()}
-        moved = (rows.positions != range(rows.ids.shape[1])) & (rows.positions > 0)
-        if moved.any():
-            if not self._placed:
-                raise ValueError(
-                    'positions="close" needs a model that takes position_ids; removal="delete" does the same'
-                )
-            given["position_ids"] = sent(rows.positions) + self._first
-        with of_length(self.network, ids.shape[1]):
-            if rows.blank is None:
-                return self.network(input_ids=ids, **given)
-            states = embedded(self.network, ids, rows.blank, rows.positions, rows.fill)
-            return self.network(inputs_embeds=states, **given)
-
-
-def _counts_on(module: nn.Module) -> bool:
-    """Whether positions count on from the padding's id, as RoBERTa's do."""
-    return hasattr(module, "create_position_ids_from_input_ids") and hasattr(module, "padding_idx")
 
 
 def string(
@@ -178,16 +139,6 @@ def text_classifier(
     scorer.names = names if names is not None else getattr(getattr(model, "config", None), "id2label", None)
     scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
     return scorer
-
-
-def pad_of(tokenizer: Any, model: Any) -> int:
-    """What fills up rows; they are never seen."""
-    for of in (tokenizer, getattr(model, "config", None)):
-        for name in ("pad_token_id", "eos_token_id"):
-            found = getattr(of, name, None)
-            if isinstance(found, int):
-                return found
-    return 0
 
 
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
