@@ -87,8 +87,10 @@ def alike(codes: Ids) -> Ids:
 
 def _codes(rows: TokenRows) -> Ids:
     """A number for all that tells a token from another; another one for each row's end. [b, L]."""
-    blank = rows.seen if rows.blank is None else rows.seen & (rows.blank == 0)
-    codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60) | (blank.astype(np.int64) << 61)
+    codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60)
+    if rows.blank is not None:
+        _, both = np.unique(np.stack((codes.ravel(), rows.blank.view(np.int32).ravel())), axis=1, return_inverse=True)
+        codes = both.reshape(codes.shape).astype(np.int64)
     beyond = np.arange(codes.shape[1]) >= rows.lengths[:, None]
     return np.where(beyond, -1 - np.arange(len(codes))[:, None], codes)
 

@@ -32,11 +32,11 @@ class Instead:
 
     Attributes:
         fill: "zero", or "mean": of all embeddings.
-        seed: Of which dimensions go, where only a part of them does.
+        seed: Of which dimensions go, where only a part of them does. None: that part of each goes.
     """
 
     fill: str = "zero"
-    seed: int = 0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,8 @@ def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:
 def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Instead) -> Tensor:
     """Embeddings of ids, without as much of each as is blank. [B, L, D].
 
-    A token loses dimension d where u[d] < blank, u = np.random.default_rng((seed, place)).random(D).
+    A token loses dimension d where u[d] < blank, u = np.random.default_rng((seed, place)).random(D); without a seed it
+    is (1 - blank) of itself and blank of what stands in its place.
 
     Args:
         network: Has get_input_embeddings().
@@ -211,10 +212,14 @@ def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Ins
     table = network.get_input_embeddings()
     states = table(ids)
     filled = torch.zeros_like(states[:1, :1]) if instead.fill == "zero" else table.weight.mean(0).to(states)[None, None]
-    gone = np.repeat((blank > 0)[..., None], states.shape[-1], 2)
-    for b, place in zip(*np.nonzero((blank > 0) & (blank < 1)), strict=True):
-        gone[b, place] = _drawn(instead.seed, int(places[b, place]), states.shape[-1]) < blank[b, place]
-    return torch.where(torch.from_numpy(gone).to(ids.device), filled, states)
+    gone = np.repeat(blank[..., None], states.shape[-1], 2)
+    part = (blank > 0) & (blank < 1)
+    if part.any() and instead.seed is not None:
+        which, of = np.unique(places[part], return_inverse=True)
+        drawn = np.stack([_drawn(instead.seed, int(place), states.shape[-1]) for place in which])
+        gone[part] = drawn[of] < blank[part][:, None]
+    weights = torch.from_numpy(gone).to(states)
+    return torch.where(weights == 1, filled, torch.lerp(states, filled, weights))
 
 
 @lru_cache(4096)

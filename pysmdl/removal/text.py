@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from pysmdl.errors import one_of, whole_number
 from pysmdl.models.text import Ids, Instead, TokenRows, in_front, rows_of_ids
+from pysmdl.removal.base import Removal
 from pysmdl.removal.of_text import OfText, Sheet, spoken
 from pysmdl.types import Bools, Floats
 
@@ -89,9 +91,14 @@ class Embedding(OfText):
             raise one_of("fill", fill, FILLS)
         self._fill = Instead(fill)
 
-    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+    def softened(self) -> Removal:
+        found = copy.copy(self)
+        found.soft = True
+        return found
+
+    def rows(self, member: Any, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
-        blank = np.where(sheet.kept(member), np.float32(0), self._gone(sheet))
+        blank = (1 - sheet.kept(member).astype(np.float32)) * self._gone(sheet)
         whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
         return dataclasses.replace(whole, blank=blank, fill=self._fill)
 
@@ -160,7 +167,9 @@ def attention(positions: str = "keep") -> Attention:
 
 
 def embedding(fill: str = "zero") -> Embedding:
-    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own."""
+    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own. Of soft rows, as of
+    ``methods.sobol(masks="soft")``, a token has w of its own and 1 - w of that.
+    """
     return Embedding(fill)
 
 
@@ -173,6 +182,8 @@ def soft(keep: Any = 0.5, seed: int = 0) -> Soft:
     keeps 0.4 of its dimensions has those that it keeps at 0.3. With values w of the players for `keep`, the text of
     which nothing is kept is that of soft sufficiency (Zhao and Aletras 2023), with 1 - w of soft comprehensiveness:
     ``pysmdl.Game(text, model, players=..., removal=pysmdl.removal.soft(w)).empty_value``.
+
+    Of soft rows a token keeps each dimension with probability 1 - (1 - w) (1 - keep), for keep=0 its weight w.
 
     Args:
         keep: 0 (as "embedding") to 1 (all stays); one number, or one for each player. [n].
