@@ -116,7 +116,9 @@ def a_text():
 
     text, answer, tokenizer = "The cat sat on the mat.", " The key", byte_level()
     read = tokenizer(text, return_offsets_mapping=True)
-    words = [text[: max(start + 1, stop)].count(" ") - (text[start:stop] == " ") for start, stop in read["offset_mapping"]]
+    words = [
+        text[: max(start + 1, stop)].count(" ") - (text[start:stop] == " ") for start, stop in read["offset_mapping"]
+    ]
     scorer = scorers.language_model(qwen3(), tokenizer, answer=answer)
     return scorer, text, read["input_ids"], tokenizer(answer)["input_ids"], words
 
