@@ -10,11 +10,7 @@ from language_models import byte_level, loud, word_pieces
 import pysmdl
 from pysmdl import removal, scorers
 
-TEXTS = [
-    "The cat sat on the mat.",
-    "A dog barked at night, and nobody came. Paris is the capital of France!",
-    "two words",
-]
+TEXTS = ["The cat sat on the mat.", "A dog barked at night, and nobody came. Paris is far from here!", "two words"]
 SMALL = {
     "vocab_size": 403, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
     "max_position_embeddings": 256, "num_labels": 3,
@@ -31,10 +27,7 @@ def made(name):
         "MPNet": {"pad_token_id": 1},
         "Bert": {},
     }[name]
-    settings = (
-        {name: value for name, value in SMALL.items() if name != "intermediate_size"} if name == "GPT2" else SMALL
-    )
-    config = getattr(transformers, f"{name}Config")(**settings, **more)
+    config = getattr(transformers, f"{name}Config")(**SMALL, **more)
     return loud(getattr(transformers, f"{name}ForSequenceClassification")(config))
 
 

@@ -55,7 +55,8 @@ class TextInput(Input):
 
 
 class TextReader:
-    """Strings as they are, :class:`pathlib.Path` as a file of UTF-8, or of messages in JSON; these by the scorer's template.
+    """Strings as they are, :class:`pathlib.Path` as a file of UTF-8, messages, given or in a .json, by the scorer's
+    template.
 
     Args:
         laid: Makes the whole text of what was given, a string or messages.

@@ -17,8 +17,8 @@ def check_blends(x: Tensor) -> None:
     """
     if not x.is_floating_point():
         raise ValueError(
-            'soft masks blend numbers, and there is nothing between two ids: explain a text under removal="embedding", '
-            f"or what the ids are embedded as; got {x.dtype}"
+            "soft masks blend numbers, and there is nothing between two ids: explain what they are embedded as, or a "
+            f'text with removal="embedding"; got {x.dtype}'
         )
 
 

@@ -167,8 +167,9 @@ def attention(positions: str = "keep") -> Attention:
 
 
 def embedding(fill: str = "zero") -> Embedding:
-    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own. Of soft rows, as of
-    ``methods.sobol(masks="soft")``, a token has w of its own and 1 - w of that.
+    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own.
+
+    Of soft rows, as of ``methods.sobol(masks="soft")``, a token has w of its own embedding and 1 - w of that.
     """
     return Embedding(fill)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def pieces_of(tokenizer: Any, silent: Collection[int], tokens: Sequence[int]) ->
         texts.append(tokenizer.decode(shown, clean_up_tokenization_spaces=False))
     whole, found, last = texts[-1] if texts else "", list[str](), 0
     for token, text in zip(tokens, texts, strict=True):
-        stop = max(last, len(commonprefix((text, whole))))
+        stop = max(last, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, whole, strict=False))))
         found.append(whole[last:stop] or ("" if token in silent else Begun()))
         last = stop
     return found

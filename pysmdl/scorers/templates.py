@@ -18,8 +18,9 @@ Said = Callable[[Form, Parts], str]  # through the template
 
 
 def templated(given: Any, tokenizer: Any, asks: bool) -> Text:
-    """A string as it is; messages through the tokenizer's chat template, of which the contents are explained. Parts of a
-    message go in as parts where the template takes them so, else as lines of a string.
+    """A string as it is; messages through the tokenizer's chat template, of which the contents are explained.
+
+    Parts of a message go in as parts where the template takes them so, else as lines of a string.
 
     Args:
         asks: Whether an answer is to follow.
@@ -69,10 +70,9 @@ def _laid_out(said: Said, form: Form, parts: Parts) -> tuple[str, list[tuple[int
     contents = [part for each in parts for part in each if part.strip()]
     if len(around) != len(contents) + 1:
         return None
-    inside = (f"({re.escape(each)}|{re.escape(each.strip())})" for each in contents)
-    found = re.fullmatch(
-        "".join(re.escape(said) + each for said, each in zip(around, [*inside, ""], strict=True)), text
-    )
+    inside = [f"({re.escape(each)}|{re.escape(each.strip())})" for each in contents]
+    pattern = "".join(re.escape(before) + each for before, each in zip(around, [*inside, ""], strict=True))
+    found = re.fullmatch(pattern, text)
     if found is None:
         return None
     counts = [sum(bool(part.strip()) for part in each) for each in parts]
