@@ -160,6 +160,8 @@ class LanguageModel(Model):
     def _pairs(self, whole: Ids) -> Pairs | None:
         from transformers import DynamicCache
 
+        if not _attends(self.network):
+            return None
         ids = self._sent(whole[None])
         told = only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0))
         with stage("model"), told, of_length(self.network, len(whole)):
@@ -174,6 +176,12 @@ class LanguageModel(Model):
 
     def _sent(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def _attends(network: Any) -> bool:
+    """Whether each layer has keys and values, which other layers, of convolutions or of a running state, have not."""
+    kinds = getattr(network.config.get_text_config(), "layer_types", None) or ()
+    return all(each.endswith("attention") and each != "linear_attention" for each in kinds)
 
 
 def _may_skip(network: Any) -> bool:

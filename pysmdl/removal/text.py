@@ -31,14 +31,19 @@ class Replace(OfText):
         self._by = by
 
     def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
+        by = self._by
         if ids is None:
-            return SHOWN if self._by is None or self._by in TOKENS else str(self._by)
-        if callable(self._by):
-            found = np.asarray(self._by(ids.copy()), np.int64)
-        elif isinstance(self._by, str) and self._by not in TOKENS:
-            found = np.asarray(tokenizer.convert_tokens_to_ids(self._by), np.int64)
-        else:
-            found = np.asarray(_named(tokenizer, self._by) if _by_name(self._by) else self._by, np.int64)
+            if not _by_name(by):
+                raise ValueError(f"by must be a word where there is no tokenizer, such as '[MASK]'; got {by!r}")
+            return SHOWN if by is None or by in TOKENS else by
+        if callable(by):
+            by = by(ids.copy())
+        elif _by_name(by):
+            by = _named(tokenizer, by) if by is None or by in TOKENS else _spelt(tokenizer, by)
+        found = np.asarray(by)
+        known = len(tokenizer)
+        if found.dtype.kind not in "iu" or not ((found >= 0) & (found < known)).all():
+            raise ValueError(f"by must be ids of tokens, whole numbers from 0 to {known - 1}; got {by!r}")
         if found.shape not in ((), ids.shape):
             raise ValueError(f"by must be one id, or {len(ids)}, one a token; got shape {list(found.shape)}")
         return np.broadcast_to(found, ids.shape)
@@ -210,6 +215,18 @@ def _moved_up(seen: Bools, ids: Ids) -> TokenRows:
 
 def _by_name(by: Any) -> bool:
     return by is None or isinstance(by, str)
+
+
+def _spelt(tokenizer: Any, by: str) -> int:
+    """The id of a token by its text.
+
+    Raises:
+        ValueError: the tokenizer has no such token.
+    """
+    found = tokenizer.convert_tokens_to_ids(by)
+    if found is None or (found == tokenizer.unk_token_id and by != tokenizer.unk_token):
+        raise ValueError(f"by must be a token that the tokenizer has, {', '.join(TOKENS)}, or an id; got {by!r}")
+    return int(found)
 
 
 def _named(tokenizer: Any, by: str | None) -> int:

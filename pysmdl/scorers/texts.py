@@ -95,18 +95,9 @@ def string(
     """
     if not callable(function):
         raise TypeError(f"function must be callable: strings to numbers; got {type(function).__name__}")
-    if gives not in GIVES:
-        raise one_of("gives", gives, GIVES)
-    if gives == "value" and head is not None:
-        raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
     model = Model(_listed(function, batched))
     model.name = getattr(function, "__qualname__", type(function).__qualname__)
-    scorer: TextClassifier | TextValue
-    if gives == "value":
-        scorer = TextValue(model, heads.value(), InputSpec(), 1, decided_at)
-    else:
-        scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
-        scorer.names = names
+    scorer = _scored(model, gives, head, names, decided_at)
     scorer.read_texts(None, plain)
     return scorer
 
@@ -115,29 +106,51 @@ def text_classifier(
     model: Any,
     tokenizer: Any,
     *,
-    gives: str = "logits",
+    gives: str | None = None,
     head: Any = None,
     names: Any = None,
+    decided_at: float | None = None,
     device: str | torch.device | None = None,
-) -> TextClassifier:
+) -> TextClassifier | TextValue:
     """A sequence classifier of transformers. Tokens are left out unless another removal is asked for.
 
     Args:
-        model: Takes input_ids and attention_mask, answers with logits [B, K].
+        model: Takes input_ids and attention_mask, answers with logits [B, K], or with a number each, [B] or [B, 1], as
+            reward models, rerankers and regressions do.
         tokenizer: Its tokenizer, a fast one.
-        gives, head, names, device: As in :func:`pysmdl.scorers.classifier`; names: None: the model's own.
+        gives: As in :func:`string`; None: what the model's config says: "value" of one label, "sigmoid" of a
+            problem_type "multi_label_classification", else "logits".
+        head, names, device: As in :func:`pysmdl.scorers.classifier`; names: None: the model's own.
+        decided_at: As in :func:`pysmdl.scorers.scalar`, of a value.
 
     Raises:
         TypeError: the model is no module.
-        ValueError: it is in training mode.
+        ValueError: it is in training mode; no such gives; a head of a value.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a module of transformers; got {type(model).__name__}: scorers.string takes any")
-    network = TokenClassifier(model, pad_of(tokenizer, model))
-    scorer = TextClassifier(Model(network, device=device), InputSpec(), gives=gives, head=head)
-    scorer.model.name = type(model).__name__
-    scorer.names = names if names is not None else getattr(getattr(model, "config", None), "id2label", None)
+    config = getattr(model, "config", None)
+    if gives is None:
+        several = getattr(config, "problem_type", None) == "multi_label_classification"
+        gives = "value" if getattr(config, "num_labels", None) == 1 else "sigmoid" if several else "logits"
+    network = Model(TokenClassifier(model, pad_of(tokenizer, model)), device=device)
+    network.name = type(model).__name__
+    known = getattr(config, "id2label", None) if names is None and gives != "value" else names
+    scorer = _scored(network, gives, head, known, decided_at)
     scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    return scorer
+
+
+def _scored(model: Model, gives: str, head: Any, names: Any, decided_at: float | None) -> TextClassifier | TextValue:
+    """What reads a model's answer. :func:`string` says how, and what is refused."""
+    if gives not in GIVES:
+        raise one_of("gives", gives, GIVES)
+    if gives == "value":
+        if head is not None:
+            raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
+        return TextValue(model, heads.value(), InputSpec(), 1, decided_at)
+    scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
+    scorer.names = names
     return scorer
 
 
