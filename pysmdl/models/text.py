@@ -151,7 +151,8 @@ def first_position(network: Any) -> int:
     MPNet's do.
     """
     tables = (getattr(each, "position_embeddings", None) for each in network.modules())
-    return next((each.padding_idx + 1 for each in tables if getattr(each, "padding_idx", None) is not None), 0)
+    paddings = (getattr(each, "padding_idx", None) for each in tables)
+    return next((each + 1 for each in paddings if each is not None), 0)
 
 
 @contextmanager
