@@ -416,6 +416,8 @@ def test_what_is_missing_is_named_and_text_in_a_background_told():
     scorer = scorers.table(lambda rows: rows.sum(1), ["age", "pay"])
     with pytest.raises(ImageError, match="the row holds NaN or infinity in pay: fill what is missing first"):
         pysmdl.explain(pandas.Series([3, None], ["age", "pay"]), scorer, progress=False)
+    with pytest.raises(ImageError, match="a row must hold numbers, categories one-hot: pay is 'high'"):
+        pysmdl.explain(pandas.Series([3, "high"], ["age", "pay"]), scorer, progress=False)
     with pytest.raises(ImageError, match=r"a row must be an array, a Series, .* got 'rows.parquet': read it first"):
         pysmdl.explain("rows.parquet", scorer, progress=False)
     frame = pandas.DataFrame({"age": [1, 2], "pay": ["low", "high"]})

@@ -76,14 +76,16 @@ class TableReader:
         try:
             exact: Tensor = tensor_of("a row", _as_numbers(values)).detach()
         except (TypeError, ValueError) as error:
-            raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
+            raise ImageError(
+                f"a row must hold numbers, categories one-hot: {_wordy(values, self.columns) or error}"
+            ) from None
         x = exact.to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        lacking = torch.flatten(~torch.isfinite(exact)).nonzero().flatten().tolist()
+        lacking = (~torch.isfinite(exact)).nonzero().flatten().tolist()
         if lacking:
-            where = ", ".join(str(self.columns[place] if self.columns else place) for place in lacking[:LISTED])
+            where = ", ".join(_column(self.columns, place) for place in lacking[:LISTED])
             raise ImageError(f"the row holds NaN or infinity in {where}: fill what is missing first")
         if not torch.isfinite(x).all():
             raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
@@ -94,6 +96,22 @@ class TableReader:
 
     def several(self, given: Iterable[Any]) -> Iterable[Any]:
         return rows_of(given)
+
+
+def _column(columns: Sequence[str] | None, place: int) -> str:
+    return columns[place] if columns else f"column {place}"
+
+
+def _wordy(values: Any, columns: Sequence[str] | None) -> str:
+    """The first cell that is no number, with its column; "" where there is none, or no cells."""
+    cells = list(values) if hasattr(values, "__len__") else []
+    for place, cell in enumerate(cells):
+        if isinstance(cell, str):
+            try:
+                float(cell)
+            except ValueError:
+                return f"{_column(columns, place)} is {str(cell)!r}"
+    return ""
 
 
 def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
