@@ -256,7 +256,7 @@ class Explainer:
         Raises:
             ValueError: a run would refuse it: its budget does not pay for the curves, say.
         """
-        return self.plan.rows(Request(item, self.plan).n)
+        return self.plan.rows(Request(item, self.plan).n) * self.plan.draws
 
     def _ready(self) -> None:
         self.scorer.ready()

@@ -114,6 +114,13 @@ PAPERS = (
         differs="the Sobol sequence is scrambled by the seed",
     ),
     Paper(
+        "Extremal perturbations, ICCV 2019", "1910.08485", "photo", "scorers.classifier(model)",
+        'areas=[0.05], steps=40, regions="slico"', 'baseline="blur"', 'search="guided"',
+        "e.scores, e.subset_scores", door="pysmdl.studies.extremal",
+        differs="Adam's descent and a weight that grows from 1 to 1000, of inputs that are not flipped; of pixels, not "
+        "of channels, and nothing is deleted but beside what is kept",
+    ),
+    Paper(
         "WCAM, 2023", "2305.14979", "photo", "scorers.classifier(model, head=heads.value())",
         'players="cells:8"', "removal=removal.wavelet(3)", 'search=methods.sobol(masks="soft", designs=64)',
         "e.by_group(), removal.spatial_map(e)", 0,
@@ -144,7 +151,12 @@ PAPERS = (
         "MSEA, 2025", "2509.22415", "answer", "scorers.tokens(model, size=64)",
         'scales=["slico:50"], resolutions=[48, 64, 96]', 'baseline="black"', 'search="guided", fuse="mean"',
         "e.value_map()", door="pysmdl.explain_scales",
-        differs="any attribution may be underneath; the second half of the paper, ARC of texts, is not here",
+        differs="any attribution may be underneath",
+    ),
+    Paper(
+        "MSEA, its ARC of texts", "2509.22415", "text", "scorers.language_model(model, tokenizer, answer=answer)",
+        'players="tokens"', "", "k=50", "e.weigh(e.matrix)", door="pysmdl.studies.ranking_relevance",
+        differs="an answer's token is compared by what may stand in its place; a factor from 0 to 1 for any values",
     ),
     Paper(
         "ReAGent, 2024", "2402.00794", "text", "scorers.language_model(model, tokenizer, answer=answer, among=3)",
@@ -170,13 +182,22 @@ PAPERS = (
     Paper(
         "Thought Anchors, 2025", "2506.19143", "text", "scorers.language_model(model, tokenizer)",
         'players="sentences"', "", "temperature=0.6", "e.importance()", door="pysmdl.studies.suppression_matrix",
-        differs="the suppression matrix; resampled rollouts are not here",
+    ),
+    Paper(
+        "Thought Anchors, resampled", "2506.19143", "reasoned", "generate, judge, embed", "", "",
+        'form="difference", repeats=400', "e.counterfactual", door="pysmdl.studies.counterfactual_importance",
+        differs="the difference is what a step brings, where the paper's code has what its absence brings",
     ),
     Paper(
         "Visual thinking, 2025", "2510.23482", "thoughts", "scorers.classifier(model)",
         'players={"seen": "grid:9", "read": ["the", "answer", "is"]}', 'baseline={"seen": "mean"}', "",
         "e.flip_rate()", door="pysmdl.studies.interventions",
         differs="thoughts of either kind are taken away, where the paper also has a model write others in their place",
+    ),
+    Paper(
+        "DiffusionPID, NeurIPS 2024", "2406.05191", "drawn", "scorers.custom(errors, heads.denoising(log_snr))",
+        'players="columns"', 'baseline="zero"', "", "e.synergy", door="pysmdl.studies.pid",
+        differs="of redundancy the smaller of two informations; errors at noise levels of the caller's",
     ),
     Paper(
         "CRAFT, CVPR 2023", "2211.10154", "concepts", "scorers.classifier(model, head=heads.value())",
@@ -198,6 +219,12 @@ PAPERS = (
         "Causal analysis, WACV 2024", "2305.08950", "filters", "scorers.classifier(model)",
         "players=names", "removal=removal.render(gated)", 'search="occlusion"', "e.values()", "filter 2",
         differs="what each unit of a layer does to the answer; edges from unit to unit and their tests are not here",
+    ),
+    Paper(
+        "Bridges between attributions, 2025", "2501.18887", "both", "scorers.classifier(model)",
+        'players={"seen": "grid:49", "filters": "columns"}', 'baseline={"seen": "mean", "filters": "zero"}',
+        'search="exact"', "e.by_group()", 51,
+        differs="features and components by one search, as the paper has them alike; training data are not here",
     ),
     Paper(
         "BAM, 2019", "1907.09701", "pasted", "scorers.classifier(model)",
@@ -226,9 +253,33 @@ PAPERS = (
         differs="the masked image alone; clustering such images into slices is not here",
     ),
     Paper(
+        "CHM-Corr++, interactive, 2024", "2404.05238", "photo", "scorers.classifier(model)",
+        'regions="slico"', 'baseline="black"', "",
+        "e(np.arange(e.n_players) != 24) - e.grand_value", door="pysmdl.Game",
+        differs="what the model says to any regions that somebody keeps; a page to click on is not here",
+    ),
+    Paper(
         "shapiq, NeurIPS 2024", "2410.01649", "opinions", "scorers.string(model)",
         'players="words"', 'removal="text"', 'index="sii"', "e.matrix", door="pysmdl.studies.interactions",
         differs="pairs alone; by all subsets up to twelve players, beyond them by draws of our own",
+    ),
+    Paper(
+        "SAM, sensitivity to settings, CVPR 2020", "2003.08754", "swept", "scorers.classifier(model)",
+        'over={"regions": ["grid:49", "grid:36"], "seed": [0, 1]}', 'baseline="black"',
+        'search="lime", evaluations=200',
+        'e.similarity("ssim"), e.similarity("hog"), e.summary()["mean"]', door="pysmdl.studies.sweep",
+        differs="maps are divided by their largest value before SSIM",
+    ),
+    Paper(
+        "Disparities of explanations, 2024", "2401.14539", "people", 'scorers.table(model, ["a", "b", "c"])',
+        'players="columns"', "baseline=removal.marginal(data, 8)", "search=methods.lime(kernel_width=1)",
+        "metrics.group_gaps(-metrics.fidelity(e, 'error'), groups).largest", door="pysmdl.explain_many",
+        differs="columns are kept or drawn, where the paper's LIME perturbs them; its shifts of data are not here",
+    ),
+    Paper(
+        "Concept metrics, 2025", "2501.19271", "seen", "scorers.custom(model, heads.value())",
+        'regions="slico"', 'baseline="mean"', 'search="occlusion"', "metrics.clm([1.0], [e], centres)", 24,
+        differs="where one concept is seen, asked of the model; the paper's maps are of its activations",
     ),
     Paper(
         "DiFull, CVPR 2022", "2205.10435", "cells", "scorers.classifier(model)",

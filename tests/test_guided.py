@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pysmdl
-from pysmdl import search
+from pysmdl import _native, search
 from pysmdl.search import guided_search
 from pysmdl.search.lattice import Lattice, numbers
 from pysmdl.search.local_moves import Moves
@@ -123,6 +123,18 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
         np.testing.assert_allclose(each, other, atol=1e-5 * (1 + np.abs(other).max()))
 
 
+def test_the_number_of_threads_changes_no_bit_of_a_factor(monkeypatch):
+    pytest.importorskip("pysmdl._C")
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(_native, "threads", lambda threads=threads: threads)
+        surrogate, member, _ = fitted(70, 1200)
+        found.append(np.tril(surrogate._factors[0][: len(member), : len(member)]))
+    assert len(found[0]) > 1000  # whose blocks are worth threads
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
 def test_moves_find_the_best_chain_of_a_small_surrogate():
     surrogate = fitted(5, seed=3)[0]
 
@@ -159,7 +171,7 @@ def test_the_best_order_along_what_is_measured_is_found_whatever_came_first(seed
 
     lattice = Lattice(area, n)
     for part in np.array_split(rng.permutation(len(member)), 5):
-        lattice.add(member[part], f(member[part]).astype(np.float32))
+        lattice.add(numbers(member[part]), f(member[part]).astype(np.float32))
     best = max((list(o) for o in itertools.permutations(range(n)) if measured(o)), key=lambda o: area_under(f, o, area))
     order, worth = lattice.best()
     assert worth == pytest.approx(area_under(f, best, area), abs=1e-6)
@@ -168,9 +180,9 @@ def test_the_best_order_along_what_is_measured_is_found_whatever_came_first(seed
 
 def test_an_order_with_a_gap_is_none():
     lattice = Lattice(np.ones(3), 3)
-    lattice.add(np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]], bool), np.ones(3, np.float32))
+    lattice.add([0b000, 0b011, 0b111], np.ones(3, np.float32))
     assert lattice.best() is None
-    lattice.add(np.array([[0, 1, 0]], bool), np.ones(1, np.float32))
+    lattice.add([0b010], np.ones(1, np.float32))
     assert lattice.best() == ([1, 0, 2], 3.0)
 
 
@@ -190,7 +202,7 @@ def test_what_a_move_gains_is_known_where_its_prefixes_are(n):
     everything = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
     surrogate, lattice = Surrogate(n, area), Lattice(area, n)
     surrogate.bounded = False
-    lattice.add(everything, f(everything).astype(np.float32))
+    lattice.add(numbers(everything), f(everything).astype(np.float32))
     surrogate.add(everything[:4], f(everything[:4]).astype(np.float32))
     surrogate.fit()
     order = rng.permutation(n).astype(np.int32)
@@ -285,7 +297,7 @@ def test_no_order_along_what_it_measured_is_better_than_its_answer(n, seed):
 
     def recorded(member):
         found = f(member)
-        lattice.add(member, found.astype(np.float32))
+        lattice.add(numbers(member), found.astype(np.float32))
         return found
 
     order = drive(search.guided(), recorded, n)[0].order

@@ -118,6 +118,43 @@ def test_sections_run_fewer_tokens():
     assert studies.leave_one_out("It is. So.", scorers.string(lambda texts: [1.0] * len(texts))).tokens == 0
 
 
+def test_relevance_is_the_overlap_of_what_may_follow():
+    """Against a plain forward pass of the text and the answer, and an own sum of overlaps."""
+    tokenizer, network = byte_level(), gpt2()
+    scorer = scorers.language_model(network, tokenizer, answer=" It is red.")
+    found = studies.ranking_relevance(TALE, scorer, k=10)
+    ids, answer = (tokenizer(each)["input_ids"] for each in (TALE, " It is red."))
+    with torch.no_grad():
+        logits = network(input_ids=torch.tensor([ids + answer])).logits[0]
+    first = [each.topk(10).indices.tolist() for each in logits]
+    assert found.matrix.shape == (len(ids), len(answer)) == (len(found.names), len(answer))
+    for j, t in itertools.product((0, 3, len(ids) - 1), range(len(answer))):
+        one, other = first[j], first[len(ids) - 1 + t]
+        shares = [len({*one[:d]} & {*other[:d]}) / d for d in range(1, 11)]
+        held = 0.1 / 0.9 * sum(share * 0.9**d for d, share in enumerate(shares, 1)) + shares[-1] * 0.9**10
+        assert found.matrix[j, t] == pytest.approx(held, abs=1e-6)
+    assert found.matrix[-1, 0] == pytest.approx(1), "the answer's first token is said after the text's last"
+    by_sentence = studies.ranking_relevance(TALE, scorer, players="sentences", k=10)
+    count = int((np.cumsum([len(name) for name in found.names]) <= len(by_sentence.names[0])).sum())
+    np.testing.assert_allclose(by_sentence.matrix[0], found.matrix[:count].mean(0), atol=1e-6)
+    values = np.arange(len(by_sentence.names))
+    np.testing.assert_allclose(by_sentence.weigh(values), values * by_sentence.matrix.mean(1))
+    np.testing.assert_allclose(by_sentence.weigh(by_sentence.matrix), by_sentence.matrix**2)
+    with pytest.raises(ValueError, match=r"values must be \[4\] or \[4, \d+\]; got \[2\]"):
+        by_sentence.weigh(np.ones(2))
+
+
+@pytest.mark.parametrize(("other", "extrapolated"), [("bacde", 0.9), ("abcde", 1), ("fghij", 0)])
+def test_rank_biased_overlap_has_its_known_values(other, extrapolated):
+    """H6, of abcde at p = 0.9."""
+    places = torch.zeros(2, 10)
+    for row, letters in zip(places, ("abcde", other), strict=True):
+        for place, letter in enumerate(letters):
+            row["abcdefghij".index(letter)] = 5 - place
+    found = heads.ranking(5, 0.9)(places[:1], places[1:], torch.zeros(1, dtype=torch.int64))
+    assert float(found) == pytest.approx(extrapolated, abs=1e-6)
+
+
 def test_what_is_no_language_model_has_no_suppression_matrix():
     with pytest.raises(ValueError, match=r"scorer must be pysmdl.scorers.language_model\(...\); got TextValue"):
         studies.suppression_matrix(TALE, scorers.string(lambda texts: [1.0] * len(texts)))

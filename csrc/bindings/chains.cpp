@@ -12,6 +12,7 @@
 #include "../core/check.h"
 #include "../core/cholesky.h"
 #include "arrays.h"
+#include "launch.h"
 #include "register.h"
 
 namespace py = pybind11;
@@ -68,7 +69,9 @@ class Fitted {
     int64_t span = 0;
     for (int64_t x = 0; x < n; ++x) {
       const int8_t* row = flip_.data() + x * count;
-      for (int64_t t = 0; t < count; ++t)
+      int others = 0;
+      for (int64_t t = 0; t < count; ++t) others |= std::abs(row[t]) ^ std::abs(row[0]);
+      for (int64_t t = 0; others && t < count; ++t)
         PYSMDL_CHECK(std::abs(row[t]) == std::abs(row[0]), "flips of region ", x, " must be plus or minus ",
                      std::abs(row[0]), ", got ", int{row[t]});
       span += std::abs(row[0]);
@@ -82,15 +85,20 @@ class Fitted {
   std::vector<double> near_, far_, effect_, area_;
 };
 
+// What the flips of each measured subset add up to. [count].
+std::vector<int32_t> weights(const int8_t* flip, int64_t n, int64_t count) {
+  std::vector<int32_t> weight(count, 0);
+  for (int64_t x = 0; x < n; ++x)
+    for (int64_t t = 0; t < count; ++t) weight[t] += std::abs(flip[x * count + t]);
+  return weight;
+}
+
 Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == flip.shape(0), "member must be bool [a, ", flip.shape(0), "]");
   const int64_t n = flip.shape(0), count = flip.shape(1), rows = member.shape(0);
   const int8_t* from = flip.data();
-  std::vector<int64_t> weight(count, 0);
-  for (int64_t x = 0; x < n; ++x)
-    for (int64_t t = 0; t < count; ++t) weight[t] += std::abs(from[x * count + t]);
-  for (const int64_t each : weight)
+  for (const int32_t each : weights(from, n, count))
     PYSMDL_CHECK(each <= kMostWeight, "flips of a subset must add up to at most ", kMostWeight, ", got ", each);
   Array<int16_t> out({rows, count});
   const auto* subsets = reinterpret_cast<const uint8_t*>(member.data());
@@ -159,12 +167,9 @@ void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Ar
   PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
   const int64_t span = table.size() - 1;
   const std::vector<int8_t> flips(flip.data(), flip.data() + flip.size());
-  for (int64_t t = 0; t < count; ++t) {
-    int64_t weight = 0;
-    for (int64_t x = 0; x < n; ++x) weight += std::abs(flips[x * count + t]);
+  for (const int32_t weight : weights(flips.data(), n, count))
     PYSMDL_CHECK(table.ndim() == 1 && weight == span && span <= kMostWeight, "table must be [", weight + 1,
                  "], one more than the flips of a subset add up to");
-  }
   double *to_even = rows_of(even, "even", size, count), *to_odd = odd ? rows_of(*odd, "odd", size, count) : nullptr;
   const double *from = alike.data(), *by_difference = table.data();
   const py::gil_scoped_release release;
@@ -175,7 +180,7 @@ void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise,
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
-  PYSMDL_CHECK(threads >= 1, "threads must be at least 1, got ", threads);
+  expect_threads(threads);
   double* data = writable(factor, "factor");
   bool sound;
   {

@@ -28,6 +28,7 @@ class Chain {
         asked_(s.n + 1, 0) {
     value_[0] = neighbours_.worth(subsets_[0]);
     follow(0, n_);
+    std::fill(asked_.begin(), asked_.end(), patience_);  // most of these will stay: all regions at once
   }
 
   double total() const {

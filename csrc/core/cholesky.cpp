@@ -11,7 +11,7 @@ namespace pysmdl {
 namespace {
 
 constexpr int64_t kBlock = 32;              // columns done for all rows at a time: their rows stay in cache
-constexpr int64_t kWorthThreads = 1 << 17;  // products of a block below which waking a thread costs more than it saves
+constexpr int64_t kWorthThreads = 1 << 23;  // products of a block, about a millisecond: awaiting a thread may cost more
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {

@@ -142,12 +142,12 @@ def _seconds_whole(explainer: Explainer, item: Item) -> float:
 
 
 def seconds_a_row(explainer: Explainer, item: Item, most: int) -> float:
-    """Time of a row of an input that takes so many at most: of a text, or of several inputs at once, with nothing left
-    out; of what else it is in a small batch.
+    """Time of an evaluation of an input that takes so many at most: of a text, or of several inputs at once, with
+    nothing left out; of what else it is in a small batch.
     """
     if item.modality in ("text", "several"):
-        return _seconds_whole(explainer, item)
-    return _seconds_of_batch(explainer.scorer, item.x, item.target, most)
+        return _seconds_whole(explainer, item) / explainer.plan.draws
+    return _seconds_of_batch(explainer.scorer, item.x, item.target, most) / explainer.scorer.repeats
 
 
 def _seconds_of_batch(scorer: Scorer, x: torch.Tensor, target: Any, most: int) -> float:

@@ -45,9 +45,14 @@ class Plan:
             return budget
         return most if budget is None else min(most, budget)
 
+    @property
+    def draws(self) -> int:
+        """Evaluations that a row counts as: views of what is drawn in absence, answers drawn to each."""
+        return self.removal.draws * self.scorer.repeats
+
     def budget(self, n: int) -> int | None:
         """Evaluations that an input of n regions may take: the caller's number, or what the search makes of it."""
-        own = self.evaluations and self.evaluations // self.removal.draws  # rows, each of which takes so many
+        own = self.evaluations and self.evaluations // self.draws
         return own if self.search.budget is None else self.search.budget(n, own)
 
     def views(self, rows: Ints, n: int) -> list[Ints]:

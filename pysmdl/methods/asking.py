@@ -15,8 +15,8 @@ from pysmdl.types import Bools, Floats
 Values: TypeAlias = NDArray[np.float64]
 """A value per region [n], before it is rounded to float32."""
 
-Estimate: TypeAlias = Callable[[Floats], Values]
-"""From the target scores of a design's subsets [a] to the values of the regions [n]."""
+Estimate: TypeAlias = Callable[[Floats], Values | tuple[Values, dict[str, float]]]
+"""From the target scores of a design's subsets [a] to the values of the regions [n], and notes where there are some."""
 
 Design: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Bools | Floats, Estimate]]
 """(n, rows, rng) to the subsets to ask for, bool or weights [rows, n], and what to make of their scores."""
@@ -69,9 +69,11 @@ def ask_once(member: Bools | Floats, estimate: Estimate, k: int) -> Rounds:
     asked: dict[str, Any] = {"subsets" if member.dtype == bool else "weights": member}
     found = yield Ask(**asked, score_only=True, claim=Claim(rest=range(member.shape[1])))
     # Sorted as float32, as it is reported: noise of the last digits must not part regions that read the same.
-    attribution = estimate(found.total).astype(np.float32)
+    estimated = estimate(found.total)
+    values, notes = estimated if isinstance(estimated, tuple) else (estimated, {})
+    attribution = values.astype(np.float32)
     order = np.argsort(-attribution, kind="stable")[:k].tolist()
-    return Ranking(order, {"sampled": len(member)}, attribution)
+    return Ranking(order, {"sampled": len(member), **notes}, attribution)
 
 
 def granted(name: str, task: Task, least: int, usual: int, evaluations: int | None) -> int:

@@ -22,7 +22,8 @@ def lime(
         value = argmin over b of  sum of proximity(S) (f(S) - b0 - b . S)^2 + alpha |b|^2       (equation 1)
 
     Asks for exactly `evaluations` subsets: the full input, then uniform random ones. Linear models only, without the
-    paper's choice of a few features: the order makes that choice.
+    paper's choice of a few features: the order makes that choice. ``notes["surrogate"]`` is what the model that was
+    fitted says of the full input, b0 + sum(b).
 
     Args:
         evaluations: Subsets, the full one included; None for explain's budget less the curves, else 1000.
@@ -35,7 +36,14 @@ def lime(
 
     def design(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
         member = np.vstack((np.ones((1, n), bool), random_masks(rng, rows - 1, n)))
-        return member, lambda score: ridge(member, score, proximity(member, kernel_width), alpha)
+        weight = proximity(member, kernel_width)
+
+        def estimate(score: Floats) -> tuple[Values, dict[str, float]]:
+            fitted = ridge(member, score, weight, alpha)
+            at_full = weight @ (score + (~member) @ fitted) / weight.sum()  # the mean residual is 0
+            return fitted, {"surrogate": float(at_full)}
+
+        return member, estimate
 
     return asker(
         "lime",

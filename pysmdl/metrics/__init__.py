@@ -18,6 +18,10 @@
 | :func:`minimal_correction`, :func:`minimal_sufficient` | ours: first flip, first answer | explanations of answers |
 | :func:`mean_minimal_region`, :func:`minimal_region_rate` | these of many | the same |
 | :func:`modality`: language prior, perceptual evidence | Chen et al. 2026 (EAGLE) | an explanation of tokens |
+| :func:`similarity`, :func:`pairwise_similarity` | Bansal et al. 2020 (SAM) | explanations of one input, or arrays |
+| :func:`group_gaps` | Balagopalan et al. 2022 | a quality of each explanation, groups |
+| :func:`fidelity` | the same | explanations by LIME |
+| :func:`cgim`, :func:`cem`, :func:`clm` | Aysel et al. 2025 | what concepts count, whether and where they are |
 | :class:`CellGrid`, :func:`largest_gain` | Rao et al. 2022 (DiFull) | a model of one cell, inputs |
 
 :func:`summary` gives those that need nothing but the explanation, for tables.
@@ -31,6 +35,7 @@ from typing import Any
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.answers import has_answers
 from pysmdl.metrics.boxes import diou, giou, iou
+from pysmdl.metrics.concepts import cem, cgim, clm
 from pysmdl.metrics.correction import Correction, amcr, correction_region, csr
 from pysmdl.metrics.curves import (
     AREAS,
@@ -40,6 +45,7 @@ from pysmdl.metrics.curves import (
     insertion_auc,
     nonzero_shares,
 )
+from pysmdl.metrics.groups import Gaps, fidelity, group_gaps
 from pysmdl.metrics.localization import (
     box_overlap,
     energy_pointing_game,
@@ -52,6 +58,7 @@ from pysmdl.metrics.minimal import mean_minimal_region, minimal_correction, mini
 from pysmdl.metrics.modality import Modality, modality
 from pysmdl.metrics.mufidelity import edit_scores, lds, mu_fidelity, random_subsets, region_values
 from pysmdl.metrics.sanity import CellGrid, largest_gain, region_gains
+from pysmdl.metrics.similarity import pairwise_similarity, similarity
 from pysmdl.metrics.soft import soft_comprehensiveness, soft_sufficiency
 from pysmdl.metrics.steps import pixel_steps
 
@@ -60,16 +67,22 @@ __all__ = [
     "AXES",
     "CellGrid",
     "Correction",
+    "Gaps",
     "Modality",
     "amcr",
     "box_overlap",
+    "cem",
+    "cgim",
+    "clm",
     "correction_region",
     "csr",
     "deletion_auc",
     "diou",
     "edit_scores",
     "energy_pointing_game",
+    "fidelity",
     "giou",
+    "group_gaps",
     "highest_confidence",
     "highest_iou",
     "insertion_auc",
@@ -85,11 +98,13 @@ __all__ = [
     "modality",
     "mu_fidelity",
     "nonzero_shares",
+    "pairwise_similarity",
     "pixel_steps",
     "pointing_game",
     "random_subsets",
     "region_gains",
     "region_values",
+    "similarity",
     "soft_comprehensiveness",
     "soft_sufficiency",
     "summary",

@@ -35,7 +35,12 @@ EMBEDDED = ("image_embeds", "pooler_output", "last_hidden_state", "logits")  # a
 
 
 def tensor_in(answer: Any, rows: int, form: Form, device: torch.device) -> Tensor:
-    """The tensor of an answer to so many rows: float32, float16 or bfloat16, on the device.
+    """The tensor of an answer to so many rows: float32, float16 or bfloat16, on the device. See :func:`part_in`."""
+    return number_tensor(part_in(answer, rows, form), device)
+
+
+def part_in(answer: Any, rows: int, form: Form) -> Tensor:
+    """The tensor of an answer to so many rows, as it is, with its gradients.
 
     An answer may be the array itself (:func:`tensor_of`), a list of one for each row, or a tuple,
     list, mapping or object with parts. Of parts, the one known by its name counts, else the only one that fits, else
@@ -58,7 +63,7 @@ def tensor_in(answer: Any, rows: int, form: Form, device: torch.device) -> Tenso
         raise ScorerError(f"{form.what} must return {form.dims} dimensions, rows first; got shape {list(shape)}")
     if len(found) != rows:
         raise ScorerError(f"{form.what} was given {rows} rows and returned {len(found)}")
-    return number_tensor(found, device)
+    return found
 
 
 def number_tensor(found: Tensor, device: torch.device) -> Tensor:

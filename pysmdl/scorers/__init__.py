@@ -23,6 +23,7 @@ from pysmdl.scorers.encoders import Encoder, Similarity
 from pysmdl.scorers.headed_boxes import HeadedDetector
 from pysmdl.scorers.headed_tokens import HeadedTokens
 from pysmdl.scorers.language import language_model
+from pysmdl.scorers.rollouts import rollout
 from pysmdl.scorers.table import table
 from pysmdl.scorers.text_prompts import text_encoder
 from pysmdl.scorers.texts import string, text_classifier
@@ -48,6 +49,7 @@ __all__ = [
     "grounding",
     "language_model",
     "resolve",
+    "rollout",
     "scalar",
     "string",
     "table",

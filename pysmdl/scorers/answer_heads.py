@@ -1,9 +1,13 @@
-"""Heads of answers that are no row of logits: tokens of a text, passes of a stochastic model, segmentations."""
+"""Heads of answers that are no row of logits: tokens of a text, passes of a stochastic model, segmentations, errors of
+a diffusion model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -93,6 +97,35 @@ def mean_foreground() -> Head:
         return (_of_class(z, t) * where).sum((1, 2)) / points
 
     return Head("mean_foreground", function, compares=True, reads="raw", keeps=_where)
+
+
+@stated
+def denoising(log_snr: Sequence[float]) -> Head:
+    """What a diffusion model's condition says about an image, in nats up to a constant (Kong et al., "Interpretable
+    Diffusion via Information Decomposition", ICLR 2024, from the I-MMSE relation of Guo et al. 2005).
+
+        -1/2 * integral over the log-SNR of |e - e'|^2        e' the noise that the model sees where e was added
+
+    f(S) - f(nothing) is how much the condition S says. For answers [B, L] of squared errors at each of L noise levels,
+    summed over an image, or [B, L, P] and [B, L, H, W] of each of its places, which are added up:
+    ``pysmdl.scorers.custom(forward, heads.denoising(log_snr), dims=2)``. All rows should be given the same noise.
+
+    Args:
+        log_snr: Natural logarithm of the signal's variance over the noise's, rising. [L], at least two.
+    """
+    levels = np.asarray(log_snr, np.float64)
+    if levels.ndim != 1 or len(levels) < 2 or not (np.isfinite(levels).all() and (np.diff(levels) > 0).all()):
+        raise ValueError(f"log_snr must be at least two finite numbers that rise; got {log_snr!r}")
+    steps = np.diff(levels)
+    weights = torch.from_numpy(np.concatenate((steps, [0])) + np.concatenate(([0], steps))) / -4
+
+    def function(raw: Tensor, _: Tensor, __: Tensor) -> Tensor:
+        if raw.dim() < 2 or raw.shape[1] != len(levels):
+            raise ValueError(f"denoising reads answers [B, {len(levels)}, ...] of errors; got shape {list(raw.shape)}")
+        errors = raw.double().reshape(*raw.shape[:2], -1)
+        return torch.einsum("blp,l->bp", errors, weights.to(raw.device)).to(raw.dtype)
+
+    return Head("denoising", function, reads="raw", reduce="sum")
 
 
 def _of_class(z: Tensor, t: Tensor) -> Tensor:

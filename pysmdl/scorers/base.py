@@ -87,6 +87,7 @@ class Scorer(ABC):
             and tensors.
         baseline: What an absent region looks like where nobody says.
         baselines: Names of baselines that it has itself: see :meth:`shows`.
+        repeats: How many evaluations a row counts as: answers drawn for each, where their mean is the score.
         about: What :func:`pysmdl.adapt` understood of its model, in one line; empty where it was not asked.
     """
 
@@ -100,6 +101,7 @@ class Scorer(ABC):
     reader: Any = None
     baseline: Any = "black"
     baselines: tuple[str, ...] = ()
+    repeats: int = 1
     about: str = ""
     made_from: Any = None  # the bare model that a call made it from, for itself alone
 

@@ -46,6 +46,11 @@ class Custom(Scorer):
         self._outputs: int | None = None  # that a target may name, once an answer has shown
         self._numbers = 0  # of an answer that travel with a target
 
+    @property
+    def form(self) -> Form:
+        """Of the model's answers."""
+        return self._form
+
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         if trace:
             raise ValueError(f"a scorer of one number has no classes to trace along; got trace={list(trace)!r}")

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from pysmdl.errors import number, one_of, whole_number
-from pysmdl.scorers.answer_heads import dice, mean_foreground, sequence, uncertainty
+from pysmdl.scorers.answer_heads import denoising, dice, mean_foreground, sequence, uncertainty
 from pysmdl.scorers.head import Function, Head, at_class, entropy_of, read_off, stated
 
 __all__ = [
     "Head",
     "confidence",
     "contrast",
+    "denoising",
     "dice",
     "entropy",
     "hellinger",

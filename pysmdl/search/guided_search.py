@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.search.lattice import Lattice
+from pysmdl.search.lattice import Lattice, numbers
 from pysmdl.search.local_moves import promising
 from pysmdl.search.measurements import Measurements, Measuring
 from pysmdl.search.surrogate import Order, Surrogate
@@ -94,8 +94,9 @@ class Guide:
                 continue
             self._favour(stalls)
             chain = prefixes(self.order, self.k)
-            missing = ~self.known.has(chain)
-            if missing.any() and self.known.cost(chain) <= self.left:
+            subsets = numbers(chain)
+            missing = ~self.known.has(subsets)
+            if missing.any() and self.known.cost(subsets) <= self.left:
                 yield from self._measure(chain, missing)
                 stalls = max(0, stalls - 1)
             elif self.best is None and missing.any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,12 +31,12 @@ class Lattice:
         self._worth: dict[int, float] = {}  # of the best path to each subset, from the empty one
         self._last: dict[int, int] = {}  # the region that it adds last
 
-    def add(self, member: Bools, total: NDArray[np.float32]) -> None:
-        """Take F [a] of subsets [a, n]."""
+    def add(self, subsets: Sequence[int], total: NDArray[np.float32]) -> None:
+        """Take F [a] of subsets, each as a whole number (:func:`numbers`)."""
         new = []
-        for subset, size, f in zip(numbers(member), member.sum(1).tolist(), total.tolist(), strict=True):
+        for subset, f in zip(subsets, total.tolist(), strict=True):
             if subset not in self.total:
-                self.total[subset] = f
+                self.total[subset], size = f, subset.bit_count()
                 self._of_size[size].append(subset)
                 new.append((size, subset))
         for size, subset in sorted(new):

@@ -37,52 +37,54 @@ class Measurements:
 
         With `final` that order is what all this is for: no other will be returned unless it is known in full.
         """
-        subsets = dict(zip(numbers(member), range(len(member)), strict=True))
-        member = member[[place for subset, place in subsets.items() if subset not in self.lattice.total]]
-        if not len(member):
+        places = dict(zip(numbers(member), range(len(member)), strict=True))
+        subsets = [subset for subset in places if subset not in self.lattice.total]
+        if not subsets:
             return
+        member = member[[places[subset] for subset in subsets]]
         claim = Claim(rest=[int(region) for region in order], final=final)
         # Where F reads both views, complements cost no row: both of theirs are measured with these.
         together = self._measured and self.views == 2
         found = yield Ask(subsets=np.concatenate((member, ~member)) if together else member, claim=claim)
         if not self._measured:
             self._weigh(found)
-        self._learn(member, found)
+        complements = [self._everything ^ subset for subset in subsets]
+        self.lattice.add(subsets + complements if together else subsets, found.total)
+        self._learn(member, subsets, found)
         if not together and self.views == 2:
             found = yield Ask(subsets=~member, claim=claim)
-            self.lattice.add(~member, found.total)
+            self.lattice.add(complements, found.total)
 
-    def has(self, member: Bools) -> NDArray[np.bool_]:
-        """Which subsets [a, n] F is known of."""
-        return np.array([subset in self.lattice.total for subset in numbers(member)], bool)
+    def has(self, subsets: Sequence[int]) -> NDArray[np.bool_]:
+        """Which subsets F is known of. [a]."""
+        return np.array([subset in self.lattice.total for subset in subsets], bool)
 
     def of(self, member: Bools) -> NDArray[np.float64]:
-        """F of subsets, NaN where it is not known. [a]."""
+        """F of subsets [a, n], NaN where it is not known. [a]."""
         return np.array([self.lattice.total.get(subset, np.nan) for subset in numbers(member)])
 
-    def cost(self, member: Bools) -> int:
+    def cost(self, subsets: Sequence[int]) -> int:
         """Rows that measuring these subsets would add."""
-        return len(self._rows_of(numbers(member)) - self._rows)
+        kept = subsets if self._kept else ()
+        removed = [self._everything ^ subset for subset in subsets] if self._removed else ()
+        return len({*kept, *removed} - self._rows)
 
     @property
     def spent(self) -> int:
         """Rows so far."""
         return len(self._rows)
 
-    def _rows_of(self, subsets: Sequence[int]) -> set[int]:
-        rows = set(subsets) if self._kept else set()
-        return rows | {self._everything ^ subset for subset in subsets} if self._removed else rows
-
-    def _learn(self, member: Bools, found: Evaluation) -> None:
-        """Take in what was found of subsets and, after them, of their complements, where these were asked for too."""
-        count = len(member)
-        self.lattice.add(np.concatenate((member, ~member))[: len(found.total)], found.total)
-        new = []
-        for i, subset in enumerate(numbers(member)):
-            rows = self._rows_of([subset])
-            if not rows <= self._rows:
+    def _learn(self, member: Bools, subsets: Sequence[int], found: Evaluation) -> None:
+        """Let the surrogate learn what it has not heard of any row of."""
+        count, rows, new = len(member), self._rows, []
+        for i, subset in enumerate(subsets):
+            before = len(rows)
+            if self._kept:
+                rows.add(subset)
+            if self._removed:
+                rows.add(self._everything ^ subset)
+            if len(rows) > before:
                 new.append(i)
-            self._rows |= rows
         views = [
             None if view is None else self._brought(view[:count][new]) for view in (found.insertion, found.deletion)
         ]

@@ -40,7 +40,7 @@ class Plain:
         """The lower factor of matrix + noise * identity, in place; rows known .. count - 1 are the matrix's."""
         old, new = slice(known), slice(known, count)
         rest = factor[new, new] + noise * np.eye(count - known)
-        factor[new, old] = np.linalg.solve(factor[old, old], factor[new, old].T).T
+        factor[new, old] = np.linalg.solve(np.tril(factor[old, old]), factor[new, old].T).T
         factor[new, new] = np.linalg.cholesky(rest - factor[new, old] @ factor[new, old].T)
 
     @staticmethod

@@ -138,7 +138,7 @@ class Surrogate:
         self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
-            grown = [np.zeros((count + count // 2 + 8,) * 2) for _ in range(1 + self.paired)]
+            grown = [np.empty((2 * count + 8,) * 2) for _ in range(1 + self.paired)]  # their lower triangles count
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
             self._factors = grown

@@ -101,7 +101,7 @@ def interventions(
         flipped[place, columns] = _flipped(reading)
     whole = np.array([reading.score[0] for _, reading in found], np.float64)
     rows = sum(1 + len({each.tobytes() for each in members.values()}) for members, _ in found)
-    return Interventions(names, whole, without, flipped, rows * explainer.removal.draws)
+    return Interventions(names, whole, without, flipped, rows * explainer.plan.draws)
 
 
 def _members(regions: Regions, groups: Mapping[str, Sequence[int | str]] | None) -> dict[str, Bools]:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from pysmdl.errors import number
 from pysmdl.inputs.text import TextInput
-from pysmdl.models.text import rows_of_ids
+from pysmdl.models.text import TokenRows, rows_of_ids
 from pysmdl.regions import partition
 from pysmdl.regions.spans import token_players
 from pysmdl.scorers.heads import kl
 from pysmdl.scorers.language import LanguageScorer
+from pysmdl.types import Ints, Regions
 
 LEAST = 1e-9  # added to a divergence before its logarithm
 
@@ -57,19 +58,10 @@ def suppression_matrix(
         temperature: Of both distributions.
     """
     number("temperature", temperature, above=0)
-    if not isinstance(scorer, LanguageScorer):
-        raise ValueError(f"scorer must be pysmdl.scorers.language_model(...); got {type(scorer).__name__}")
-    scorer.ready()
-    read = scorer.reader.read(text, scorer.input, True)
-    assert isinstance(read, TextInput)
-    regions = partition(players, None, read.x.shape, own=read.divide)
-    found = scorer.tokenized(read.text)
-    assert found is not None
-    of_token = token_players(regions.labels, read.text.text, found.offsets)
+    _, regions, plain, of_token = read_by(scorer, text, players)
     matrix = np.full((regions.n, regions.n), np.nan)
-    plain = rows_of_ids([found.ids.tolist()], found.ids)
     with torch.no_grad():
-        whole = scorer.language.logits_at(plain, range(len(found.ids)))[0].float()
+        whole = scorer.language.logits_at(plain, range(len(of_token)))[0].float()
         for j in range(regions.n):
             own, later = np.flatnonzero(of_token == j), np.flatnonzero(of_token > j)
             later = later[later > own.max(initial=-1)]
@@ -82,3 +74,21 @@ def suppression_matrix(
             for i in np.unique(of_token[later]):
                 matrix[i, j] = logs[of_token[later] == i].mean()
     return Suppression(matrix, regions.names, plain.tally.run)
+
+
+def read_by(scorer: LanguageScorer, text: Any, players: Any) -> tuple[TextInput, Regions, TokenRows, Ints]:
+    """A text as a language model's scorer reads it: its players, its tokens as a row, and the player of each token.
+
+    Raises:
+        ValueError: it is another scorer.
+    """
+    if not isinstance(scorer, LanguageScorer):
+        raise ValueError(f"scorer must be pysmdl.scorers.language_model(...); got {type(scorer).__name__}")
+    scorer.ready()
+    read = scorer.reader.read(text, scorer.input, True)
+    assert isinstance(read, TextInput)
+    regions = partition(players, None, read.x.shape, own=read.divide)
+    found = scorer.tokenized(read.text)
+    assert found is not None
+    of_token = token_players(regions.labels, read.text.text, found.offsets)
+    return read, regions, rows_of_ids([found.ids.tolist()], found.ids), of_token

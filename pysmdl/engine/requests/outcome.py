@@ -50,7 +50,7 @@ def explanation_of(
         target=target,
         traced=traced,
         predicted=predicted,
-        evaluations=values.evaluations * plan.removal.draws,
+        evaluations=values.evaluations * plan.draws,
         violations=grown,
         notes={
             **plan.notes,
