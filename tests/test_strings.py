@@ -162,3 +162,4 @@ def test_a_text_for_a_bare_function_is_sent_to_where_texts_are_explained():
         pysmdl.explain("photo of a cat.png", len, progress=False)
     with pytest.raises(ImageError, match=r"a text must be a string, .* got a dict of id, words"):
         scorers.string(len, batched=False).reader.text({"id": 1, "words": "It was good."})
+    assert scorers.string(len, batched=False).reader.text({"id": 1, "text": "It was good."}).text == "It was good."

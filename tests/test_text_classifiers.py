@@ -25,9 +25,13 @@ def made(name):
         "Qwen3": {"num_key_value_heads": 2, "pad_token_id": 0, "head_dim": 8},
         "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "pad_token_id": 0},
         "MPNet": {"pad_token_id": 1},
+        "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
         "Bert": {},
     }[name]
-    config = getattr(transformers, f"{name}Config")(**SMALL, **more)
+    settings = {**SMALL, **more}
+    if name == "XLNet":
+        del settings["max_position_embeddings"]  # it has no longest text
+    config = getattr(transformers, f"{name}Config")(**settings)
     return loud(getattr(transformers, f"{name}ForSequenceClassification")(config))
 
 
@@ -51,7 +55,7 @@ def test_a_classifier_that_reads_the_last_token_reads_the_last_one_that_is_seen(
     assert hidden[0] == pytest.approx(said(network, tokenizer("The cat sat at")["input_ids"]), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["Llama", "GPT2", "MPNet", "Bert"])
+@pytest.mark.parametrize("name", ["Llama", "GPT2", "MPNet", "XLNet", "Bert"])
 @pytest.mark.parametrize("way", ["delete", "attention", "embedding", "soft"])
 def test_company_changes_no_classifiers_answer(name, way):
     scorer = scorers.text_classifier(made(name), byte_level())

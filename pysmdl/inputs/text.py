@@ -80,6 +80,8 @@ class TextReader:
         """
         if isinstance(given, os.PathLike):
             given = _content_of_file(Path(given))
+        if isinstance(given, Mapping):  # a row of a file with such a column
+            given = next((given[name] for name in ("text", "messages") if name in given), given)
         if not isinstance(given, str) and not is_chat(given):
             what = f"a dict of {', '.join(map(str, given))}" if isinstance(given, Mapping) else type(given).__name__
             raise ImageError(

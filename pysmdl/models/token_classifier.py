@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.text import TokenBatch, TokenRows, begun, embedded, first_position, joined, of_length
 
 LOGITS = Form("the model", 2)
+HEEDING = ("funnel", "xlnet")  # they read what fills rows up, whatever they are told
 
 
 class TokenClassifier(nn.Module):
@@ -29,15 +32,18 @@ class TokenClassifier(nn.Module):
         self.network, self.pad = network, pad
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
         self._first = first_position(network)
+        self._heeds = getattr(getattr(network, "config", None), "model_type", "") in HEEDING
         self.train(network.training)
 
     def forward(self, batch: TokenBatch) -> Any:
         """Logits of each row [B, K], in whatever form the network gives them."""
-        if len(batch.parts) == 1 or all(part.blank is None for part in batch.parts):
-            return self.answer(joined(batch.parts, self.pad))
-        # where there are embeddings for ids nothing tells what fills rows up: those of a text have one length
-        found = [(self.answer(joined([part], self.pad)), len(part)) for part in batch.parts]
-        return torch.cat([tensor_in(answer, rows, LOGITS, self._device()) for answer, rows in found])
+        rows = joined(batch.parts, self.pad)
+        # where ids have become embeddings nothing tells what fills rows up
+        if (rows.blank is None and not self._heeds) or (rows.lengths == rows.lengths[0]).all():
+            return self.answer(rows)
+        chosen = [np.flatnonzero(rows.lengths == length) for length in np.unique(rows.lengths)]
+        found = [tensor_in(self.answer(_of(rows, each)), len(each), LOGITS, self._device()) for each in chosen]
+        return torch.cat(found)[self.sent(np.argsort(np.concatenate(chosen)))]
 
     def answer(self, rows: TokenRows) -> Any:
         """What the network answers to rows."""
@@ -59,6 +65,15 @@ class TokenClassifier(nn.Module):
 
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
+
+
+def _of(rows: TokenRows, chosen: NDArray[np.int64]) -> TokenRows:
+    """Rows of one length, filled up with nothing."""
+    length = max(int(rows.lengths[chosen[0]]), 1)
+    ids, seen, positions = (each[chosen, :length] for each in (rows.ids, rows.seen, rows.positions))
+    blank = None if rows.blank is None else rows.blank[chosen, :length]
+    lengths, after = rows.lengths[chosen], rows.after[chosen]
+    return replace(rows, ids=ids, seen=seen, positions=positions, lengths=lengths, after=after, blank=blank)
 
 
 def pad_of(tokenizer: Any, model: Any) -> int:
