@@ -213,14 +213,14 @@ def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Ins
     table = network.get_input_embeddings()
     states = table(ids)
     filled = torch.zeros_like(states[:1, :1]) if instead.fill == "zero" else table.weight.mean(0).to(states)[None, None]
-    gone = np.repeat(blank[..., None], states.shape[-1], 2)
+    gone = blank[..., None].copy()
     part = (blank > 0) & (blank < 1)
     if part.any() and instead.seed is not None:
         which, of = np.unique(places[part], return_inverse=True)
         drawn = np.stack([_drawn(instead.seed, int(place), states.shape[-1]) for place in which])
+        gone = np.repeat(gone, states.shape[-1], 2)
         gone[part] = drawn[of] < blank[part][:, None]
-    weights = torch.from_numpy(gone).to(states)
-    return torch.where(weights == 1, filled, torch.lerp(states, filled, weights))
+    return torch.lerp(states, filled, torch.from_numpy(gone).to(states))  # exact at 0 and at 1
 
 
 @lru_cache(4096)
