@@ -70,10 +70,15 @@ class TokenClassifier(nn.Module):
 def _of(rows: TokenRows, chosen: NDArray[np.int64]) -> TokenRows:
     """Rows of one length, filled up with nothing."""
     length = max(int(rows.lengths[chosen[0]]), 1)
-    ids, seen, positions = (each[chosen, :length] for each in (rows.ids, rows.seen, rows.positions))
-    blank = None if rows.blank is None else rows.blank[chosen, :length]
-    lengths, after = rows.lengths[chosen], rows.after[chosen]
-    return replace(rows, ids=ids, seen=seen, positions=positions, lengths=lengths, after=after, blank=blank)
+    return replace(
+        rows,
+        ids=rows.ids[chosen, :length],
+        seen=rows.seen[chosen, :length],
+        positions=rows.positions[chosen, :length],
+        lengths=rows.lengths[chosen],
+        after=rows.after[chosen],
+        blank=None if rows.blank is None else rows.blank[chosen, :length],
+    )
 
 
 def pad_of(tokenizer: Any, model: Any) -> int:
