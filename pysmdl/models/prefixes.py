@@ -88,9 +88,8 @@ def alike(codes: Ids) -> Ids:
 def _codes(rows: TokenRows) -> Ids:
     """A number for all that tells a token from another; another one for each row's end. [b, L]."""
     codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60)
-    if rows.blank is not None:
-        _, both = np.unique(np.stack((codes.ravel(), rows.blank.view(np.int32).ravel())), axis=1, return_inverse=True)
-        codes = both.reshape(codes.shape).astype(np.int64)
+    if rows.blank is not None:  # these rows have the text's own ids, each in its place
+        codes = rows.blank.view(np.int32).astype(np.int64)
     beyond = np.arange(codes.shape[1]) >= rows.lengths[:, None]
     return np.where(beyond, -1 - np.arange(len(codes))[:, None], codes)
 
