@@ -21,9 +21,11 @@ from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import PassageReader, Several, together
 from pysmdl.inputs.sound import HELD
+from pysmdl.inputs.table import TableInput
 from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
 from pysmdl.regions import divided_as, named_by_time, partition, players, refuse_several, without_grid
+from pysmdl.regions.players import named_by_columns
 from pysmdl.regions.spans import UNITS, named_by_text
 from pysmdl.regions.spans import divided as divided_text
 from pysmdl.removal import BASELINES, Removal, Resident
@@ -107,6 +109,8 @@ class Preparation:
             regions = named_by_time(how, regions, read.rate)
         if isinstance(read, TextInput) and read.shown is not None:
             regions = named_by_text(regions, read.shown)
+        if isinstance(read, TableInput):
+            regions = named_by_columns(regions, read.columns)
         return read, regions, how
 
     def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:

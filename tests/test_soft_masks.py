@@ -136,6 +136,65 @@ def test_haar_coefficients_are_multiplied():
     assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 5), rel=1e-3)
 
 
+def a_text():
+    """A language model's scorer, the text, its ids and those of the answer, and of each token its word."""
+    pytest.importorskip("transformers")
+    from language_models import byte_level, qwen3
+
+    text, answer, tokenizer = "The cat sat on the mat.", " The key", byte_level()
+    read = tokenizer(text, return_offsets_mapping=True)
+    words = [
+        text[: max(start + 1, stop)].count(" ") - (text[start:stop] == " ") for start, stop in read["offset_mapping"]
+    ]
+    scorer = scorers.language_model(qwen3(), tokenizer, answer=answer)
+    return scorer, text, read["input_ids"], tokenizer(answer)["input_ids"], words
+
+
+@pytest.mark.parametrize(
+    "how", [removal.embedding(), removal.embedding("mean"), removal.soft(0.25), removal.soft(0, seed=7)]
+)
+def test_embeddings_of_a_text_are_kept_in_part(how):
+    """In part is w of each, and 1 - w of what stands for it; or, of soft removal, dimensions with a probability."""
+    scorer, text, ids, answer, words = a_text()
+    network, table = scorer.model.network, scorer.model.network.get_input_embeddings()
+    keep, seed = (0.25, 0) if how._fill.seed == 0 else (0.0, 7)
+
+    def f(row):
+        states = table(torch.tensor([[*ids, *answer]])).detach().clone()
+        for place, word in enumerate(words):
+            w = float(row[word])
+            if how.name == "embedding":
+                absent = table.weight.mean(0) if how._fill.fill == "mean" else 0
+                states[0, place] = w * states[0, place] + (1 - w) * absent
+            else:
+                drawn = np.random.default_rng((seed, place)).random(states.shape[-1])
+                states[0, place, torch.from_numpy(drawn < np.float32((1 - row[word]) * np.float32(1 - keep)))] = 0
+        with torch.no_grad():
+            said = network(inputs_embeds=states).logits[0].double().softmax(1)
+        return float(said[range(len(ids) - 1, len(ids) - 1 + len(answer)), answer].mean())
+
+    e = pysmdl.explain(text, scorer, removal=how, search=SOFT, seed=3, progress=False)
+    assert len(e.order) == 6
+    assert e.values() == pytest.approx(jansen_by_hand(f, 6, 8, 3), rel=1e-3)
+
+
+def test_soft_rows_of_texts_are_the_same_in_company():
+    scorer, text, *_ = a_text()
+    settings = {"removal": "embedding", "search": SOFT, "progress": False}
+    texts = [text, "two words", "A dog barked at night."]
+    alone = [pysmdl.explain(each, scorer, batch_size=1, **settings) for each in texts]
+    for one, other in zip(alone, pysmdl.explain_many(texts, scorer, ordered=True, **settings), strict=True):
+        assert one.values() == pytest.approx(other.values(), rel=1e-4)
+        assert one.evaluations == other.evaluations
+
+
+@pytest.mark.parametrize("way", ["delete", "replace", "attention", "text"])
+def test_of_words_that_are_there_or_not_nothing_is_between(way):
+    scorer, text, *_ = a_text()
+    with pytest.raises(ValueError, match=f'soft masks of a text need removal="embedding" or "soft", .* got \'{way}\''):
+        pysmdl.explain(text, scorer, removal=way, search=SOFT, progress=False)
+
+
 @pytest.mark.parametrize("how", [{}, {"removal": removal.wavelet(2), "players": "cells:3"}])
 def test_batches_and_company_change_nothing(how):
     scorer, pictures = linear_model(size=12), [image(seed, 12, 12) for seed in range(3)]
