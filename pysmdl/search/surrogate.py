@@ -144,7 +144,8 @@ class Surrogate:
         self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
-            grown = [np.empty((2 * count + 8,) * 2) for _ in range(1 + self.paired)]  # their lower triangles count
+            room = min(2 * count + 8, MOST_KNOWN)
+            grown = [np.empty((room, room)) for _ in range(1 + self.paired)]  # their lower triangles count
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
             self._factors = grown
