@@ -146,7 +146,7 @@ class Guide:
         """Measure what the best order would meet on other ways: prefixes of it with a small blob of regions changed."""
         if self.best is None or self.k < 2:
             return False
-        count = min(EXPLORED * self.batch, self.left // self.known.views)
+        count = min(EXPLORED * min(self.batch, self.n), self.left // self.known.views)
         known = prefixes(self.best, self.k)[self.rng.integers(1, self.k, count)]
         before = self.known.spent
         yield from self.known.measure(known ^ blobs(self.rng, count, self.n, self.places, SMALL), self.best, final=True)
@@ -189,10 +189,10 @@ def blobs(
     if places is None:
         return rng.random((count, n)) < rng.uniform(*share, (count, 1))
     waves = rng.standard_normal((count, WAVES, places.shape[1])) / BLOB  # of a Gaussian spectrum: a Gaussian process
-    angles = rng.uniform(0, 2 * np.pi, (count, WAVES, 1)).astype(np.float32)
-    for wave, place in zip(waves.astype(np.float32).T, places.astype(np.float32).T, strict=True):
-        angles = angles + wave.T[:, :, None] * place
-    heights = np.cos(angles).sum(1)
+    phases = rng.uniform(0, 2 * np.pi, (count, WAVES)).astype(np.float32)
+    at = places.astype(np.float32)
+    each = zip(waves.astype(np.float32), phases, strict=True)  # one by one: of many regions all take gigabytes
+    heights = np.array([np.cos(np.einsum("wd,nd->wn", wave, at) + phase[:, None]).sum(0) for wave, phase in each])
     below = np.ceil(rng.uniform(*share, count) * (n - 1)).astype(int)
     blobs: Bools = heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
     return blobs
