@@ -112,7 +112,7 @@ def test_a_device_that_is_not_here_is_named_for_a_file(suffix, tmp_path):
     net, batch = network(), torch.rand(2, 3, 12, 12)
     torch.jit.save(torch.jit.trace(net, batch), str(tmp_path / "net.pt"))
     torch.export.save(torch.export.export(net, (batch,)), str(tmp_path / "net.pt2"))
-    with pytest.raises(ValueError, match="device must be cpu.* on this machine; got 'gpu'"):
+    with pytest.raises(ValueError, match=r"device must be cpu.* on this machine; got 'gpu'"):
         explain(str(tmp_path / f"net{suffix}"), device="gpu")
 
 

@@ -42,8 +42,8 @@ def load_file(path: Path, device: str | torch.device | None = None) -> Callable[
     except Exception as error:  # of many types, as the file is damaged
         if "constants.pkl" in str(error):  # torch.jit's archives have it, torch.save's have not
             raise ValueError(
-                f"{path} is what torch.save wrote, not TorchScript: load it in Python, and give the module that has the "
-                "weights"
+                f"{path} is what torch.save wrote, not TorchScript: load it in Python, and give the module that has "
+                "these weights"
             ) from error
         raise ValueError(
             f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2, ONNX .onnx): {error}"
