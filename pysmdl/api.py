@@ -17,7 +17,7 @@ from pysmdl.settings import spelt_out
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pysmdl.settings import Settings, Undivided
+    from pysmdl.settings import Common, Settings, Undivided
     from pysmdl.types import Regions
 
 __all__ = ["Step", "explain", "explain_many", "explain_steps"]
@@ -37,6 +37,38 @@ def explain(
     nested: bool = False,
     **settings: Unpack[Undivided],
 ) -> Scales: ...
+
+
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    players: list[Regions] | tuple[Regions, ...],
+    progress: bool | Report = True,
+    profile: Literal[False] = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
+    nested: bool = False,
+    **settings: Unpack[Common],
+) -> Scales: ...
+
+
+@overload
+def explain(
+    image: Any,
+    model: Any,
+    target: Any = None,
+    *,
+    players: list[str] | tuple[str, ...],
+    progress: bool | Report = True,
+    profile: bool | Profile = False,
+    fuse: str | None = None,
+    resolutions: Sequence[int | tuple[int, int]] | None = None,
+    nested: bool = False,
+    **settings: Unpack[Common],
+) -> Explanation | Any: ...  # names of one division, or of several
 
 
 @overload

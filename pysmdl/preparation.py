@@ -14,15 +14,18 @@ from torch import Tensor
 
 from pysmdl.engine import Item
 from pysmdl.errors import ImageError, RegionError, one_of
+from pysmdl.explanation.parts import parts_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
 from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
 from pysmdl.inputs.several import PassageReader, Several, together
 from pysmdl.inputs.sound import HELD
+from pysmdl.inputs.table import TableInput
 from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
 from pysmdl.regions import divided_as, named_by_time, partition, players, refuse_several, without_grid
+from pysmdl.regions.players import named_by_columns
 from pysmdl.regions.spans import UNITS, named_by_text
 from pysmdl.regions.spans import divided as divided_text
 from pysmdl.removal import BASELINES, Removal, Resident
@@ -109,6 +112,8 @@ class Preparation:
             regions = named_by_time(how, regions, read.rate)
         if isinstance(read, TextInput) and read.shown is not None:
             regions = named_by_text(regions, read.shown)
+        if isinstance(read, TableInput):
+            regions = named_by_columns(regions, read.columns)
         return read, regions, how
 
     def _load_several(self, item: Mapping[str, Any], given: Mapping[str, Any], how: Any) -> Loaded:
@@ -120,7 +125,11 @@ class Preparation:
         if not given or not all(isinstance(name, str) for name in given):
             raise ValueError(f"several inputs need names that are text; got {list(given)}")
         if not isinstance(how, Mapping) or set(how) - set(given):
-            raise ValueError(f"players of several inputs are given by name, of {', '.join(given)}; got {how!r}")
+            such = f"such as {{{next(iter(given))!r}: {how!r}}}; " if isinstance(how, str) else ""
+            sound = '; a sound is {"array", "sampling_rate"}' if "array" in given else ""
+            raise ValueError(
+                f"players of several inputs are given by name, of {', '.join(given)}, {such}got {how!r}{sound}"
+            )
         parts = {}
         for name, each in given.items():
             try:
@@ -180,6 +189,7 @@ class Preparation:
             modality=self.removal.modality or loaded.read.modality,
             shown=loaded.read.shown,
             rate=loaded.read.rate,
+            inputs=parts_of(loaded.read.parts) if isinstance(loaded.read, Several) else {},
             provenance=self._provenance(item, loaded.read.modality),
         )
 

@@ -55,6 +55,12 @@ class Scales:
         """Rows that the model saw, of all parts."""
         return sum(part.evaluations for part in self.parts)
 
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
     def value_map(self, size: tuple[int, int] | None = None) -> NDArray[np.float64]:
         """The parts' maps as one, each divided by the sum of what is positive in it: their "mean", the mean of the
         points' "rank-mean" from 0 to 1, or the highest, "max". [*grid], or at a size (height, width): that of the image

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Undivided(TypedDict, total=False):
-    """Those that say nothing of regions."""
+class Common(TypedDict, total=False):
+    """Those that say nothing of regions or players."""
 
-    players: Any
     baseline: Any
     removal: str | Removal | None
     preset: str | None
@@ -46,6 +45,12 @@ class Undivided(TypedDict, total=False):
     head: Any
     decode: Any
     config: EngineConfig | None
+
+
+class Undivided(Common, total=False):
+    """Those that say nothing of regions."""
+
+    players: Any
 
 
 class Settings(Undivided, total=False):

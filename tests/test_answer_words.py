@@ -9,7 +9,7 @@ from answer_models import FAMILIES, QUESTION, llava
 from command_line import SCENES, call
 
 import pysmdl
-from pysmdl.scorers.answer_places import places
+from pysmdl.scorers.answer_places import pieces_of, places
 from pysmdl.scorers.locations import boxes
 
 from library_models import made, photograph
@@ -40,6 +40,26 @@ def test_words_are_the_tokens_that_they_are_made_of(words, expected):
 
 def test_a_number_may_be_a_word_of_an_answer():
     assert places(12, ["there", " are", " 1", "2", " cats"]) == (2, 3)
+
+
+class Bytes:
+    """A tokenizer of which two tokens each make one character of an emoji; the last is what ends a text."""
+
+    table = (b"so ", b"\xf0\x9f", b"\x91\x8d", b"\xf0\x9f\x8f", b"\xbd", b" ok", b"")
+
+    def decode(self, tokens, **settings):
+        return b"".join(self.table[token] for token in tokens).decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(None, (0, 1, 2, 3, 4, 5)), ("👍🏽", (1, 2, 3, 4)), (slice(4, 5), (3, 4)), ("ok", (5,)), ("so", (0,))],
+)
+def test_a_character_of_several_tokens_is_all_of_them(words, expected):
+    pieces = pieces_of(Bytes(), {6}, range(7))
+    assert pieces == ["so ", "", "👍", "", "🏽", " ok", ""]
+    assert places(words, pieces) == expected
+    assert pieces_of(Bytes(), {6}, range(4)) == ["so ", "", "👍", "�"], "an answer that ends too early"
 
 
 @pytest.mark.parametrize("words", ["dog", "ca", "sle", slice(90, 99)])

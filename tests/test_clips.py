@@ -81,6 +81,23 @@ def test_a_gif_is_a_clip_where_frames_are_asked_for_and_else_its_first_picture(t
     assert pysmdl.explain(path, still, regions="grid:4", progress=False).modality == "image"
 
 
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_other_pictures_that_move_are_clips_likewise(suffix, tmp_path):
+    path = animated(tmp_path / f"a.{suffix}", drawn())
+    e = pysmdl.explain(path, yellow(frames=6), players="tubes:2x2x2", progress=False)
+    assert (e.modality, e.shown.shape) == ("clip", (6, 32, 32, 3))
+    assert np.abs(e.shown.astype(int) - drawn()[1::2]).max() < 16
+    still = scorers.scalar(lambda batch: batch.mean((1, 2, 3)))
+    assert pysmdl.explain(path, still, regions="grid:4", progress=False).modality == "image"
+    with pytest.raises(ValueError, match="pictures that move are clips where a scorer has frames="):
+        pysmdl.explain(path, still, players="tubes:2x2x2", progress=False)
+    Image.fromarray(drawn()[0]).save(tmp_path / f"still.{suffix}")
+    seen = scorers.scalar(lambda batch: batch.mean((1, 2, 3)), frames=6)
+    assert pysmdl.explain(tmp_path / f"still.{suffix}", seen, regions="grid:4", progress=False).modality == "image"
+    (tmp_path / "notes.txt").write_text("no clip")
+    assert folders.images([str(tmp_path)], frames=True) == [tmp_path, path]
+
+
 def test_a_models_own_pipeline_takes_as_many_frames_as_the_model_does(tmp_path):
     pytest.importorskip("transformers")
     net, processor = video_transformer()
@@ -135,20 +152,24 @@ def read(given, **settings):
     "form",
     [
         lambda frames: frames.transpose(0, 3, 1, 2),
+        lambda frames: frames.transpose(3, 0, 1, 2),
         lambda frames: frames[None],
         lambda frames: frames[::-1][::-1],
         torch.from_numpy,
         lambda frames: torch.from_numpy(frames).permute(0, 3, 1, 2),
+        lambda frames: torch.from_numpy(frames).permute(3, 0, 1, 2),
         lambda frames: np.concatenate((frames, np.full_like(frames[..., :1], 255)), 3),
         list,
         lambda frames: list(torch.from_numpy(frames)),
         lambda frames: tuple(map(Image.fromarray, frames)),
     ],
     ids=[
+        "channels second",
         "channels first",
         "a batch of one",
         "strides",
         "tensor",
+        "tensor, channels second",
         "tensor, channels first",
         "alpha",
         "list",
@@ -225,6 +246,12 @@ def test_folders_of_frames_on_the_command_line(tmp_path, monkeypatch):
     assert code == 0, said
     for name in ("one", "two"):
         assert pysmdl.load(tmp_path / "explanations" / f"{name}.npz").modality == "clip"
+    (tmp_path / "video.py").write_text("from pysmdl import adapt\nfrom signal_models import video_transformer\n"
+                                       "net, processor = video_transformer()\n"
+                                       "scorer = adapt(net, processor=processor)\n")  # fmt: skip
+    code, said = call("explain", "in", "--model", "video:scorer", "--out", "video", *common[2:])
+    assert code == 0, said
+    assert len(list((tmp_path / "video").glob("*.npz"))) == 2
     (tmp_path / "own.py").write_text(OWN)
     code, said = call("explain", "in", "--model", "own:scorer", "--out", "own", *common[2:])
     assert code == 0, said

@@ -261,6 +261,20 @@ def test_a_larger_batch_asks_less_often_for_as_many_rows():
         search.guided(batch=0)
 
 
+def test_of_many_regions_it_asks_seldom_and_learns_from_so_many_subsets(monkeypatch):
+    f, often = interacting(24, 1), drive(search.guided(300), interacting(24, 1), 24)[0]
+    monkeypatch.setattr(guided_search, "MANY", 5)
+    seldom = drive(search.guided(300), f, 24)[0]
+    assert seldom.notes["fits"] < often.notes["fits"] / 2
+    monkeypatch.setattr("pysmdl.search.surrogate.MOST_KNOWN", 40)
+    few, asked = drive(search.guided(300), f, 24)
+    assert 250 < asked <= 300  # what the surrogate does not learn the answer does
+    assert worth(f, few.order) > worth(f, seldom.order) - 1
+    surrogate, member, score = fitted(9)
+    surrogate.add(~member, score(~member))
+    assert len(member) > 40 == len(surrogate._member)
+
+
 def test_a_budget_below_the_curves_is_refused():
     with pytest.raises(
         ValueError, match="evaluations must be at least 50 to measure the curves of 25 of 25 regions; got 49"

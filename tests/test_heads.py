@@ -68,6 +68,15 @@ def test_divergences_are_read_in_bits_and_as_logarithms_too():
     assert np.log(-float(heads.kl(0.6)(OTHER, ONE, at)) + 1e-9) == pytest.approx(-1.29028310, abs=1e-6)
 
 
+def test_lists_overlap_by_rank_the_sum_of_their_places_and_what_it_is_extrapolated_by():
+    """H6: abcde against bacde at p = 0.9, of which the sum of the places alone is 0.30951; disjoint lists have 0."""
+    at = torch.zeros(1, dtype=torch.int64)
+    _, own, other, _ = HELD["ranking"]
+    whole = float(heads.ranking(5)(own, other, at))
+    assert whole - 0.9**5 == pytest.approx(0.30951, abs=1e-6), "all five are common, so 0.9 ** 5 is what extrapolates"
+    assert float(heads.ranking(3)(torch.arange(6.0)[None], -torch.arange(6.0)[None], at)) == 0
+
+
 def test_soft_sufficiency_and_comprehensiveness_are_shares_of_what_nothing_leaves():
     """H5: the full answer (0.7, 0.2, 0.1), softly kept (0.5, 0.3, 0.2), with nothing (0.1, 0.3, 0.6)."""
     at, soft = torch.zeros(1, dtype=torch.int64), torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).log()

@@ -35,7 +35,7 @@ def png(values: np.ndarray, colour: int, transparent: bytes) -> bytes:
 def test_an_image_of_floats_is_refused(as_file, tmp_path):
     given = Image.fromarray(np.full((4, 4), 0.5, np.float32))
     given.save(tmp_path / "x.tiff")
-    with pytest.raises(ImageError, match=r"floats in model space go in as a torch tensor \[C, H, W\]"):
+    with pytest.raises(ImageError, match=r"floats in model space go in as a torch tensor \[C, \*grid\]"):
         image_files.load(tmp_path / "x.tiff" if as_file else given)
 
 

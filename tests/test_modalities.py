@@ -215,14 +215,34 @@ def test_a_decoder_of_a_data_set_is_a_sound():
     assert found.rate == RATE
 
 
+def test_segments_are_called_by_as_many_digits_as_tell_them_apart():
+    loud = scorers.scalar(lambda batch: batch.square().mean(1), rate=RATE)
+    e = pysmdl.explain(tones()[:5], loud, players="time:20", progress=False)
+    assert e.players[:2] == ("0.0000 to 0.0001 s", "0.0001 to 0.0003 s")
+    e = pysmdl.explain(tones(), loud, players="grid:4", progress=False)
+    assert e.players[:2] == ("0.00 to 0.50 s", "0.50 to 1.00 s")
+
+
+def test_bytes_are_samples_where_a_scorer_hears():
+    levels = np.array([128, 192, 64, 128] * 100, np.uint8)
+    e = pysmdl.explain(levels, scorers.scalar(lambda batch: batch.sum(1), rate=RATE), players="time:4", progress=False)
+    assert e.shown[:4].tolist() == [0, 0.5, -0.5, 0]
+
+
 def test_what_is_no_sound_is_refused(tmp_path):
     (tmp_path / "x.wav").write_bytes(b"RIFF and nothing more")
     with pytest.raises(ImageError, match="no sound"):
         of_tones(tmp_path / "y.wav")
     with pytest.raises((ImageError, ImportError)):
         of_tones(tmp_path / "x.wav")
-    with pytest.raises(ImageError, match="finite samples"):
-        of_tones({"array": [1.0, np.nan], "sampling_rate": RATE})
+    with pytest.raises(ImageError, match="a sound must hold finite samples; 2 are NaN or infinite, the first number 1"):
+        of_tones({"array": [1.0, np.nan, np.inf], "sampling_rate": RATE})
+    (tmp_path / "empty.wav").write_bytes(sound.wav(np.zeros(0), RATE))
+    with pytest.raises(ImageError, match=r"the sound .*empty\.wav must hold samples .*; got none"):
+        of_tones(tmp_path / "empty.wav")
+    (tmp_path / "x.m4a").write_bytes(b"0000ftypM4A ")
+    with pytest.raises((ImageError, ImportError), match=r"x\.m4a"):
+        of_tones(tmp_path / "x.m4a")
     for rate in (0.5, "8000"):
         with pytest.raises(ValueError, match="sampling_rate must be a finite number of at least 1"):
             of_tones({"array": [1.0, 0], "sampling_rate": rate})

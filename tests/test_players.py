@@ -97,7 +97,7 @@ def test_superpixels_of_a_clip_hold_together_through_each_span():
         ("time:0", (6,), "with numbers of at least 1; got 'time:0'"),
         ("grid:0x3", (4, 6), "tubes:5x25, grid:4x4, columns, with numbers of at least 1; got 'grid:0x3'"),
         ("grid:2x3x4", (4, 6), "needs 2 numbers here, as in .*, grid:4x4, columns"),
-        ("time:2x3", (6,), "needs 1 numbers"),
+        ("time:2x3", (6,), "needs one number"),
         ("bands:2x3", (6,), 'a waveform has "time:20"'),
         ("tubes:2x2x2", (6,), "on a grid of time x height x width"),
         ("tubes:2x9", (4, 6, 5), "on a clip of one or three channels"),
@@ -141,7 +141,7 @@ def test_names_groups_and_weights_stay_with_the_explanation(tmp_path):
     assert read.by_group() == found.by_group()
     assert read.shown.tolist() == [1] * 6
     told = json.loads(read.to_json())
-    assert (told["players"], told["groups"], told["modality"], told["schema"]) == (names, groups, "values", 3)
+    assert (told["players"], told["groups"], told["modality"], told["schema"]) == (names, groups, "values", 4)
 
 
 def test_what_has_no_groups_is_not_summed_by_them():

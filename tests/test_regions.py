@@ -217,7 +217,7 @@ BAD = {
     "dicts of something else": ([{"bbox": [0, 0, 1, 1]}], 'must have "segmentation"'),
     "run lengths": (
         [{"segmentation": {"counts": [1], "size": [2, 3]}}],
-        r"regions\[0\] must be an array of real numbers",
+        r"must have size \[H, W\] and counts that add up to H \* W; got size \[2, 3\]",
     ),
     "a number": (50, 'regions must be a name, such as "slico:50", a label map or masks; got 50'),
     "masked entries": (np.ma.masked_equal([[0, 1, 2]] * 2, 1), "must have no masked entries: say what they are"),

@@ -85,6 +85,28 @@ def colour(browser, region: int) -> list[int]:
     )
 
 
+@pytest.mark.parametrize("cover", ["any", "all"])
+def test_regions_that_overlap_are_kept_and_removed_as_the_model_saw_them(cover, browser, tmp_path):
+    masks = np.zeros((3, 4, 6), bool)
+    masks[0, :3], masks[1, 1:, :4], masks[2, :, 2:5] = True, True, True
+    scorer = pysmdl.scorers.scalar(lambda batch: batch.mean((1, 2, 3)) - batch[:, :, 0].mean((1, 2)) / 9)
+    given = {"players": pysmdl.regions.overlapping(masks, cover), "search": "exact", "progress": False}
+    e = pysmdl.explain(np.full((4, 6, 3), 200, np.uint8), scorer, **given)
+    pysmdl.report(e, tmp_path / "x.html")
+    browser.open(tmp_path / "x.html")
+    browser.settle()
+    show(browser, 0)
+    for k in (0, 1, 2, 3):
+        browser.click("#k", x=min(max(k / 3, 0.001), 0.999))
+        first = set(e.order[:k].tolist())
+        for place in range(24):
+            above = [mask for mask in range(3) if masks[mask, place // 6, place % 6]]
+            for view in ("kept", "removed"):
+                left = [(mask in first) == (view == "kept") for mask in above]
+                seen = not above or (any if cover == "any" else all)(left)
+                assert (alpha(browser, view, place) < 200) == seen, (k, place, view)
+
+
 def test_the_slider_moves_pictures_curves_and_words_together(gallery):
     show(gallery, 2)  # its order begins with region 2
     gallery.click("#k", x=0.001)

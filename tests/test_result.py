@@ -142,7 +142,7 @@ def test_json_is_plain(full):
     found = json.loads(full.to_json())
     assert found["order"] == full.order.tolist()
     assert found["insertion_auc"] == full.insertion_auc
-    assert found["schema"] == 3
+    assert found["schema"] == 4
     assert found["values"] == pytest.approx(full.values().tolist())
     labels, counts = np.array(found["labels"]["runs"]).reshape(-1, 2).T
     np.testing.assert_array_equal(np.repeat(labels, counts).reshape(found["labels"]["shape"]), full.labels)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from command_line import call, saved
+from command_line import call, module, saved
 
 import pysmdl
 from pysmdl import regions, scorers
+from pysmdl.inputs import sound
 
 from toys import image
 
@@ -71,8 +72,31 @@ def test_a_picture_and_a_row_in_one_question():
     assert found.by_group()["facts"] == pytest.approx(11, abs=1e-4)
 
 
+HEARS = """
+    said = torch.tensor([float("loud" in text) for text in batch["text"]])
+    return batch["image"].square().mean(1)[:, None] * said[:, None] * torch.tensor([[0.0, 9.0]])
+"""
+
+
+def test_a_sound_and_a_text_on_the_command_line_are_drawn_played_and_printed(tmp_path, monkeypatch):
+    samples = np.sin(np.arange(800)) * (np.arange(800) >= 400)
+    (tmp_path / "x.wav").write_bytes(sound.wav(samples, 8000))
+    code, said = call(
+        "explain", tmp_path / "x.wav", "--text", "a loud bang", "--model", module(tmp_path, monkeypatch, HEARS),
+        "--regions", "time:2", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0, said
+    assert "a loud bang" in said
+    assert {path.suffix for path in tmp_path.glob("x*")} >= {".png", ".json", ".npz"}
+    (kept,) = [path for path in tmp_path.glob("*.wav") if path.name != "x.wav"]
+    played, rate = sound.load(kept)
+    assert rate == 8000
+    assert played[400:].any()
+    assert not played[:400].any()
+
+
 def test_what_several_inputs_cannot_have_is_refused():
-    with pytest.raises(ValueError, match="players of several inputs are given by name, of image, text"):
+    with pytest.raises(ValueError, match=r"given by name, of image, text, such as \{'image': 'grid:4'\}; got 'grid:4'"):
         pair(players="grid:4")
     with pytest.raises(ValueError, match="given by name"):
         pair(players={"sound": "time:4"})
@@ -112,8 +136,10 @@ def test_a_photograph_and_a_text_are_explained_together():
     assert set(found.order[:2].tolist()) == {0, 7}  # the red corner, and the word
     assert found.insertion[2:6].tolist() == pytest.approx([0.25] * 4)
     assert found.by_group().keys() == {"photo", "text"}
-    with pytest.raises(ValueError, match=r"view\(\) shows one input"):
-        found.view(2)
+    shown = found.view(2)
+    assert shown["text"] == "red "
+    assert shown["photo"][:4, :4].tolist() == [[[255, 0, 0]] * 4] * 4
+    assert not shown["photo"][4:].any()
 
 
 def test_what_the_model_is_given_of_a_text_is_what_is_left_of_it():

@@ -83,6 +83,33 @@ def test_several_inputs_are_blended_each_by_its_own_weights():
     assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 3), rel=1e-3)
 
 
+@pytest.mark.parametrize("cover", ["any", "all"])
+def test_a_point_that_masks_share_shows_what_their_weights_make_of_it(cover):
+    """As an own loop has it: 1 - prod(1 - w) of those that cover it, or prod(w)."""
+    masks = np.zeros((3, 6, 5), bool)
+    masks[0, :4], masks[1, 2:, :3], masks[2, :5, 1:4] = True, True, True
+    x = torch.from_numpy(np.random.default_rng(5).random((2, 6, 5), np.float32))
+
+    def model(batch):
+        return (batch[:, 0] * batch[:, 1].roll(1, 1)).sum((1, 2)) + batch[:, 1].square().sum((1, 2))
+
+    def f(row):
+        share = np.ones((6, 5), np.float32)
+        for i, j in np.ndindex(6, 5):
+            own = np.array([row[k] for k in range(3) if masks[k, i, j]])
+            share[i, j] = 1 if not len(own) else 1 - (1 - own).prod() if cover == "any" else own.prod()
+        w = torch.from_numpy(share)
+        return float(model((w * x + (1 - w) * 0.5)[None])[0])
+
+    settings = {"players": regions.overlapping(masks, cover), "baseline": 0.5, "search": SOFT, "seed": 3}
+    e = pysmdl.explain(x, scorers.scalar(model), progress=False, **settings)
+    assert e.values() == pytest.approx(jansen_by_hand(f, 3, 8, 3), rel=1e-3)
+    items = [{"image": x, "regions": regions.overlapping(masks[:n], cover)} for n in (3, 2)]
+    rest = {name: value for name, value in settings.items() if name != "players"}
+    both = pysmdl.explain_many(items, scorers.scalar(model), progress=False, ordered=True, **rest)
+    assert next(iter(both)).values() == pytest.approx(e.values(), rel=1e-4)
+
+
 def test_a_fill_is_blended_draw_by_draw_and_its_scores_are_averaged():
     data, row = np.array([[1.0, 0, 2], [0, 3, 1]], np.float32), np.array([2.0, 4, 8], np.float32)
 
@@ -107,6 +134,65 @@ def test_haar_coefficients_are_multiplied():
 
     e = pysmdl.explain(x, scorer, players="cells:2", removal=removal.wavelet(3), search=SOFT, seed=5, progress=False)
     assert e.values() == pytest.approx(jansen_by_hand(f, 4, 8, 5), rel=1e-3)
+
+
+def a_text():
+    """A language model's scorer, the text, its ids and those of the answer, and of each token its word."""
+    pytest.importorskip("transformers")
+    from language_models import byte_level, qwen3
+
+    text, answer, tokenizer = "The cat sat on the mat.", " The key", byte_level()
+    read = tokenizer(text, return_offsets_mapping=True)
+    words = [
+        text[: max(start + 1, stop)].count(" ") - (text[start:stop] == " ") for start, stop in read["offset_mapping"]
+    ]
+    scorer = scorers.language_model(qwen3(), tokenizer, answer=answer)
+    return scorer, text, read["input_ids"], tokenizer(answer)["input_ids"], words
+
+
+@pytest.mark.parametrize(
+    "how", [removal.embedding(), removal.embedding("mean"), removal.soft(0.25), removal.soft(0, seed=7)]
+)
+def test_embeddings_of_a_text_are_kept_in_part(how):
+    """In part is w of each, and 1 - w of what stands for it; or, of soft removal, dimensions with a probability."""
+    scorer, text, ids, answer, words = a_text()
+    network, table = scorer.model.network, scorer.model.network.get_input_embeddings()
+    keep, seed = (0.25, 0) if how._fill.seed == 0 else (0.0, 7)
+
+    def f(row):
+        states = table(torch.tensor([[*ids, *answer]])).detach().clone()
+        for place, word in enumerate(words):
+            w = float(row[word])
+            if how.name == "embedding":
+                absent = table.weight.mean(0) if how._fill.fill == "mean" else 0
+                states[0, place] = w * states[0, place] + (1 - w) * absent
+            else:
+                drawn = np.random.default_rng((seed, place)).random(states.shape[-1])
+                states[0, place, torch.from_numpy(drawn < np.float32((1 - row[word]) * np.float32(1 - keep)))] = 0
+        with torch.no_grad():
+            said = network(inputs_embeds=states).logits[0].double().softmax(1)
+        return float(said[range(len(ids) - 1, len(ids) - 1 + len(answer)), answer].mean())
+
+    e = pysmdl.explain(text, scorer, removal=how, search=SOFT, seed=3, progress=False)
+    assert len(e.order) == 6
+    assert e.values() == pytest.approx(jansen_by_hand(f, 6, 8, 3), rel=1e-3)
+
+
+def test_soft_rows_of_texts_are_the_same_in_company():
+    scorer, text, *_ = a_text()
+    settings = {"removal": "embedding", "search": SOFT, "progress": False}
+    texts = [text, "two words", "A dog barked at night."]
+    alone = [pysmdl.explain(each, scorer, batch_size=1, **settings) for each in texts]
+    for one, other in zip(alone, pysmdl.explain_many(texts, scorer, ordered=True, **settings), strict=True):
+        assert one.values() == pytest.approx(other.values(), rel=1e-4)
+        assert one.evaluations == other.evaluations
+
+
+@pytest.mark.parametrize("way", ["delete", "replace", "attention", "text"])
+def test_of_words_that_are_there_or_not_nothing_is_between(way):
+    scorer, text, *_ = a_text()
+    with pytest.raises(ValueError, match=f'soft masks of a text need removal="embedding" or "soft", .* got \'{way}\''):
+        pysmdl.explain(text, scorer, removal=way, search=SOFT, progress=False)
 
 
 @pytest.mark.parametrize("how", [{}, {"removal": removal.wavelet(2), "players": "cells:3"}])
@@ -166,7 +252,6 @@ def test_a_budget_counts_soft_rows_and_leaves_the_curves():
     ("settings", "message"),
     [
         ({"removal": "token-drop"}, "soft masks need .*; got 'token-drop'"),
-        ({"players": regions.overlapping(np.ones((2, 12, 12), bool))}, "needs regions that do not overlap"),
     ],
 )
 def test_what_has_nothing_between_present_and_absent_is_refused(settings, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import random
 
 import numpy as np
@@ -177,6 +179,55 @@ def test_of_a_prompt_nothing_is_explained_but_what_stands_in_it(prompt, text):
         assert inside in text
         if prompt is not None:
             assert (found.text[: area.start] + text.strip() + found.text[area.stop :]).split() == (found.text.split())
+
+
+@pytest.mark.parametrize("text", ["  a b\n", "\n\nIt is late.\r\n", "def f(x):\n\treturn x  "])
+def test_a_text_of_a_language_model_is_all_of_what_is_given(text):
+    found = scorers.language_model(gpt2(), byte_level(), answer="far").reader.text(text)
+    assert found.text == text
+    assert [(each.start, each.stop) for each in found.areas] == [(0, len(text))]
+    assert "".join(spans(text, "words", scorers.language_model(gpt2(), byte_level(), answer="far")).players) == text
+
+
+PARTED = (  # as Gemma's: what a system says goes into the user's turn, parts follow on each other
+    "{% for message in messages %}{{ '<' + message.role + '>' }}{% if message.content is string %}"
+    "{{ message.content | trim }}{% else %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endif %}"
+    "{% if message.role == 'tool' %}{{ raise_exception('No tools') }}{% endif %}{% endfor %}"
+)
+
+
+def templated_by(template):
+    tokenizer = copy.deepcopy(byte_level())
+    tokenizer.chat_template = template
+    return scorers.language_model(gpt2(), tokenizer, answer="far")
+
+
+def test_parts_go_through_the_template_as_it_takes_them():
+    chat = [{"role": "system", "content": "Be kind. "}, {"role": "user", "content": parts("Is it far?", " It is.")}]
+    scorer = templated_by(PARTED)
+    found = scorer.reader.text(chat)
+    assert found.text == scorer.tokenizer.apply_chat_template(chat, tokenize=False)
+    assert [found.text[each.start : each.stop] for each in found.areas] == ["Be kind.", "Is it far? It is."]
+    listed = templated_by(PARTED.replace("message.content is string", "false")).reader.text(TALK)
+    assert [listed.text[each.start : each.stop] for each in listed.areas] == [each["content"] for each in TALK]
+
+
+def test_a_template_that_takes_no_such_messages_says_why():
+    chat = [{"role": "user", "content": "Is it far?"}, {"role": "tool", "content": "9 km"}]
+    with pytest.raises(ImageError, match="the tokenizer's chat template refuses these messages: No tools"):
+        templated_by(PARTED).reader.text(chat)
+
+
+def test_files_hold_texts_or_chats(tmp_path):
+    (tmp_path / "marked.txt").write_bytes("\ufeffIt is late.".encode())
+    assert spans(tmp_path / "marked.txt", "words").players == ("It ", "is ", "late.")
+    (tmp_path / "chat.json").write_text(json.dumps(TALK))
+    assert spans(tmp_path / "chat.json", "messages").groups == ("system", "user")
+    (tmp_path / "other.json").write_text('{"far": 9}')
+    assert spans(tmp_path / "other.json", "words").players == ('{"far": ', "9}")
+    (tmp_path / "old.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(ImageError, match=r"old.txt must be a text in UTF-8: .* at byte 3"):
+        spans(tmp_path / "old.txt", "words")
 
 
 def test_a_file_is_read(tmp_path):

@@ -268,8 +268,9 @@ def test_a_file_of_schema_2_loads():
 @pytest.mark.parametrize(
     ("schema", "names"),
     [
-        (1, "'frame', 'groups', 'modality', 'names', 'players', 'provenance', 'rate', 'size'"),
-        (2, "'groups', 'modality', 'players', 'rate'"),
+        (1, "'cover', 'frame', 'groups', 'inputs', 'modality', 'names', 'players', 'provenance', 'rate', 'size'"),
+        (2, "'cover', 'groups', 'inputs', 'modality', 'players', 'rate'"),
+        (3, "'cover', 'inputs'"),
     ],
 )
 def test_what_a_schema_added_is_no_part_of_those_before(schema, names, arrays, tmp_path):

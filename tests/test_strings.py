@@ -11,7 +11,7 @@ import torch
 
 import pysmdl
 from pysmdl import removal, scorers
-from pysmdl.errors import ScorerError
+from pysmdl.errors import ImageError, ScorerError
 
 PRAISE = "VADER is smart, handsome, and funny."
 PLOT = "The plot was not good but the acting was great"
@@ -153,3 +153,13 @@ def test_settings_of_strings_are_checked():
         scorers.string(len, head=pysmdl.heads.margin())
     with pytest.raises(ValueError, match='removal="delete" is of texts'):
         pysmdl.explain(np.zeros((8, 8, 3), np.uint8), lambda batch: batch, removal="delete")
+
+
+def test_a_text_for_a_bare_function_is_sent_to_where_texts_are_explained():
+    with pytest.raises(ImageError, match=r"no such image: It was good\.; a text is for a model of texts"):
+        pysmdl.explain("It was good.", len, progress=False)
+    with pytest.raises(ImageError, match=r"no such image: photo of a cat\.png$"):
+        pysmdl.explain("photo of a cat.png", len, progress=False)
+    with pytest.raises(ImageError, match=r"a text must be a string, .* got a dict of id, words"):
+        scorers.string(len, batched=False).reader.text({"id": 1, "words": "It was good."})
+    assert scorers.string(len, batched=False).reader.text({"id": 1, "text": "It was good."}).text == "It was good."

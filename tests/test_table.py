@@ -103,7 +103,7 @@ def test_one_hot_columns_move_together():
     colours = np.concatenate(seen)[:, 1:3]
     assert (colours.sum(1) == 1).all(), "no row shows two colours, or none"
     for wrong in ({"colour": ["green"]}, {"a": ["red"], "b": ["red"]}):
-        with pytest.raises(ValueError, match="categorical must name each column once at most"):
+        with pytest.raises(ValueError, match="must name each column once at most"):
             scorers.table(lambda rows: rows[:, 0], names, wrong)
 
 
@@ -349,7 +349,7 @@ def test_classes_have_the_names_that_an_estimator_was_fitted_on(cancer):
     [
         ({"columns": "age"}, "columns must be names, one a column; got the text 'age'"),
         ({"categorical": ["a", "b"]}, "categorical must be a dict of a category's name to its columns"),
-        ({"categorical": {"k": "z"}}, "categorical must name each column once at most; got 'z' in 'k'"),
+        ({"categorical": {"k": "z"}}, "must name each column once at most; got 'z' in 'k'"),
         ({"data": [[1.0, np.nan, 2]]}, "data must be finite; it holds NaN"),
         ({"data": [["x", 1, 2]]}, "data must hold numbers, categories one-hot"),
         ({"columns": ["a", "b", "a"]}, "columns must have a name each; 'a' is there twice"),
@@ -395,3 +395,32 @@ def test_rows_that_are_none_are_refused(row, message):
 def test_columns_have_nothing_to_be_blurred_with():
     with pytest.raises(ValueError, match='baseline="blur" is of what has neighbours'):
         explained([1.0, 2], scorers.table(lambda rows: rows[:, 0]), baseline="blur")
+
+
+def test_columns_may_be_players_together_by_name_or_by_a_label_map():
+    scorer = scorers.table(lambda rows: rows @ np.array([1.0, 2, 3, 4]), ["a", "b", "c", "d"])
+    row, settings = np.array([1.0, 2, 3, 4]), {"search": "exact", "progress": False}
+    found = pysmdl.explain(row, scorer, players={"ends": ["a", "d"]}, **settings)
+    assert dict(zip(found.players, found.values(), strict=True)) == pytest.approx({"ends": 17, "b": 4, "c": 9})
+    found = pysmdl.explain(row, scorer, players=np.array([0, 0, 1, -1]), **settings)
+    assert dict(zip(found.players, found.values(), strict=True)) == pytest.approx({"a, b": 5, "c": 9})
+    assert found.deletion[-1] == pytest.approx(16), "-1 is always shown"
+    found = pysmdl.explain(row, scorers.table(lambda rows: rows.sum(1)), players=[0, 0, 1, 1], **settings)
+    assert found.players == ("x0, x1", "x2, x3")
+    with pytest.raises(ValueError, match="players, must name each column once at most; got 'z' in 'ends'"):
+        pysmdl.explain(row, scorer, players={"ends": ["a", "z"]}, **settings)
+
+
+def test_what_is_missing_is_named_and_text_in_a_background_told():
+    pandas = pytest.importorskip("pandas")
+    scorer = scorers.table(lambda rows: rows.sum(1), ["age", "pay"])
+    with pytest.raises(ImageError, match="the row holds NaN or infinity in pay: fill what is missing first"):
+        pysmdl.explain(pandas.Series([3, None], ["age", "pay"]), scorer, progress=False)
+    with pytest.raises(ImageError, match="a row must hold numbers, categories one-hot: pay is 'high'"):
+        pysmdl.explain(pandas.Series([3, "high"], ["age", "pay"]), scorer, progress=False)
+    with pytest.raises(ImageError, match=r"a row must be an array, a Series, .* got 'rows.parquet': read it first"):
+        pysmdl.explain("rows.parquet", scorer, progress=False)
+    frame = pandas.DataFrame({"age": [1, 2], "pay": ["low", "high"]})
+    for given in (lambda: removal.marginal(frame), lambda: pysmdl.explain([1, 2], scorer, baseline=frame)):
+        with pytest.raises(ValueError, match="data must hold numbers, categories one-hot: could not convert"):
+            given()

@@ -11,6 +11,7 @@ from language_models import bert, byte_level, qwen3, word_pieces
 
 import pysmdl
 from pysmdl import scorers
+from pysmdl.explanation.letters import NOWHERE, font_of, placed, with_marks
 from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.text_sheets import terminal
 from pysmdl.reporting.entries import entry
@@ -135,3 +136,20 @@ def test_a_folder_of_a_text_model_on_the_command_line(tmp_path, monkeypatch):
         assert code == 0, said
         made = pysmdl.load(tmp_path / f"of {folder}" / "text 1.npz")
         assert made.players == ("The ", "key ", "is ", "red.")
+
+
+@pytest.mark.parametrize("letters", ["Пж", "Γω", "بد", "של", "½∑"])
+def test_letters_of_other_scripts_are_drawn_as_what_they_are(letters):
+    drawn = [bytes(font_of(each, 16).getmask(each)) for each in letters]
+    missing = [bytes(font_of(each, 16).getmask(NOWHERE)) for each in letters]
+    assert drawn[0] != drawn[1]
+    assert not set(drawn) & set(missing)
+
+
+def test_what_is_read_from_the_right_stands_so_with_its_numbers_and_marks():
+    letters = with_marks(list("a של 12 e\u0301"))
+    assert letters == ["a", " ", "ש", "ל", " ", "1", "2", " ", "e\u0301", ""]
+    ends = [(float(place), place + 1.0) for place in range(9)] + [(9.0, 9.0)]
+    stands = [start for start, _ in placed(letters, ends)]
+    assert stands == [0, 1, 3, 2, 4, 5, 6, 7, 8, 9]
+    assert [start for start, _ in placed(list("שב, ל"), ends[:5])] == [4, 3, 2, 1, 0]

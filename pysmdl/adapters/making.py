@@ -88,9 +88,12 @@ def of_texts(model: Any, said: Said) -> Scorer | None:
         kind = type(model).__name__
         raise ValueError(f"{kind} reads texts: give tokenizer=, its AutoTokenizer.from_pretrained(...)")
     if family == "classes":
-        how = {"gives": said.gives, "head": said.head, "names": said.names, "device": said.device}
-        scorer: Scorer = text_classifier(model, said.tokenizer, **how)
-        scorer.about = f"{type(model).__name__}, classes of a text"
+        gives = None if said.gives == "logits" else said.gives
+        scorer: Scorer = text_classifier(
+            model, said.tokenizer, gives=gives, head=said.head, names=said.names, device=said.device
+        )
+        what = "classes" if isinstance(scorer, Classifier) else "a number"
+        scorer.about = f"{type(model).__name__}, {what} of a text"
     else:
         how = {"prompt": said.prompt, "answer": said.answer, "head": said.head, "device": said.device}
         scorer = language_model(model, said.tokenizer, **how)
@@ -168,4 +171,10 @@ def _check_texts(model: Any, prompts: Any, tokenizer: Any, family: str | None) -
         if not has_both_towers(model):
             raise ValueError(f"prompts need a model with a text tower, as CLIP has; {type(model).__name__} has none")
     elif tokenizer is not None:
+        if getattr(model, "main_input_name", None) == "input_ids":
+            raise ValueError(
+                f"{type(model).__name__} is neither a classifier of texts nor a causal language model: explain a "
+                "function of strings, pysmdl.scorers.string(function), or, of sentence encoders, "
+                "pysmdl.scorers.text_encoder(model, tokenizer, prompts)"
+            )
         raise ValueError("tokenizer is for prompts, of which there are none: give prompts= or drop it")

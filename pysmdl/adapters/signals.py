@@ -83,7 +83,7 @@ class ClipPipeline:
 
     def __init__(self, processor: Any, model: Any) -> None:
         self._processor, self._name = processor, model.main_input_name
-        self._count = getattr(model.config, "num_frames", None)
+        self._count = self.frames = getattr(model.config, "num_frames", None)
 
     def takes(self, given: Any) -> bool:
         return isinstance(given, (Sequence, os.PathLike)) or are_frames(given)

@@ -252,7 +252,8 @@ def _items(images: Sequence[str], common: CommonOptions, given: BoxOptions, scor
     target = arguments.target(common.target, given.box, given.label)
     rows = [row for path in images if is_table(path) for row in rows_of(path)]
     files = [path for path in images if not is_table(path)]
-    found = folders.images(files, frames=scorer.input.frames is not None) if files else []
+    moving = scorer.input.frames is not None or getattr(scorer.reader, "frames", None) is not None
+    found = folders.images(files, frames=moving) if files else []
     items: list[dict[str, Any]] = [{"image": path, "target": target, "id": printable(path)} for path in found]
     return items + [{"image": row, "target": target, "id": printable(name)} for name, row in rows]
 

@@ -56,8 +56,9 @@ def explain(
 
     def keep(found: Explanation) -> None:
         results.keep(found)
-        if is_text(found):
-            out.print(terminal(found), soft_wrap=True)
+        for each in found.each:
+            if is_text(each):
+                out.print(terminal(each), soft_wrap=True)
 
     try:
         with reporting(True, lines=True) as report:
@@ -91,7 +92,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
     Raises:
         ValueError: the model failed, or the budget does not pay for the curves.
     """
-    table = Table("image", "regions", "evaluations at most", "about")
+    table = Table("input", "regions", "evaluations at most", "about")
     total = 0.0
     for given in items:
         item = explainer.prepare(given)

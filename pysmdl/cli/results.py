@@ -51,7 +51,7 @@ class Results:
     def __init__(self, images: Sequence[Path], names: Sequence[str] | None, folder: Path, kind: str = "row") -> None:
         disk.ready(folder)
         self._stems, self._names, self._folder, self._kind = stems(images, folder), names, folder, kind
-        columns = ("image", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
+        columns = ("input", "target", "says", "insertion", "deletion", "highest", "enough", "rows")
         self.table = Table(*columns, title="explanations")
         self.whole = 0
         # Times that drawing may be interrupted: then there are no more pictures.
@@ -113,10 +113,11 @@ class Results:
 
 
 def _kept(found: Explanation) -> bytes | None:
-    """What is enough of a sound, to be played."""
-    if found.modality != "sound" or found.rate is None or found.shown is None or found.labels.ndim != 1:
-        return None
-    return wav(found.view(), found.rate)
+    """What is enough of a sound, or of the first one of several inputs, to be played."""
+    for each in found.each:
+        if each.modality == "sound" and each.rate is not None and each.shown is not None and each.labels.ndim == 1:
+            return wav(each.view(), each.rate)
+    return None
 
 
 def picture(found: Explanation, names: Sequence[str] | None = None, kind: str = "row", dpi: int = 150) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pysmdl.explanation.parts import Part
 from pysmdl.removal.base import Resident
 from pysmdl.types import Regions
 
@@ -53,6 +54,7 @@ class Item:
         frame: Where the grid lies in the picture: x0, y0, x1, y1 in its pixels. None: all of it.
         provenance: Where it comes from, and how it was divided.
         modality, shown, rate: What it is, and what pictures of it are drawn from: see :class:`pysmdl.inputs.Input`.
+        inputs: Of several at once, each by its name.
     """
 
     x: Tensor
@@ -68,6 +70,7 @@ class Item:
     modality: str = "image"
     shown: NDArray[Any] | None = None
     rate: float | None = None
+    inputs: Mapping[str, Part] = field(default_factory=dict)
 
     @cached_property
     def kind(self) -> Kind:

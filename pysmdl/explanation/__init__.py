@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.explanation import authors, files, notebook, views, words
+from pysmdl.errors import one_of
+from pysmdl.explanation import authors, files, notebook, parts, views, words
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
 
@@ -53,7 +54,7 @@ class Explanation(ExplanationData):
 
     def view(self, k: int | None = None, fill: float = 0) -> Any:
         """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames,
-        a text.
+        a text; of several inputs a dict of these, by name; of coefficients the image that they make.
 
         Args:
             k: How many; None: those that are enough.
@@ -64,6 +65,22 @@ class Explanation(ExplanationData):
                 image.
         """
         return views.view(self, k, fill)
+
+    def part(self, name: str) -> Explanation:
+        """Of several inputs at once, this one as if it were alone: its map, its picture, its view. Its players' places
+        and values stay those among the players of all, and so do the curves.
+
+        Raises:
+            ValueError: there is no input of this name.
+        """
+        if name not in self.inputs:
+            raise one_of("name", name, self.inputs)
+        return parts.part(self, name)
+
+    @property
+    def each(self) -> list[Explanation]:
+        """Of several inputs at once each as if it were alone; of one itself."""
+        return [parts.part(self, name) for name in self.inputs] or [self]
 
     def __repr__(self) -> str:
         return words.line(self)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
+from pysmdl.explanation.parts import Part
 from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
 from pysmdl.types import Bools, Floats, Ints
 
@@ -20,6 +21,7 @@ CALLED = {  # players, and what they are shares of, by modality; of others "play
     "sound": ("segments", "time"),
     "spectrogram": ("bands", "area"),
     "clip": ("tubes", "clip"),
+    "volume": ("blocks", "volume"),
     "table": ("columns", "columns"),
     "text": ("spans", "text"),
     "ids": ("positions", "positions"),
@@ -65,13 +67,15 @@ class ExplanationData:
         players: What each region is called: a column's name, a span's text, a segment's seconds. [n]; empty where
             regions have no names, as those of images.
         groups: What each region belongs to, such as a modality. [n], or empty.
-        modality: What the input is: "image", "sound", "spectrogram", "clip", "table", "text", "ids", "values";
-            "" where nobody knows.
+        modality: What the input is: "image", "sound", "spectrogram", "clip", "volume", "table", "text", "ids",
+            "values", "several"; "" where nobody knows.
         shown: What pictures are drawn from where it is no image: a signal [N], a spectrogram [F, T], a clip's frames
-            uint8 [T, H, W, 3], a row [F], a text's code points [characters]; of an explanation read from disk a small
-            one.
+            uint8 [T, H, W, 3], a volume [D, H, W], a row [F], a text's code points [characters]; of an explanation
+            read from disk a small one.
         rate: Points a second along the last axis, of a sound.
         covers: Where each region is, if they overlap: labels then have the smallest at each point. bool [n, *grid].
+        cover: Whether such a point is shown while "any" region that covers it is kept, or while "all" are.
+        inputs: Of several inputs at once, what is shown of each, by name.
     """
 
     order: NDArray[np.int64]
@@ -104,6 +108,8 @@ class ExplanationData:
     shown: NDArray[Any] | None = None
     rate: float | None = None
     covers: Bools | None = None
+    cover: str = "any"
+    inputs: dict[str, Part] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -117,7 +123,9 @@ class ExplanationData:
 
     @property
     def extent(self) -> str:
-        """What the players are shares of: an image's area, a sound's time."""
+        """What the players are shares of: an image's area, a sound's time; of players that overlap all of them."""
+        if self.covers is not None:
+            return self.called
         return CALLED.get(self.modality, ("", "input"))[1]
 
     @property
@@ -280,6 +288,11 @@ class ExplanationData:
     def _auc(self, curve: Floats) -> float:
         reached = float(self.area[-1])
         return float(np.trapezoid(curve, self.area) / reached) if reached > 0 else float(curve[0])
+
+
+def counted(count: int, called: str) -> str:
+    """So many of what players are called, which is a word in the plural."""
+    return f"{count} {called[:-1] if count == 1 else called}"
 
 
 def _highest(curve: Floats) -> float:

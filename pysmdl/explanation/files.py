@@ -16,10 +16,11 @@ from pysmdl import disk
 from pysmdl.explanation import thumbnails, views
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored_meta import SCHEMA
+from pysmdl.explanation.stored_parts import arrays_of, texts_of
 
 META = (
     "id", "index", "target", "evaluations", "asked", "seconds", "violations", "notes", "names", "size", "frame",
-    "provenance", "players", "groups", "modality", "rate",
+    "provenance", "players", "groups", "modality", "rate", "cover",
 )  # fmt: skip
 
 
@@ -29,6 +30,8 @@ def to_dict(explanation: ExplanationData) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"schema": SCHEMA, **meta_of(explanation), "n": explanation.n}
     found |= {name: array for name, array in _arrays(explanation).items() if name not in ("labels", "covers")}
+    for each, own in zip(found["inputs"], explanation.inputs.values(), strict=True):
+        each["labels"] = {"shape": list(own.labels.shape), "runs": runs(own.labels)}
     found |= {"insertion_auc": explanation.insertion_auc, "deletion_auc": explanation.deletion_auc}
     found["values"] = explanation.values()
     found["labels"] = {"shape": list(explanation.labels.shape), "runs": runs(explanation.labels)}
@@ -64,6 +67,7 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
     arrays: dict[str, Any] = {"meta": np.array(meta), **_arrays(explanation)}
     if picture and explanation.pixels is not None:
         arrays["picture"] = np.frombuffer(thumbnails.encode(explanation.pixels), np.uint8)
+    arrays |= arrays_of(explanation.inputs, picture)
     if picture and explanation.shown is not None:
         arrays["shown"] = views.small(explanation.shown)
     buffer = BytesIO()
@@ -73,7 +77,7 @@ def packed(explanation: ExplanationData, picture: bool = True) -> bytes:
 
 def meta_of(explanation: ExplanationData) -> dict[str, Any]:
     """What is no array."""
-    found = {name: getattr(explanation, name) for name in META}
+    found = {name: getattr(explanation, name) for name in META} | {"inputs": texts_of(explanation.inputs)}
     if explanation.size is None and explanation.pixels is not None:  # what is read back has a smaller picture
         found["size"] = explanation.pixels.shape[:2]
     return found

@@ -8,6 +8,7 @@ from io import BytesIO
 
 from pysmdl.explanation import text_sheets
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.parts import part
 from pysmdl.explanation.views import view
 from pysmdl.explanation.words import line, verbalise
 
@@ -26,8 +27,14 @@ def html(explanation: ExplanationData) -> str:
     return (
         f'<figure style="margin:0"><img style="max-width:100%;background:#fff" alt="{escape(line(explanation))}" '
         f'src="data:image/png;base64,{picture}"><figcaption style="max-width:60em;line-height:1.5">'
-        f"{escape(verbalise(explanation))}</figcaption>{_text(explanation)}{_players(explanation)}</figure>"
+        f"{escape(verbalise(explanation))}</figcaption>{_beside(explanation)}</figure>"
     )
+
+
+def _beside(explanation: ExplanationData) -> str:
+    """What can be read or listened to, of each input."""
+    each = [part(explanation, name) for name in explanation.inputs] or [explanation]
+    return "".join(_text(one) + _players(one) for one in each)
 
 
 def _text(explanation: ExplanationData) -> str:

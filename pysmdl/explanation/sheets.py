@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -11,16 +12,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.parts import part
 from pysmdl.explanation.text_sheets import is_text, sheet
-from pysmdl.explanation.views import envelope, labels_on, nearest
+from pysmdl.explanation.values import labels_at
+from pysmdl.explanation.views import envelope, labels_on, layers_of, nearest, parts_of_covers
 from pysmdl.inputs.image_files import Pixels
-from pysmdl.types import Ints
+from pysmdl.types import Bools, Ints
 
 E = TypeVar("E", bound=ExplanationData)
 
 WIDE, HIGH = 900, 240  # of a waveform, in pixels
 LINE, LETTERS = 22, 60  # of a list of players: pixels a line, letters of a name
 LINES = 40
+LEAST = 120  # pixels of a frame, about
+IMAGE, NARROW, TITLE, GAP = (
+    300,
+    260,
+    22,
+    8,
+)  # of several: an image's height, a text's width, their names, what is between
 INK, PAPER = 50, 250
 
 
@@ -30,6 +40,8 @@ def with_sheet(explanation: E) -> E:
     """
     if explanation.modality == "image":
         return explanation
+    if explanation.covers is not None and explanation.shown is not None:
+        return _with_covers(explanation, explanation.covers)
     found = _sheet(explanation)
     if found is None:
         return explanation
@@ -38,16 +50,81 @@ def with_sheet(explanation: E) -> E:
     return replace(explanation, pixels=pixels, labels=labels, covers=None, size=None, frame=None, players=players)
 
 
+def _with_covers(explanation: E, covers: Bools) -> E:
+    """Likewise where regions overlap, which they do on the sheet too."""
+    parts, members = parts_of_covers(covers)
+    found = _sheet(replace(explanation, labels=parts, covers=None))
+    if found is None:
+        return explanation
+    pixels, labels = found
+    above = members[:, labels] & (labels >= 0)
+    sizes = covers.reshape(len(covers), -1).sum(1)[:, None, None]
+    smallest = np.where(above.any(0), np.where(above, sizes, sizes.max() + 1).argmin(0), -1).astype(np.int32)
+    return replace(explanation, pixels=pixels, labels=smallest, covers=above, size=None, frame=None)
+
+
 def _sheet(e: ExplanationData) -> tuple[Pixels, Ints] | None:
+    if e.inputs:
+        return _together(e)
     if e.shown is not None and e.modality == "sound":
         return _waveform(e.shown, e.labels.reshape(-1, e.labels.shape[-1])[0])
     if e.shown is not None and e.modality == "spectrogram":
         return _spectrogram(e.shown, e.labels)
-    if e.shown is not None and e.modality == "clip":
-        return _contacts(e.shown, e.labels)
+    if e.shown is not None and e.modality in ("clip", "volume"):
+        return _contacts(layers_of(e.shown), e.labels)
     if is_text(e):
         return sheet(e)
-    return _listed(e) if e.n <= LINES else None
+    players = range(e.n) if e.covers is not None else np.unique(e.labels[e.labels >= 0]).tolist()
+    return _listed(e, players) if len(players) <= LINES else None
+
+
+def _together(e: ExplanationData) -> tuple[Pixels, Ints] | None:
+    """Several inputs, each under its name: images and short texts beside each other, all else below."""
+    beside: list[tuple[Pixels, Ints]] = []
+    below: list[tuple[Pixels, Ints]] = []
+    for name in e.inputs:
+        own = part(e, name)
+        image = own.pixels is not None and own.labels.ndim == 2
+        found = _image(own) if image else _twice(*sheet(own, NARROW)) if is_text(own) else _sheet(own)
+        if found is not None:
+            (beside if image or (is_text(own) and len(found[1]) <= IMAGE) else below).append(_titled(name, *found))
+    rows = [_joined(beside, 1), *below] if beside else below
+    return _joined(rows, 0) if rows else None
+
+
+def _image(e: ExplanationData) -> tuple[Pixels, Ints]:
+    """An image and its regions, as high as others beside it."""
+    assert e.pixels is not None
+    size = IMAGE, max(1, round(IMAGE * e.pixels.shape[1] / e.pixels.shape[0]))
+    pixels = np.asarray(Image.fromarray(e.pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    return pixels, labels_at(e.labels, size, e.frame)
+
+
+def _twice(pixels: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
+    """Twice as large, to be read beside an image."""
+    size = 2 * pixels.shape[1], 2 * pixels.shape[0]
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)), labels.repeat(2, 0).repeat(2, 1)
+
+
+def _titled(name: str, pixels: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
+    """Under a line with its name."""
+    font = ImageFont.load_default(TITLE)
+    wide = max(pixels.shape[1], round(font.getlength(legible(name))) + 8)
+    line = Image.new("RGB", (wide, round(1.7 * TITLE)), (PAPER,) * 3)
+    ImageDraw.Draw(line).text((4, 3), legible(name), fill=(INK,) * 3, font=font)
+    return _joined([(np.asarray(line), np.full(line.size[::-1], -1, np.int32)), (pixels, labels)], 0)
+
+
+def _joined(sheets: Sequence[tuple[Pixels, Ints]], axis: int) -> tuple[Pixels, Ints]:
+    """Sheets below each other, or beside, on paper as wide as the widest, or as high as the highest."""
+    long = max(labels.shape[1 - axis] for _, labels in sheets)
+    pixels, marked = [], []
+    for image, labels in sheets:
+        pad = [(0, GAP), (0, GAP)]
+        pad[1 - axis] = (0, long - labels.shape[1 - axis])
+        pixels.append(np.pad(image, (*pad, (0, 0)), constant_values=PAPER))
+        marked.append(np.pad(labels, pad, constant_values=-1))
+    return np.concatenate(pixels, axis), np.concatenate(marked, axis)
 
 
 def _waveform(signal: NDArray[Any], labels: Ints) -> tuple[Pixels, Ints]:
@@ -73,6 +150,8 @@ def _spectrogram(shown: NDArray[Any], labels: Ints) -> tuple[Pixels, Ints]:
 
 def _contacts(frames: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
     """Six frames of a clip in two rows, white lines between."""
+    up = max(1, LEAST // frames.shape[2])
+    frames = frames.repeat(up, 1).repeat(up, 2)
     chosen = nearest(len(frames), min(len(frames), 6))
     inside = labels_on(labels, tuple(frames.shape[:3]))
     columns = min(3, len(chosen))
@@ -89,17 +168,17 @@ def _contacts(frames: Pixels, labels: Ints) -> tuple[Pixels, Ints]:
     )
 
 
-def _listed(e: ExplanationData) -> tuple[Pixels, Ints]:
-    """A line for each player, its name on it."""
-    names = [label(e, player, LETTERS) for player in range(e.n)]
+def _listed(e: ExplanationData, players: Sequence[int]) -> tuple[Pixels, Ints]:
+    """A line for each of these players, its name on it."""
+    names = [label(e, player, LETTERS) for player in players]
     font = ImageFont.load_default(13)
     wide = int(max(font.getlength(name) for name in names)) + 24
-    image = Image.new("RGB", (wide, LINE * e.n), (PAPER,) * 3)
+    image = Image.new("RGB", (wide, LINE * len(names)), (PAPER,) * 3)
     draw = ImageDraw.Draw(image)
-    for player, name in enumerate(names):
-        draw.text((12, LINE * player + 3), name, fill=(INK,) * 3, font=font)
-    lines = np.repeat(np.arange(e.n, dtype=np.int32), LINE)
-    return np.asarray(image), np.ascontiguousarray(np.broadcast_to(lines[:, None], (LINE * e.n, wide)))
+    for number, name in enumerate(names):
+        draw.text((12, LINE * number + 3), name, fill=(INK,) * 3, font=font)
+    lines = np.repeat(np.asarray(players, np.int32), LINE)
+    return np.asarray(image), np.ascontiguousarray(np.broadcast_to(lines[:, None], (len(lines), wide)))
 
 
 def label(e: ExplanationData, player: int, letters: int) -> str:

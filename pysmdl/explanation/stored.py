@@ -19,6 +19,7 @@ from pysmdl.errors import StoreError
 from pysmdl.explanation import thumbnails
 from pysmdl.explanation.archive import Archive, Header
 from pysmdl.explanation.stored_meta import check_meta, demand
+from pysmdl.explanation.stored_parts import check_header, parts_from
 
 LIMIT = 1 << 28  # bytes: the label map of an image of 40 megapixels and more
 
@@ -36,7 +37,7 @@ PLAIN = (
     "covers",
 )
 OPTIONAL = ("predicted", "attribution", "picture", "shown", "covers")
-GROUPS = ("terms", "traced", "reading")
+GROUPS = ("terms", "traced", "reading", "inputs")
 KINDS = {
     "order": "iu",
     "predicted": "iu",
@@ -89,7 +90,7 @@ def checked(path: str | PathLike[str], meta: dict[str, Any], arrays: Mapping[str
 
 def _check_size(headers: Mapping[str, Header], limit_bytes: int) -> None:
     unpacked = sum(header.nbytes for header in headers.values())
-    unpacked += 4 * headers["labels"].size if "labels" in headers else 0  # as int32
+    unpacked += sum(4 * header.size for name, header in headers.items() if name.endswith("labels"))  # as int32
     if "meta" in headers:
         unpacked = max(unpacked, 16 * headers["meta"].nbytes)  # text becomes objects, which are larger
     demand(unpacked <= limit_bytes, f"it unpacks to {unpacked} bytes; if you trust it, raise limit_bytes")
@@ -107,6 +108,9 @@ def _check_headers(headers: Mapping[str, Header]) -> None:
     for name, header in headers.items():
         group, dot, key = name.partition(".")
         demand(group in (GROUPS if dot else PLAIN) and bool(key) == bool(dot), f"it must not hold {name!r}")
+        if group == "inputs":
+            check_header(name, header.dtype.kind, header.nbytes)
+            continue
         demand(header.dtype.kind in KINDS.get(group, NUMBERS), f"{name} must hold numbers; got {header.dtype}")
         if group == "traced":
             demand(key.isascii() and key.isdecimal() and len(key) < 11, f"traced must name classes; got {key!r}")
@@ -153,5 +157,6 @@ def _fields(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> dict
     demand(layers in (0, high + 1), f"covers must be of {high + 1} regions; got {layers}")
     picture = found.pop("picture", None)
     found["pixels"] = None if picture is None else thumbnails.decode(picture.tobytes())
+    found["inputs"] = parts_from(meta["inputs"], found["inputs"], high + 1)
     found["labels"], found["order"] = labels.astype(np.int32), order.astype(np.int64)
     return found

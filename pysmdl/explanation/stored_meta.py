@@ -7,10 +7,12 @@ from typing import Any
 
 from pysmdl.errors import StoreError
 
-SCHEMA = 3
+SCHEMA = 4
 COUNTS = ("index", "evaluations", "asked", "violations")
 SINCE_2 = ("names", "size", "frame", "provenance")
 SINCE_3 = ("players", "groups", "modality", "rate")
+SINCE_4 = ("cover", "inputs")
+OF_EACH = {"name", "modality", "size", "frame", "rate"}  # of several inputs
 
 
 def demand(holds: object, must: str) -> None:
@@ -32,7 +34,7 @@ def check_meta(path: str | PathLike[str], meta: Any) -> None:
     if schema > SCHEMA:
         raise StoreError(f"{path} was written by a newer pysmdl: this one reads schema {SCHEMA} at most")
     known = {"id", "target", "seconds", "notes", *COUNTS}
-    known |= {*(SINCE_2 if schema > 1 else ()), *(SINCE_3 if schema > 2 else ())}
+    known |= {*(SINCE_2 if schema > 1 else ()), *(SINCE_3 if schema > 2 else ()), *(SINCE_4 if schema > 3 else ())}
     unknown = set(meta) - known
     demand(not unknown, f"meta must not hold {sorted(unknown)}")
     for name in COUNTS:
@@ -44,14 +46,13 @@ def check_meta(path: str | PathLike[str], meta: Any) -> None:
     demand(_is_target(meta["target"]), f"target must be a class, a box, tokens or features; got {meta['target']!r}")
     _check_picture(meta)
     _check_players(meta)
+    _check_inputs(meta)
 
 
 def _check_picture(meta: dict[str, Any]) -> None:
     """What schema 2 added."""
     size, frame, names = meta.get("size"), meta.get("frame"), meta.get("names", {})
-    sides = isinstance(size, list) and len(size) == 2 and all(_whole(side, 1) for side in size)
-    demand(size is None or sides, f"size must be [height, width] or null; got {size!r}")
-    demand(frame is None or _is_frame(frame), f"frame must be shares x0, y0, x1, y1 or null; got {frame!r}")
+    _check_place(meta)
     named = isinstance(names, dict) and all(
         key.isascii() and key.isdecimal() and len(key) < 11 and isinstance(name, str) for key, name in names.items()
     )
@@ -69,6 +70,30 @@ def _check_players(meta: dict[str, Any]) -> None:
         texts = isinstance(given, list) and all(isinstance(each, str) for each in given)
         demand(texts, f"{name} must be text, one a region; got {type(given).__name__}")
         meta[name] = tuple(given)
+    _check_kind(meta)
+
+
+def _check_inputs(meta: dict[str, Any]) -> None:
+    """What schema 4 added."""
+    cover, inputs = meta.setdefault("cover", "any"), meta.setdefault("inputs", [])
+    demand(cover in ("any", "all"), f"cover must be any or all; got {cover!r}")
+    named = isinstance(inputs, list) and all(isinstance(each, dict) and set(each) == OF_EACH for each in inputs)
+    demand(named, f"inputs must each have {', '.join(sorted(OF_EACH))}")
+    names = [each["name"] for each in inputs]
+    demand(all(isinstance(name, str) for name in names) and len(set(names)) == len(names), "inputs must have names")
+    for each in inputs:
+        _check_place(each)
+        _check_kind(each)
+
+
+def _check_place(meta: dict[str, Any]) -> None:
+    size, frame = meta.get("size"), meta.get("frame")
+    sides = isinstance(size, list) and len(size) == 2 and all(_whole(side, 1) for side in size)
+    demand(size is None or sides, f"size must be [height, width] or null; got {size!r}")
+    demand(frame is None or _is_frame(frame), f"frame must be shares x0, y0, x1, y1 or null; got {frame!r}")
+
+
+def _check_kind(meta: dict[str, Any]) -> None:
     modality, rate = meta.get("modality", "image"), meta.get("rate")
     demand(isinstance(modality, str), f"modality must be text; got {type(modality).__name__}")
     demand(rate is None or (_number(rate) and rate > 0), f"rate must be a number above 0 or null; got {rate!r}")

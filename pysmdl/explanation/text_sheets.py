@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from html import escape
 from itertools import groupby
-from typing import Any, TypeAlias
+from math import ceil
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from rich.text import Text
 
 from pysmdl.checks import legible
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.letters import font_of, placed, with_marks
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Ints
 
 WIDE, SIZE, LINE = 760, 16, 25  # of a sheet, in pixels: its width, letters and lines
+LEAST = 240
 MARGIN = 12
 LINES = 120
 INK, PAPER = 40, 250
@@ -78,38 +81,47 @@ def terminal(explanation: ExplanationData) -> Text:
     return found
 
 
-def sheet(explanation: ExplanationData) -> tuple[Pixels, Ints]:
-    """The text laid out in lines, and the player of each point. uint8 [H, W, 3] and int32 [H, W]."""
+def sheet(explanation: ExplanationData, wide: int = WIDE) -> tuple[Pixels, Ints]:
+    """The text laid out in lines of so many pixels at most, and the player of each point.
+
+    uint8 [H, W, 3] and int32 [H, W].
+    """
     e = explanation
     assert e.shown is not None
-    font = ImageFont.load_default(SIZE)
-    lines = _lines([chr(each) for each in e.shown.tolist()], font)
+    lines = _lines([chr(each) for each in e.shown.tolist()], wide)
+    base = 2 + font_of("x", SIZE).getmetrics()[0]
     high = LINE * len(lines) + 2 * MARGIN
-    image = Image.new("RGB", (WIDE + 2 * MARGIN, high), (PAPER,) * 3)
+    longest = max((line[-1][2] for line in lines if line), default=0.0)
+    wide = min(wide, max(LEAST, ceil(longest)))
+    image = Image.new("RGB", (wide + 2 * MARGIN, high), (PAPER,) * 3)
     labels = np.full((high, image.width), -1, np.int32)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
         top = MARGIN + LINE * number
-        for place, left, right, letter in line:
+        ends = placed([letter for *_, letter in line], [(left, right) for _, left, right, _ in line])
+        for (place, _, _, letter), (left, right) in zip(line, ends, strict=True):
             player = int(e.labels[place])
             labels[top : top + LINE, round(left) + MARGIN : round(right) + MARGIN] = player
-            draw.text((left + MARGIN, top + 2), letter, fill=(INK if player >= 0 else 130,) * 3, font=font)
+            if letter:
+                ink, font = (INK if player >= 0 else 130,) * 3, font_of(letter, SIZE)
+                draw.text((left + MARGIN, top + base), letter, fill=ink, font=font, anchor="ls")
     return np.asarray(image), labels
 
 
-def _lines(letters: list[str], font: Any) -> list[list[Drawn]]:
+def _lines(letters: list[str], most: int) -> list[list[Drawn]]:
     """Characters in lines."""
-    widths = {letter: font.getlength(letter) for letter in set(letters) if letter.isprintable()}
+    letters = with_marks(letters)
+    widths = {each: font_of(each, SIZE).getlength(each) for each in set(letters) if each and each.isprintable()}
     lines: list[list[Drawn]] = [[]]
     left, start = 0.0, 0
     for stop in [i + 1 for i, letter in enumerate(letters) if letter.isspace()] + [len(letters)]:
         wide = sum(widths.get(letter, 0.0) for letter in letters[start:stop])
-        if left + wide > WIDE and left > 0:
+        if left + wide > most and left > 0:
             lines.append([])
             left = 0.0
         for place in range(start, stop):
             letter = letters[place]
-            if left > WIDE:
+            if left > most:
                 lines.append([])
                 left = 0.0
             if letter == "\n":

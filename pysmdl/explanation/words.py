@@ -17,7 +17,11 @@ def line(explanation: ExplanationData) -> str:
     """What it explains and what it found, in one line."""
     e = explanation
     best, found = e.enough(), [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}"]
-    found.append("nothing decides" if e.flat else f"{best} of {e.n} {e.called} give {_number(e.insertion[best])}")
+    found.append(
+        "nothing decides"
+        if e.flat
+        else f"{best} of {e.n} {e.called} {'gives' if best == 1 else 'give'} {_number(e.insertion[best])}"
+    )
     places = ".3f" if max(abs(e.insertion_auc), abs(e.deletion_auc)) < LARGE else ".3g"
     found.append(f"insertion {e.insertion_auc:{places}}, deletion {e.deletion_auc:{places}}")
     found.append(f"{e.evaluations} rows")

@@ -18,7 +18,8 @@ from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.pictures import ImageReader
 
 ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".ogv")
-ANIMATED = ".gif"
+ANIMATED = (".gif", ".png", ".apng", ".webp", ".avif", ".tif", ".tiff")  # pictures that may be several
+FORMATS = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
 MOST = 256  # frames of a file, where nobody says how many
 
 Frames = NDArray[np.uint8]
@@ -28,17 +29,17 @@ Frames = NDArray[np.uint8]
 class ClipReader:
     """Frames, RGB, grey or with alpha, which is laid on white: uint8 [T, H, W, C], [T, C, H, W] or, of more than four,
     [T, H, W]; a list of pictures, a folder of them, or the path of a clip. The model is given [B, 3, T, H, W] in its
-    own space, as many frames as the scorer's `frames` says. A GIF is a clip where that says something, and else the
-    picture that comes first in it.
+    own space, as many frames as the scorer's `frames` says. A GIF, or a PNG, WebP, AVIF or TIFF of several pictures, is
+    a clip where that says something, and else the picture that comes first in it.
     """
 
     def takes(self, given: Any) -> bool:
-        return are_frames(given) or is_clip(given) or _ends(given, ANIMATED)
+        return are_frames(given) or is_clip(given) or may_move(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         if are_frames(given):
             frames = frames_of(given, spec.frames)
-        elif _ends(given, ANIMATED) and spec.frames is None:
+        elif may_move(given) and (spec.frames is None or not moves(given)):
             return ImageReader().read(given, spec, computed)
         else:
             frames = list(load(given, spec.frames))
@@ -60,15 +61,33 @@ def is_clip(given: Any) -> bool:
     return _ends(given, ENDINGS)
 
 
+def may_move(given: Any) -> bool:
+    """Whether it is the path of a picture that may be several, one after the other."""
+    return _ends(given, ANIMATED)
+
+
 def _ends(given: Any, endings: str | tuple[str, ...]) -> bool:
     return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith(endings)
+
+
+def moves(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is several pictures, one after the other: a GIF always is."""
+    if not may_move(path) or _ends(path, ".gif"):
+        return may_move(path)
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except Exception:  # of many types, as the file is damaged, which is said where it is read
+        return False
 
 
 def load(path: str | os.PathLike[str], frames: int | None = None) -> Frames:
     """Frames of a clip's file, evenly spaced.
 
     Args:
-        path: What OpenCV's FFmpeg reads, or a GIF.
+        path: What OpenCV's FFmpeg reads, or pictures in one file, such as a GIF.
         frames: How many; None: all of them.
 
     Raises:
@@ -78,7 +97,7 @@ def load(path: str | os.PathLike[str], frames: int | None = None) -> Frames:
     name = os.fsdecode(path)
     if not Path(name).is_file():
         raise ImageError(f"no clip at {name}")
-    return _of_gif(name, frames) if _ends(name, ANIMATED) else _decoded(name, frames)
+    return _of_pictures(name, frames) if may_move(name) else _decoded(name, frames)
 
 
 def _chosen(name: str, count: int, frames: int | None) -> list[int]:
@@ -113,13 +132,13 @@ def _decoded(name: str, frames: int | None) -> Frames:
     return np.stack([found[place] for place in chosen])
 
 
-def _of_gif(name: str, frames: int | None) -> Frames:
+def _of_pictures(name: str, frames: int | None) -> Frames:
     """By Pillow, what is transparent laid on white."""
     from PIL import Image
 
     found = {}
     try:
-        with Image.open(name, formats=["GIF"]) as image:
+        with Image.open(name, formats=FORMATS) as image:
             chosen = _chosen(name, getattr(image, "n_frames", 1), frames)
             for place in sorted(set(chosen)):
                 image.seek(place)

@@ -57,15 +57,15 @@ def _in_folder(folder: Path) -> list[Path]:
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     found = next(filter(None, ([path for path in files if _of(path, kind)] for kind in KINDS)), [])
-    moving = [path for path in files if _of(path, (*clips.ENDINGS, clips.ANIMATED))]
+    moving = [path for path in files if _of(path, (*clips.ENDINGS, ".gif"))]
     return moving if len(moving) > len(found) and set(found) <= set(moving) else found
 
 
 def _clips_in(folder: Path) -> list[Path]:
     """Clips, and folders that hold frames, or else what a folder holds."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    moving = {path for path in files if _of(path, (*clips.ENDINGS, clips.ANIMATED))}
-    moving |= {path.parent for path in files if _of(path, SUFFIXES) and not _of(path, (clips.ANIMATED,))}
+    moving = {path for path in files if _of(path, clips.ENDINGS) or clips.moves(path)}
+    moving |= {path.parent for path in files if _of(path, SUFFIXES) and path not in moving}
     return sorted(moving) or _in_folder(folder)
 
 

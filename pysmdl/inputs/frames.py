@@ -21,8 +21,8 @@ STILLS = 4  # [H, W] pictures up to which an array is rather one picture with it
 
 
 def are_frames(given: Any) -> bool:
-    """Whether it is a clip: uint8 [T, H, W, C] or [T, C, H, W], grey [T, H, W] of more than four frames, a list of
-    pictures, or a folder.
+    """Whether it is a clip: uint8 [T, H, W, C], [T, C, H, W] or [C, T, H, W], grey [T, H, W] of more than four frames,
+    a list of pictures, or a folder.
     """
     if isinstance(given, (np.ndarray, Tensor)):
         return given.dtype in (np.uint8, uint8) and _is_clip(tuple(given.shape), isinstance(given, Tensor))
@@ -46,7 +46,7 @@ def pixels_of(given: Tensor) -> NDArray[np.uint8]:
 def _is_clip(shape: tuple[int, ...], tensor: bool) -> bool:
     if len(shape) == 3:
         return not tensor and shape[0] > STILLS and shape[2] not in CHANNELS
-    return len(shape) in (4, 5) and (shape[-1] in CHANNELS or shape[-3] in CHANNELS)
+    return len(shape) in (4, 5) and any(shape[axis] in CHANNELS for axis in (-1, -3, -4))
 
 
 def _is_picture(given: Any) -> bool:
@@ -79,7 +79,9 @@ def _frame_by_frame(given: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
         if len(array) != 1:
             raise ImageError(f"a clip must be one, [T, H, W, 3]; got {len(array)} of them, {list(array.shape)}")
         array = array[0]
-    return array if array.ndim == 3 or array.shape[-1] in CHANNELS else np.moveaxis(array, 1, -1)
+    if array.ndim == 3 or array.shape[-1] in CHANNELS:
+        return array
+    return np.moveaxis(array, 1 if array.shape[1] in CHANNELS else 0, -1)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -93,6 +95,15 @@ def pictures_in(folder: Path) -> list[Path]:
         raise ImageError(f"a folder must have the frames of a clip in it, pictures; {folder} has none")
     return sorted(found, key=lambda path: [(not part.isdigit(), int(part) if part.isdigit() else 0, part)
                                            for part in re.split(r"(\d+)", path.name)])  # fmt: skip
+
+
+def in_grey(values: NDArray[Any]) -> Pixels:
+    """Numbers [..., H, W] as shades, the lowest black and the highest white but for one in a hundred. uint8
+    [..., H, W, 3].
+    """
+    low, high = np.percentile(values, (0.5, 99.5))
+    grey = 255 * np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, -1)
 
 
 def one_size(frames: Sequence[Pixels]) -> NDArray[np.uint8]:

@@ -17,13 +17,13 @@ KEYS = {"bytes", "path"}
 
 
 class HeldReader:
-    """A dict of bytes and path, of which one may be None: an image, or what begins as a sound."""
+    """A file's bytes, or a dict of bytes and path, of which one may be None: an image, or what begins as a sound."""
 
     def takes(self, given: Any) -> bool:
-        return isinstance(given, Mapping) and set(given) == KEYS
+        return isinstance(given, bytes) or (isinstance(given, Mapping) and set(given) == KEYS)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        content, path = given["bytes"], given["path"]
+        content, path = (given, None) if isinstance(given, bytes) else (given["bytes"], given["path"])
         if content is None and path is None:
             raise ImageError("bytes and path must not both be None")
         found = path if content is None else content_of(content, str(path or "the bytes"))
@@ -31,7 +31,7 @@ class HeldReader:
         return reader.read(found, spec, computed)
 
     def lend(self, given: Any) -> tuple[Any, bool]:
-        return dict(given), True
+        return given if isinstance(given, bytes) else dict(given), True
 
 
 def content_of(content: bytes, name: str) -> Any:

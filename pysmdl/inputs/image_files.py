@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
@@ -25,7 +26,7 @@ Frame: TypeAlias = tuple[float, float, float, float]
 """A part of an image: x0, y0, x1, y1 in its pixels."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif")
-AS_TENSOR = "floats in model space go in as a torch tensor [C, H, W]"
+AS_TENSOR = "floats in model space go in as a torch tensor [C, *grid]"
 # What Pillow may read a file as. Not EPS, for which it starts Ghostscript, nor what it only recognises.
 FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "PCX", "PNG", "PPM", "PSD",
@@ -75,7 +76,9 @@ def _from_file(path: str | PathLike[str], open_file: Callable[[], BinaryIO] | No
     except (ImageError, MemoryError):
         raise
     except FileNotFoundError:
-        raise ImageError(f"no such image: {path}") from None
+        words = any(each.isspace() for each in os.fspath(path)) and not os.path.splitext(path)[1].strip(". ")
+        hint = "; a text is for a model of texts, such as pysmdl.scorers.string(function)" if words else ""
+        raise ImageError(f"no such image: {path}{hint}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError(
             f"{path} is too large to decode safely ({error}); shrink it, or, if you trust it, raise "

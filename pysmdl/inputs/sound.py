@@ -20,7 +20,10 @@ from pysmdl.inputs.base import Input
 from pysmdl.inputs.image import InputSpec
 from pysmdl.types import Floats
 
-ENDINGS = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+ENDINGS = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
+    ".rf64", ".m4a", ".aac", ".wma",
+)  # fmt: skip
 HELD = {"array", "sampling_rate"}  # as Hugging Face's data sets have sounds
 DECODES = "get_all_samples"  # of what these data sets have in their newer versions
 CHANNELS = 8
@@ -43,11 +46,7 @@ class SoundReader:
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         samples, rate = _samples(given, spec)
-        if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-            raise ImageError(
-                f"a sound must hold finite samples [N], or of {CHANNELS} channels at most [C, N] or [N, C]; got "
-                f"{list(samples.shape)}"
-            )
+        _check(samples, f"the sound {os.fsdecode(given)}" if isinstance(given, (str, os.PathLike)) else "a sound")
         if spec.rate is not None and rate is not None and spec.rate != rate:
             samples, rate = resampled(samples, rate, spec.rate), spec.rate
         shown, known = samples.copy(), None if rate is None else float(rate)
@@ -59,6 +58,18 @@ class SoundReader:
         if isinstance(given, np.ndarray):
             return given.copy(), True
         return (given if not isinstance(given, Mapping) else {**given, "array": np.array(given["array"])}), True
+
+
+def _check(samples: Floats, what: str) -> None:
+    """ImageError where these are no finite samples of one channel."""
+    if samples.ndim != 1 or not len(samples):
+        got = "none" if samples.ndim == 1 else list(samples.shape)
+        raise ImageError(f"{what} must hold samples [N], or of {CHANNELS} channels at most [C, N] or [N, C]; got {got}")
+    wrong = np.flatnonzero(~np.isfinite(samples))
+    if len(wrong):
+        raise ImageError(
+            f"{what} must hold finite samples; {len(wrong)} are NaN or infinite, the first number {wrong[0]}"
+        )
 
 
 def _samples(given: Any, spec: InputSpec) -> tuple[Floats, int | None]:

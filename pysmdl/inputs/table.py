@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,16 +20,26 @@ from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.items import names_input
 from pysmdl.types import Regions
 
+LISTED = 8  # columns that an error names
+Divide = Callable[[Sequence[str], Mapping[str, Sequence[str]]], Regions]
+
+
+@dataclass(frozen=True)
+class TableInput(Input):
+    """A row as it was read, with the names of its columns."""
+
+    columns: tuple[str, ...] = ()
+
 
 class TableReader:
     """A row [F], by the order of its columns or by their names, as float32.
 
     Args:
-        columns: Names of the columns, in the model's order; None: they have none.
-        divide: Makes the players of so many columns, by the names that a row has of its own, if any.
+        columns: Names of the columns, in the model's order; None: they are the row's own, or x0, x1 ...
+        divide: Makes the players of columns of these names, those of each group together.
     """
 
-    def __init__(self, columns: Sequence[str] | None, divide: Callable[[int, Sequence[str]], Regions]) -> None:
+    def __init__(self, columns: Sequence[str] | None, divide: Divide) -> None:
         self.columns, self._divide = columns, divide
 
     def takes(self, given: Any) -> bool:
@@ -37,10 +48,11 @@ class TableReader:
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
         x = self.row(given)
         names = [*map(str, given)] if isinstance(given, Mapping) else labels_of(given)
-        named = [] if names == [*range(len(x))] else [str(name) for name in names]
-        return Input(
+        own = [str(name) for name in names] if names and names != [*range(len(x))] else [f"x{i}" for i in range(len(x))]
+        columns = tuple(self.columns or own)
+        return TableInput(
             x, None, None, modality="table", shown=x.numpy().copy(), divided="columns",
-            divide=partial(_columns, partial(self._divide, len(x), named)),
+            divide=partial(_columns, partial(self._divide, columns)), columns=columns,
         )  # fmt: skip
 
     def row(self, given: Any) -> Tensor:
@@ -49,6 +61,11 @@ class TableReader:
         Raises:
             ImageError: it is no row of numbers, lacks a column, or holds what is not finite.
         """
+        if isinstance(given, (str, os.PathLike)):
+            raise ImageError(
+                f"a row must be an array, a Series, a dict or a frame of one row; got {os.fspath(given)!r}: read it "
+                "first, as pandas does, or, of a CSV on the command line, name a row of it, data.csv:3"
+            )
         if isinstance(given, Mapping) and self.columns is None:
             given = _numbers("a row", given, range(len(given)))
         if hasattr(given, "columns") and len(given) != 1:
@@ -59,13 +76,17 @@ class TableReader:
         try:
             exact: Tensor = tensor_of("a row", _as_numbers(values)).detach()
         except (TypeError, ValueError) as error:
-            raise ImageError(f"a row must hold numbers, categories one-hot: {error}") from None
+            raise ImageError(
+                f"a row must hold numbers, categories one-hot: {_wordy(values, self.columns) or error}"
+            ) from None
         x = exact.to("cpu", torch.float32, copy=True)
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        if not torch.isfinite(exact).all():
-            raise ImageError("the row holds NaN or infinity; fill what is missing first")
+        lacking = (~torch.isfinite(exact)).nonzero().flatten().tolist()
+        if lacking:
+            where = ", ".join(_column(self.columns, place) for place in lacking[:LISTED])
+            raise ImageError(f"the row holds NaN or infinity in {where}: fill what is missing first")
         if not torch.isfinite(x).all():
             raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
         return x
@@ -75,6 +96,22 @@ class TableReader:
 
     def several(self, given: Iterable[Any]) -> Iterable[Any]:
         return rows_of(given)
+
+
+def _column(columns: Sequence[str] | None, place: int) -> str:
+    return columns[place] if columns else f"column {place}"
+
+
+def _wordy(values: Any, columns: Sequence[str] | None) -> str:
+    """The first cell that is no number, with its column; "" where there is none, or no cells."""
+    cells = list(values) if hasattr(values, "__len__") else []
+    for place, cell in enumerate(cells):
+        if isinstance(cell, str):
+            try:
+                float(cell)
+            except ValueError:
+                return f"{_column(columns, place)} is {str(cell)!r}"
+    return ""
 
 
 def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
@@ -164,5 +201,8 @@ def _item(given: Any) -> Any:
     return {"image": given} if isinstance(given, Mapping) and not names_input(given) else given
 
 
-def _columns(divide: Callable[[], Regions], how: Any) -> Regions | None:
-    return divide() if isinstance(how, str) and how == "columns" else None
+def _columns(divide: Callable[[Mapping[str, Sequence[str]]], Regions], how: Any) -> Regions | None:
+    """ "columns"; or columns that are players together, by name, all others by themselves."""
+    if isinstance(how, Mapping):
+        return divide(how)
+    return divide({}) if isinstance(how, str) and how == "columns" else None

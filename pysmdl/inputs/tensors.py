@@ -13,7 +13,7 @@ from torch import Tensor
 from pysmdl.errors import ImageError
 from pysmdl.inputs.arrays import is_array, tensor_of
 from pysmdl.inputs.base import Input
-from pysmdl.inputs.frames import are_frames, are_pixels
+from pysmdl.inputs.frames import are_frames, are_pixels, in_grey
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.inputs.sound import SoundReader
@@ -23,8 +23,9 @@ IDS = (torch.int32, torch.int64)
 
 
 class TensorReader:
-    """Floats [C, *grid] that the model takes as they are; of one or three channels on [H, W] they are a picture too, on
-    [T, H, W] a clip. Plain floats [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
+    """Floats [C, *grid] that the model takes as they are; of one or three channels on [H, W] they are a picture too, of
+    three on [T, H, W] a clip, of others a volume, which of one channel is a clip where tubes divide it. Plain floats
+    [N] are a signal, whole numbers [N] ids: the model is given [B, N] of them.
     """
 
     def takes(self, given: Any) -> bool:
@@ -35,7 +36,7 @@ class TensorReader:
         return getattr(given, "ndim", 0) == 1 and is_array(given)
 
     def read(self, given: Any, spec: InputSpec, computed: bool) -> Input:
-        if spec.rate is not None and isinstance(given, np.ndarray) and given.dtype in (np.int16, np.int32):
+        if spec.rate is not None and isinstance(given, np.ndarray) and given.dtype in (np.uint8, np.int16, np.int32):
             return SoundReader().read(given, spec, computed)  # whose scorer says that it hears
         x = given if isinstance(given, Tensor) else tensor_of("an input array", np.array(given))
         if computed and x.dim() in (4, 5) and len(x) == 1 and x.shape[1] in (1, 3):
@@ -67,7 +68,11 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         return Input(x, None, None, modality="ids", shown=_array(x), divided="columns")
     if x.dim() == 4 and x.shape[0] in (1, 3):
         frames = clip_frames(x, spec)
+        if len(x) == 1:
+            return Input(x, frames, None, modality="volume", shown=_array(x[0]), divided="grid")
         return Input(x, frames, None, modality="clip", shown=frames, divided="tubes:4x4x4")
+    if x.dim() == 4:
+        return Input(x, None, None, modality="volume", shown=_array(x.mean(0)), divided="grid")
     if x.dim() <= 2:
         shown = _array(x if x.dim() == 1 else x.mean(0))
         if x.shape[-1] < SIGNAL and spec.rate is None:
@@ -75,6 +80,8 @@ def _without_picture(x: Tensor, spec: InputSpec) -> Input:
         rate = None if spec.rate is None else float(spec.rate)
         return Input(x, None, None, modality="sound", shown=shown, rate=rate, divided="time:20")
     scale = spec.scale((x.shape[1], x.shape[2])) if spec.mask_at == "image" and x.dim() == 3 else (1.0, 1.0)
+    if x.dim() == 3:
+        return Input(x, None, in_grey(_array(x.mean(0))), scale, divided="grid")
     return Input(x, None, None, scale, modality="", divided="grid")
 
 

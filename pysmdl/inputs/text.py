@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ class TextInput(Input):
 
 
 class TextReader:
-    """Strings as they are, :class:`pathlib.Path` as a file of UTF-8, lists of messages by the scorer's template.
+    """Strings as they are, :class:`pathlib.Path` as a file of UTF-8, messages, given or in a .json, by the scorer's
+    template.
 
     Args:
         laid: Makes the whole text of what was given, a string or messages.
@@ -77,11 +79,13 @@ class TextReader:
             ImageError: it is none, or nothing of it is to be explained.
         """
         if isinstance(given, os.PathLike):
-            given = Path(given).read_text(encoding="utf-8")
+            given = _content_of_file(Path(given))
+        if isinstance(given, Mapping):  # a row of a file with such a column
+            given = next((given[name] for name in ("text", "messages") if name in given), given)
         if not isinstance(given, str) and not is_chat(given):
+            what = f"a dict of {', '.join(map(str, given))}" if isinstance(given, Mapping) else type(given).__name__
             raise ImageError(
-                f"a text must be a string, a Path to a file, or a list of messages with role and content; got "
-                f"{type(given).__name__}"
+                f"a text must be a string, a Path to a file, or a list of messages with role and content; got {what}"
             )
         found = self._laid(given)
         if not any(found.text[each.start : each.stop].strip() for each in found.areas):
@@ -98,6 +102,25 @@ class TextReader:
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return copy.deepcopy(given), True
+
+
+def _content_of_file(path: Path) -> Any:
+    """A file's text, or, of a .json, the messages that it holds.
+
+    Raises:
+        ImageError: it is not written in UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImageError(f"{path} must be a text in UTF-8: {error.reason} at byte {error.start}") from None
+    if path.suffix.lower() != ".json":
+        return text
+    try:
+        held = json.loads(text)
+    except ValueError:
+        return text
+    return held if is_chat(held) and all("role" in each for each in held) else text
 
 
 def is_chat(given: Any) -> bool:
@@ -128,20 +151,29 @@ def plain(given: Any) -> Text:
 
 
 def content_of(message: Mapping[str, Any]) -> str:
-    """What a message says: a string, or parts of it, {"type": "text", "text": ...}, a line each; of a call of a tool,
-    which may say nothing, "".
+    """What a message says: its parts, a line each; of a call of a tool, which may say nothing, "".
+
+    Raises:
+        ImageError: as of :func:`contents_of`.
+    """
+    return "\n".join(contents_of(message))
+
+
+def contents_of(message: Mapping[str, Any]) -> list[str]:
+    """The parts of what a message says: a string alone, or each {"type": "text", "text": ...}; of a call of a tool,
+    which may say nothing, none.
 
     Raises:
         ImageError: it is none of these.
     """
     content = message.get("content")
     if isinstance(content, str):
-        return content
+        return [content]
     if content is None and any(message.get(name) for name in CALLS):
-        return ""
+        return []
     if not isinstance(content, (list, tuple)) or not content:
         raise ImageError(f"a message must have a content that is a string, or parts of text; got {content!r}")
-    return "\n".join(map(_part, content))
+    return list(map(_part, content))
 
 
 def _part(given: Any) -> str:

@@ -17,10 +17,11 @@ from pysmdl.explanation import Explanation, thumbnails, views
 from pysmdl.explanation.files import meta_of, packed, plain, small
 from pysmdl.explanation.stored import LIMIT, checked, unpacked
 from pysmdl.explanation.stored_meta import SCHEMA
+from pysmdl.explanation.stored_parts import arrays_of
 
 CURVES = ("order", "score", "insertion", "deletion", "area")
 COUNTS = ("index", "evaluations", "asked", "seconds", "violations")
-OF_INPUT = ("players", "groups", "modality", "rate")
+OF_INPUT = ("players", "groups", "modality", "rate", "cover", "inputs")
 TEXTS = ("notes", "names", "frame", "size", "provenance")
 
 
@@ -37,7 +38,7 @@ def row_of(
         picture: Whether a small picture of the image is kept.
     """
     texts = {**meta_of(found), "schema": SCHEMA}
-    labels, others = small(found.labels), {}
+    labels, others = small(found.labels), arrays_of(found.inputs, picture)
     if picture and found.shown is not None:
         others["shown"] = views.small(found.shown)
     if found.covers is not None:
@@ -77,7 +78,8 @@ def explanation_of(row: Mapping[str, Any], place: str) -> Explanation:
     try:
         meta = {name: json.loads(row[name]) for name in ("target", *TEXTS)}
         meta |= {name: row[name] for name in ("id", *COUNTS)} | {"schema": SCHEMA}
-        meta |= {name: json.loads(row["input"])[name] for name in OF_INPUT}
+        kept = json.loads(row["input"])
+        meta |= {name: kept[name] for name in OF_INPUT if name in kept}
         return Explanation(**checked(place, meta, _arrays(row)))
     except StoreError:
         raise

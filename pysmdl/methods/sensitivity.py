@@ -34,7 +34,8 @@ def sobol(evaluations: int | None = None, seed: int | None = None, masks: str = 
     Args:
         evaluations: Subsets, N = `evaluations` // (n + 1); None for explain's budget less the curves, else `designs`.
         seed: None for the seed of explain().
-        masks: "binary" or "soft"; these need ``removal="baseline"`` or :func:`pysmdl.removal.wavelet`, for WCAM.
+        masks: "binary" or "soft"; these need ``removal="baseline"``, :func:`pysmdl.removal.wavelet`, for WCAM, or, of
+            texts, "embedding" or "soft".
         designs: N; a power of two suits the sequence best. 32 as in the paper's code, 64 with an 8 x 8 grid in the
             paper.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from pysmdl.models.base import Model
 from pysmdl.models.caches import Pairs, cache_of, pairs_in
 from pysmdl.models.image_text import Told, only
 from pysmdl.models.prefixes import WHOLE, Group, packed, planned
-from pysmdl.models.text import Ids, Tally, TokenRows, embedded, of_length, rows_of_ids
+from pysmdl.models.text import Ids, Tally, TokenRows, begun, embedded, first_position, of_length, rows_of_ids
 from pysmdl.profiling import stage
 
 LOGITS = Form("the model", 3)
@@ -41,6 +40,7 @@ class LanguageModel(Model):
         super().__init__(network, device=device)
         self._start, self.reuse = start, reuse
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
+        self._first = first_position(network)
         self._skips = self._placed and _may_skip(network)
         self._cache = "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
 
@@ -63,7 +63,7 @@ class LanguageModel(Model):
             answer: Its ids [T].
             at: Which of them, by position. [k].
         """
-        rows = _begun(rows, self._start)
+        rows = begun(rows, self._start)
         rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
         if self.reuse and self._skips:
             rows = packed(rows)
@@ -128,7 +128,7 @@ class LanguageModel(Model):
         mask = np.concatenate((rows.seen[chosen, :start], seen), 1)
         cache = None if pairs is None else cache_of(pairs, start, len(chosen))
         rows.tally.run += ids.size
-        told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions)}
+        told = {"attention_mask": self._sent(mask).long(), "position_ids": self._sent(positions) + self._first}
         if blank is None:
             told["input_ids"] = self._sent(ids)
         else:
@@ -160,6 +160,8 @@ class LanguageModel(Model):
     def _pairs(self, whole: Ids) -> Pairs | None:
         from transformers import DynamicCache
 
+        if not _attends(self.network):
+            return None
         ids = self._sent(whole[None])
         told = only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0))
         with stage("model"), told, of_length(self.network, len(whole)):
@@ -176,15 +178,10 @@ class LanguageModel(Model):
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
 
-def _begun(rows: TokenRows, start: int) -> TokenRows:
-    """The rows, those of which nothing is seen with a first token that an answer can follow on."""
-    empty = ~rows.seen.any(1)
-    if not empty.any():
-        return rows
-    ids, seen = rows.ids.copy(), rows.seen.copy()
-    ids[empty, 0], seen[empty, 0] = start, True
-    lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
-    return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)
+def _attends(network: Any) -> bool:
+    """Whether each layer has keys and values, which other layers, of convolutions or of a running state, have not."""
+    kinds = getattr(network.config.get_text_config(), "layer_types", None) or ()
+    return all(each.endswith("attention") and each != "linear_attention" for each in kinds)
 
 
 def _may_skip(network: Any) -> bool:

@@ -87,8 +87,9 @@ def alike(codes: Ids) -> Ids:
 
 def _codes(rows: TokenRows) -> Ids:
     """A number for all that tells a token from another; another one for each row's end. [b, L]."""
-    blank = rows.seen if rows.blank is None else rows.seen & (rows.blank == 0)
-    codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60) | (blank.astype(np.int64) << 61)
+    codes = rows.ids | (rows.positions << 32) | (rows.seen.astype(np.int64) << 60)
+    if rows.blank is not None:  # these rows have the text's own ids, each in its place
+        codes = rows.blank.view(np.int32).astype(np.int64)
     beyond = np.arange(codes.shape[1]) >= rows.lengths[:, None]
     return np.where(beyond, -1 - np.arange(len(codes))[:, None], codes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -32,11 +32,11 @@ class Instead:
 
     Attributes:
         fill: "zero", or "mean": of all embeddings.
-        seed: Of which dimensions go, where only a part of them does.
+        seed: Of which dimensions go, where only a part of them does. None: that part of each goes.
     """
 
     fill: str = "zero"
-    seed: int = 0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,34 @@ def rows_of_ids(listed: Sequence[Sequence[int]], whole: Ids) -> TokenRows:
     return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, whole)
 
 
+def begun(rows: TokenRows, start: int) -> TokenRows:
+    """The rows, those of which nothing is seen with a first token in its place: for a model of texts there is no text
+    of no tokens.
+    """
+    empty = ~rows.seen.any(1)
+    if not empty.any():
+        return rows
+    ids, seen = rows.ids.copy(), rows.seen.copy()
+    ids[empty, 0], seen[empty, 0] = start, True
+    lengths, after = (np.where(empty, np.maximum(each, 1), each) for each in (rows.lengths, rows.after))
+    return replace(rows, ids=ids, seen=seen, lengths=lengths, after=after)
+
+
 def in_front(kept: Bools) -> tuple[Ids, Ids]:
     """The places of the tokens that each row keeps, in their order, as many as the longest row has; and how many each
     keeps. [b, L] to [b, width], width at least 1, and [b].
     """
     lengths: Ids = kept.sum(1)
     return np.argsort(~kept, axis=1, kind="stable")[:, : max(int(lengths.max(initial=0)), 1)], lengths
+
+
+def first_position(network: Any) -> int:
+    """The number of the first token's position: 0, or where they count on from the padding's id, as RoBERTa's and
+    MPNet's do.
+    """
+    tables = (getattr(each, "position_embeddings", None) for each in network.modules())
+    paddings = (getattr(each, "padding_idx", None) for each in tables)
+    return next((each + 1 for each in paddings if each is not None), 0)
 
 
 @contextmanager
@@ -178,7 +200,8 @@ def joined(parts: Sequence[TokenRows], pad: int) -> TokenRows:
 def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Instead) -> Tensor:
     """Embeddings of ids, without as much of each as is blank. [B, L, D].
 
-    A token loses dimension d where u[d] < blank, u = np.random.default_rng((seed, place)).random(D).
+    A token loses dimension d where u[d] < blank, u = np.random.default_rng((seed, place)).random(D); without a seed it
+    is (1 - blank) of itself and blank of what stands in its place.
 
     Args:
         network: Has get_input_embeddings().
@@ -190,10 +213,14 @@ def embedded(network: Any, ids: Tensor, blank: Floats, places: Ids, instead: Ins
     table = network.get_input_embeddings()
     states = table(ids)
     filled = torch.zeros_like(states[:1, :1]) if instead.fill == "zero" else table.weight.mean(0).to(states)[None, None]
-    gone = np.repeat((blank > 0)[..., None], states.shape[-1], 2)
-    for b, place in zip(*np.nonzero((blank > 0) & (blank < 1)), strict=True):
-        gone[b, place] = _drawn(instead.seed, int(places[b, place]), states.shape[-1]) < blank[b, place]
-    return torch.where(torch.from_numpy(gone).to(ids.device), filled, states)
+    gone = blank[..., None].copy()
+    part = (blank > 0) & (blank < 1)
+    if part.any() and instead.seed is not None:
+        which, of = np.unique(places[part], return_inverse=True)
+        drawn = np.stack([_drawn(instead.seed, int(place), states.shape[-1]) for place in which])
+        gone = np.repeat(gone, states.shape[-1], 2)
+        gone[part] = drawn[of] < blank[part][:, None]
+    return torch.lerp(states, filled, torch.from_numpy(gone).to(states))  # exact at 0 and at 1
 
 
 @lru_cache(4096)

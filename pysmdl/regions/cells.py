@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil, log10
 
 import numpy as np
 
@@ -111,7 +112,11 @@ def tubes(frames: Pixels, spans: int = 5, n: int = 25) -> Regions:
 
 
 def divided_as(spec: str, read: Input) -> Input:
-    """What an input without a picture is shown as, by how it is divided: bands make it a spectrogram."""
+    """What an input without a picture is shown as, by how it is divided: bands make it a spectrogram, tubes a volume of
+    one channel a clip.
+    """
+    if spec.partition(":")[0] == "tubes" and read.modality == "volume" and read.content is not None:
+        return replace(read, modality="clip", shown=read.content)
     if spec.partition(":")[0] == "bands" and read.x.dim() == 3:
         shown = read.x.detach().float().mean(0).cpu().numpy().copy()
         return replace(read, modality="spectrogram", shown=shown, picture=None)
@@ -120,10 +125,12 @@ def divided_as(spec: str, read: Input) -> Input:
 
 def named_by_time(spec: str, regions: Regions, rate: float | None) -> Regions:
     """Segments of time called by their seconds, where it is known how many points make one."""
-    if spec.partition(":")[0] != "time" or rate is None or regions.names:
+    of_time = spec.partition(":")[0] == "time" or (spec.partition(":")[0] == "grid" and regions.labels.ndim == 1)
+    if not of_time or rate is None or regions.names:
         return regions
     ends = np.append(0, np.bincount(regions.labels.reshape(-1, regions.labels.shape[-1])[0]).cumsum()) / rate
-    names = tuple(f"{start:.2f} to {stop:.2f} s" for start, stop in pairwise(ends.tolist()))
+    digits = max(2, ceil(-log10(max(float(np.diff(ends).min()), 1e-9))))  # so many that no two are called alike
+    names = tuple(f"{start:.{digits}f} to {stop:.{digits}f} s" for start, stop in pairwise(ends.tolist()))
     return replace(regions, names=names)
 
 
@@ -132,9 +139,10 @@ def _tubes(spec: str, shape: Sequence[int], numbers: Sequence[int], pixels: Pixe
         return cells(shape, (*[1] * (len(shape) - 3), *numbers))
     if len(numbers) == 2 and pixels is not None and pixels.ndim == 4:
         return tubes(pixels, *numbers)
+    still = "; a GIF and other pictures that move are clips where a scorer has frames=" if len(shape) == 2 else ""
     raise ValueError(
         f'regions must be "tubes:TxHxW" on a grid of time x height x width, or "tubes:TxN" on a clip of one or three '
-        f"channels; got {spec!r} on {list(shape)}"
+        f"channels; got {spec!r} on {list(shape)}{still}"
     )
 
 
@@ -153,7 +161,9 @@ def _ways(axes: int) -> str:
 
 def _so_many(spec: str, numbers: Sequence[int], count: int, axes: int) -> Sequence[int]:
     if len(numbers) != count:
-        raise ValueError(f"regions={spec!r} needs {count} numbers here, as in {_ways(axes)}")
+        needs = "one number" if count == 1 else f"{count} numbers"
+        volume = "; a volume goes in with its channels first, [1, D, H, W]" if (count, len(numbers)) == (2, 3) else ""
+        raise ValueError(f"regions={spec!r} needs {needs} here, as in {_ways(axes)}{volume}")
     return numbers
 
 

@@ -125,12 +125,31 @@ def stacked(given: Any) -> NDArray[Any]:
         return as_array("regions", given, RegionError)
     if any(isinstance(each, Mapping) and "segmentation" not in each for each in given):
         raise RegionError('a mask given as a dict must have "segmentation", as those of SAM have')
-    given = [each["segmentation"] if isinstance(each, Mapping) else each for each in given]
+    given = [_decoded(each["segmentation"]) if isinstance(each, Mapping) else each for each in given]
     layers = [as_array(f"regions[{i}]", each, RegionError) for i, each in enumerate(given)]
     shapes = {each.shape for each in layers}
     if len(shapes) > 1:
         raise RegionError(f"regions given as a list must be of one shape; got {', '.join(map(str, sorted(shapes)))}")
     return np.stack(layers) if layers else np.zeros(0, bool)
+
+
+def _decoded(mask: Any) -> Any:
+    """A mask as it is, or from COCO's runs, as SAM gives them under output_mode="uncompressed_rle".
+
+    Raises:
+        RegionError: the runs are compressed, or do not fill the mask.
+    """
+    if not isinstance(mask, Mapping):
+        return mask
+    size, counts = mask.get("size"), mask.get("counts")
+    if isinstance(counts, (str, bytes)):
+        raise RegionError("a mask's runs are compressed: decode them first, by pycocotools.mask.decode")
+    if counts is None or size is None or sum(counts) != int(np.prod(size)):
+        raise RegionError(
+            f"a mask given as runs must have size [H, W] and counts that add up to H * W; got size {size}"
+        )
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)  # down the columns, what is outside first
+    return flat.reshape(size[1], size[0]).T
 
 
 def _bools(masks: Any) -> Bools:

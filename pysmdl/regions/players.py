@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,21 @@ def columns(names: Sequence[str] | int, categorical: Mapping[str, Sequence[str]]
     for category, members in (categorical or {}).items():
         for name in [members] if isinstance(members, str) else members:
             if name not in names or name in of_column:
-                raise ValueError(f"categorical must name each column once at most; got {name!r} in {category!r}")
+                raise ValueError(
+                    f"categorical, or players, must name each column once at most; got {name!r} in {category!r}"
+                )
             of_column[name] = category
     players = list(dict.fromkeys(of_column.get(name, name) for name in names))
     labels = np.array([players.index(of_column.get(name, name)) for name in names], np.int32)
     return Regions(labels, len(players), tuple(players), weights=np.ones(len(players)))
+
+
+def named_by_columns(regions: Regions, names: Sequence[str]) -> Regions:
+    """Players of a row that have no names, as those of a label map, called by their columns."""
+    if regions.names or regions.labels.shape != (len(names),):
+        return regions
+    of_player = (", ".join(np.array(names, object)[regions.labels == player]) for player in range(regions.n))
+    return replace(regions, names=tuple(of_player))
 
 
 def players(names: Sequence[str] | int, groups: Sequence[str] = (), weights: Any = None) -> Regions:

@@ -104,7 +104,7 @@ class Removal:
             ValueError: there is nothing between its present and its absent.
         """
         what = "a fill given what is present" if self.name == "baseline" else repr(self.name)
-        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(); got {what}')
+        raise ValueError(f'soft masks need removal="baseline" or removal.wavelet(), of texts "embedding"; got {what}')
 
     def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Of the regions, for an input's grid."""

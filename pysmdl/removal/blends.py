@@ -16,7 +16,10 @@ def check_blends(x: Tensor) -> None:
     ValueError: it holds no numbers that may be blended.
     """
     if not x.is_floating_point():
-        raise ValueError(f"soft masks blend numbers, and there is nothing between two ids; got {x.dtype}")
+        raise ValueError(
+            "soft masks blend numbers, and there is nothing between two ids: explain what they are embedded as, or a "
+            f'text with removal="embedding"; got {x.dtype}'
+        )
 
 
 def blend(pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> None:

@@ -52,6 +52,24 @@ def shown(table: Tensor, bits: Tensor, every: bool) -> Tensor:
     return each.sum(2, dtype=torch.int32)
 
 
+def part_weights(table: Tensor, weights: Tensor, every: bool) -> Tensor:
+    """What share of each part a row of weights shows: what is expected where each player is kept by itself with the
+    chance that is its weight. One minus the product of 1 - w of those that cover it where "any" is enough, the product
+    of w where "all" are needed; of bits that is :func:`shown`.
+
+    Args:
+        table: Who covers each part, for each row. [B, Q, W].
+        weights: Of the players. [B, n].
+        every: Whether all that cover a part must be kept, or any.
+    """
+    weights = weights[:, : table.shape[2] * WORD]
+    player = torch.arange(weights.shape[1], device=table.device)
+    member = (table[:, :, player // WORD] >> (player % WORD)) & 1
+    own = weights if every else 1 - weights
+    product = torch.where(member == 1, own[:, None], torch.ones_like(own)[:, None]).prod(2)
+    return product if every else 1 - product
+
+
 def compose_covers(pool: Mapping[str, Tensor], bits: Tensor, source: Tensor, out: Tensor, backend: str) -> None:
     """What :func:`pysmdl.kernels.compose` is for a partition."""
     every = "every" in pool

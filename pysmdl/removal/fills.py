@@ -137,8 +137,14 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
         data: Inputs in model space. [N, F] of rows, a frame's by the names of its columns, or [N, C, *grid].
         draws: How many of them, without replacement; None: all, in their order.
         seed: Of the draw.
+
+    Raises:
+        ValueError: these are no numbers, or not finite.
     """
-    rows = tensor_of("data", array_of(data)).float()
+    try:
+        rows = tensor_of("data", array_of(data)).float()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"data must hold numbers, categories one-hot: {error}") from None
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
     if not torch.isfinite(rows).all():

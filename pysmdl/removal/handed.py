@@ -14,7 +14,6 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.removal.base import DeviceRows, Removal, Resident
-from pysmdl.types import Bools
 
 
 @dataclass(eq=False)
@@ -39,26 +38,28 @@ class Hands:
         self._held[number] = held
         return torch.tensor([number]), held
 
-    def runs(self, numbers: Tensor, rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
-        """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it.
+    def runs(self, numbers: Tensor, rows: DeviceRows, soft: bool = False) -> Iterator[tuple[Any, Any]]:
+        """Of each input in a batch in turn, which players its rows keep, bool [b, n], and what is known of it.
 
         Args:
             numbers: Of the inputs in the pool. [M, 1].
             rows: Of the batch.
+            soft: Whether rows are soft: how much of each player they keep, float32 [b, n].
         """
         own = numbers[rows.source.long(), 0].cpu().numpy()
         bits = rows.bits.cpu().numpy()
         ends = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), len(own)]
         for start, stop in pairwise(ends):
             held = self._held[int(own[start])]
-            words = bits[start:stop, : bitrows.words(held.n)]
-            yield bitrows.unpack(np.ascontiguousarray(words), held.n), held.known
+            words = np.ascontiguousarray(bits[start:stop, : held.n if soft else bitrows.words(held.n)])
+            yield words.view(np.float32) if soft else bitrows.unpack(words, held.n), held.known
 
 
 class Handed(Removal):
     """What is common to removals that make rows on the host."""
 
     painted = fixed_rows = captured = False
+    soft = False  # rows
 
     def __init__(self) -> None:
         self._hands = Hands()
@@ -72,6 +73,6 @@ class Handed(Removal):
         number, held = self._hands.hold(known, n)
         return Resident({"number": number}, None, held)
 
-    def runs(self, pool: Mapping[str, Tensor], rows: DeviceRows) -> Iterator[tuple[Bools, Any]]:
+    def runs(self, pool: Mapping[str, Tensor], rows: DeviceRows) -> Iterator[tuple[Any, Any]]:
         """Of each input in a batch in turn, which players its rows keep [b, n], and what is known of it."""
-        return self._hands.runs(pool["number"], rows)
+        return self._hands.runs(pool["number"], rows, self.soft)

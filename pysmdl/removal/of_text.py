@@ -17,7 +17,7 @@ from torch import Tensor
 from pysmdl.inputs.text import TextReader
 from pysmdl.models.text import Ids, Tally, TokenBatch, TokenRows
 from pysmdl.regions.spans import token_players
-from pysmdl.removal.base import DeviceRows, Resident
+from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.handed import Handed
 from pysmdl.scorers.base import Scorer
 from pysmdl.types import Bools, Ints, Regions
@@ -43,8 +43,8 @@ class Sheet:
     retokenized: Callable[[Sequence[str]], Sequence[Sequence[int]]] | None
     tally: Tally = field(default_factory=Tally)
 
-    def kept(self, member: Bools) -> Bools:
-        """Which tokens rows of players keep. [b, n] to [b, N]."""
+    def kept(self, member: Any) -> Any:
+        """Which tokens rows of players keep, or how much of each. [b, n] to [b, N]."""
         return np.concatenate((member, np.ones((len(member), 1), bool)), 1)[:, self.players]
 
 
@@ -57,6 +57,12 @@ class OfText(Handed):
                 f'removal="{self.name}" is of texts: it needs pysmdl.scorers.string, text_classifier or language_model'
             )
         return scorer
+
+    def softened(self) -> Removal:
+        raise ValueError(
+            'soft masks of a text need removal="embedding" or "soft", which take a part of a token away; got '
+            f"{self.name!r}"
+        )
 
     def resident_of(self, given: Any, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         if regions.covers is not None:

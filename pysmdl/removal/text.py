@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from pysmdl.errors import one_of, whole_number
 from pysmdl.models.text import Ids, Instead, TokenRows, in_front, rows_of_ids
+from pysmdl.removal.base import Removal
 from pysmdl.removal.of_text import OfText, Sheet, spoken
 from pysmdl.types import Bools, Floats
 
@@ -29,14 +31,19 @@ class Replace(OfText):
         self._by = by
 
     def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
+        by = self._by
         if ids is None:
-            return SHOWN if self._by is None or self._by in TOKENS else str(self._by)
-        if callable(self._by):
-            found = np.asarray(self._by(ids.copy()), np.int64)
-        elif isinstance(self._by, str) and self._by not in TOKENS:
-            found = np.asarray(tokenizer.convert_tokens_to_ids(self._by), np.int64)
-        else:
-            found = np.asarray(_named(tokenizer, self._by) if _by_name(self._by) else self._by, np.int64)
+            if not _by_name(by):
+                raise ValueError(f"by must be a word where there is no tokenizer, such as '[MASK]'; got {by!r}")
+            return SHOWN if by is None or by in TOKENS else by
+        if callable(by):
+            by = by(ids.copy())
+        elif _by_name(by):
+            by = _named(tokenizer, by) if by is None or by in TOKENS else _spelt(tokenizer, by)
+        found = np.asarray(by)
+        known = len(tokenizer)
+        if found.dtype.kind not in "iu" or not ((found >= 0) & (found < known)).all():
+            raise ValueError(f"by must be ids of tokens, whole numbers from 0 to {known - 1}; got {by!r}")
         if found.shape not in ((), ids.shape):
             raise ValueError(f"by must be one id, or {len(ids)}, one a token; got shape {list(found.shape)}")
         return np.broadcast_to(found, ids.shape)
@@ -53,11 +60,7 @@ class Delete(OfText):
 
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
-        first, lengths = in_front(sheet.kept(member))
-        places = np.arange(first.shape[1], dtype=np.int64)
-        seen = places[None] < lengths[:, None]
-        ids = np.where(seen, sheet.ids[first], 0)
-        return TokenRows(ids, seen, np.broadcast_to(places, ids.shape), lengths, lengths, sheet.ids)
+        return _moved_up(sheet.kept(member), sheet.ids)
 
 
 class Attention(OfText):
@@ -74,10 +77,9 @@ class Attention(OfText):
     def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
         seen = sheet.kept(member)
-        whole = _whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids)
-        positions = (seen.cumsum(1) - 1).clip(0) if self._close else whole.positions
-        after = seen.sum(1) if self._close else whole.lengths
-        return dataclasses.replace(whole, seen=seen, positions=positions, after=after)
+        if self._close:  # what nobody attends to and has no place of its own is nowhere, whatever a model counts by
+            return _moved_up(seen, sheet.ids)
+        return dataclasses.replace(_whole(np.broadcast_to(sheet.ids, seen.shape), sheet.ids), seen=seen)
 
     def string(self, kept: Sequence[bool], sheet: Sheet) -> str:
         raise ValueError('removal="attention" needs a model with a tokenizer; a function of strings has no attention')
@@ -94,9 +96,14 @@ class Embedding(OfText):
             raise one_of("fill", fill, FILLS)
         self._fill = Instead(fill)
 
-    def rows(self, member: Bools, sheet: Sheet) -> TokenRows:
+    def softened(self) -> Removal:
+        found = copy.copy(self)
+        found.soft = True
+        return found
+
+    def rows(self, member: Any, sheet: Sheet) -> TokenRows:
         assert sheet.ids is not None
-        blank = np.where(sheet.kept(member), np.float32(0), self._gone(sheet))
+        blank = (1 - sheet.kept(member).astype(np.float32)) * self._gone(sheet)
         whole = _whole(np.broadcast_to(sheet.ids, (len(member), len(sheet.ids))), sheet.ids)
         return dataclasses.replace(whole, blank=blank, fill=self._fill)
 
@@ -158,14 +165,17 @@ def attention(positions: str = "keep") -> Attention:
     """Absent tokens are hidden from all others in every layer, so nothing of them gets anywhere.
 
     Args:
-        positions: "keep": the others stay where they are, with a gap. "close": they move up, which for a causal model
-            and for absolute or rotary positions is the same as leaving tokens out.
+        positions: "keep": the others stay where they are, with a gap. "close": they move up, which is the same as
+            leaving tokens out.
     """
     return Attention(positions)
 
 
 def embedding(fill: str = "zero") -> Embedding:
-    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own."""
+    """Absent tokens stay, with zeros or with the mean of all embeddings (fill="mean") for their own.
+
+    Of soft rows, as of ``methods.sobol(masks="soft")``, a token has w of its own embedding and 1 - w of that.
+    """
     return Embedding(fill)
 
 
@@ -178,6 +188,8 @@ def soft(keep: Any = 0.5, seed: int = 0) -> Soft:
     keeps 0.4 of its dimensions has those that it keeps at 0.3. With values w of the players for `keep`, the text of
     which nothing is kept is that of soft sufficiency (Zhao and Aletras 2023), with 1 - w of soft comprehensiveness:
     ``pysmdl.Game(text, model, players=..., removal=pysmdl.removal.soft(w)).empty_value``.
+
+    Of soft rows a token keeps each dimension with probability 1 - (1 - w) (1 - keep), for keep=0 its weight w.
 
     Args:
         keep: 0 (as "embedding") to 1 (all stays); one number, or one for each player. [n].
@@ -192,8 +204,29 @@ def _whole(ids: Ids, whole: Ids) -> TokenRows:
     return TokenRows(ids, np.ones(ids.shape, bool), places, lengths, lengths, whole)
 
 
+def _moved_up(seen: Bools, ids: Ids) -> TokenRows:
+    """The tokens that are seen, one after the other."""
+    first, lengths = in_front(seen)
+    places = np.arange(first.shape[1], dtype=np.int64)
+    there = places[None] < lengths[:, None]
+    found = np.where(there, ids[first], 0)
+    return TokenRows(found, there, np.broadcast_to(places, found.shape), lengths, lengths, ids)
+
+
 def _by_name(by: Any) -> bool:
     return by is None or isinstance(by, str)
+
+
+def _spelt(tokenizer: Any, by: str) -> int:
+    """The id of a token by its text.
+
+    Raises:
+        ValueError: the tokenizer has no such token.
+    """
+    found = tokenizer.convert_tokens_to_ids(by)
+    if found is None or (found == tokenizer.unk_token_id and by != tokenizer.unk_token):
+        raise ValueError(f"by must be a token that the tokenizer has, {', '.join(TOKENS)}, or an id; got {by!r}")
+    return int(found)
 
 
 def _named(tokenizer: Any, by: str | None) -> int:

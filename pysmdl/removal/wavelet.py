@@ -103,6 +103,9 @@ class Wavelet(Removal):
         labels = torch.from_numpy(regions.labels)
         return Resident({"x": packed, "baseline": zero, "labels": labels}, tuple(x.shape))
 
+    def counted(self, resident: Resident) -> dict[str, Any]:
+        return {"levels": self.levels}
+
     def softened(self) -> Removal:
         return SoftWavelet(self.levels)
 

@@ -9,12 +9,14 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from pysmdl.inputs.several import Several
 from pysmdl.inputs.text import TextInput
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.blends import blend, check_blends
+from pysmdl.removal.cover import part_weights
 from pysmdl.removal.handed import Hands
 from pysmdl.removal.several import resident_of_each, view_of_each
 from pysmdl.types import Regions
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
 
 
 class SoftPaint(Removal):
-    """Each point shows w of the input and 1 - w of the baseline, w the weight of its region."""
+    """Each point shows w of the input and 1 - w of the baseline, w the weight of its region; where regions overlap that
+    of its part: see :func:`pysmdl.removal.cover.part_weights`.
+    """
 
     name = "baseline"
+    covers = True
 
     @property
     def form(self) -> Hashable:
@@ -45,5 +50,10 @@ class SoftPaint(Removal):
     def view(self, pool: Mapping[str, Tensor], rows: DeviceRows, out: Tensor, backend: str) -> Any:
         if "x" not in pool:
             return view_of_each(pool, rows, Hands(), partial(blend, backend=backend))
+        every = "every" in pool
+        if every or "any" in pool:
+            table = pool["every" if every else "any"][rows.source.long().clamp(min=0)]
+            shares = part_weights(table, rows.bits.view(torch.float32), every)
+            rows = DeviceRows(shares.contiguous().view(torch.int32), rows.source, None)
         blend(pool, rows, out if out.dim() > 2 else out[:, None], backend)
         return out

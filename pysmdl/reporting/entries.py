@@ -15,9 +15,11 @@ from pysmdl.explanation import Explanation, thumbnails
 from pysmdl.explanation.files import plain, runs
 from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.values import labels_at
+from pysmdl.explanation.views import parts_of_covers
 from pysmdl.metrics import summary
 from pysmdl.reporting.making import made_by
 from pysmdl.targets import kind, outline, title
+from pysmdl.types import Ints
 
 MOST = 60_000  # bytes of an entry
 PICTURE = 30_000  # bytes of its picture, before base64 makes 4 of 3
@@ -116,9 +118,11 @@ def _picture(explanation: Explanation, spent: int) -> dict[str, Any]:
     """The image, as large as the rest leaves room for, its regions and where they lie in it."""
     assert explanation.pixels is not None
     height, width = explanation.size or explanation.pixels.shape[:2]
+    labels, parts = _overlapping(explanation) if explanation.covers is not None else (explanation.labels, {})
     found: dict[str, Any] = {
         "aspect": rounded(width / height),
-        "labels": _labels(explanation),
+        "labels": _labels(labels),
+        **parts,
         "frame": explanation.frame and [rounded(share) for share in explanation.frame],
     }
     corners = outline(explanation.target)
@@ -130,9 +134,18 @@ def _picture(explanation: Explanation, spent: int) -> dict[str, Any]:
     return found | {"picture": f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"}
 
 
-def _labels(explanation: Explanation) -> dict[str, Any]:
+def _overlapping(explanation: Explanation) -> tuple[Ints, dict[str, Any]]:
+    """Labels of parts, and the regions that cover each, the smallest first."""
+    covers = explanation.covers
+    assert covers is not None
+    sizes = covers.reshape(len(covers), -1).sum(1)
+    labels, members = parts_of_covers(covers)
+    parts = [sorted(np.flatnonzero(each).tolist(), key=lambda region: int(sizes[region])) for each in members.T]
+    return labels, {"parts": parts, "cover": explanation.cover}
+
+
+def _labels(labels: Ints) -> dict[str, Any]:
     """The label map as its shape and runs; taken at fewer points, the nearest ones, where it is large."""
-    labels = explanation.labels
     for side in SIDES:
         scale = max(1.0, max(labels.shape) / side)
         height, width = (max(1, round(points / scale)) for points in labels.shape)

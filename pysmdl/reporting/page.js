@@ -62,8 +62,8 @@
   const SHOWN = -1; // always shown
   const OUTSIDE = -2; // of what the model sees
 
-  /* The regions of an explanation on a canvas of this many points on its longer side: region and border of each point,
-     place of each region. */
+  /* The regions of an explanation on a canvas of this many points on its longer side: label and border of each point,
+     place of each region. A label is a region; where regions overlap, a part, which several have, the smallest first. */
   const layOut = (entry, side) => {
     const width = Math.round(entry.aspect >= 1 ? side : side * entry.aspect) || 1;
     const height = Math.round(entry.aspect >= 1 ? side / entry.aspect : side) || 1;
@@ -87,7 +87,9 @@
     }
     const place = new Int32Array(entry.n).fill(-1);
     entry.order.forEach((each, at) => (place[each] = at));
-    return { width, height, region, place, border: bordersOf(region, width, height), spots: null };
+    const of = entry.parts ? (label) => entry.parts[label] : (label) => [label];
+    const count = entry.parts ? entry.parts.length : entry.n;
+    return { width, height, region, of, count, place, border: bordersOf(region, width, height), spots: null };
   };
 
   const bordersOf = (region, width, height) => {
@@ -107,9 +109,11 @@
     const sums = Array.from({ length: count }, () => ({ x: 0, y: 0, points: 0, far: Infinity, at: null }));
     const each = (visit) => {
       for (let at = 0; at < layout.region.length; at++) {
-        const region = layout.region[at];
-        const spot = region >= 0 ? sums[layout.place[region]] : undefined;
-        if (spot) visit(spot, at % layout.width, Math.floor(at / layout.width));
+        if (layout.region[at] < 0) continue;
+        for (const region of layout.of(layout.region[at])) {
+          const spot = sums[layout.place[region]];
+          if (spot) visit(spot, at % layout.width, Math.floor(at / layout.width));
+        }
       }
     };
     each((spot, x, y) => {
@@ -151,12 +155,9 @@
 
   /* One view: the first k regions kept, or removed. */
   const paintView = (canvas, layout, entry, k, keeps, marked) => {
-    const hidden = (region) => {
-      if (region === SHOWN) return false;
-      const first = layout.place[region] >= 0 && layout.place[region] < k;
-      return first !== keeps;
-    };
-    const colours = Uint32Array.from({ length: entry.n }, (_, region) => (hidden(region) ? DARK : CLEAR));
+    const left = (region) => (layout.place[region] >= 0 && layout.place[region] < k) === keeps;
+    const shown = (label) => (entry.cover === "all" ? layout.of(label).every(left) : layout.of(label).some(left));
+    const colours = Uint32Array.from({ length: layout.count }, (_, label) => (shown(label) ? CLEAR : DARK));
     const context = paint(canvas, layout, (region, at) => {
       if (region < 0) return region === SHOWN ? CLEAR : UNSEEN;
       return layout.border[at] ? (colours[region] === DARK ? DARK_EDGE : EDGE) : colours[region];
@@ -166,20 +167,16 @@
   };
 
   /* Values as colours, each as strong as it is large beside the largest. Where nothing decides, no colours. */
-  const coloursOf = (entry) => {
-    const found = new Uint32Array(entry.n);
-    const most = Math.max(...entry.values.map((value) => Math.abs(value || 0)), 0);
-    if (!entry.flat && most > 0) {
-      entry.order.forEach((region, at) => {
-        const value = entry.values[at] || 0;
-        found[region] = colour(...(value > 0 ? FOR : AGAINST), 0.8 * Math.abs(value / most) ** 0.7);
-      });
-    }
-    return found;
+  const coloursOf = (entry, layout) => {
+    const of = (region) => entry.values[layout.place[region]] || 0;
+    const values = Float64Array.from({ length: layout.count }, (_, label) => layout.of(label).reduce((sum, region) => sum + of(region), 0));
+    const most = values.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
+    if (entry.flat || most === 0) return new Uint32Array(layout.count);
+    return Uint32Array.from(values, (value) => colour(...(value > 0 ? FOR : AGAINST), 0.8 * Math.abs(value / most) ** 0.7));
   };
 
   const paintValues = (canvas, layout, entry, on, marked, borders = true) => {
-    const colours = on ? coloursOf(entry) : new Uint32Array(entry.n);
+    const colours = on ? coloursOf(entry, layout) : new Uint32Array(layout.count);
     const context = paint(canvas, layout, (region, at) => {
       if (region < 0) return region === SHOWN ? CLEAR : UNSEEN;
       return borders && layout.border[at] ? EDGE : colours[region];
@@ -201,9 +198,11 @@
     }
     if (!known(marked) || marked < 0) return;
     context.fillStyle = "#ffeb3c";
+    const inside = (at) => layout.region[at] >= 0 && layout.of(layout.region[at]).includes(marked);
     for (let at = 0; at < layout.region.length; at++) {
-      const next = layout.region[at + 1] === marked || layout.region[at + width] === marked;
-      if (layout.border[at] && (layout.region[at] === marked || next)) context.fillRect((at % width) - 1, Math.floor(at / width) - 1, 3, 3);
+      if (!layout.border[at]) continue;
+      const own = inside(at);
+      if (own !== inside(at + 1) || own !== inside(at + width)) context.fillRect((at % width) - 1, Math.floor(at / width) - 1, 3, 3);
     }
   };
 
@@ -634,7 +633,8 @@
     const box = event.currentTarget.getBoundingClientRect();
     const x = Math.min(layout.width - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * layout.width)));
     const y = Math.min(layout.height - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * layout.height)));
-    mark(panel, layout.region[y * layout.width + x]);
+    const label = layout.region[y * layout.width + x];
+    mark(panel, label < 0 ? label : layout.of(label)[0]);
     tip.textContent = hover.textContent;
     tip.hidden = false;
     const left = Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ LISTED = 40  # words of an answer that an error names
 BOUNDS = r"(?<!\w)", r"(?!\w)"
 
 
+class Begun(str):
+    """The text of a token that ends no character: the first bytes of an emoji, or a space that is not written."""
+
+
 def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
     """Positions of the tokens that some words of an answer are made of: of its text by its first occurrence as whole
     words, of a slice of its characters, or all that stand for text.
@@ -24,7 +29,8 @@ def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
         ValueError: the answer has no such words; the message has those that it has.
     """
     text, ends = "".join(pieces), np.cumsum([len(each) for each in pieces])
-    spoken = [position for position, piece in enumerate(pieces) if piece]
+    stops = [int(end) + isinstance(piece, Begun) for end, piece in zip(ends, pieces, strict=True)]
+    spoken = [position for position, piece in enumerate(pieces) if piece or isinstance(piece, Begun)]
     if words is None or words == "all":
         return tuple(spoken)
     if isinstance(words, slice):
@@ -36,7 +42,7 @@ def places(words: Any, pieces: Sequence[str]) -> tuple[int, ...]:
             f"target must be words of the answer, a slice of its characters, pysmdl.Tokens, pysmdl.Answer, or None for "
             f"all of it; got {words!r}"
         )
-    chosen = tuple(p for p in spoken if ends[p] > start and ends[p] - len(pieces[p]) < stop)
+    chosen = tuple(p for p in spoken if stops[p] > start and ends[p] - len(pieces[p]) < stop)
     if not chosen:
         listed = re.findall(r"\w[\w'-]*", text)
         shown = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
@@ -55,14 +61,18 @@ def _found(words: str, text: str) -> tuple[int, int]:
 
 
 def pieces_of(tokenizer: Any, silent: Collection[int], tokens: Sequence[int]) -> list[str]:
-    """The text that each token adds to that of those before it; empty for silent ones, which begin, end and fill."""
-    found, shown, text = [], [], ""
+    """The text that each token adds to that of those before it, which joins to the whole; empty for silent ones, which
+    begin, end and fill, and :class:`Begun` where a later one ends the character.
+    """
+    shown, texts = [], []
     for token in tokens:
-        before = text
-        if token not in silent:
-            shown.append(token)
-            text = tokenizer.decode(shown, clean_up_tokenization_spaces=False)
-        found.append(text[len(before) :])
+        shown += [] if token in silent else [token]
+        texts.append(tokenizer.decode(shown, clean_up_tokenization_spaces=False))
+    whole, found, last = texts[-1] if texts else "", list[str](), 0
+    for token, text in zip(tokens, texts, strict=True):
+        stop = max(last, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, whole, strict=False))))
+        found.append(whole[last:stop] or ("" if token in silent else Begun()))
+        last = stop
     return found
 
 

@@ -223,11 +223,16 @@ def language_model(
         device: As in :func:`pysmdl.scorers.classifier`.
 
     Raises:
-        TypeError: the model is no module.
+        TypeError: the model is no module, or one with an encoder.
         ValueError: it is in training mode; a prompt without "{}".
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a causal model of transformers; got {type(model).__name__}")
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise TypeError(
+            f"model must be a causal one, which answers on a text; {type(model).__name__} reads it with an encoder: "
+            "explain a function of strings, pysmdl.scorers.string(function)"
+        )
     if prompt is not None and SLOT not in prompt:
         raise ValueError(f'prompt must have "{SLOT}" where the text stands; got {prompt!r}')
     starts = (getattr(of, name, None) for of in (tokenizer, model.config) for name in STARTS)

@@ -22,7 +22,6 @@ from pysmdl.scorers.base import Scorer
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.estimators import Called, called, classes_of, is_estimator
-from pysmdl.types import Regions
 
 GIVES = ("probabilities", "logits", "value")
 OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.mean, "median": np.median}
@@ -112,7 +111,7 @@ def table(
         scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
         scorer.names = _names(owner) if names is None else names
     scorer.about = found.about
-    scorer.reader = TableReader(listed, lambda count, names: _players(listed or names, count, categorical))
+    scorer.reader = TableReader(listed, lambda names, groups: columns_of(names, {**(categorical or {}), **groups}))
     scorer.baseline = "zero"
     if data is not None:
         rows = _numbers(in_order("data", data, listed))
@@ -124,7 +123,7 @@ def table(
             )
         scorer.data, scorer.baseline = rows, "mean"
     if listed:
-        _players(listed, len(listed), categorical)  # a category of other columns is refused here
+        columns_of(listed, categorical)  # a category of other columns is refused here
     return scorer
 
 
@@ -146,10 +145,6 @@ def _names(owner: Any) -> list[str] | None:
     classes = classes_of(owner)
     counted = classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
     return list(map(str, classes.tolist())) if classes.size and not counted else None
-
-
-def _players(names: Sequence[str] | None, count: int, categorical: Mapping[str, Sequence[str]] | None) -> Regions:
-    return columns_of(names or [f"x{i}" for i in range(count)], categorical)
 
 
 def _called(predict: Any, gives: str | None) -> Called:

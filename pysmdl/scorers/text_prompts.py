@@ -12,9 +12,10 @@ from torch.nn.functional import normalize
 from pysmdl.errors import number
 from pysmdl.inputs.image import InputSpec
 from pysmdl.models.base import Model
-from pysmdl.models.text import TokenBatch, joined, rows_of_ids, tokenized
+from pysmdl.models.text import TokenRows, begun, rows_of_ids, tokenized
+from pysmdl.models.token_classifier import TokenClassifier, pad_of
 from pysmdl.scorers.templates import templated
-from pysmdl.scorers.texts import TextClassifier, TokenClassifier, pad_of
+from pysmdl.scorers.texts import TextClassifier
 
 
 class Compared(TokenClassifier):
@@ -25,16 +26,17 @@ class Compared(TokenClassifier):
         self._scale = scale
         self.prototypes: Tensor | None = None
 
-    def pooled(self, batch: TokenBatch) -> Tensor:
+    def pooled(self, rows: TokenRows) -> Tensor:
         """The mean of the last states of the tokens that are seen, of length 1. [B, D]."""
-        states = super().forward(batch).last_hidden_state
-        seen = torch.from_numpy(joined(batch.parts, 0).seen).to(states)[..., None]
-        return normalize((states * seen).sum(1) / seen.sum(1).clamp(min=1), dim=1)
+        rows = begun(rows, self.pad)
+        states = super().answer(rows).last_hidden_state
+        seen = self.sent(rows.seen).to(states)[..., None]
+        return normalize((states * seen).sum(1) / seen.sum(1), dim=1)
 
-    def forward(self, batch: TokenBatch) -> Tensor:
+    def answer(self, rows: TokenRows) -> Tensor:
         """Logits, one a prompt. [B, K]."""
         assert self.prototypes is not None
-        return self._scale * self.pooled(batch) @ self.prototypes.T
+        return self._scale * self.pooled(rows) @ self.prototypes.T
 
 
 def text_encoder(
@@ -64,7 +66,7 @@ def text_encoder(
     scorer = TextClassifier(Model(network, device=device), InputSpec(), head=head)
     found = [tokenized(tokenizer, each, True).ids for each in prompts]
     with torch.no_grad():
-        network.prototypes = network.pooled(TokenBatch([rows_of_ids([each.tolist() for each in found], found[0])]))
+        network.prototypes = network.pooled(rows_of_ids([each.tolist() for each in found], found[0]))
     scorer.model.name, scorer.names = type(model).__name__, list(prompts)
     scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
     return scorer

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from pysmdl.errors import ScorerError, one_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
-from pysmdl.models.text import TokenBatch, Tokenized, embedded, joined, of_length, tokenized
+from pysmdl.models.text import Tokenized, tokenized
+from pysmdl.models.token_classifier import TokenClassifier, pad_of
 from pysmdl.regions.spans import divided
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Outputs, Scorer, Wanted
@@ -69,45 +69,6 @@ class TextValue(OfTexts, Custom):
     """A number of a text. See :func:`string`."""
 
 
-class TokenClassifier(nn.Module):
-    """A network of transformers as a function of a :class:`TokenBatch`."""
-
-    def __init__(self, network: nn.Module, pad: int) -> None:
-        super().__init__()
-        self.network, self._pad = network, pad
-        self._placed = "position_ids" in inspect.signature(network.forward).parameters
-        self._first = next((int(cast(Any, each).padding_idx) + 1 for each in network.modules() if _counts_on(each)), 0)
-        self.train(network.training)
-
-    def forward(self, batch: TokenBatch) -> Any:
-        """Logits of each row [B, K], in whatever form the network gives them."""
-        rows = joined(batch.parts, self._pad)
-        device = next(self.network.parameters()).device
-
-        def sent(array: Any) -> Tensor:
-            return torch.from_numpy(array.copy()).to(device)
-
-        ids = sent(rows.ids)
-        given: dict[str, Any] = {"attention_mask": sent(rows.seen).long()}
-        moved = (rows.positions != range(rows.ids.shape[1])) & (rows.positions > 0)
-        if moved.any():
-            if not self._placed:
-                raise ValueError(
-                    'positions="close" needs a model that takes position_ids; removal="delete" does the same'
-                )
-            given["position_ids"] = sent(rows.positions) + self._first
-        with of_length(self.network, ids.shape[1]):
-            if rows.blank is None:
-                return self.network(input_ids=ids, **given)
-            states = embedded(self.network, ids, rows.blank, rows.positions, rows.fill)
-            return self.network(inputs_embeds=states, **given)
-
-
-def _counts_on(module: nn.Module) -> bool:
-    """Whether positions count on from the padding's id, as RoBERTa's do."""
-    return hasattr(module, "create_position_ids_from_input_ids") and hasattr(module, "padding_idx")
-
-
 def string(
     function: Callable[[Any], Any],
     *,
@@ -134,18 +95,9 @@ def string(
     """
     if not callable(function):
         raise TypeError(f"function must be callable: strings to numbers; got {type(function).__name__}")
-    if gives not in GIVES:
-        raise one_of("gives", gives, GIVES)
-    if gives == "value" and head is not None:
-        raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
     model = Model(_listed(function, batched))
     model.name = getattr(function, "__qualname__", type(function).__qualname__)
-    scorer: TextClassifier | TextValue
-    if gives == "value":
-        scorer = TextValue(model, heads.value(), InputSpec(), 1, decided_at)
-    else:
-        scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
-        scorer.names = names
+    scorer = _scored(model, gives, head, names, decided_at)
     scorer.read_texts(None, plain)
     return scorer
 
@@ -154,40 +106,52 @@ def text_classifier(
     model: Any,
     tokenizer: Any,
     *,
-    gives: str = "logits",
+    gives: str | None = None,
     head: Any = None,
     names: Any = None,
+    decided_at: float | None = None,
     device: str | torch.device | None = None,
-) -> TextClassifier:
+) -> TextClassifier | TextValue:
     """A sequence classifier of transformers. Tokens are left out unless another removal is asked for.
 
     Args:
-        model: Takes input_ids and attention_mask, answers with logits [B, K].
+        model: Takes input_ids and attention_mask, answers with logits [B, K], or with a number each, [B] or [B, 1], as
+            reward models, rerankers and regressions do.
         tokenizer: Its tokenizer, a fast one.
-        gives, head, names, device: As in :func:`pysmdl.scorers.classifier`; names: None: the model's own.
+        gives: As in :func:`string`; None: what the model's config says: "value" of one label, "sigmoid" of a
+            problem_type "multi_label_classification", else "logits".
+        head, names, device: As in :func:`pysmdl.scorers.classifier`; names: None: the model's own.
+        decided_at: As in :func:`pysmdl.scorers.scalar`, of a value.
 
     Raises:
         TypeError: the model is no module.
-        ValueError: it is in training mode.
+        ValueError: it is in training mode; no such gives; a head of a value.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a module of transformers; got {type(model).__name__}: scorers.string takes any")
-    network = TokenClassifier(model, pad_of(tokenizer, model))
-    scorer = TextClassifier(Model(network, device=device), InputSpec(), gives=gives, head=head)
-    scorer.model.name = type(model).__name__
-    scorer.names = names if names is not None else getattr(getattr(model, "config", None), "id2label", None)
+    config = getattr(model, "config", None)
+    if gives is None:
+        several = getattr(config, "problem_type", None) == "multi_label_classification"
+        gives = "value" if getattr(config, "num_labels", None) == 1 else "sigmoid" if several else "logits"
+    network = Model(TokenClassifier(model, pad_of(tokenizer, model)), device=device)
+    network.name = type(model).__name__
+    known = getattr(config, "id2label", None) if names is None and gives != "value" else names
+    scorer = _scored(network, gives, head, known, decided_at)
     scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
     return scorer
 
 
-def pad_of(tokenizer: Any, model: Any) -> int:
-    """What fills up rows; they are never seen."""
-    for of in (tokenizer, getattr(model, "config", None)):
-        for name in ("pad_token_id", "eos_token_id"):
-            found = getattr(of, name, None)
-            if isinstance(found, int):
-                return found
-    return 0
+def _scored(model: Model, gives: str, head: Any, names: Any, decided_at: float | None) -> TextClassifier | TextValue:
+    """What reads a model's answer. :func:`string` says how, and what is refused."""
+    if gives not in GIVES:
+        raise one_of("gives", gives, GIVES)
+    if gives == "value":
+        if head is not None:
+            raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
+        return TextValue(model, heads.value(), InputSpec(), 1, decided_at)
+    scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
+    scorer.names = names
+    return scorer
 
 
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:

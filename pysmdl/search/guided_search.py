@@ -32,6 +32,7 @@ from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
 GROWTH = 0.01  # or this share of the subsets known, where that is more: a few among many change little
+MANY = 250  # regions, beyond which that share grows with their square, as the time of a fit does
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
@@ -81,7 +82,8 @@ class Guide:
     @property
     def batch(self) -> int:
         """Subsets to measure at a time."""
-        return max(self.least, round(max(SHARE * self.n, GROWTH * len(self.lattice.total))))
+        growth = GROWTH * max(1.0, (self.n / MANY) ** 2)
+        return max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""

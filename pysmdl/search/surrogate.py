@@ -38,6 +38,7 @@ NOISE = 0.1  # variance of what alikeness cannot tell, in squared log-odds: scor
 SOFT = 0.02  # scores closer to 0 or 1 are nearly one: their log-odds would drown the rest
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH, REWEIGHINGS = 1.5, 3  # regions are weighed anew when this many times as much is known; at first so often
+MOST_KNOWN = 4000  # subsets that are learnt from: a fit takes the cube of their number, and memory its square
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
 GAIN = 2e-5  # a move must gain more: what it gains by rounding, or next to nothing, is not worth following
 
@@ -95,7 +96,12 @@ class Surrogate:
         self._offset = 0.0
 
     def add(self, member: Bools, score: Floats, of_complement: Floats | None = None) -> None:
-        """Take the scores [a] of subsets [a, n] never given before, with those of their complements if `paired`."""
+        """Take the scores [a] of subsets [a, n] never given before, with those of their complements if `paired`.
+
+        Beyond MOST_KNOWN subsets in all they are not listened to.
+        """
+        member = member[: MOST_KNOWN - len(self._member)]
+        score, of_complement = score[: len(member)], None if of_complement is None else of_complement[: len(member)]
         self._member = np.concatenate((self._member, member))
         scores = np.stack((score, score if of_complement is None else of_complement)).astype(np.float64)
         within = scores.clip(0, 1)  # a cosine may lie below 0

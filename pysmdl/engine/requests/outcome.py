@@ -68,9 +68,11 @@ def explanation_of(
         players=item.regions.names,
         groups=item.regions.groups,
         covers=item.regions.covers,
+        cover=item.regions.cover,
         modality=item.modality,
         shown=item.shown,
         rate=item.rate,
+        inputs=dict(item.inputs),
         reading={name: np.stack((kept[name], removed[name])) for name in kept.others},
         **counts,
     )

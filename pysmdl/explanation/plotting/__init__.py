@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pysmdl.errors import one_of
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.plotting import kinds, modalities
+from pysmdl.explanation.plotting import kinds, modalities, several
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.layout import Panel, Strip, figure_of
 from pysmdl.explanation.plotting.named import Named, differences
@@ -36,6 +36,7 @@ OTHERS: dict[str, Callable[[Named], list[Strip]]] = {
     "bars": modalities.bars_alone,
     "curves": lambda named: [Strip([kinds.curves_panel(named, named.why)])],
 }
+SEVERAL = {"row": several.row, "map": several.alone}
 BESIDE = ("row", "map", "order", "curves")
 
 
@@ -53,6 +54,8 @@ def figure(
     """
     named = Named(explanation, names)
     _check(kind, (*KINDS, "curves", "bars"))
+    if explanation.inputs and pixels is None and kind in SEVERAL:
+        return figure_of(SEVERAL[kind](named))
     if kind in OTHERS and (kind == "bars" or (explanation.modality != "image" and pixels is None)):
         return figure_of(OTHERS[kind](named))
     if kind == "curves" or (kind == "row" and explanation.labels.ndim != 2):

@@ -59,6 +59,8 @@ def _rows(explanation: ExplanationData) -> list[tuple[str, float]]:
     e = explanation
     values = np.nan_to_num(e.values())
     order = np.argsort(-np.abs(values), kind="stable")
+    if e.covers is None:  # of several inputs those of one
+        order = order[np.isin(order, e.labels)]
     most = len(order) if len(order) <= MOST + 1 else MOST
     found = [(label(e, int(player), LETTERS), float(values[player])) for player in order[:most]]
     if most < len(order):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.values import labels_at
+from pysmdl.explanation.values import labels_at, spread
+from pysmdl.explanation.views import kept_points
 from pysmdl.inputs.image_files import Pixels, load
 from pysmdl.types import Ints
 
@@ -37,21 +38,43 @@ class Canvas:
     def grey(self) -> NDArray[np.float64]:
         """The image without its colours, lightened, to be tinted. [h, w, 1], 0 to 1."""
         light: NDArray[np.float64] = self.pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255
-        return (0.45 + 0.55 * light)[:, :, None]
+        least = 0.0 if self.explanation.modality == "text" else 0.45  # letters are to be read
+        return (least + (1 - least) * light)[:, :, None]
 
     @cached_property
     def borders(self) -> NDArray[np.bool_]:
         """Where two regions meet, or a region ends. [h, w]."""
         found = np.zeros(self.labels.shape, bool)
-        found[:, 1:] |= self.labels[:, 1:] != self.labels[:, :-1]
-        found[1:] |= self.labels[1:] != self.labels[:-1]
+        covers = self.explanation.covers
+        for where in (self.labels,) if covers is None else map(self.inside, range(len(covers))):
+            found[:, 1:] |= where[:, 1:] != where[:, :-1]
+            found[1:] |= where[1:] != where[:-1]
+        return found
+
+    def inside(self, region: int) -> NDArray[np.bool_]:
+        """The pixels of a region. [h, w]."""
+        covers = self.explanation.covers
+        found: NDArray[np.bool_] = self.labels == region if covers is None else self._spread(covers[region]) == 1
+        return found
+
+    def _spread(self, points: NDArray[np.bool_]) -> Ints:
+        """What holds of each point of the grid, of each pixel; -1 where the model does not look."""
+        return labels_at(points.astype(np.int32), (self.pixels.shape[0], self.pixels.shape[1]), self.explanation.frame)
+
+    def of_each(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the regions that cover a pixel are worth together, of values without NaN [n]. [h, w]."""
+        e, found = self.explanation, np.zeros(self.labels.shape)
+        if e.covers is None:
+            return spread(values, self.labels, density=False)
+        for region in np.flatnonzero(values).tolist():
+            found += values[region] * self.inside(region)
         return found
 
     def middle(self, region: int) -> tuple[float, float] | None:
         """The point of a region, x and y, that is furthest from its border; None where it is too small to be seen."""
         from scipy.ndimage import distance_transform_edt
 
-        inside = self.labels == region
+        inside = self.inside(region)
         if not inside.any():
             return None
         rows, columns = np.nonzero(inside)
@@ -78,7 +101,11 @@ class Canvas:
 
     def first(self, count: int) -> NDArray[np.bool_]:
         """The pixels of the first regions, and those always shown. [h, w]."""
-        return np.isin(self.labels, self.explanation.order[:count]) | (self.labels < 0)
+        first = self.explanation.order[:count]
+        if self.explanation.covers is not None:
+            shown: NDArray[np.bool_] = self._spread(kept_points(self.explanation, first)) != 0
+            return shown
+        return np.isin(self.labels, first) | (self.labels < 0)
 
     def scaled(self, points: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 in pixels of the image as given, to those of this one."""

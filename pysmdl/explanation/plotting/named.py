@@ -42,7 +42,8 @@ class Named:
         if e.flat:
             return "nothing decides"
         share = f"{100 * float(e.area[best]):.0f} % of the {e.extent}"
-        return f"{best} of {e.n} {e.called} are enough:\n{share} gives {float(e.insertion[best]):.2f}"
+        are = "is" if best == 1 else "are"
+        return f"{best} of {e.n} {e.called} {are} enough:\n{share} gives {float(e.insertion[best]):.2f}"
 
     @property
     def importance(self) -> tuple[str, str]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.explanation.data import FLAT, ExplanationData
+from pysmdl.explanation.data import FLAT, ExplanationData, counted
 from pysmdl.explanation.plotting.canvas import Canvas
 from pysmdl.explanation.plotting.palette import GONE, KEPT, MARK, colours
-from pysmdl.explanation.values import Values, spread
+from pysmdl.explanation.values import Values
 from pysmdl.targets import outline
 
 NUMBERED = 9  # regions that bear their number, at most
@@ -43,7 +43,7 @@ def numbers(axes: Axes, on: Canvas, count: int) -> None:
         middle = on.middle(region)
         if middle is None:
             continue
-        inside = np.pad(on.labels == region, 1).astype(float)
+        inside = np.pad(on.inside(region), 1).astype(float)
         x, y = np.arange(-1, inside.shape[1] - 1), np.arange(-1, inside.shape[0] - 1)
         drawn = axes.contour(x, y, inside, [0.5], colors="white", linewidths=1.2)
         drawn.set_path_effects([withStroke(linewidth=2.6, foreground=HALO)])
@@ -63,16 +63,22 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
         most: The value that has full colour; None: see :func:`scale`.
     """
     known = np.nan_to_num(values)
-    tinted(axes, on, spread(known, on.labels, density=False), shades(on.explanation, known, most), title, unit)
+    points = on.of_each(known)
+    if most is None and on.explanation.covers is not None:  # where regions overlap there is more than any of them adds
+        most = max(scale(on.explanation, known), float(np.abs(points).max()))
+    tinted(axes, on, points, shades(on.explanation, known, most), title, unit)
 
 
 def tinted(axes: Axes, on: Canvas, points: NDArray[Any], coloured: tuple[Any, Any], title: str, unit: str) -> None:
-    """The grey image tinted by a value a pixel [h, w], in the scale and the colours of :func:`shades`."""
+    """The grey image tinted by a value a pixel [h, w], in the scale and the colours of :func:`shades`; with a unit, a
+    colour bar beside it.
+    """
     norm, map_ = coloured
     tint = map_(norm(points))[:, :, :3]
     picture(axes, on.faded(np.clip(on.grey * tint, 0, 1)), title)
     _marks(axes, on)
-    colour_bar(axes, norm, map_, unit)
+    if unit:
+        colour_bar(axes, norm, map_, unit)
 
 
 def shades(explanation: ExplanationData, values: Values, most: float | None = None) -> tuple[Any, Any]:
@@ -93,7 +99,8 @@ def colour_bar(axes: Axes, norm: Any, map_: Any, unit: str) -> None:
     bar = axes.inset_axes(beside, transform=axes.figure.transFigure)
     axes.figure.colorbar(ScalarMappable(norm, map_), cax=bar)
     bar.tick_params(labelsize=7.5, length=2)
-    bar.set_ylabel(unit, fontsize=8, parse_math=False)
+    if place.height * axes.figure.get_size_inches()[1] > 0.08 * len(unit):  # else it would not fit
+        bar.set_ylabel(unit, fontsize=8, parse_math=False)
     bar.spines[:].set_visible(False)
 
 
@@ -121,7 +128,7 @@ def curves(axes: Axes, explanation: ExplanationData, best: int) -> None:
         label=f"deletion, AUC {explanation.deletion_auc:.3f}",
     )  # fmt: skip
     axes.axvline(area[best], color=MARK, linewidth=0.8, linestyle=":")
-    label = f"{best} {explanation.called}, {explanation.insertion[best]:.3f}"
+    label = f"{counted(best, explanation.called)}, {explanation.insertion[best]:.3f}"
     axes.plot(area[best], explanation.insertion[best], "o", color=MARK, markersize=5, clip_on=False, label=label)
     dressed(axes, explanation, np.concatenate((explanation.insertion, explanation.deletion)))
 

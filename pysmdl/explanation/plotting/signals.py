@@ -1,4 +1,4 @@
-"""A sound's waveform, a spectrogram, a clip's frames: coloured by what their players did, or with what is enough."""
+"""A waveform, a spectrogram, a clip's frames, a volume's slices: coloured by what players did, or what is enough."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.palette import KEPT, MARK
-from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
-from pysmdl.explanation.values import spread
-from pysmdl.explanation.views import envelope, labels_on
-from pysmdl.types import Ints
+from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, scale, shades
+from pysmdl.explanation.values import Values
+from pysmdl.explanation.views import T, envelope, kept_points, labels_on, layers_of, parts_of_covers
+from pysmdl.types import Bools, Ints
 
 COLUMNS = 1200  # of a waveform
 PALE = "#d4d4d4"
@@ -25,23 +26,25 @@ def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: A
     e = explanation
     assert e.shown is not None
     low, high = envelope(e.shown, COLUMNS)
-    labels = labels_on(e.labels.reshape(-1, e.labels.shape[-1])[0], (len(low),))
+    labels = along(e.labels if e.covers is None else parts_of_covers(e.covers)[0], len(low))
     seconds = e.labels.shape[-1] / (e.rate or 1.0)
     at = (np.arange(len(low)) + 0.5) * seconds / len(low)
     top = float(max(np.abs(low).max(), np.abs(high).max())) or 1.0
     if unit is None:
-        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        kept = along(kept_points(e, e.order[:count]), len(low))
         axes.vlines(at[~kept], low[~kept], high[~kept] + 0.004 * top, color=PALE, linewidth=0.9)
         axes.vlines(at[kept], low[kept], high[kept] + 0.004 * top, color=KEPT, linewidth=0.9)
     else:
-        values = np.nan_to_num(e.values())
-        norm, map_ = shades(e, values)
+        points, (norm, map_) = worth(e)
+        values = along(points, len(low))
         for player, start, stop in runs(labels):
-            colour = map_(norm(values[player])) if player >= 0 else "white"
+            colour = map_(norm(values[start])) if player >= 0 else "white"
             axes.axvspan(start * seconds / len(low), stop * seconds / len(low), color=colour, linewidth=0)
         axes.vlines(at, low, high + 0.004 * top, color="#3a3a3a", linewidth=0.75)
         for place, player in enumerate(e.order[:count].tolist(), 1):
-            badge(axes, float(at[labels == player].mean()), 1.12 * top, place)
+            inside = along(where(e, player), len(low))
+            if inside.any():
+                badge(axes, float(at[inside].mean()), 1.12 * top, place)
         colour_bar(axes, norm, map_, unit)
     axes.set_xlim(0, seconds)
     axes.set_ylim(-1.08 * top, 1.3 * top if unit is not None else 1.08 * top)
@@ -54,22 +57,22 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
     """The spectrogram, dark where it is loud, tinted by what each band did; or all but the first ones faded."""
     e = explanation
     assert e.shown is not None
-    labels = labels_on(e.labels, e.shown.shape)
     low, high = np.percentile(e.shown, (2, 99.5))
     loud = np.clip((e.shown - low) / ((high - low) or 1.0), 0, 1)
     grey = (1 - 0.8 * loud)[:, :, None]
     seconds = e.labels.shape[1] / (e.rate or 1.0)
     place = {"origin": "lower", "aspect": "auto", "extent": (0, seconds, 0, e.labels.shape[0])}
     if unit is None:
-        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        kept = labels_on(kept_points(e, e.order[:count]), e.shown.shape)
         axes.imshow(np.where(kept[:, :, None], grey, 0.9 + 0.1 * grey).repeat(3, 2), **place)
     else:
-        values = np.nan_to_num(e.values())
-        norm, map_ = shades(e, values)
-        tint = map_(norm(spread(values, labels, density=False)))[:, :, :3]
+        points, (norm, map_) = worth(e)
+        tint = map_(norm(labels_on(points, e.shown.shape)))[:, :, :3]
         axes.imshow(np.clip(grey * tint, 0, 1), **place)
         for number, player in enumerate(e.order[:count].tolist(), 1):
-            rows, columns = np.nonzero(e.labels == player)
+            rows, columns = np.nonzero(where(e, player))
+            if not len(rows):  # of another input
+                continue
             outline(axes, e, columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
             badge(axes, (columns.mean() + 0.5) / (e.rate or 1.0), rows.mean() + 0.5, number)
         colour_bar(axes, norm, map_, unit)
@@ -78,21 +81,47 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
 
 
 def frame(explanation: ExplanationData, number: int, count: int | None, unit: str, axes: Any, title: str) -> None:
-    """One frame of a clip tinted by what each tube did; or, with a count, all but the first tubes darkened."""
+    """One frame of a clip, or slice of a volume, tinted by what each player did; or, with a count, all but the first
+    darkened.
+    """
     e = explanation
     assert e.shown is not None
-    pixels, labels = e.shown[number], labels_on(e.labels, e.shown.shape[:3])[number]
+    pixels = layers_of(e.shown)[number]
     if count is not None:
-        kept = np.isin(labels, e.order[:count]) | (labels < 0)
+        kept = labels_on(kept_points(e, e.order[:count]), e.shown.shape[:3])[number]
         picture(axes, np.where(kept[:, :, None], pixels, pixels // 5), title)
         return
-    values = np.nan_to_num(e.values())
-    norm, map_ = shades(e, values)
+    points, (norm, map_) = worth(e)
     light = 0.45 + 0.55 * (pixels @ np.array([0.2126, 0.7152, 0.0722]) / 255)
-    tint = map_(norm(spread(values, labels, density=False)))[:, :, :3]
+    tint = map_(norm(labels_on(points, e.shown.shape[:3])[number]))[:, :, :3]
     picture(axes, np.clip(light[:, :, None] * tint, 0, 1), title)
     if unit:
         colour_bar(axes, norm, map_, unit)
+
+
+def where(explanation: ExplanationData, player: int) -> Bools:
+    """The points of a player. [*grid]."""
+    e = explanation
+    found: Bools = e.labels == player if e.covers is None else e.covers[player]
+    return found
+
+
+def worth(explanation: ExplanationData) -> tuple[Values, tuple[Any, Any]]:
+    """What the players of each point did together [*grid], and the scale and colours for it."""
+    e, values = explanation, np.nan_to_num(explanation.values())
+    points = e.value_map(density=False)
+    most = None if e.covers is None else max(scale(e, values), float(np.abs(points).max()))
+    return points, shades(e, values, most)
+
+
+def along(points: NDArray[T], count: int) -> NDArray[T]:
+    """What is known of each point in time, which is the last axis, at so many places. [count]."""
+    return labels_on(points.reshape(-1, points.shape[-1])[0], (count,))
+
+
+def layer(explanation: ExplanationData) -> str:
+    """What one picture of several is called."""
+    return "slice" if explanation.modality == "volume" else "frame"
 
 
 def runs(labels: Ints) -> list[tuple[int, int, int]]:
@@ -138,4 +167,4 @@ def moments(explanation: ExplanationData, unit: str, axes: Any, title: str) -> N
     axes.axhline(0, color=MARK, linewidth=0.8)
     axes.set_ylabel(unit, fontsize=SMALL)
     dressed(axes, e, title)
-    axes.set_xlabel("frame", fontsize=SMALL, color=MARK)
+    axes.set_xlabel(layer(e), fontsize=SMALL, color=MARK)

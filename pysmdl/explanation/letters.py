@@ -1,0 +1,78 @@
+"""Letters of any script on a picture: a font that has each, and where they stand where they are read from the right."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from PIL import ImageFont
+
+NOWHERE = "\U0010fffe"  # no font has it: what is drawn for it is drawn for all that is missing
+FROM_THE_RIGHT = ("R", "AL")
+
+
+@cache
+def font_of(letter: str, size: int) -> Any:
+    """The first font that has a letter, with its marks: Pillow's own, the one that comes with matplotlib, one of this
+    machine's; the first of these where none has.
+    """
+    own = ImageFont.load_default(size)
+    missing = bytes(own.getmask(NOWHERE))
+    if not letter.strip() or all(bytes(own.getmask(each)) != missing for each in letter):
+        return own
+    path = _path_of(letter)
+    return own if path is None else ImageFont.truetype(path, size)
+
+
+@cache
+def _path_of(letter: str) -> str | None:
+    from matplotlib import font_manager, get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    shipped = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    fonts = {each.fname for each in font_manager.fontManager.ttflist if "Last Resort" not in each.name}
+    for path in (str(shipped), *sorted(fonts)):
+        try:
+            font = FT2Font(path)
+            if all(font.get_char_index(ord(each)) for each in letter):
+                return path
+        except (OSError, RuntimeError):  # a font that was removed, or is broken
+            continue
+    return None
+
+
+def with_marks(letters: list[str]) -> list[str]:
+    """Letters with the marks that stand on them, which are "" then."""
+    found = list(letters)
+    base = 0
+    for place, letter in enumerate(letters):
+        if place and unicodedata.combining(letter):
+            found[base], found[place] = found[base] + letter, ""
+        else:
+            base = place
+    return found
+
+
+def placed(letters: list[str], ends: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where the letters of a line begin and end, those that are read from the right in that order.
+
+    Runs of such letters, with what has no direction between them, are mirrored; numbers and all others stay.
+
+    Args:
+        letters: In the order of the text.
+        ends: Where each begins and ends, from left to right.
+    """
+    found = list(ends)
+    sides = [unicodedata.bidirectional(letter[:1] or " ") for letter in letters]
+    strong = [place for place, side in enumerate(sides) if side in (*FROM_THE_RIGHT, "L", "EN", "AN")]
+    turned = [place for place in strong if sides[place] in FROM_THE_RIGHT]
+    for mirrored, run in groupby(strong, key=set(turned).__contains__):
+        inside = list(run)
+        if mirrored:
+            left, right = ends[inside[0]][0], ends[inside[-1]][1]
+            for place in range(inside[0], inside[-1] + 1):
+                found[place] = left + right - ends[place][1], left + right - ends[place][0]
+    return found
