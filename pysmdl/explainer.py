@@ -18,7 +18,7 @@ from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
 from pysmdl.errors import whole_number
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
-from pysmdl.models.class_names import names_of
+from pysmdl.models.class_names import listed, names_of
 from pysmdl.objective import Objective
 from pysmdl.objective.presets import preset_of
 from pysmdl.objective.presets import resolve as resolve_objective
@@ -118,6 +118,7 @@ class Explainer:
             self.removal = self.removal.softened()
         self.scorer = self.removal.serves(given)
         self.names = names_of(names) or self.scorer.class_names()
+        self._listed = listed(self.scorer.names if names is None else names)
         divided = regions if players is None else players
         self.inputs = Preparation(self.scorer, self.removal, divided, baseline, trace, self.names)
         shown = self.inputs.baseline
@@ -210,7 +211,16 @@ class Explainer:
 
         with reporting(progress) as report:
             found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
-            yield from found if profile is None else profile.over(found)
+            yield from self._counted(found if profile is None else profile.over(found))
+
+    def _counted(self, found: Iterator[Explanation]) -> Iterator[Explanation]:
+        """The same, with a warning where a list of names is another model's: it has more classes, or fewer."""
+        for each in found:
+            classes = getattr(self.scorer, "classes", None)
+            if self._listed is not None and classes not in (None, self._listed):
+                log.warning("names are %d, and the model has %d classes: are they its own?", self._listed, classes)
+                self._listed = None
+            yield each
 
     def steps(self, given: Any, progress: bool | Report = False) -> Iterator[Step]:
         """Explain one input, as explain_many takes it; yields each region as soon as its place is settled."""

@@ -66,7 +66,10 @@ class Preparation:
             refuse_several(regions)
         self._doubted = False
         traced = tuple(trace) if np.iterable(trace) and not isinstance(trace, str) else (trace,)
-        self.trace = tuple(scorer.named(each, names) for each in traced)
+        try:
+            self.trace = tuple(scorer.named(each, names) for each in traced)
+        except ValueError as error:
+            raise ValueError(f"trace={trace!r}: {error}") from error
         if isinstance(baseline, str) and baseline not in BASELINES and baseline not in scorer.baselines:
             raise one_of("baseline", baseline, {*BASELINES, *scorer.baselines})
         if not removal.painted and baseline is not None:

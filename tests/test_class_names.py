@@ -11,7 +11,7 @@ from command_line import ANSWER, call, module, saved
 import pysmdl
 from pysmdl.cli.arguments import class_names
 
-from toys import explain, linear_model
+from toys import explain, image, linear_model
 
 NAMES = ("cat", "dog", "", "großes Pferd")
 
@@ -54,6 +54,21 @@ def test_a_file_without_end_is_refused(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(ValueError, match="names must be text of 64 MiB at most"):
         class_names("model:net", tmp_path / "names.txt")
+
+
+@pytest.mark.parametrize("given", [NAMES[:3], [*NAMES, "one too many"]])
+def test_names_of_another_number_of_classes_are_doubted_once(given, caplog):
+    items = [(image(seed), 1) for seed in range(3)]
+    found = list(pysmdl.explain_many(items, linear_model(), regions="grid:9", names=given, progress=False))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"names are {len(given)}, and the model has 4 classes: are they its own?"]
+    assert all(each.names[1] == "dog" for each in found)
+
+
+@pytest.mark.parametrize("given", [NAMES, {1: "dog"}, None])
+def test_names_of_its_own_classes_or_of_some_are_not_doubted(given, caplog):
+    explain(linear_model(), target=1, names=given)
+    assert not caplog.records
 
 
 @pytest.mark.slow

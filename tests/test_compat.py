@@ -145,6 +145,14 @@ def test_a_game_asks_each_coalition_once():
         game(np.ones((2, 5), bool))
 
 
+@pytest.mark.parametrize(("coalition", "got"), [([0, 2, 1, 3], "2"), ([1, 0, np.nan, 0], "nan"), ([-1, 0, 1, 0], "-1")])
+def test_numbers_of_players_are_no_coalition(coalition, got):
+    game = pysmdl.Game(image(), linear_model(), 1, regions="grid:4")
+    with pytest.raises(ValueError, match=f"coalitions must be True or False for each player; got .*{got}"):
+        game(np.array(coalition))
+    np.testing.assert_array_equal(game([1, 0, 1, 0]), game(np.array([True, False, True, False])))
+
+
 # Arrays that people have, and memory that is theirs.
 
 

@@ -122,6 +122,8 @@ BAD_ANSWERS = {
     "five numbers a box": (lambda batch: [(torch.zeros(2, 5), torch.zeros(2, 3))] * len(batch), r"must be \[q, 4\]"),
     "complex": (lambda batch: [(torch.zeros(2, 4) + 1j, torch.zeros(2, 3))] * len(batch), "must hold real numbers"),
     "no number": (lambda batch: [(torch.full((2, 4), torch.nan), torch.zeros(2, 3))] * len(batch), "NaN or infinity"),
+    "logits": (lambda batch: (torch.ones(len(batch), 2, 4), torch.full((len(batch), 2, 3), -2.5)),
+               r"confidences must be in 0..1; the detector returned -2.5 to -2.5: these may be logits"),
     "a class more in each row": (
         lambda batch: [(torch.ones(1, 4), torch.zeros(1, 3 + row)) for row in range(len(batch))],
         "the detector returned 3 and 4 and .* classes in rows of one batch",
@@ -139,6 +141,17 @@ BAD_ANSWERS = {
         r"a detector must return .*; got dict \('logits': torch.float32 \[\d+, 3, 4\], 'pred_boxes'",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_detector_that_answers_nan_is_not_said_to_find_nothing(place):
+    def answers(batch):
+        found = torch.tensor([[1.0, 2, 9, 8]]).expand(len(batch), 1, 4).clone(), torch.full((len(batch), 1, 3), 0.9)
+        found[place][:, 0, 0] = torch.nan
+        return found
+
+    with pytest.raises(ScorerError, match="the detector returned NaN for the whole input"):
+        explain(pysmdl.scorers.detector(answers), target=None, regions="grid:9")
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)

@@ -99,6 +99,23 @@ def test_a_path_that_is_no_model_is_named(name, content, says, tmp_path):
         explain(str(tmp_path / name))
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_weights_that_torch_saved_are_not_called_damaged(whole, tmp_path):
+    net = network()
+    torch.save(net if whole else net.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match=r"weights\.pt is what torch\.save wrote, not TorchScript: load it in Python"):
+        explain(str(tmp_path / "weights.pt"))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2"])
+def test_a_device_that_is_not_here_is_named_for_a_file(suffix, tmp_path):
+    net, batch = network(), torch.rand(2, 3, 12, 12)
+    torch.jit.save(torch.jit.trace(net, batch), str(tmp_path / "net.pt"))
+    torch.export.save(torch.export.export(net, (batch,)), str(tmp_path / "net.pt2"))
+    with pytest.raises(ValueError, match=r"device must be cpu.* on this machine; got 'gpu'"):
+        explain(str(tmp_path / f"net{suffix}"), device="gpu")
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_a_batch_is_read_where_it_lies(half, tmp_path):
     import onnxruntime
@@ -129,16 +146,18 @@ def test_where_the_gpus_provider_was_loaded_batches_are_made_there(loaded, devic
     make = onnx_files._session
     monkeypatch.setattr(onnx_files, "_session", lambda path, device: Session(make(path, None)))
     monkeypatch.setattr(onnx_files, "answers_to", lambda s, taken, names, batch: s.run(None, {taken: batch}))
+    monkeypatch.setattr("pysmdl.models.inspect.device_here", torch.device)  # as if this machine had it
     model = OnnxModel(write(tmp_path / "net.onnx", network()), "cuda:1")
     assert model.device == torch.device(device)
     model(torch.zeros(2, 3, 12, 12))
     assert type(given[0]) is takes
 
 
-def test_a_device_that_onnx_runtime_lacks_is_named(tmp_path):
+@pytest.mark.parametrize("device", ["mps", "gpu"])
+def test_a_device_that_onnx_runtime_lacks_is_named(tmp_path, device):
     path = write(tmp_path / "net.onnx", network())
-    with pytest.raises(ValueError, match=r"device must be one that this ONNX Runtime runs on, .*; got 'mps'"):
-        OnnxModel(Path(path), "mps")
+    with pytest.raises(ValueError, match=rf"device must be one that this ONNX Runtime runs on, .*; got '{device}'"):
+        OnnxModel(Path(path), device)
 
 
 def test_without_onnx_runtime_it_is_named(tmp_path, monkeypatch):

@@ -41,6 +41,12 @@ def test_device_of_the_model_is_checked():
         classifier(Net().eval(), device="meta")
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:4096", "mps", True, 1.5])
+def test_a_device_that_is_not_here_is_named(device):
+    with pytest.raises(ValueError, match=f"device must be cpu.* on this machine; got {device!r}"):
+        classifier(lambda batch: batch, device=device)
+
+
 def test_weights_that_were_never_loaded_are_named():
     with pytest.raises(ValueError, match="the model's weights are on the meta device, so it has none: load them first"):
         classifier(nn.Linear(432, 4, device="meta"))

@@ -39,6 +39,11 @@ def test_a_target_may_be_a_name():
     assert set(explain(linear_model(), target="tabby", names=NAMES, trace=["tiger cat"]).traced) == {1}
 
 
+def test_a_trace_of_no_class_is_not_taken_for_the_target():
+    with pytest.raises(ValueError, match=r"trace=\['predictd'\]: target 'predictd' is the name of no class"):
+        explain(linear_model(), target=1, names=NAMES, trace=["predictd"])
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -95,6 +95,8 @@ def test_superpixels_of_a_clip_hold_together_through_each_span():
     ("players", "shape", "message"),
     [
         ("time:0", (6,), "with numbers of at least 1; got 'time:0'"),
+        ("grid:0x3", (4, 6), "tubes:5x25, grid:4x4, columns, with numbers of at least 1; got 'grid:0x3'"),
+        ("grid:2x3x4", (4, 6), "needs 2 numbers here, as in .*, grid:4x4, columns"),
         ("time:2x3", (6,), "needs one number"),
         ("bands:2x3", (6,), 'a waveform has "time:20"'),
         ("tubes:2x2x2", (6,), "on a grid of time x height x width"),

@@ -56,7 +56,7 @@ def answering(
         )
     for name, text in (("prompt", prompt), ("answer", answer)):
         if text is not None and (not isinstance(text, str) or not text.strip()):
-            raise ValueError(f"{name} must be a text; got {text!r}")
+            raise ValueError(f"{name} must be a text with a word in it; got {text!r}")
     refuse_training([model])
     if transform is not None or input:
         spec = input_of(model, None, transform, input)

@@ -7,13 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pysmdl import disk
 from pysmdl.adapters import adapt, resolve
 from pysmdl.cli import libraries
 from pysmdl.cli.importing import import_beside
 from pysmdl.models.files import load_file
+from pysmdl.models.inspect import device_here
 from pysmdl.models.remote import is_url
 from pysmdl.scorers import Model, Scorer, classifier, endpoint
 from pysmdl.scorers.estimators import is_estimator
@@ -52,7 +51,7 @@ def load_model(
             that has its own.
     """
     if device is not None:
-        _check_device(device)
+        device_here(device)
     settings: dict[str, Any] = {}
     if channel_order is not None:
         settings["channel_order"] = channel_order
@@ -146,16 +145,6 @@ def _lines(path: Path) -> tuple[str, ...]:
     while lines and not lines[-1]:
         lines.pop()
     return tuple(lines)
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.zeros(1, device=device).tolist()
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        here = " or ".join(["cpu", *(["cuda"] if gpus else []), *gpus])
-        why = str(error).splitlines()[0]
-        raise ValueError(f"device must be {here} on this machine; got {device!r} ({why})") from error
 
 
 def _attribute(spec: str) -> Any:

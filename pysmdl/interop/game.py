@@ -69,9 +69,12 @@ class Game:
         """Values of coalitions [n_coalitions, n_players] (or one, [n_players]).
 
         Raises:
-            ValueError: another number of players.
+            ValueError: another number of players, or another number than 0 and 1, as indices of players are.
         """
-        member = np.atleast_2d(np.asarray(coalitions, bool))
+        given = np.asarray(coalitions)
+        if not (known := np.isin(given, (0, 1))).all():
+            raise ValueError(f"coalitions must be True or False for each player; got {given[~known][0]!r}")
+        member = np.atleast_2d(given.astype(bool))
         if member.shape[1] != self.n_players:
             raise ValueError(f"coalitions must have {self.n_players} players; got {list(member.shape)}")
         return self._evaluate(member) - self.normalization_value

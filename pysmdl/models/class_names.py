@@ -33,6 +33,13 @@ def names_of(given: Any) -> Names | None:
     return {index: name for index, name in named.items() if name}
 
 
+def listed(given: Any) -> int | None:
+    """How many classes a sequence, or torchvision's weights, name; None of a mapping, which may leave some out."""
+    meta = getattr(given, "meta", None)
+    names = meta.get("categories") if isinstance(meta, Mapping) else given
+    return len(names) if isinstance(names, Sequence) else None
+
+
 def names_in(modules: Sequence[nn.Module]) -> Names | None:
     """The names that a model carries: ``config.id2label`` (transformers) or ``pretrained_cfg`` (timm); else None."""
     for module in modules:

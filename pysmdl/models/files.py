@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pysmdl.errors import described
 from pysmdl.models.base import Model
+from pysmdl.models.inspect import device_here
 from pysmdl.models.onnx_files import OnnxModel
 from pysmdl.models.programs import load_program, module_of
 
@@ -27,7 +28,7 @@ def load_file(path: Path, device: str | torch.device | None = None) -> Callable[
         raise ValueError(f"model must be a file of TorchScript, .pt2 or .onnx, or a callable; there is no file {path}")
     if path.suffix.lower() == ".onnx":
         return OnnxModel(path, device)
-    where = torch.device(device or "cpu")
+    where = device_here(device or "cpu")
     if path.suffix == ".pt2":
         program = load_program(path)
         try:
@@ -39,6 +40,11 @@ def load_file(path: Path, device: str | torch.device | None = None) -> Callable[
             warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers its exported programs
             scripted = torch.jit.load(str(path), map_location=where)
     except Exception as error:  # of many types, as the file is damaged
+        if "constants.pkl" in str(error):  # torch.jit's archives have it, torch.save's have not
+            raise ValueError(
+                f"{path} is what torch.save wrote, not TorchScript: load it in Python, and give the module that has "
+                "these weights"
+            ) from error
         raise ValueError(
             f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2, ONNX .onnx): {error}"
         ) from error

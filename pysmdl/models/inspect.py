@@ -131,7 +131,8 @@ def device_of(modules: Sequence[nn.Module], device: str | torch.device | None) -
     A model of which parts are offloaded says it itself (accelerate's hooks and device map).
 
     Raises:
-        ValueError: `device` was given and the model lives elsewhere, or its weights were never loaded.
+        ValueError: `device` was given and is none of this machine, or the model lives elsewhere, or its weights were
+            never loaded.
     """
     first = next(_tensors(modules), None)
     own = None if first is None else first.device
@@ -141,12 +142,25 @@ def device_of(modules: Sequence[nn.Module], device: str | torch.device | None) -
             raise ValueError("the model's weights are on the meta device, so it has none: load them first")
     if device is None:
         return own or torch.device("cpu")
-    wanted = torch.device(device)
-    if str(device) == "cuda":  # the current one
-        wanted = torch.device("cuda", torch.cuda.current_device())
+    wanted = device_here(device)
     if own is not None and wanted != own and wanted not in {each.device for each in _tensors(modules)}:
         raise ValueError(f"device is {wanted}, but the model's parameters are on {own}; move the model or drop device=")
     return wanted
+
+
+def device_here(device: str | torch.device) -> torch.device:
+    """A device by its name; "cuda" is the current one.
+
+    Raises:
+        ValueError: there is no such device on this machine.
+    """
+    try:
+        return torch.zeros(0, device=torch.device(device)).device
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts that it was built for the device
+        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        here = " or ".join(["cpu", *(["cuda"] if gpus else []), *gpus])
+        why = str(error).splitlines()[0]
+        raise ValueError(f"device must be {here} on this machine; got {device!r} ({why})") from error
 
 
 def _offloaded(modules: Sequence[nn.Module]) -> torch.device | None:

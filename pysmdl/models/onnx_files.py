@@ -92,14 +92,13 @@ def _session(path: Path, device: str | torch.device | None) -> Any:
         import onnxruntime
     except ImportError:
         raise need("onnxruntime", f"{path.name}, an ONNX file,", "pysmdl[onnx]") from None
-    placed = torch.device(device or "cpu")
-    kind, providers = placed.type, ["CPUExecutionProvider"]
+    kind, providers = str(device or "cpu").partition(":")[0], ["CPUExecutionProvider"]
     options_of: list[dict[str, Any]] = [{}]
     if kind != "cpu":
         wanted, there = PROVIDERS.get(kind, kind), onnxruntime.get_available_providers()
         if wanted not in there:
             raise ValueError(f"device must be one that this ONNX Runtime runs on, {', '.join(there)}; got {device!r}")
-        providers, options_of = [wanted, *providers], [{"device_id": placed.index or 0}, {}]
+        providers, options_of = [wanted, *providers], [{"device_id": torch.device(device or kind).index or 0}, {}]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

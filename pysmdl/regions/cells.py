@@ -47,16 +47,16 @@ def by_grid(spec: str, shape: Sequence[int], pixels: Pixels | None = None) -> Re
         if given:
             raise ValueError(f'regions must be "columns" without a number; got {spec!r}')
         return columns(math.prod(shape)) if len(shape) == 1 else cells(shape, shape)
-    numbers = _numbers(spec, given)
+    numbers = _numbers(spec, given, len(shape))
     if name == "time":
-        return segments(shape, *_so_many(spec, numbers or (20,), 1))
+        return segments(shape, *_so_many(spec, numbers or (20,), 1, len(shape)))
     if name == "bands":
-        return bands(shape, *_so_many(spec, numbers or (8, 6), 2))
+        return bands(shape, *_so_many(spec, numbers or (8, 6), 2, len(shape)))
     if name == "tubes":
         return _tubes(spec, shape, numbers or (4, 4, 4), pixels)
     if len(numbers) <= 1 and len(shape) > 1:
         return cells(shape, _even(shape, numbers[0] if numbers else COUNT))
-    return cells(shape, _so_many(spec, numbers or (min(COUNT, shape[0]),), len(shape)))
+    return cells(shape, _so_many(spec, numbers or (min(COUNT, shape[0]),), len(shape), len(shape)))
 
 
 def cells(shape: Sequence[int], counts: Sequence[int]) -> Regions:
@@ -146,18 +146,24 @@ def _tubes(spec: str, shape: Sequence[int], numbers: Sequence[int], pixels: Pixe
     )
 
 
-def _numbers(spec: str, given: str) -> tuple[int, ...]:
+def _numbers(spec: str, given: str, axes: int) -> tuple[int, ...]:
     found = given.split("x") if given else []
     if not all(each.isdecimal() and int(each) > 0 for each in found):
-        raise ValueError(f"regions must be one of {', '.join(GRIDS)}, with numbers of at least 1; got {spec!r}")
+        raise ValueError(f"regions must be one of {_ways(axes)}, with numbers of at least 1; got {spec!r}")
     return tuple(map(int, found))
 
 
-def _so_many(spec: str, numbers: Sequence[int], count: int) -> Sequence[int]:
+def _ways(axes: int) -> str:
+    """The names that suit a grid of so many axes, the plain grid's with a number for each."""
+    plain = "grid:" + "x".join(["4"] * axes)
+    return ", ".join(plain if name.startswith("grid:") else name for name in GRIDS)
+
+
+def _so_many(spec: str, numbers: Sequence[int], count: int, axes: int) -> Sequence[int]:
     if len(numbers) != count:
         needs = "one number" if count == 1 else f"{count} numbers"
         volume = "; a volume goes in with its channels first, [1, D, H, W]" if (count, len(numbers)) == (2, 3) else ""
-        raise ValueError(f"regions={spec!r} needs {needs} here, as in {', '.join(GRIDS)}{volume}")
+        raise ValueError(f"regions={spec!r} needs {needs} here, as in {_ways(axes)}{volume}")
     return numbers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class Detector(Scorer):
         self.decided_at = number("decided_at", decided_at, least=0, below=1)
         self.classes: int | None = None
         self._looked = False  # at the number of classes, in this run
+        self._examined = False  # whether confidences are some
 
     def ready(self) -> None:
         super().ready()
@@ -132,6 +134,7 @@ class Detector(Scorer):
             labels = torch.arange(labels.shape[1], dtype=torch.int32, device=labels.device).expand_as(labels)
         elif found.classes != self.classes or not self._looked:
             self._look(found.classes)
+        self._examine(found.confidences)
         corners, mode = targets[:, :4].contiguous(), targets[:, 4].int()
         given = found.boxes, found.confidences, corners, labels.contiguous(), mode
         return Outputs(match_boxes(*given, floor=self.confidence_floor, backend=wanted.backend))
@@ -153,6 +156,18 @@ class Detector(Scorer):
         if self._looked:
             raise ScorerError(f"the detector returned {classes} classes a box, after {self.classes} in batches before")
         self.classes, self._looked = classes, True
+
+    def _examine(self, confidences: Tensor) -> None:
+        """Once for a scorer, as :meth:`pysmdl.scorers.classes.Classifier.look` does: that these are no logits."""
+        if self._examined or (confidences.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return
+        low, high = (float(each) for each in confidences.aminmax())
+        if math.isfinite(low) and math.isfinite(high) and (low < -1e-3 or high > 1 + 1e-3):
+            raise ScorerError(
+                f"confidences must be in 0..1; the detector returned {low:.4g} to {high:.4g}: these may be logits, of "
+                "which a decode= function makes confidences"
+            )
+        self._examined = True
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         if MODES[int(target[4])] == "cls":  # the match is the confidence of any box that overlaps by half

@@ -103,12 +103,14 @@ def candidates(answer: Any, rows: int, read: Input, device: torch.device) -> Can
         rows: That it was given.
 
     Raises:
-        ScorerError: it has another form.
+        ScorerError: it has another form, or NaN in it.
     """
     said = _labels(answer)
     wanted = torch.zeros(1, dtype=torch.int32) if said is None or not len(said) else said
     found = detections_of(answer, wanted.to(device).expand(rows, -1))
     boxes, confidences = found.boxes[0].double().cpu().numpy(), found.confidences[0].double().cpu().numpy()
+    if np.isnan(boxes).any() or np.isnan(confidences).any():
+        raise ScorerError("the detector returned NaN for the whole input, so what it finds is not known")
     of_column = np.arange(confidences.shape[1]) if said is None else wanted.cpu().numpy().astype(np.int64)
     left, top = (0.0, 0.0) if read.frame is None else read.frame[:2]
     boxes = boxes / np.tile(read.scale, 2) + (left, top, left, top)
