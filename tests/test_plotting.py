@@ -171,3 +171,10 @@ def test_a_loaded_explanation_draws_itself_with_its_box_in_place(tmp_path):
     box = axes.patches[0]
     assert (box.get_x() / width, box.get_y() / height) == pytest.approx((0.25, 0.25))
     assert (box.get_width() / width, box.get_height() / height) == pytest.approx((0.25, 0.25))
+
+
+def test_what_the_model_sees_of_a_long_narrow_image_is_a_pixel_wide_at_least(wrong):
+    on = canvas(replace(wrong, frame=(0.4, 0.2, 0.6, 0.8), size=(2000, 3)), np.zeros((2000, 3, 3), np.uint8))
+    assert on.pixels.shape[1] == 1
+    assert on.dimmed(on.labels < 0).size
+    assert on.faded(on.pixels).shape == on.pixels.shape

@@ -86,18 +86,23 @@ class Canvas:
     def dimmed(self, shown: NDArray[np.bool_]) -> Pixels:
         """What the model sees of the image, all but these pixels [h, w] darkened to a fifth."""
         found = np.where(shown[:, :, None], self.pixels, self.pixels // 5).astype(np.uint8)
-        x0, y0, x1, y1 = map(round, self.framed or (0, 0, found.shape[1], found.shape[0]))
-        return found[y0:y1, x0:x1]
+        return found if self.framed is None else found[self._window(self.framed)]
 
     def faded(self, image: NDArray[Any]) -> NDArray[Any]:
         """An image [h, w, 3] with what the model does not see of it faded to near white; uint8, or floats in 0..1."""
         if self.framed is None:
             return image
-        x0, y0, x1, y1 = map(round, self.framed)
+        window = self._window(self.framed)
         white = 255 if image.dtype == np.uint8 else 1.0
         found = (image * 0.35 + white * 0.65).astype(image.dtype)
-        found[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+        found[window] = image[window]
         return found
+
+    def _window(self, framed: tuple[float, float, float, float]) -> tuple[slice, slice]:
+        """Whole pixels of what the model sees, one at least: a long narrow image may be drawn a pixel wide."""
+        (height, width), (x0, y0, x1, y1) = self.labels.shape, map(round, framed)
+        x0, y0 = min(x0, width - 1), min(y0, height - 1)
+        return slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
 
     def first(self, count: int) -> NDArray[np.bool_]:
         """The pixels of the first regions, and those always shown. [h, w]."""
