@@ -211,16 +211,17 @@ class Explainer:
 
         with reporting(progress) as report:
             found = Engine(self.plan, prepare, self.config, report, on_error, ordered).run(source)
-            yield from self._counted(found if profile is None else profile.over(found))
+            try:
+                yield from found if profile is None else profile.over(found)
+            finally:
+                self._doubt_names()
 
-    def _counted(self, found: Iterator[Explanation]) -> Iterator[Explanation]:
-        """The same, with a warning where a list of names is another model's: it has more classes, or fewer."""
-        for each in found:
-            classes = getattr(self.scorer, "classes", None)
-            if self._listed is not None and classes not in (None, self._listed):
-                log.warning("names are %d, and the model has %d classes: are they its own?", self._listed, classes)
-                self._listed = None
-            yield each
+    def _doubt_names(self) -> None:
+        """Warn once where a list of names is another model's: it has more classes, or fewer."""
+        classes = getattr(self.scorer, "classes", None)
+        if self._listed is not None and classes not in (None, self._listed):
+            log.warning("names are %d, and the model has %d classes: are they its own?", self._listed, classes)
+            self._listed = None
 
     def steps(self, given: Any, progress: bool | Report = False) -> Iterator[Step]:
         """Explain one input, as explain_many takes it; yields each region as soon as its place is settled."""
