@@ -72,7 +72,7 @@ class Game:
             ValueError: another number of players, or another number than 0 and 1, as indices of players are.
         """
         given = np.asarray(coalitions)
-        if not (known := np.isin(given, (0, 1))).all():
+        if given.dtype != bool and not (known := np.isin(given, (0, 1))).all():
             raise ValueError(f"coalitions must be True or False for each player; got {given[~known][0]!r}")
         member = np.atleast_2d(given.astype(bool))
         if member.shape[1] != self.n_players:
