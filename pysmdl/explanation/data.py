@@ -117,6 +117,11 @@ class ExplanationData:
         return len(self.players) or int(self.labels.max()) + 1
 
     @property
+    def pictured(self) -> bool:
+        """Whether there is a picture, and the players lie on it."""
+        return self.pixels is not None and self.labels.ndim == 2
+
+    @property
     def called(self) -> str:
         """What the players are called: regions of an image, segments of a sound, columns of a table."""
         return CALLED.get(self.modality, ("players", ""))[0]

@@ -25,12 +25,8 @@ WIDE, HIGH = 900, 240  # of a waveform, in pixels
 LINE, LETTERS = 22, 60  # of a list of players: pixels a line, letters of a name
 LINES = 40
 LEAST = 120  # pixels of a frame, about
-IMAGE, NARROW, TITLE, GAP = (
-    300,
-    260,
-    22,
-    8,
-)  # of several: an image's height, a text's width, their names, what is between
+IMAGE, NARROW = 300, 260  # of several: an image's height, a text's width
+TITLE, GAP = 22, 8  # their names, and what is between
 INK, PAPER = 50, 250
 
 
@@ -84,10 +80,11 @@ def _together(e: ExplanationData) -> tuple[Pixels, Ints] | None:
     below: list[tuple[Pixels, Ints]] = []
     for name in e.inputs:
         own = part(e, name)
-        image = own.pixels is not None and own.labels.ndim == 2
-        found = _image(own) if image else _twice(*sheet(own, NARROW)) if is_text(own) else _sheet(own)
+        found = _image(own) if own.pictured else _twice(*sheet(own, NARROW)) if is_text(own) else _sheet(own)
         if found is not None:
-            (beside if image or (is_text(own) and len(found[1]) <= IMAGE) else below).append(_titled(name, *found))
+            (beside if own.pictured or (is_text(own) and len(found[1]) <= IMAGE) else below).append(
+                _titled(name, *found)
+            )
     rows = [_joined(beside, 1), *below] if beside else below
     return _joined(rows, 0) if rows else None
 

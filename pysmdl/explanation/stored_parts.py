@@ -63,10 +63,5 @@ def parts_from(texts: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[
         pixels = None if picture is None else thumbnails.decode(picture.tobytes())
         own: dict[str, Any] = {name: None if text[name] is None else tuple(text[name]) for name in ("size", "frame")}
         own |= {"shown": arrays.get(f"{number}.shown"), "rate": text["rate"]}
-        found[text["name"]] = Part(
-            labels.astype(np.int32),
-            text["modality"],
-            pixels,
-            **own,
-        )
+        found[text["name"]] = Part(labels.astype(np.int32), text["modality"], pixels, **own)
     return found

@@ -83,6 +83,20 @@ def labels_at(labels: Ints, size: tuple[int, int], frame: Frame | None = None) -
     return found
 
 
+def window(frame: Frame, size: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of an image (height, width) that lie in a frame, as of :func:`labels_at`: whole pixels, and one
+    at least, for a long narrow image may be a pixel wide.
+    """
+    x0, y0, x1, y1 = frame
+    rows, columns = (_whole(*each) for each in ((y0, y1, size[0]), (x0, x1, size[1])))
+    return rows, columns
+
+
+def _whole(low: float, high: float, side: int) -> slice:
+    start = min(round(low * side), side - 1)
+    return slice(start, max(round(high * side), start + 1))
+
+
 def _nearest(points: int, pixels: int, low: float, high: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """For each pixel of a side its point of the grid that lies from `low` to `high`, and whether it lies on it."""
     if (low, high) == (0.0, 1.0):

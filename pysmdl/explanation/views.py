@@ -11,7 +11,7 @@ from pysmdl.errors import whole_number
 from pysmdl.explanation.coefficients import of_coefficients
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.parts import part
-from pysmdl.explanation.values import Frame, labels_at
+from pysmdl.explanation.values import labels_at, window
 from pysmdl.inputs.frames import in_grey
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.types import Bools, Ints
@@ -87,8 +87,9 @@ def view(explanation: ExplanationData, count: int | None = None, fill: float = 0
 
 def _view(e: ExplanationData, first: NDArray[np.int64], fill: float, name: str | None = None) -> Any:
     if e.modality == "wavelet" and e.pixels is not None and "levels" in e.notes:
-        return of_coefficients(_seen(e.pixels, e.frame), kept_points(e, first), int(e.notes["levels"]), fill)
-    if e.pixels is not None and e.labels.ndim == 2:
+        seen = e.pixels if e.frame is None else e.pixels[window(e.frame, e.pixels.shape)]
+        return of_coefficients(seen, kept_points(e, first), int(e.notes["levels"]), fill)
+    if e.pixels is not None and e.pictured:
         size = (e.pixels.shape[0], e.pixels.shape[1])
         return _filled(e.pixels, labels_at(kept_points(e, first).astype(np.int32), size, e.frame) != 0, fill)
     if e.shown is None or e.shown.shape[: e.labels.ndim] != e.labels.shape:
@@ -119,15 +120,6 @@ def parts_of_covers(covers: Bools) -> tuple[Ints, Bools]:
     members, part = np.unique(covers.reshape(len(covers), -1), axis=1, return_inverse=True)
     nobody = np.flatnonzero(~members.any(0))
     return np.where(np.isin(part, nobody), -1, part).astype(np.int32).reshape(covers.shape[1:]), members
-
-
-def _seen(pixels: Pixels, frame: Frame | None) -> Pixels:
-    """What the model sees of an image."""
-    if frame is None:
-        return pixels
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = (round(share * side) for share, side in zip(frame, (width, height) * 2, strict=True))
-    return pixels[y0:y1, x0:x1]
 
 
 def _filled(content: NDArray[Any], kept: Bools, fill: float) -> NDArray[Any]:

@@ -52,9 +52,9 @@ def entry(explanation: Explanation, number: int) -> dict[str, Any]:
     }
     if explanation.players:
         found["players"] = [_name(explanation.players[player]) for player in explanation.order[:NAMED].tolist()]
-    pictured = with_sheet(explanation)
-    if pictured.labels.ndim == 2 and pictured.pixels is not None:
-        found |= _picture(pictured, len(json.dumps(plain(found))))
+    drawn = with_sheet(explanation)
+    if drawn.pictured:
+        found |= _picture(drawn, len(json.dumps(plain(found))))
     checked: dict[str, Any] = plain(found)
     return checked
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pysmdl.explanation.data import ExplanationData
-from pysmdl.explanation.values import labels_at, spread
+from pysmdl.explanation.values import labels_at, spread, window
 from pysmdl.explanation.views import kept_points
 from pysmdl.inputs.image_files import Pixels, load
 from pysmdl.types import Ints
@@ -86,23 +86,18 @@ class Canvas:
     def dimmed(self, shown: NDArray[np.bool_]) -> Pixels:
         """What the model sees of the image, all but these pixels [h, w] darkened to a fifth."""
         found = np.where(shown[:, :, None], self.pixels, self.pixels // 5).astype(np.uint8)
-        return found if self.framed is None else found[self._window(self.framed)]
+        frame = self.explanation.frame
+        return found if frame is None else found[window(frame, self.labels.shape)]
 
     def faded(self, image: NDArray[Any]) -> NDArray[Any]:
         """An image [h, w, 3] with what the model does not see of it faded to near white; uint8, or floats in 0..1."""
-        if self.framed is None:
+        if self.explanation.frame is None:
             return image
-        window = self._window(self.framed)
+        seen = window(self.explanation.frame, self.labels.shape)
         white = 255 if image.dtype == np.uint8 else 1.0
         found = (image * 0.35 + white * 0.65).astype(image.dtype)
-        found[window] = image[window]
+        found[seen] = image[seen]
         return found
-
-    def _window(self, framed: tuple[float, float, float, float]) -> tuple[slice, slice]:
-        """Whole pixels of what the model sees, one at least: a long narrow image may be drawn a pixel wide."""
-        (height, width), (x0, y0, x1, y1) = self.labels.shape, map(round, framed)
-        x0, y0 = min(x0, width - 1), min(y0, height - 1)
-        return slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
 
     def first(self, count: int) -> NDArray[np.bool_]:
         """The pixels of the first regions, and those always shown. [h, w]."""

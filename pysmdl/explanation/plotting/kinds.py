@@ -57,7 +57,7 @@ def map_panel(
 def fused_panel(named: Named, on: Canvas, points: Values, word: str) -> Panel:
     """A map of the image [h, w], such as that of several partitions."""
     points = points / (np.abs(points).max(initial=0) or 1.0)
-    coloured = panels.shades(named.explanation, points.ravel(), 1.0)
+    coloured = panels.shades(named.explanation, points.ravel(), most=1.0)
 
     def draw(axes: panels.Axes, title: str) -> None:
         panels.tinted(axes, on, points, coloured, title, "share of the highest")

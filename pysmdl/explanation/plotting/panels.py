@@ -64,9 +64,7 @@ def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, mo
     """
     known = np.nan_to_num(values)
     points = on.of_each(known)
-    if most is None and on.explanation.covers is not None:  # where regions overlap there is more than any of them adds
-        most = max(scale(on.explanation, known), float(np.abs(points).max()))
-    tinted(axes, on, points, shades(on.explanation, known, most), title, unit)
+    tinted(axes, on, points, shades(on.explanation, known, points, most), title, unit)
 
 
 def tinted(axes: Axes, on: Canvas, points: NDArray[Any], coloured: tuple[Any, Any], title: str, unit: str) -> None:
@@ -81,11 +79,21 @@ def tinted(axes: Axes, on: Canvas, points: NDArray[Any], coloured: tuple[Any, An
         colour_bar(axes, norm, map_, unit)
 
 
-def shades(explanation: ExplanationData, values: Values, most: float | None = None) -> tuple[Any, Any]:
-    """The scale and the colours of values without NaN [n], as matplotlib's."""
+def shades(
+    explanation: ExplanationData, values: Values, points: Values | None = None, most: float | None = None
+) -> tuple[Any, Any]:
+    """The scale and the colours of values without NaN [n], as matplotlib's.
+
+    Args:
+        points: What regions are worth together where they lie. [*grid].
+        most: The value that has full colour; None: see :func:`scale`.
+    """
     from matplotlib.colors import Normalize
 
-    most = scale(explanation, values) if most is None else most
+    if most is None:
+        most = scale(explanation, values)
+        if points is not None and explanation.covers is not None:  # where regions overlap there is more than any adds
+            most = max(most, float(np.abs(points).max()))
     signed = bool(values.min(initial=0) < -0.02 * most)
     return Normalize(-most if signed else 0, most), colours(signed)
 

@@ -42,7 +42,7 @@ def alone(named: Named, enough: bool = False) -> list[Strip]:
     below: list[Strip] = []
     for name, each in parts.items():
         title = f"{name}: {each.importance[0]}{_sum(named, name)}"
-        if each.explanation.pixels is not None and each.explanation.labels.ndim == 2:
+        if each.explanation.pictured:
             beside += ((panel, HIGH) for panel in _image(each, title, enough))
         elif is_text(each.explanation) and (panel := _text(each, title)) is not None:
             beside.append(panel)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.palette import KEPT, MARK
-from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, scale, shades
+from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
 from pysmdl.explanation.values import Values
 from pysmdl.explanation.views import T, envelope, kept_points, labels_on, layers_of, parts_of_covers
 from pysmdl.types import Bools, Ints
@@ -108,10 +108,8 @@ def where(explanation: ExplanationData, player: int) -> Bools:
 
 def worth(explanation: ExplanationData) -> tuple[Values, tuple[Any, Any]]:
     """What the players of each point did together [*grid], and the scale and colours for it."""
-    e, values = explanation, np.nan_to_num(explanation.values())
-    points = e.value_map(density=False)
-    most = None if e.covers is None else max(scale(e, values), float(np.abs(points).max()))
-    return points, shades(e, values, most)
+    points = explanation.value_map(density=False)
+    return points, shades(explanation, np.nan_to_num(explanation.values()), points)
 
 
 def along(points: NDArray[T], count: int) -> NDArray[T]:
@@ -162,7 +160,7 @@ def moments(explanation: ExplanationData, unit: str, axes: Any, title: str) -> N
     """What the parts of the tubes that lie in each frame add, one bar a frame."""
     e = explanation
     sums = e.value_map().reshape(e.labels.shape[0], -1).sum(1)
-    norm, map_ = shades(e, sums, float(np.abs(sums).max()) or 1.0)
+    norm, map_ = shades(e, sums, most=float(np.abs(sums).max()) or 1.0)
     axes.bar(np.arange(len(sums)), sums, color=map_(norm(sums)), width=0.8, edgecolor=PALE, linewidth=0.6)
     axes.axhline(0, color=MARK, linewidth=0.8)
     axes.set_ylabel(unit, fontsize=SMALL)
