@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from language_models import bert, byte_level, gpt2, qwen3, word_pieces
+from language_models import bert, byte_level, gpt2, loud, qwen3, word_pieces
 
 import pysmdl
 from pysmdl import heads, removal, scorers
@@ -384,3 +384,61 @@ def test_a_text_that_is_longer_than_its_model_takes_is_told(answer):
     ):
         with pytest.raises((ScorerError, ValueError), match=message):
             pysmdl.explain(long, model, tokenizer=tokenizer, answer=said, players="lines", progress=False)
+
+
+def of_family(name, **settings):
+    """A random language model of another family."""
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(
+        **{"vocab_size": 403, "hidden_size": 32, "eos_token_id": 1, **settings}
+    )
+    made = {"Bert": "BertLMHeadModel", "XLNet": "XLNetLMHeadModel"}.get(name, f"{name}ForCausalLM")
+    return loud(getattr(transformers, made)(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("Bert", {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}),
+        ("XLNet", {"n_layer": 2, "n_head": 4, "d_inner": 48, "d_head": 8}),
+    ],
+)
+def test_a_model_that_looks_ahead_at_its_answer_is_refused(name, settings):
+    with pytest.raises(
+        TypeError, match=r"model must be a causal one; \w+ looks ahead, .* load it with is_decoder=True"
+    ):
+        scorers.language_model(of_family(name, **settings), byte_level(), answer=ANSWER)
+
+
+def test_a_model_that_heeds_no_attention_mask_has_nothing_hidden():
+    network = of_family("Rwkv", num_hidden_layers=2, attention_hidden_size=32, intermediate_size=48)
+    scorer = scorers.language_model(network, byte_level(), answer=ANSWER)
+    assert np.ptp(game(scorer, removal="delete")(subsets(4))) > 1e-4
+    with pytest.raises(
+        (ScorerError, ValueError), match="RwkvForCausalLM looks at tokens that its attention_mask hides"
+    ):
+        game(scorer, removal="attention")(subsets(4))
+
+
+def test_layers_that_see_the_last_few_tokens_count_those_that_are_hidden():
+    network = of_family("GPTNeo", num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=5)
+    tokenizer, text = byte_level(), "the red cat box mat so it goes"
+    found = game(scorers.language_model(network, tokenizer, answer=" the key"), text, "tokens", removal="attention")
+    ids, answer = tokenizer(text)["input_ids"], tokenizer(" the key")["input_ids"]
+    for kept in subsets(len(ids)):
+        kept[-1] = True  # what is said follows on the last one
+        assert found(kept)[0] == pytest.approx(by_hand(network, ids, answer, mask=kept.astype(int)), abs=1e-6)
+
+
+def test_a_model_with_a_cache_of_its_own_kind_is_run_in_full():
+    class Own(type(gpt2())):
+        def forward(self, *given, past_key_values=None, **more):
+            if past_key_values is not None:
+                raise ValueError("layer 0 is a DynamicLayer; it has no indexer key cache")
+            return super().forward(*given, **more)
+
+    network = Own(gpt2().config).eval()
+    network.load_state_dict(gpt2().state_dict())
+    found, wanted = (game(scorers.language_model(each, byte_level(), answer=ANSWER)) for each in (network, gpt2()))
+    np.testing.assert_allclose(found(subsets(4)), wanted(subsets(4)), atol=1e-6)

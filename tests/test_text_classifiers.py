@@ -18,7 +18,9 @@ SMALL = {
 
 
 def made(name):
-    """A random classifier of a family: the first three read the last token that is no padding, one counts from 2."""
+    """A random classifier of a family: the first three read the last token that is no padding, one counts from 2. The
+    last four mix or fold neighbours, padding among them, whatever they are told.
+    """
     transformers = pytest.importorskip("transformers")
     more = {
         "Llama": {"num_key_value_heads": 2, "pad_token_id": 0},
@@ -27,6 +29,10 @@ def made(name):
         "MPNet": {"pad_token_id": 1},
         "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
         "Bert": {},
+        "FNet": {"pad_token_id": 0},
+        "ConvBert": {"embedding_size": 16, "head_ratio": 2, "conv_kernel_size": 5},
+        "MobileBert": {"embedding_size": 16, "intra_bottleneck_size": 32, "true_hidden_size": 32},
+        "Nystromformer": {"num_landmarks": 4, "segment_means_seq_len": 4, "conv_kernel_size": 5},
     }[name]
     settings = {**SMALL, **more}
     if name == "XLNet":
@@ -53,6 +59,19 @@ def test_a_classifier_that_reads_the_last_token_reads_the_last_one_that_is_seen(
     ]
     assert hidden[0] == hidden[1], "nothing of a hidden last word is told"
     assert hidden[0] == pytest.approx(said(network, tokenizer("The cat sat at")["input_ids"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["FNet", "ConvBert", "MobileBert", "Nystromformer", "Llama", "Bert"])
+def test_a_row_is_read_as_it_is_alone_though_others_are_longer(name):
+    network, tokenizer = made(name), byte_level()
+    game = pysmdl.Game(TEXTS[1], scorers.text_classifier(network, tokenizer), 1, players="words")
+    member = np.random.default_rng(0).random((20, game.n_players)) < 0.5
+    read = tokenizer(TEXTS[1], return_offsets_mapping=True)
+    ids, offsets = read["input_ids"], read["offset_mapping"]
+    starts = [start + (TEXTS[1][start] == " " and stop - start > 1) for start, stop in offsets]
+    word = np.searchsorted(np.cumsum([len(each) for each in game.names]), starts, side="right")
+    wanted = [said(network, np.array(ids)[kept[word]].tolist()) for kept in member]
+    np.testing.assert_allclose(game(member), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["Llama", "GPT2", "MPNet", "XLNet", "Bert"])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.base import Model
 from pysmdl.models.caches import Pairs, cache_of, pairs_in
+from pysmdl.models.heeding import reads_hidden
 from pysmdl.models.image_text import Told, only
 from pysmdl.models.prefixes import WHOLE, Group, packed, planned
 from pysmdl.models.text import Ids, Tally, TokenRows, begun, embedded, first_position, of_length, rows_of_ids
@@ -43,6 +44,7 @@ class LanguageModel(Model):
         self._first = first_position(network)
         self._skips = self._placed and _may_skip(network)
         self._cache = "cache" if "cache" in inspect.signature(network.forward).parameters else "past_key_values"
+        self._hides: bool | None = None  # tokens by its attention_mask; None: not found out yet
 
     @property
     def network(self) -> Any:
@@ -62,14 +64,27 @@ class LanguageModel(Model):
             rows: Of one text.
             answer: Its ids [T].
             at: Which of them, by position. [k].
+
+        Raises:
+            ValueError: tokens are hidden from attention, and the network looks at them all the same.
         """
         rows = begun(rows, self._start)
+        self._check_hidden(rows)
         rows.tally.had += int(rows.lengths.sum()) + len(rows) * max(at)
         if self.reuse and self._skips:
             rows = packed(rows)
         last = rows.seen.shape[1] - 1 - rows.seen[:, ::-1].argmax(1)  # of the tokens of each that are seen
         said, asked = np.array(answer[: max(at)], np.int64), np.array(at)[None]
         return self._grouped(rows, said, np.where(asked == 0, last[:, None], rows.lengths[:, None] + asked - 1))
+
+    def _check_hidden(self, rows: TokenRows) -> None:
+        if self._hides is None and (rows.seen.sum(1) < rows.lengths).any():
+            self._hides = not reads_hidden(self._shown, self.device)
+        if self._hides is False:
+            raise ValueError(
+                f"{type(self._shown).__name__} looks at tokens that its attention_mask hides, so none can be taken "
+                'from it by attention: removal="delete" leaves them out, "replace" puts others in their place'
+            )
 
     def logits_at(self, rows: TokenRows, at: Sequence[int]) -> Tensor:
         """Logits of what follows on some tokens of the rows themselves, which have one length. [b, k, K].
@@ -164,12 +179,14 @@ class LanguageModel(Model):
             return None
         ids = self._sent(whole[None])
         told = only(self.network.get_output_embeddings(), Told(ids, ids[:, :1] * 0))
-        with stage("model"), told, of_length(self.network, len(whole)):
+        with stage("model"), told:
             try:
                 made = getattr(
                     self.network(input_ids=ids, **{self._cache: DynamicCache()}, use_cache=True), self._cache
                 )
-            except (AttributeError, TypeError):
+            except torch.OutOfMemoryError:
+                raise
+            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):  # it has a cache of its own kind
                 return None
         pairs = list(pairs_in(made)) if isinstance(made, DynamicCache) else []
         return pairs if pairs and all(keys.shape[-2] == len(whole) for keys, _ in pairs) else None
@@ -189,4 +206,6 @@ def _may_skip(network: Any) -> bool:
     config = network.config.get_text_config()
     if getattr(config, "layer_types", None) is not None:
         return all(each == "full_attention" for each in config.layer_types)
+    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's
+        return False
     return not getattr(config, "alibi", False) and getattr(config, "sliding_window", None) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pysmdl.models.answers import Form, tensor_in
+from pysmdl.models.heeding import reads_filling
 from pysmdl.models.text import TokenBatch, TokenRows, begun, embedded, first_position, joined, of_length
 
 LOGITS = Form("the model", 2)
-HEEDING = ("funnel", "xlnet")  # they read what fills rows up, whatever they are told
 
 
 class TokenClassifier(nn.Module):
@@ -32,18 +33,34 @@ class TokenClassifier(nn.Module):
         self.network, self.pad = network, pad
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
         self._first = first_position(network)
-        self._heeds = getattr(getattr(network, "config", None), "model_type", "") in HEEDING
+        self._heeds: bool | None = None  # what fills rows up, whatever it is told; None: not found out yet
         self.train(network.training)
 
     def forward(self, batch: TokenBatch) -> Any:
         """Logits of each row [B, K], in whatever form the network gives them."""
         rows = joined(batch.parts, self.pad)
         # where ids have become embeddings nothing tells what fills rows up
-        if (rows.blank is None and not self._heeds) or (rows.lengths == rows.lengths[0]).all():
+        if (rows.lengths == rows.lengths[0]).all() or (rows.blank is None and not self._heeds_padding(rows)):
             return self.answer(rows)
         chosen = [np.flatnonzero(rows.lengths == length) for length in np.unique(rows.lengths)]
-        found = [tensor_in(self.answer(_of(rows, each)), len(each), LOGITS, self._device()) for each in chosen]
+        found = [self._answered(_of(rows, each)) for each in chosen]
         return torch.cat(found)[self.sent(np.argsort(np.concatenate(chosen)))]
+
+    def _answered(self, rows: TokenRows) -> Tensor:
+        """Logits of rows [B, K]."""
+        return tensor_in(self.answer(rows), len(rows), LOGITS, self._device())
+
+    def _heeds_padding(self, rows: TokenRows) -> bool:
+        """Whether a row's answer depends on what fills it up, as of a network that mixes or folds neighbours. Tried out
+        on the shortest row of the first batch that has several lengths.
+        """
+        if self._heeds is None:
+            row = int(rows.lengths.argmin())
+            alone = _chosen(rows, slice(row, row + 1), rows.ids.shape[1])
+            filled = self.sent(np.arange(alone.ids.shape[1])[None] >= max(int(alone.lengths[0]), 1))
+            answer = partial(self._answered, alone)
+            self._heeds = reads_filling(self.network, filled, answer)
+        return self._heeds
 
     def answer(self, rows: TokenRows) -> Any:
         """What the network answers to rows."""
@@ -69,7 +86,11 @@ class TokenClassifier(nn.Module):
 
 def _of(rows: TokenRows, chosen: NDArray[np.int64]) -> TokenRows:
     """Rows of one length, filled up with nothing."""
-    length = max(int(rows.lengths[chosen[0]]), 1)
+    return _chosen(rows, chosen, max(int(rows.lengths[chosen[0]]), 1))
+
+
+def _chosen(rows: TokenRows, chosen: Any, length: int) -> TokenRows:
+    """Some of the rows, as long as that."""
     return replace(
         rows,
         ids=rows.ids[chosen, :length],

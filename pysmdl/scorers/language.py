@@ -16,6 +16,7 @@ from pysmdl.inputs import Input
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.text import Text, TextInput
 from pysmdl.kernels import class_scores
+from pysmdl.models.heeding import reads_ahead
 from pysmdl.models.language import LanguageModel
 from pysmdl.models.text import Ids, TokenBatch, TokenRows, of_length, rows_of_ids
 from pysmdl.scorers.answer_places import described_tokens, pieces_of, places
@@ -223,7 +224,7 @@ def language_model(
         device: As in :func:`pysmdl.scorers.classifier`.
 
     Raises:
-        TypeError: the model is no module, or one with an encoder.
+        TypeError: the model is no module, one with an encoder, or one that looks ahead.
         ValueError: it is in training mode; a prompt without "{}".
     """
     if not isinstance(model, nn.Module):
@@ -237,7 +238,13 @@ def language_model(
         raise ValueError(f'prompt must have "{SLOT}" where the text stands; got {prompt!r}')
     starts = (getattr(of, name, None) for of in (tokenizer, model.config) for name in STARTS)
     start = next((each for each in starts if isinstance(each, int)), 0)
-    scorer = LanguageScorer(LanguageModel(model, start, reuse, device), answer, head)
+    network = LanguageModel(model, start, reuse, device)
+    if reads_ahead(model, network.device):
+        raise TypeError(
+            f"model must be a causal one; {type(model).__name__} looks ahead, at the answer that it is to give: load "
+            "it with is_decoder=True if it was trained so"
+        )
+    scorer = LanguageScorer(network, answer, head)
     scorer.prompt, scorer.among = prompt, whole_number("among", among, 1)
     scorer.read_texts(tokenizer, lambda given: laid(given, tokenizer, prompt))
     return scorer

@@ -65,8 +65,8 @@ def text_encoder(
     network = Compared(model, pad_of(tokenizer, model), number("scale", scale, above=0))
     scorer = TextClassifier(Model(network, device=device), InputSpec(), head=head)
     found = [tokenized(tokenizer, each, True).ids for each in prompts]
-    with torch.no_grad():
-        network.prototypes = network.pooled(rows_of_ids([each.tolist() for each in found], found[0]))
+    with torch.no_grad():  # one by one, as some networks read what fills shorter ones up
+        network.prototypes = torch.cat([network.pooled(rows_of_ids([each.tolist()], each)) for each in found])
     scorer.model.name, scorer.names = type(model).__name__, list(prompts)
     scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
     return scorer
