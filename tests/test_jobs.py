@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -781,3 +782,22 @@ def test_a_signal_waits_while_something_is_held_and_a_second_insists():
         with pytest.raises(KeyboardInterrupt):
             interrupted(again)
     assert said == [False]
+
+
+def test_an_estimator_that_was_fitted_anew_is_another_model(tmp_path):
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.random.default_rng(0).normal(size=(60, 4))
+    made = [
+        make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)).fit(rows, labels)
+        for labels in (rows[:, 0] > 0, rows[:, 1] > 0)
+    ]
+    settings = {"baseline": rows.mean(0), "progress": False}
+    jobs.run(list(rows[:2]), made[0], tmp_path / "s", **settings)
+    made[0].set_params(randomforestclassifier__n_jobs=1)
+    again = pickle.loads(pickle.dumps(made[0]))
+    assert jobs.run(list(rows[:4]), again, tmp_path / "s", **settings).explained == 2
+    with pytest.raises(StoreError, match="model's weights"):
+        jobs.run(list(rows[:6]), made[1], tmp_path / "s", **settings)

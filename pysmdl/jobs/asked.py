@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import torch
 
 from pysmdl.errors import StoreError
 from pysmdl.explainer import Explainer
@@ -16,12 +13,11 @@ from pysmdl.explanation.files import plain
 from pysmdl.inputs.table import TableReader
 from pysmdl.inputs.text import TextReader
 from pysmdl.jobs import schema
+from pysmdl.jobs.fingerprints import fingerprint
 from pysmdl.jobs.job_json import job_of
 from pysmdl.jobs.places import Place
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.provenance import said
-
-SAMPLED = 1024  # numbers of each tensor of weights
 
 
 def explains(scorer: Scorer) -> str:
@@ -73,21 +69,6 @@ def agree(place: Place, wanted: Mapping[str, Any]) -> None:
         return
     about = {"store": schema.VERSION, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     place.write("job.json", json.dumps({**about, **wanted}, indent=1).encode() + b"\n")
-
-
-def fingerprint(scorer: Scorer) -> str | None:
-    """Of the model's weights: names, shapes, and 1024 numbers of each tensor. None where it shows none."""
-    digest, any_there = hashlib.blake2b(digest_size=16), False
-    for module in scorer.model.modules:
-        for name, tensor in module.state_dict().items():
-            if not isinstance(tensor, torch.Tensor):
-                continue
-            any_there = True
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            flat = tensor.detach().reshape(-1)
-            step = max(1, -(-flat.numel() // SAMPLED))
-            digest.update(flat[::step].cpu().to(torch.float64).numpy().tobytes())
-    return digest.hexdigest() if any_there else None
 
 
 def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:

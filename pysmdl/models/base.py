@@ -62,6 +62,7 @@ class Model:
         size: Height and width that it takes, where it says so itself.
         local: Whether it runs here: what is only for measuring is asked of no other.
         told: Whether it is told more than a batch, so that a batch alone cannot be given to it.
+        fitted: The estimator behind it, where it is no module; None where there is none.
 
     Raises:
         TypeError: the function cannot be called.
@@ -75,6 +76,7 @@ class Model:
     size: tuple[int, int] | None = None
     local: bool = True
     told: bool = False
+    fitted: Any = None
 
     def __init__(
         self,

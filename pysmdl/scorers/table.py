@@ -180,6 +180,7 @@ def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:
         return function(pandas.DataFrame(rows, columns=names))
 
     model = Model(predicted, takes="numpy")
+    model.fitted = owner
     named = function if owner is None else type(owner)
     model.name = f"{named.__module__}.{getattr(named, '__qualname__', type(named).__qualname__)}"
     return model
