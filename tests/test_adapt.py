@@ -244,7 +244,13 @@ def digits():
     return pysmdl.builtin.load("digits")
 
 
+def siglip2(**words):
+    images = processor_of("Siglip2", patch_size=8, max_num_patches=16)
+    return pysmdl.adapt(pair("Siglip")[0], processor=images, **words)
+
+
 ERRORS = {
+    "patches": (siglip2, r"it cuts a picture into patches \[16, 192\], .* explain a function of pictures"),
     "no processor": (lambda: of_vit(processor=None), "ViTForImageClassification does not say.*give processor="),
     "said twice": (lambda: of_vit(size=32), "said 2 times, by processor, by size"),
     "no processor of images": (lambda: of_vit(processor=len), "image processor of Hugging Face's.*got builtin"),

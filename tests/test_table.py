@@ -424,3 +424,14 @@ def test_what_is_missing_is_named_and_text_in_a_background_told():
     for given in (lambda: removal.marginal(frame), lambda: pysmdl.explain([1, 2], scorer, baseline=frame)):
         with pytest.raises(ValueError, match="data must hold numbers, categories one-hot: could not convert"):
             given()
+
+
+def test_numbers_that_float32_has_not_are_warned_of_once(caplog):
+    start = 1_700_000_000
+    scorer = scorers.table(lambda rows: (rows[:, 1] - start) / 60, ["age", "seen"])
+    for _ in range(2):
+        scorer.reader.row([40.5, start + 1])
+    assert len(caplog.records) == 1
+    assert "rows are float32 here, in which seen is 1700000000 and not 1700000001" in caplog.text
+    scorers.table(lambda rows: rows[:, 0], ["age", "seen"]).reader.row([0.1, 2.0**24])
+    assert len(caplog.records) == 1

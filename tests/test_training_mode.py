@@ -160,6 +160,13 @@ def test_what_does_the_same_in_both_modes_is_taken_in_either(name):
     classifier(SAME_IN_BOTH[name]())
 
 
+def test_norms_that_take_their_statistics_of_the_batch_are_warned_of(caplog):
+    classifier(nn.Sequential(nn.InstanceNorm2d(3), nn.BatchNorm2d(3), nn.Flatten()).eval())
+    assert not caplog.records
+    classifier(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()))
+    assert "Sequential.1 has no running statistics and takes those of each batch" in caplog.text
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_frozen_and_exported_models_explain():
     right = explain(normed().eval(), regions="grid:4")

@@ -80,7 +80,13 @@ def _pixel_values(processor: Any, picture: Any) -> Any:
             f"it pads a picture to {list(mask.shape[1:])}, and what is padding does not reach the model here: set its "
             "pad_size to None"
         )
-    return found["pixel_values"]
+    values = found["pixel_values"]
+    if getattr(values, "ndim", 4) == 3:
+        raise ValueError(
+            f"it cuts a picture into patches {list(values.shape[1:])}, of which the model is told more than can be said "
+            "here: explain a function of pictures [B, 3, H, W] that does so, pysmdl.scorers.classifier(function)"
+        )
+    return values
 
 
 def _of_transform(transform: Any) -> InputSpec:

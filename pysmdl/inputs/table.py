@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,9 @@ from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.items import names_input
 from pysmdl.types import Regions
 
+log = logging.getLogger("pysmdl")
 LISTED = 8  # columns that an error names
+WHOLE = 2.0**24  # up to which float32 has each whole number
 Divide = Callable[[Sequence[str], Mapping[str, Sequence[str]]], Regions]
 
 
@@ -41,6 +44,7 @@ class TableReader:
 
     def __init__(self, columns: Sequence[str] | None, divide: Divide) -> None:
         self.columns, self._divide = columns, divide
+        self._warned = False
 
     def takes(self, given: Any) -> bool:
         return True
@@ -89,7 +93,20 @@ class TableReader:
             raise ImageError(f"the row holds NaN or infinity in {where}: fill what is missing first")
         if not torch.isfinite(x).all():
             raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
+        self._doubt(exact, x)
         return x
+
+    def _doubt(self, exact: Tensor, x: Tensor) -> None:
+        """Warn once of numbers so large that float32 has others for them, as of seconds since 1970."""
+        rounded = ((exact.abs() > WHOLE) & (exact != x.to(exact.dtype))).nonzero().flatten().tolist()
+        if rounded and not self._warned:
+            self._warned = True
+            place = rounded[0]
+            log.warning(
+                "rows are float32 here, in which %s is %.0f and not %.15g: give the model what such columns are above a "
+                "number near them, and add that in a function of your own",
+                _column(self.columns, place), float(x[place]), float(exact[place]),
+            )  # fmt: skip
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return (given.clone() if isinstance(given, Tensor) else given.copy() if hasattr(given, "copy") else given), True

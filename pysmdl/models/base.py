@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from pysmdl.errors import ScorerError, whole_number
 from pysmdl.models.answers import FLOATS, Form, tensor_in
 from pysmdl.models.hugging_face import unmasked
-from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, refuse_training, types_apart
+from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, mixing, refuse_training, types_apart
 from pysmdl.models.references import modules_of
 from pysmdl.profiling import stage
 
+log = logging.getLogger("pysmdl")
 Forward = Callable[[Tensor], Any]
 
 DIFFER = ("dtype", "scalar type", "Input type")  # what torch says where layers meet numbers of another type
@@ -99,6 +101,13 @@ class Model:
         self._device, self._dtype = device, dtype
         self._last, self._arrays = layout == "nhwc", takes == "numpy"
         self.ready()
+        mixed = mixing(self.modules)
+        if mixed is not None:
+            log.warning(
+                "%s has no running statistics and takes those of each batch: what the model answers to a subset depends "
+                "on the others in its batch; batch_size=1 asks for each alone",
+                mixed,
+            )
 
     @property
     def modules(self) -> list[nn.Module]:

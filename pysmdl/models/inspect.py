@@ -32,6 +32,17 @@ def refuse_training(modules: Sequence[nn.Module]) -> None:
                 raise ValueError(f"the model is in training mode ({where}); call model.eval() first")
 
 
+def mixing(modules: Sequence[nn.Module]) -> str | None:
+    """A part that takes its statistics of the batch, so that a row's answer depends on the rows beside it; None: no
+    such part is known.
+    """
+    for module in modules:
+        for name, part in module.named_modules():
+            if isinstance(part, _NormBase) and not isinstance(part, _InstanceNorm) and part.running_mean is None:
+                return f"{type(module).__name__}.{name}" if name else type(module).__name__
+    return None
+
+
 def _parts(module: nn.Module) -> Iterator[nn.Module]:
     """A module and all within it, as ``module.modules()``, in a fifth of its time: this is done at each call."""
     if isinstance(module, torch.jit.ScriptModule):
