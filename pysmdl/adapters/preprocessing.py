@@ -83,8 +83,8 @@ def _pixel_values(processor: Any, picture: Any) -> Any:
     values = found["pixel_values"]
     if getattr(values, "ndim", 4) == 3:
         raise ValueError(
-            f"it cuts a picture into patches {list(values.shape[1:])}, of which the model is told more than can be said "
-            "here: explain a function of pictures [B, 3, H, W] that does so, pysmdl.scorers.classifier(function)"
+            f"it cuts a picture into patches {list(values.shape[1:])}, of which the model is told more than can be "
+            "said here: explain a function of pictures [B, 3, H, W] that does so, pysmdl.scorers.classifier(function)"
         )
     return values
 

@@ -103,8 +103,8 @@ class TableReader:
             self._warned = True
             place = rounded[0]
             log.warning(
-                "rows are float32 here, in which %s is %.0f and not %.15g: give the model what such columns are above a "
-                "number near them, and add that in a function of your own",
+                "rows are float32 here, in which %s is %.0f and not %.15g: give the model what such columns are above "
+                "a number near them, and add that in a function of your own",
                 _column(self.columns, place), float(x[place]), float(exact[place]),
             )  # fmt: skip
 
