@@ -37,6 +37,15 @@ def video_transformer(count=4):
     return net, kind(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
 
 
+def shifted_video_transformer():
+    """ViViT's processor puts levels at -1 to 1 before it normalises them, so that black is -3."""
+    torch.manual_seed(0)
+    sides = {"image_size": 32, "num_frames": 4, "tubelet_size": [2, 8, 8]}
+    net = transformers.VivitForVideoClassification(transformers.VivitConfig(**SMALL, **sides, **LABELS)).eval()
+    kind = getattr(transformers, "VivitImageProcessorPil", transformers.VivitImageProcessor)
+    return net, kind(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+
+
 def noise(seconds=0.5):
     dice = np.random.default_rng(0)
     return (0.1 * dice.standard_normal(int(seconds * RATE))).astype(np.float32)

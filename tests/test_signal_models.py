@@ -9,7 +9,15 @@ import torch
 import pysmdl
 from pysmdl.errors import ImageError
 
-from signal_models import RATE, frames, noise, spectrogram_transformer, video_transformer, wav2vec2
+from signal_models import (
+    RATE,
+    frames,
+    noise,
+    shifted_video_transformer,
+    spectrogram_transformer,
+    video_transformer,
+    wav2vec2,
+)
 
 
 @pytest.mark.parametrize("make", [wav2vec2, spectrogram_transformer])
@@ -34,19 +42,22 @@ def test_a_sound_is_explained_in_one_line_with_names_and_seconds():
     assert "Wav2Vec2ForSequenceClassification, 3 classes" in repr(pysmdl.adapt(net, processor=extractor))
 
 
-def test_a_clip_scores_as_in_the_models_own_pipeline_and_is_masked_as_the_model_sees_it():
-    net, processor = video_transformer()
+@pytest.mark.parametrize("make", [video_transformer, shifted_video_transformer])
+def test_a_clip_scores_as_in_the_models_own_pipeline_and_is_masked_as_the_model_sees_it(make):
+    net, processor = make()
     scorer, given = pysmdl.adapt(net, processor=processor), frames()
     x = processor(list(given), return_tensors="pt")["pixel_values"]
-    mean, std = (torch.tensor(each).reshape(1, 1, 3, 1, 1) for each in (processor.image_mean, processor.image_std))
+    black = processor(list(given * 0), return_tensors="pt")["pixel_values"]
     game = pysmdl.Game(given, scorer, target="hiss", players="tubes:2x2x2")
     kept = np.random.default_rng(3).random((20, 8)) < 0.5
     for row, value in zip(kept, game(kept), strict=True):
         on = torch.from_numpy(row.reshape(2, 2, 2)).repeat_interleave(2, 0)
         on = on.repeat_interleave(16, 1).repeat_interleave(16, 2)[None, :, None]
         with torch.no_grad():
-            logits = net(torch.where(on, x, -mean / std)).logits
-        assert value == pytest.approx(float(logits.softmax(1)[0, 1]), abs=1e-4)
+            logits = net(torch.where(on, x, black)).logits
+        assert value == pytest.approx(float(logits.softmax(1)[0, 1]), abs=1e-6)
+    shown = scorer.reader.read(given, scorer.input, False).shown
+    assert np.abs(shown.astype(int).mean() - given[:, :, 8:48].mean()) < 2  # the middle, as it was
 
 
 def test_a_clip_of_another_number_of_frames_is_refused():

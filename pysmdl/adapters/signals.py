@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pysmdl.adapters.families import is_hugging_face
+from pysmdl.adapters.pipelines import OwnPipeline
 from pysmdl.errors import ImageError
 from pysmdl.inputs import clips
 from pysmdl.inputs.base import Input
@@ -54,11 +55,12 @@ def sounding(
     if family == "sound":
         heard = Model(partial(_of_sounds, model, found), device=device, dtype=torch.float32)
         return Classifier(heard, InputSpec(rate=int(found.sampling_rate)), gives=gives, head=head)
-    normalised = getattr(found, "do_normalize", True)
-    mean, std = (tuple(found.image_mean), tuple(found.image_std)) if normalised else (None, None)
+    reader = ClipPipeline(found, model)
+    levels = OwnPipeline(reader.still, type(found).__name__).measured()
     seen = Model(partial(_of_clips, model), device=device)
-    scorer = Classifier(seen, InputSpec(mean=mean, std=std), gives=gives, head=head)
-    scorer.reader = ClipPipeline(found, model)
+    spec = InputSpec(mean=levels.mean, std=levels.std, channel_order=levels.channel_order)
+    scorer = Classifier(seen, spec, gives=gives, head=head)
+    scorer.reader = reader
     return scorer
 
 
@@ -83,7 +85,8 @@ class ClipPipeline:
 
     def __init__(self, processor: Any, model: Any) -> None:
         self._processor, self._name = processor, model.main_input_name
-        self._count = self.frames = getattr(model.config, "num_frames", None)
+        said = (getattr(model.config, name, None) for name in ("num_frames", "frames_per_clip"))
+        self._count = self.frames = next((each for each in said if isinstance(each, int)), None)
 
     def takes(self, given: Any) -> bool:
         return isinstance(given, (Sequence, os.PathLike)) or are_frames(given)
@@ -100,6 +103,11 @@ class ClipPipeline:
         x = made[self._name][0].float().transpose(0, 1).contiguous()
         seen = clip_frames(x, spec)
         return Input(x, seen, None, modality="clip", shown=seen, divided="tubes:4x4x4")
+
+    def still(self, picture: Any) -> Tensor:
+        """The first frame of a clip of one picture, as the processor makes it. [C, height, width]."""
+        found: Tensor = self._processor([picture] * (self._count or 1), return_tensors="pt")[self._name][0][0]
+        return found
 
     def lend(self, given: Any) -> tuple[Any, bool]:
         return clips.ClipReader().lend(given)[0], False
