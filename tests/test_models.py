@@ -12,6 +12,7 @@ from torch import nn
 from vision_towers import SIDE, hugging_face, patch_labels
 
 import pysmdl
+from pysmdl.errors import ScorerError
 from pysmdl.models.base import Model
 from pysmdl.models.towers import tower_of
 from pysmdl.scorers import classifier, encoder
@@ -127,6 +128,14 @@ def test_a_head_in_float32_on_a_body_in_bfloat16_is_explained_or_named():
     assert found.deletion[0] == pytest.approx(float(net(x).softmax(1)[0, 1].detach()), abs=1e-6)
     with pytest.raises(pysmdl.errors.ScorerError, match=r"weights are bfloat16 and float32, .*features\.float\(\)"):
         explain(Net(False).eval())
+
+
+def test_another_number_of_channels_is_named_with_what_to_give():
+    grey = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 8), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    with pytest.raises(ScorerError, match=r"takes 1 channels and was given 3: give a transform= .* tensor \[1, H, W\]"):
+        pysmdl.explain(image(), grey, progress=False)
+    found = pysmdl.explain(torch.rand(1, 32, 32), grey, regions="grid:4", progress=False)
+    assert found.n == 4
 
 
 def test_a_model_in_float64_is_refused():

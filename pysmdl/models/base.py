@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from pysmdl.errors import ScorerError, whole_number
 from pysmdl.models.answers import FLOATS, Form, tensor_in
+from pysmdl.models.failures import in_words
 from pysmdl.models.hugging_face import unmasked
-from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, mixing, refuse_training, types_apart
+from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, mixing, refuse_training
 from pysmdl.models.references import modules_of
 from pysmdl.profiling import stage
 
 log = logging.getLogger("pysmdl")
 Forward = Callable[[Tensor], Any]
-
-DIFFER = ("dtype", "scalar type", "Input type")  # what torch says where layers meet numbers of another type
 
 
 class ModelError(ScorerError):
@@ -160,18 +159,10 @@ class Model:
             except ValueError as error:
                 raise ModelError(f"{type(error).__name__}: {error}") from error
             except RuntimeError as error:
-                self._name_types(error)
+                named = in_words(error, self.modules)
+                if named is not None:
+                    raise ModelError(named) from error
                 raise
-
-    def _name_types(self, error: RuntimeError) -> None:
-        """Raise ModelError where layers of a type met numbers of another, in a model of several types."""
-        types = types_apart(self.modules) if any(word in str(error) for word in DIFFER) else []
-        if len(types) > 1:
-            listed = " and ".join(str(each).removeprefix("torch.") for each in types)
-            raise ModelError(
-                f"the model's weights are {listed}, and it does not convert between them: convert in its forward "
-                f"(a head in float32 takes features.float()), or call model.to(torch.float32) ({error})"
-            ) from error
 
     def answers(self, batch: Any) -> Iterator[tuple[Any, int, int]]:
         """Answers to the batch in its order, one or, where each call has a set number of rows, several.
