@@ -10,7 +10,7 @@ import torch
 
 import pysmdl
 from pysmdl import heads, methods, removal, scorers
-from pysmdl.errors import ImageError
+from pysmdl.errors import ImageError, ScorerError
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -374,7 +374,9 @@ def test_rows_of_pandas_that_are_none_are_refused():
     with pytest.raises(ValueError, match=r"data of marginal must be inputs like the one explained, .*; got \[3\]"):
         explained([1, 2], scorer, baseline=pysmdl.removal.marginal(np.ones((4, 3))))
     with pytest.raises(ValueError, match="data must be finite"):
-        pysmdl.removal.marginal([[1.0, np.nan]])
+        explained([1, 2], scorer, baseline=pysmdl.removal.marginal([[1.0, np.nan]]))
+    with pytest.raises(ValueError, match="data must be finite"):
+        pysmdl.removal.marginal([[1.0, np.inf]])
 
 
 @pytest.mark.parametrize(
@@ -435,3 +437,40 @@ def test_numbers_that_float32_has_not_are_warned_of_once(caplog):
     assert "rows are float32 here, in which seen is 1700000000 and not 1700000001" in caplog.text
     scorers.table(lambda rows: rows[:, 0], ["age", "seen"]).reader.row([0.1, 2.0**24])
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("kind", ["histograms", "imputed"])
+def test_an_estimator_that_takes_nan_for_what_is_missing_is_given_it(kind, tmp_path):
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    labels = rows[:, 0] + rows[:, 1] > 0
+    rows[::3, 0] = np.nan
+    forest = make_pipeline(SimpleImputer(), RandomForestClassifier(10, random_state=0))
+    net = (HistGradientBoostingClassifier(max_iter=20) if kind == "histograms" else forest).fit(rows, labels)
+    for name, baseline in (("mean", "mean"), ("drawn", removal.marginal(rows, 6))):
+        scorer = scorers.table(net, data=rows)
+        game = pysmdl.Game(rows[0], scorer, 1, baseline=baseline)
+        absent = np.nanmean(rows, 0)[None] if name == "mean" else baseline.data.double().numpy()
+        for kept in np.random.default_rng(1).random((20, 4)) < 0.5:
+            wanted = net.predict_proba(np.where(kept, rows[0].astype(np.float32), absent.astype(np.float32)))[:, 1]
+            assert game(kept)[0] == pytest.approx(wanted.mean(), abs=1e-6)
+    found = pysmdl.explain(rows[0], net, 1, baseline=rows, progress=False)
+    found.save(tmp_path / "e.npz")
+    found.plot()
+    assert "NaN" not in found.to_json()
+    assert pysmdl.load(tmp_path / "e.npz").players == found.players
+
+
+def test_an_estimator_that_does_not_take_nan_says_so():
+    from sklearn.linear_model import LogisticRegression
+
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    net = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    with pytest.raises(ScorerError, match=r"LogisticRegression does not accept missing values encoded as NaN"):
+        pysmdl.explain([np.nan, 1, 2], net, baseline=rows, progress=False)
+    gaussian = removal.conditional_gaussian(np.zeros(3), np.eye(3))
+    with pytest.raises(ValueError, match="a row with NaN gives no distribution of other columns"):
+        pysmdl.explain([np.nan, 1, 2], net, baseline=gaussian, progress=False)

@@ -40,10 +40,11 @@ class TableReader:
     Args:
         columns: Names of the columns, in the model's order; None: they are the row's own, or x0, x1 ...
         divide: Makes the players of columns of these names, those of each group together.
+        missing: Whether NaN stands for what is missing, and the model may take it so.
     """
 
-    def __init__(self, columns: Sequence[str] | None, divide: Divide) -> None:
-        self.columns, self._divide = columns, divide
+    def __init__(self, columns: Sequence[str] | None, divide: Divide, missing: bool = False) -> None:
+        self.columns, self._divide, self.missing = columns, divide, missing
         self._warned = False
 
     def takes(self, given: Any) -> bool:
@@ -87,11 +88,12 @@ class TableReader:
         count = x.numel() if self.columns is None else len(self.columns)
         if tuple(x.shape) != (count,) or not count:
             raise ImageError(f"a row must be [{count or 'F'}], a number a column; got {list(x.shape)}")
-        lacking = (~torch.isfinite(exact)).nonzero().flatten().tolist()
+        known = torch.isfinite(exact) | (exact.isnan() & self.missing)
+        lacking = (~known).nonzero().flatten().tolist()
         if lacking:
             where = ", ".join(_column(self.columns, place) for place in lacking[:LISTED])
             raise ImageError(f"the row holds NaN or infinity in {where}: fill what is missing first")
-        if not torch.isfinite(x).all():
+        if x.isinf().any():
             raise ImageError(f"the row holds numbers beyond those of float32; got {float(exact.abs().max()):.3g}")
         self._doubt(exact, x)
         return x

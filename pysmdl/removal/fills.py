@@ -21,6 +21,8 @@ from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.blends import blend, check_blends
 from pysmdl.types import Regions
 
+UNKNOWN = "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
+
 
 class Fill:
     """Draws of what stands where something is absent.
@@ -79,6 +81,8 @@ class Filled(Drawn):
         if not x.is_floating_point() and (drawn != drawn.round()).any():
             raise ValueError(f"fill {self.fill.name!r} draws fractions; of ids a baseline must hold whole numbers")
         drawn = drawn.to(x)
+        if drawn.is_floating_point() and drawn.isnan().any() and not getattr(scorer.reader, "missing", False):
+            raise ValueError(UNKNOWN)
         if drawn.shape != (self.draws, *x.shape):
             raise ValueError(
                 f"fill {self.fill.name!r} must give {[self.draws, *x.shape]} for this input; got {list(drawn.shape)}"
@@ -147,8 +151,8 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
         raise ValueError(f"data must hold numbers, categories one-hot: {error}") from None
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
-    if not torch.isfinite(rows).all():
-        raise ValueError("data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows")
+    if rows.isinf().any() or (rows.dim() > 2 and rows.isnan().any()):
+        raise ValueError(UNKNOWN)
     if draws is not None:
         count = min(whole_number("draws", draws, 1), len(rows))
         rows = rows[torch.from_numpy(np.random.default_rng(seed).choice(len(rows), count, replace=False))]

@@ -57,6 +57,8 @@ class GivenThePresent(Drawn):
 
     def resident(self, x: Tensor, regions: Regions, baseline: Any, scorer: Any) -> Resident:
         """x [F], labels [F], and of the distribution the mean [F], the precision [F, F] and noise [R, F]."""
+        if x.isnan().any():
+            raise ValueError('a row with NaN gives no distribution of other columns; baseline="mean" or rows do')
         if x.dim() != 1 or len(x) != len(self.fill.mean):
             raise ValueError(
                 f"conditional_gaussian is of rows [{len(self.fill.mean)}], as its mean is; got an input {list(x.shape)}"

@@ -24,7 +24,7 @@ from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.estimators import Called, called, classes_of, is_estimator
 
 GIVES = ("probabilities", "logits", "value")
-OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.mean, "median": np.median}
+OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.nanmean, "median": np.nanmedian}
 
 
 class _OfRows(Scorer):
@@ -111,13 +111,16 @@ def table(
         scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
         scorer.names = _names(owner) if names is None else names
     scorer.about = found.about
-    scorer.reader = TableReader(listed, lambda names, groups: columns_of(names, {**(categorical or {}), **groups}))
+    missing = owner is not None  # an estimator says itself whether it takes NaN for that
+    scorer.reader = TableReader(
+        listed, lambda names, groups: columns_of(names, {**(categorical or {}), **groups}), missing
+    )
     scorer.baseline = "zero"
     if data is not None:
         rows = _numbers(in_order("data", data, listed))
         if rows.ndim != 2 or not len(rows) or (listed and rows.shape[1] != len(listed)):
             raise ValueError(f"data must be rows [N, {len(listed or ()) or 'F'}]; got {list(rows.shape)}")
-        if not np.isfinite(rows).all():
+        if not (np.isfinite(rows) | (np.isnan(rows) & missing)).all():
             raise ValueError(
                 "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
             )
