@@ -17,6 +17,7 @@ import urllib.request
 from dataclasses import replace
 
 import numpy as np
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -801,3 +802,25 @@ def test_an_estimator_that_was_fitted_anew_is_another_model(tmp_path):
     assert jobs.run(list(rows[:4]), again, tmp_path / "s", **settings).explained == 2
     with pytest.raises(StoreError, match="model's weights"):
         jobs.run(list(rows[:6]), made[1], tmp_path / "s", **settings)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_empty_cells_of_a_table_are_missing_numbers(form, tmp_path):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=list("abc"))
+    labels = rows.a > 0
+    rows.loc[::3, "b"] = np.nan
+    net = HistGradientBoostingClassifier(max_iter=5).fit(rows, labels)
+    file = tmp_path / f"rows.{form}"
+    writers = {"csv": rows.to_csv, "parquet": rows.to_parquet}
+    if form == "jsonl":
+        rows.to_json(file, orient="records", lines=True)
+    else:
+        writers[form](file, index=False)
+    settings = {"baseline": rows, "progress": False, "search": "exact"}
+    assert jobs.run([file], net, tmp_path / "s", limit=6, **settings) == jobs.Outcome(6, 0, 0, False)
+    store = pysmdl.open_store(tmp_path / "s")
+    for place in range(6):
+        found = next(each for each in store if each.index == place)
+        assert equal(found, pysmdl.explain(rows.iloc[place], net, **settings))

@@ -164,7 +164,7 @@ def test_norms_that_take_their_statistics_of_the_batch_are_warned_of(caplog):
     classifier(nn.Sequential(nn.InstanceNorm2d(3), nn.BatchNorm2d(3), nn.Flatten()).eval())
     assert not caplog.records
     classifier(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()))
-    assert "Sequential.1 has no running statistics and takes those of each batch" in caplog.text
+    assert "Sequential.1 takes its statistics of each batch: what the model answers to a subset" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -208,7 +208,8 @@ def test_a_script_in_training_mode_is_refused():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_quantised_modules_know_one_mode():
+def test_quantised_modules_know_one_mode(caplog):
     quantised = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Flatten(), nn.Linear(432, 3)), {nn.Linear})
     assert same(explain(quantised.train(), regions="grid:4"), explain(quantised.eval(), regions="grid:4"))
     classifier(nn.Sequential(torch.ao.nn.quantized.Dropout(0.5)))
+    assert "takes its statistics of each batch" in caplog.text  # scales of what is quantised as it runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -149,9 +150,9 @@ def in_order(name: str, given: Any, columns: Sequence[str] | None) -> Any:
 
 
 def _numbers(name: str, given: Mapping[Any, Any], places: Iterable[int]) -> list[float]:
-    """Some cells of a dict; text too, as a CSV has them."""
+    """Some cells of a dict; text too, as a CSV has them, and NaN for those without any."""
     try:
-        values = list(given.values())
+        values = [math.nan if each is None or each == "" else each for each in given.values()]
         return [float(values[place]) for place in places]
     except (TypeError, ValueError) as error:
         raise ImageError(f"{name} must hold numbers, categories one-hot: {error}") from None

@@ -103,7 +103,7 @@ class Model:
         mixed = mixing(self.modules)
         if mixed is not None:
             log.warning(
-                "%s has no running statistics and takes those of each batch: what the model answers to a subset "
+                "%s takes its statistics of each batch: what the model answers to a subset "
                 "depends on the others in its batch; batch_size=1 asks for each alone",
                 mixed,
             )

@@ -16,6 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 DROPS_PATHS = ("DropPath", "StochasticDepth")  # of timm and torchvision
+DYNAMIC = "torch.ao.nn.quantized.dynamic"
 QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")  # dropout and norms of theirs know one mode
 
 
@@ -33,12 +34,13 @@ def refuse_training(modules: Sequence[nn.Module]) -> None:
 
 
 def mixing(modules: Sequence[nn.Module]) -> str | None:
-    """A part that takes its statistics of the batch, so that a row's answer depends on the rows beside it; None: no
-    such part is known.
+    """A part that takes its statistics of the batch, so that a row's answer depends on the rows beside it: norms
+    without running ones, layers that are quantised as they run. None: no such part is known.
     """
     for module in modules:
         for name, part in module.named_modules():
-            if isinstance(part, _NormBase) and not isinstance(part, _InstanceNorm) and part.running_mean is None:
+            norm = isinstance(part, _NormBase) and not isinstance(part, _InstanceNorm) and part.running_mean is None
+            if norm or type(part).__module__.startswith(DYNAMIC):
                 return f"{type(module).__name__}.{name}" if name else type(module).__name__
     return None
 
