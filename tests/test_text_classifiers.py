@@ -29,6 +29,7 @@ def made(name):
         "MPNet": {"pad_token_id": 1},
         "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
         "Bert": {},
+        "IBert": {"pad_token_id": 0},
         "FNet": {"pad_token_id": 0},
         "ConvBert": {"embedding_size": 16, "head_ratio": 2, "conv_kernel_size": 5},
         "MobileBert": {"embedding_size": 16, "intra_bottleneck_size": 32, "true_hidden_size": 32},
@@ -61,7 +62,7 @@ def test_a_classifier_that_reads_the_last_token_reads_the_last_one_that_is_seen(
     assert hidden[0] == pytest.approx(said(network, tokenizer("The cat sat at")["input_ids"]), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["FNet", "ConvBert", "MobileBert", "Nystromformer", "Llama", "Bert"])
+@pytest.mark.parametrize("name", ["FNet", "ConvBert", "MobileBert", "Nystromformer", "IBert", "Llama", "Bert"])
 def test_a_row_is_read_as_it_is_alone_though_others_are_longer(name):
     network, tokenizer = made(name), byte_level()
     game = pysmdl.Game(TEXTS[1], scorers.text_classifier(network, tokenizer), 1, players="words")

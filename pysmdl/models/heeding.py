@@ -26,7 +26,7 @@ def reads_filling(network: Any, filled: Tensor, answer: Callable[[], Tensor]) ->
     changed = []
 
     def change(_: Any, given: Any, states: Any) -> Any:
-        if states.shape[:2] != filled.shape:
+        if not isinstance(states, Tensor) or states.shape[:2] != filled.shape:
             return None
         changed.append(True)
         return torch.where(filled[..., None], 1 - 3 * states, states)

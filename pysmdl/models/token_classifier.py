@@ -17,6 +17,7 @@ from pysmdl.models.heeding import reads_filling
 from pysmdl.models.text import TokenBatch, TokenRows, begun, embedded, first_position, joined, of_length
 
 LOGITS = Form("the model", 2)
+FOLDING = ("funnel",)  # how much fills a row up counts there, not what
 
 
 class TokenClassifier(nn.Module):
@@ -33,7 +34,8 @@ class TokenClassifier(nn.Module):
         self.network, self.pad = network, pad
         self._placed = "position_ids" in inspect.signature(network.forward).parameters
         self._first = first_position(network)
-        self._heeds: bool | None = None  # what fills rows up, whatever it is told; None: not found out yet
+        known = getattr(getattr(network, "config", None), "model_type", "") in FOLDING
+        self._heeds = True if known else None  # what fills rows up, whatever it is told; None: not found out yet
         self.train(network.training)
 
     def forward(self, batch: TokenBatch) -> Any:
