@@ -33,13 +33,13 @@ def named(error: Exception, part: Part) -> Exception:
 
 
 def unsound(part: Part, finite: NDArray[np.bool_], features: Floats | None) -> ScorerError | None:
-    """The error for what of a part is no number; None where all is well.
+    """The error for what of a part is no number; None where all is well that was asked for.
 
     Args:
         finite: Which of its values are. [r, V].
         features: Of the rows wanted.
     """
-    bad = int((~finite.all(1)).sum())
+    bad = int((~np.delete(finite, part.ahead, 0).all(1)).sum())
     wrong = 0 if features is None else int((~np.isfinite(features).all(1)).sum())
     if not bad and not wrong:
         return None

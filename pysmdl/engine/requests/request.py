@@ -63,10 +63,16 @@ class Request:
         values = self.values
         memo = values.exact if exact else values.memo
         first, last = memo.answer(self.plan.scorer.own(answer, values.target))
+        if memo is values.memo:
+            self._ahead.answered(first, answer)
         if features is not None and len(features):
             values.features.keep(first, last, features)
         if values.answered:
             self._advance()
+
+    def unasked(self, start: int, stop: int) -> Ints:
+        """Which of the rows start..stop-1 of what candidates are judged by went ahead, as offsets."""
+        return self._ahead.unasked(start, stop) if self._ahead.sent else NONE
 
     @property
     def fixed(self) -> tuple[int, ...]:
