@@ -95,7 +95,9 @@ def test_a_budget_and_a_deterministic_run_send_nothing_ahead(search):
     assert goes.evaluations == waits.evaluations
     with pytest.raises(ValueError, match="ahead must be None or False where deterministic; got True"):
         EngineConfig(deterministic=True, ahead=True)
-    with pytest.raises(ValueError, match="ahead must be a whole number of at least 0; got -1"):
+    with pytest.raises(
+        ValueError, match="ahead, if not None, True or False, must be a whole number of at least 0; got -1"
+    ):
         EngineConfig(ahead=-1)
 
 
