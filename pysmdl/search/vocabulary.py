@@ -126,6 +126,12 @@ class Ask:
         other.recheck = subsets
         return other
 
+    def plain(self) -> Ask:
+        """The same ask without what is said beside it of the order: that is as long as the order, for each ask."""
+        other = copy(self)
+        other.claim, other.ahead, other.likely = NO_CLAIM, None, ()
+        return other
+
     def check(self, n: int, soft: bool = False) -> None:
         """Raise SearchError where the ask is not of subsets of n regions, or of soft ones where the search has none."""
         if self.weights is not None:

@@ -149,7 +149,7 @@ class Request:
             self._claim = ask.claim
             found = yield from self._evaluate(ask)
             if not (ask.free or ask.score_only or ask.complement):
-                self._asks.append((ask, found.total))
+                self._asks.append((ask.plain(), found.total))
 
     def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
         values = self.values
