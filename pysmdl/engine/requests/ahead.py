@@ -75,7 +75,7 @@ class Ahead:
         """
         if not self._unasked:
             return 0
-        bad = len(self._unsound.intersection(ids.tolist()))
+        bad = len(self._unsound.intersection(ids.tolist())) if self._unsound else 0
         if bad:
             raise ScorerError(f"the model returned NaN or infinity for {bad} of {len(ids)} rows that went ahead")
         before = len(self._unasked)

@@ -72,7 +72,7 @@ class Request:
 
     def unasked(self, start: int, stop: int) -> Ints:
         """Which of the rows start..stop-1 of what candidates are judged by went ahead, as offsets."""
-        return self._ahead.unasked(start, stop) if self._ahead.sent else NONE
+        return self._ahead.unasked(start, stop) if self._ahead.for_nobody else NONE
 
     @property
     def fixed(self) -> tuple[int, ...]:
