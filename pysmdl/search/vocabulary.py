@@ -46,8 +46,14 @@ class Claim:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The best order known: the answer, if the search has to stop here."""
+        """The best order known."""
         return (*self.front, *self.rest, *reversed(self.back))
+
+    def answer(self, n: int) -> tuple[int, ...]:
+        """What of it may be given, if the search has to stop here: the end counts where nothing before it is left out
+        of n regions.
+        """
+        return self.order if len(self.order) == n else (*self.front, *self.rest)
 
 
 NO_CLAIM = Claim()
