@@ -203,6 +203,7 @@ def test_a_fall_to_nothing_ends_a_phase(policy):
         ({"policy": "best"}, "policy must be one of 'batch', 'largest', 'top2'; got 'best'"),
         ({"window_share": 1.5}, "window_share must be a share from 0 to 1; got 1.5"),
         ({"select": -0.1}, "select must be a finite number of at least 0; got -0.1"),
+        ({"anneal": "no"}, "anneal must be True or False; got 'no'"),
         ({"delete": 0.7}, "delete must be at most select, 0.6; got 0.7"),
         ({"greedy": 1.5}, "greedy must be a whole number of at least 0; got 1.5"),
     ],

@@ -210,6 +210,8 @@ def phase_window(
     """
     if policy not in POLICIES:
         raise one_of("policy", policy, POLICIES)
+    if not isinstance(anneal, (bool, np.bool_)):
+        raise ValueError(f"anneal must be True or False; got {anneal!r}")
     rules = WindowRules(
         _share("window_share", window_share),
         _share("delete", delete),
