@@ -6,6 +6,7 @@ int32, not uint32: torch and Triton have no uint32 everywhere, and the bits are 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,8 @@ def complement(rows: Rows, n: int) -> Rows:
     return ~rows & full(n)
 
 
-def prefixes(order: NDArray[np.int32], n: int) -> Rows:
-    """The first 0, 1, ... len(order) regions of `order`: [len(order) + 1, W]."""
+def prefixes(order: NDArray[np.int32], n: int, sizes: NDArray[Any] | None = None) -> Rows:
+    """The first 0, 1, ... len(order) regions of `order`, or as many as each of `sizes` says: [len(order) + 1, W]."""
     rank = np.full(n, len(order))
     rank[order] = np.arange(len(order))
-    return pack(rank < np.arange(len(order) + 1)[:, None])
+    return pack(rank < (np.arange(len(order) + 1) if sizes is None else sizes)[:, None])

@@ -66,7 +66,7 @@ class EngineConfig:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
         if self.ahead is not None and not isinstance(self.ahead, bool):
-            object.__setattr__(self, "ahead", whole_number("ahead", self.ahead, 0))
+            object.__setattr__(self, "ahead", whole_number("ahead, if not None, True or False,", self.ahead, 0))
         if self.ahead and self.deterministic:
             raise ValueError(f"ahead must be None or False where deterministic; got {self.ahead}")
         for name in ("batch_size", "max_searches", "slots", "loaders", "memory_bytes"):

@@ -6,17 +6,20 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from pysmdl.config import EngineConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from pysmdl.config import EngineConfig
     from pysmdl.objective import Objective
     from pysmdl.removal import Removal
     from pysmdl.search import Search
 
 F = TypeVar("F", bound=Callable[..., Any])
+ENGINES = {each.name for each in fields(EngineConfig)}  # settings that config= has
 
 
 class Common(TypedDict, total=False):
@@ -84,6 +87,8 @@ def spelt_out(like: Callable[..., Any], but: tuple[str, ...] = ()) -> Callable[[
             unknown = next((name for name in kwargs if name not in known), None)
             if unknown is not None:
                 near = difflib.get_close_matches(unknown, known, 3, 0.5) or known
+                if "config" in known and unknown in ENGINES:
+                    near = [f"config=pysmdl.EngineConfig({unknown}={kwargs[unknown]!r})"]
                 name = function.__qualname__.removesuffix(".__init__")
                 raise TypeError(f"{name} has no setting {unknown!r}; there is {', '.join(near)}")
             return function(*args, **kwargs)

@@ -122,18 +122,42 @@ class Family:
 
 def llava() -> Family:
     transformers = pytest.importorskip("transformers")
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    return _llava(vision, processor_of("CLIP", **CUT), "default")
+
+
+def llava_of_siglip(side: int = 36) -> Family:
+    """With a tower that has no class token, and of whose picture's last points no token is made."""
+    transformers = pytest.importorskip("transformers")
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=side, patch_size=8)
+    return _llava(vision, processor_of("Siglip", size={"height": side, "width": side}), "full")
+
+
+def _llava(vision: Any, images: Any, keeps: str) -> Family:
+    transformers = pytest.importorskip("transformers")
     words = tokenizer()
     text = transformers.LlamaConfig(vocab_size=len(words), **TEXT)
-    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
     config = transformers.LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1
-    )
+        vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1,
+        vision_feature_select_strategy=keeps,
+    )  # fmt: skip
     model = loud(transformers.LlavaForConditionalGeneration, config)
     processor = transformers.LlavaProcessor(
-        processor_of("CLIP", **CUT), words, patch_size=8, vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        images, words, patch_size=8, vision_feature_select_strategy=keeps,
+        num_additional_image_tokens=int(keeps == "default"),
     )  # fmt: skip
     return Family(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def paligemma() -> Any:
+    """One of a family that is not known here."""
+    transformers = release_5()
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8)
+    text = transformers.GemmaConfig(vocab_size=40, head_dim=16, **TEXT)
+    config = transformers.PaliGemmaConfig(
+        vision_config=vision, text_config=text, image_token_index=4, projection_dim=32
+    )
+    return transformers.PaliGemmaForConditionalGeneration(config).eval()
 
 
 class Patches(Family):

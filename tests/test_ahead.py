@@ -17,6 +17,7 @@ from pysmdl.engine.device.times import Times
 from pysmdl.engine.device.tuner import Tuner
 from pysmdl.engine.requests.ahead import Ahead
 from pysmdl.engine.requests.memo import Memo
+from pysmdl.errors import ScorerError
 from pysmdl.search.vocabulary import Ask
 
 from golden_models import cases
@@ -40,6 +41,31 @@ def test_greedy_rounds_are_answered_before_they_are_asked(search, objective, k):
     assert goes.notes["ahead"] == goes.evaluations - waits.evaluations > 0
     assert goes.notes["gains_compared"] == waits.notes["gains_compared"]
     assert max(many.sizes) <= 256
+
+
+@pytest.mark.parametrize("search", ["exact", "backward", "phase_window"])
+def test_a_row_that_is_no_number_is_the_loss_of_whoever_asks_for_it(search):
+    settings = {**ROOMY, "search": pysmdl.search.phase_window(greedy=9) if search == "phase_window" else search}
+    along, waits, goes = EngineConfig(ahead=True), Recorder(linear_model()), Recorder(linear_model())
+    plain = explain(waits, **settings, config=EngineConfig(ahead=False))
+    explain(goes, **settings, config=along)
+    for_nobody = set(goes.rows) - set(waits.rows)
+    asked_later = [row for row in goes.rows[50:150] if row in set(waits.rows)][-1]
+
+    def broken(rows):
+        forward = linear_model()
+
+        def answer(batch: torch.Tensor) -> torch.Tensor:
+            bad = torch.tensor([row.contiguous().numpy().tobytes() in rows for row in batch])
+            return torch.where(bad[:, None], torch.nan, forward(batch))
+
+        return answer
+
+    assert same(explain(broken(for_nobody), **settings, config=along), plain)
+    for config in (along, EngineConfig(ahead=False)):
+        with pytest.raises(ScorerError, match=r"the model returned NaN or infinity for 1 of \d+ rows") as raised:
+            explain(broken({asked_later}), **settings, config=config)
+        assert raised.value.partial
 
 
 def test_a_number_bounds_what_goes_along_with_a_round():
@@ -69,7 +95,9 @@ def test_a_budget_and_a_deterministic_run_send_nothing_ahead(search):
     assert goes.evaluations == waits.evaluations
     with pytest.raises(ValueError, match="ahead must be None or False where deterministic; got True"):
         EngineConfig(deterministic=True, ahead=True)
-    with pytest.raises(ValueError, match="ahead must be a whole number of at least 0; got -1"):
+    with pytest.raises(
+        ValueError, match="ahead, if not None, True or False, must be a whole number of at least 0; got -1"
+    ):
         EngineConfig(ahead=-1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, Family, whisper
+from answer_models import FAMILIES, Family, paligemma, whisper
 from PIL import Image
 
 import pysmdl
@@ -132,3 +132,24 @@ def test_whisper_is_explained_on_its_own_features():
                 p = model(input_features=shown, decoder_input_ids=tokens).logits[0].softmax(-1)
             slow.append(float(p[1 + torch.arange(len(answer)), torch.tensor(answer)].mean()))
         np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL", "InternVL", "Idefics3"])
+def test_a_prompt_may_hold_the_token_that_fills_shorter_ones(name):
+    family = FAMILIES[name]()
+    mark = family.asked.split("\n")[0]
+    family.asked = f"a <pad> {mark} what <pad> is"
+    scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.asked)
+    picture = photograph()
+    said = scorer.speech.said(scorer.input.view(picture)[0], scorer.speech.opening(picture, None))
+    assert list(said) == own_answer(family, picture)
+
+
+@pytest.mark.parametrize("prompt", [None, "what is in the picture ?"])
+def test_a_family_that_is_not_known_is_told_so_and_what_there_is(prompt):
+    message = (
+        r"PaliGemmaForConditionalGeneration answers a picture with words in a form that is not known here, unlike "
+        r".*InternVL, Llava, .*: give pysmdl\.scorers\.tokens a function"
+    )
+    with pytest.raises(ValueError, match=message):
+        pysmdl.explain(photograph(), paligemma(), prompt=prompt, progress=False)

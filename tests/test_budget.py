@@ -9,7 +9,7 @@ import torch
 import pysmdl
 from pysmdl.search import SEARCHES as ALL
 from pysmdl.search import best_of, placing
-from pysmdl.search.vocabulary import Ask, Ranking
+from pysmdl.search.vocabulary import Ask, Claim, Ranking
 
 from toys import Recorder, explain, linear_model, same
 
@@ -120,6 +120,36 @@ def test_a_search_of_ones_own(start, k):
         found = explain(model, evaluations=budget, **settings)
         assert len(model.rows) == found.evaluations <= budget
         assert np.isfinite(found.insertion).all()
+
+
+def keeps_its_end_to_itself(task):
+    """Promises an order with an end, and then no more than its end."""
+    others = list(range(task.n - 1))
+    yield Ask((), others, claim=Claim((), others, (task.n - 1,)))
+    yield Ask((0,), others[1:], claim=Claim((), (), (task.n - 1,)))
+    return Ranking(list(range(task.n)))
+
+
+def test_an_end_without_what_comes_before_it_is_no_order():
+    for budget in range(4, 20):
+        model = Recorder(linear_model())
+        found = explain(model, search=own(keeps_its_end_to_itself), regions="grid:9", k=1, evaluations=budget)
+        assert len(model.rows) == found.evaluations <= budget
+        assert found.order.tolist() in ([], [0])
+
+
+def asks_for_what_is_free_first(task):
+    """Prices regions by their features before the model has said anything."""
+    found = yield Ask((0,), range(1, task.n), free=True)
+    return Ranking([0, *(1 + np.argsort(-found.total, kind="stable")).tolist()])
+
+
+def test_what_is_free_may_be_asked_first():
+    scorer = pysmdl.scorers.classifier(linear_model(), features=linear_model(8, 1), size=12)
+    settings = {"search": own(asks_for_what_is_free_first), "regions": "grid:9", "objective": pysmdl.smdl(0, 1, 1, 0)}
+    found = explain(scorer, **settings)
+    assert len(found.order) == 9
+    assert same(explain(scorer, evaluations=found.evaluations, **settings), found)
 
 
 def sees_the_brightest(batch):

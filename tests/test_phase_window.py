@@ -188,12 +188,23 @@ def test_it_is_seeded_and_stops_at_k():
         assert asked <= made.asks(30, k)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("policy", ["batch", "largest", "top2"])
+def test_a_fall_to_nothing_ends_a_phase(policy):
+    """Where select is 0 a window's F may be 0 too, and the ratio from one region taken to the next has no bound."""
+    made = search.phase_window(select=0, delete=0, batch=0, anneal=False, policy=policy)
+    few = lambda member: np.float32(member.sum(1) <= 3)  # noqa: E731
+    assert drive(made, few, 12)[0].order == list(range(12))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"policy": "best"}, "policy must be one of 'batch', 'largest', 'top2'; got 'best'"),
         ({"window_share": 1.5}, "window_share must be a share from 0 to 1; got 1.5"),
         ({"select": -0.1}, "select must be a finite number of at least 0; got -0.1"),
+        ({"anneal": "no"}, "anneal must be True or False; got 'no'"),
+        ({"delete": 0.7}, "delete must be at most select, 0.6; got 0.7"),
         ({"greedy": 1.5}, "greedy must be a whole number of at least 0; got 1.5"),
     ],
 )

@@ -155,3 +155,11 @@ def test_searches_that_cannot_recheck_are_refused():
         run("lazy", Net().eval(), config=MIXED)
     with pytest.raises(ValueError, match="precision must be one of 'mixed', 'mixed-float16', 'model'; got 'bf16'"):
         EngineConfig(precision="bf16")
+
+
+def test_what_half_precision_cannot_hold_is_told_with_the_precision_that_can():
+    net = Net()
+    with torch.no_grad():
+        net.hidden.weight.mul_(1e6)
+    with pytest.raises(pysmdl.errors.ScorerError, match='in half precision; with precision="model" it runs in its own'):
+        pysmdl.explain(image(), net, 1, search="exact", progress=False, config=EngineConfig(precision="mixed-float16"))

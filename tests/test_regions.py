@@ -293,8 +293,15 @@ def test_snapping_to_patches_is_a_majority():
     labels[2:, 4:] = -1
     snapped = snap_to_patches(Regions(labels, 3), 2)
     np.testing.assert_array_equal(snapped.labels[::2, ::2], [[0, 0, 1], [0, 0, -1]])
-    with pytest.raises(RegionError, match="patch must divide the grid 4x6; got 4"):
-        snap_to_patches(Regions(labels, 3), 4)
+    with pytest.raises(RegionError, match="patch must be 1 to 4, for a grid of 4x6; got 5"):
+        snap_to_patches(Regions(labels, 3), 5)
+
+
+def test_points_beyond_the_last_whole_patch_go_with_the_nearest():
+    """SigLIP sees 27 x 27 patches of 14 in a picture of 384 points, and nothing of its last 6."""
+    labels = np.repeat(np.arange(7)[None] // 2, 5, 0)
+    snapped = snap_to_patches(Regions(labels.astype(np.int32), 4), 2)
+    np.testing.assert_array_equal(snapped.labels, np.repeat([[0, 0, 1, 1, 2, 2, 2]], 5, 0))
 
 
 def test_merging_small_regions():

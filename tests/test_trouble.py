@@ -389,6 +389,8 @@ def test_settings_are_checked():
         explain(linear_model(), batch_size=0)
     with pytest.raises(ValueError, match=r"slots must be a whole number of at least 1; got 1\.5"):
         EngineConfig(slots=1.5)
+    with pytest.raises(TypeError, match=r"no setting 'ahead'; there is config=pysmdl\.EngineConfig\(ahead=True\)"):
+        explain(linear_model(), ahead=True)
 
 
 def test_steps_raise_what_the_model_raises():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, QUESTION, llava
+from answer_models import FAMILIES, QUESTION, llava, llava_of_siglip
 from PIL import Image
 
 import pysmdl
 from pysmdl import heads
+from pysmdl.errors import ScorerError
 from pysmdl.models import visual_tokens
 from pysmdl.models.visual_tokens import alike
 
@@ -89,6 +90,27 @@ def test_tokens_left_out_score_as_a_sequence_without_them(name):
     assert np.ptp(slow) > 10 * CLOSE
     masked = pysmdl.Game(photograph(), scorer, regions=game.labels)
     assert masked(kept[1:2]) == pytest.approx(game(kept[1:2]), abs=CLOSE)  # of which nothing is left out
+
+
+def test_a_tower_may_see_nothing_of_a_pictures_last_points():
+    """As SigLIP's of 384 points in patches of 14: they are of no token, and go with the nearest."""
+    family, answer = llava_of_siglip(), "the red dog"
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=QUESTION, answer=answer)
+    game = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+    assert game.labels.shape == (36, 36)
+    kept = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], bool)
+    tokens = family.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    own = whole(family, tokens)
+    slow = [dropped(family, own, tokens, row[game.labels[:32, :32]][4::8, 4::8].ravel()) for row in kept]
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    assert np.ptp(slow) > 10 * CLOSE
+
+
+def test_an_answer_that_would_follow_on_nothing_is_refused():
+    family = FAMILIES["Qwen2.5-VL"]()
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt="<|image_pad|>", answer="the red dog")
+    with pytest.raises(ScorerError, match="put a word into the prompt"):
+        pysmdl.explain(photograph(), ours, removal="token-drop", regions="grid:4", progress=False)
 
 
 def shown_tokens(shown, side, count):

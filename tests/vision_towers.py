@@ -32,6 +32,9 @@ def hugging_face(kind: str, **settings: str) -> nn.Module:
     elif kind == "clip":
         config = transformers.CLIPVisionConfig(**shared, intermediate_size=64, projection_dim=12)
         model = transformers.CLIPVisionModelWithProjection(config)
+    elif kind == "clip with classes":
+        config = transformers.CLIPConfig(vision_config={**shared, "intermediate_size": 64}, num_labels=5)
+        model = transformers.CLIPForImageClassification(config)
     elif kind == "dinov2":
         model = transformers.Dinov2ForImageClassification(transformers.Dinov2Config(**shared, num_labels=5))
     else:
@@ -72,6 +75,14 @@ def slow_clip(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
     return model.visual_projection(base.post_layernorm(tokens[:, 0]))
 
 
+def slow_clip_classes(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
+    base = model.vision_model
+    names = signature(type(base.encoder.layers[0]).forward).parameters
+    masks = {name: None for name in ("attention_mask", "causal_attention_mask") if name in names}
+    patches = run(base.encoder.layers, base.pre_layrnorm(base.embeddings(x))[:, keep], **masks)[:, 1:]
+    return model.classifier(patches.mean(1) if patches.shape[1] else torch.zeros_like(patches.sum(1)))
+
+
 def slow_dinov2(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
     base = getattr(model, "dinov2", None) or model.dinov2_with_registers
     prefix = 1 + getattr(base.config, "num_register_tokens", 0)
@@ -90,6 +101,7 @@ def slow_timm(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
 TOWERS: dict[str, tuple[Callable[[], nn.Module], SLOW, int]] = {
     "vit": (lambda: hugging_face("vit"), slow_vit, 1),
     "clip": (lambda: hugging_face("clip"), slow_clip, 1),
+    "clip with classes": (lambda: hugging_face("clip with classes"), slow_clip_classes, 1),
     "dinov2": (lambda: hugging_face("dinov2"), slow_dinov2, 1),
     "dinov2 with registers": (lambda: hugging_face("registers"), slow_dinov2, 4),
     "timm token": (lambda: timm_vit("token"), slow_timm, 1),

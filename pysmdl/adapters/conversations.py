@@ -83,6 +83,8 @@ class Conversation:
         """What the model generates of one input [C, *grid], greedily, without what ends it."""
         most = getattr(self.settings, "max_new_tokens", None) or LONGEST
         given = self.model.given(x[None].clone(), _told(opening, x.device))
+        if self.marks:  # else it takes tokens for padding that are as those which fill
+            given["attention_mask"] = torch.ones_like(given["input_ids"])
         if self.cuts:
             given["input_ids"] = torch.nn.functional.pad(given["input_ids"], (0, 1))
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ ANSWERING = {
     "whole": ("Blip2", "Florence2", "VisionEncoderDecoder"),
 }
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
+SEEN = {"pixel_values", "image_patches", "flattened_patches"}  # arguments that pictures come in
 PROCESSORS = ("image_processor", "video_processor", "feature_extractor")
 MARKED = (
     "picture",
@@ -105,7 +107,11 @@ def detector_family(model: Any) -> str | None:
 
 
 def answering_family(model: Any) -> str | None:
-    """Of models that answer a picture with words what they are given, as ANSWERING has it; None: no such one."""
+    """Of models that answer a picture with words what they are given, as ANSWERING has it; None: no such one.
+
+    Raises:
+        ValueError: it is one that is given something else.
+    """
     if not is_hugging_face(model):
         return None
     families = {name: family for family, names in ANSWERING.items() for name in names}
@@ -113,7 +119,21 @@ def answering_family(model: Any) -> str | None:
     bare = [
         re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
     ]
-    return next((families[name] for name in bare if name in families), None)
+    found = next((families[name] for name in bare if name in families), None)
+    if found is None and _speaks_of_pictures(model):
+        known = ", ".join(sorted(families.keys() - ANSWERING["sound"]))
+        raise ValueError(
+            f"{type(model).__name__} answers a picture with words in a form that is not known here, unlike {known}: "
+            "give pysmdl.scorers.tokens a function of a batch [B, C, H, W] to the logits [B, T, K] at the T tokens of "
+            "its answer"
+        )
+    return found
+
+
+def _speaks_of_pictures(model: Any) -> bool:
+    """Whether a model of transformers is given pictures and generates words."""
+    generates = getattr(model, "can_generate", bool)
+    return bool(generates()) and not SEEN.isdisjoint(inspect.signature(model.forward).parameters)
 
 
 def text_family(model: Any) -> str | None:

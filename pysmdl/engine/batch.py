@@ -22,6 +22,7 @@ class Part:
         target: Row of Scorer.encode.
         wanted: Rows whose features are wanted, as offsets into bits, ascending.
         host: What the removal's plan reads of the input.
+        ahead: Rows that nobody has asked for yet, as offsets into bits: what is no number there is nobody's loss.
     """
 
     owner: Any
@@ -30,11 +31,12 @@ class Part:
     target: NDArray[Any]
     wanted: Ints
     host: Any
+    ahead: Ints
 
     def cut(self, start: int, stop: int) -> Part:
         """Rows start..stop-1 of it."""
-        wanted = self.wanted[(self.wanted >= start) & (self.wanted < stop)] - start
-        return Part(self.owner, self.place, self.bits[start:stop], self.target, wanted, self.host)
+        wanted, ahead = (each[(each >= start) & (each < stop)] - start for each in (self.wanted, self.ahead))
+        return Part(self.owner, self.place, self.bits[start:stop], self.target, wanted, self.host, ahead)
 
 
 @dataclass(slots=True, eq=False)

@@ -35,7 +35,8 @@ class Scheduler:
             start, bits = memo.take(room - batch.rows)
             features, stop = values.features, start + len(bits)
             wanted = features.of_rows(start, stop) if exact and start <= features.last else NONE
-            batch.parts.append(Part(request, place, bits, values.target, wanted, item.resident.host))
+            ahead = request.unasked(start, stop) if memo is values.memo else NONE
+            batch.parts.append(Part(request, place, bits, values.target, wanted, item.resident.host, ahead))
             batch.rows += len(bits)
             if batch.rows == room or self._alone:
                 break

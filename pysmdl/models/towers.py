@@ -260,13 +260,16 @@ def _clip(model: nn.Module) -> Tower | None:
     base = _inner(model, "vision_model")
     if not _has(base, "embeddings", "pre_layrnorm", "post_layernorm", "encoder"):
         return None
-    project = getattr(model, "visual_projection", None)
+    project, head, mean = getattr(model, "visual_projection", None), getattr(model, "classifier", None), patch_mean(1)
 
     def embed(x: Tensor) -> Tensor:
         tokens: Tensor = base.pre_layrnorm(base.embeddings(x))
         return tokens
 
     def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        if head is not None:
+            pooled = mean(tokens, offsets)
+            return pooled, head(pooled)
         pooled = base.post_layernorm(class_token(tokens, offsets))
         return (pooled if project is None else project(pooled)), None
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pysmdl.errors import ScorerError
 from pysmdl.models.base import of_model
 from pysmdl.models.image_text import ImageText, Told
 
@@ -73,6 +74,9 @@ class VisualTokens(ImageText):
         """As :meth:`ImageText.next_tokens`, of rows of which only these visual tokens are kept.
 
         Rows of like length go through the language model together, filled up at the end.
+
+        Raises:
+            ScorerError: a row keeps nothing that its answer could follow on.
         """
         if not isinstance(batch, Kept):
             return super().next_tokens(batch, told)
@@ -82,6 +86,11 @@ class VisualTokens(ImageText):
         shared = self._shared(told.tokens, seen)
         order = torch.argsort((~keep).byte(), dim=1, stable=True)  # what is kept, as it stood, then the rest
         at = (keep.cumsum(1) - 1).gather(1, told.at) - shared
+        if not shared and int(at.min()) < 0:
+            raise ScorerError(
+                "token dropping needs a token beside the picture's for the answer to follow on where nothing of the "
+                "picture is left: put a word into the prompt"
+            )
         places = self._places(told.tokens, batch)
         found: list[tuple[list[int], Tensor]] = []
         with of_model(), torch.no_grad():

@@ -157,20 +157,29 @@ def snap_to_patches(regions: Regions, patch: int) -> Regions:
     """Give each patch of `patch` x `patch` points to the region that holds most of it (of equals, the lowest id).
 
     For models that see patches: a hidden region hides whole tokens. Regions that win no patch vanish; the others are
-    renumbered in order.
+    renumbered in order. Points beyond the last whole patch, which such a model does not look at (SigLIP's last 6 of
+    384, in patches of 14), go with the nearest.
 
     Raises:
-        RegionError: the grid is not a multiple of the patch, or the regions are not what they say.
+        RegionError: the grid holds no patch, or the regions are not what they say.
     """
     regions = _of_image(regions)
     height, width = regions.labels.shape
-    if patch < 1 or height % patch or width % patch:
-        raise RegionError(f"patch must divide the grid {height}x{width}; got {patch}")
+    if not 1 <= patch <= min(height, width):
+        raise RegionError(f"patch must be 1 to {min(height, width)}, for a grid of {height}x{width}; got {patch}")
     winners = _compiled()["patch_majority"](regions.labels, regions.n, patch)
     _, dense = np.unique(winners[winners >= 0], return_inverse=True)
     snapped = np.full_like(winners, -1)
     snapped[winners >= 0] = dense
-    return from_labels(np.repeat(np.repeat(snapped, patch, axis=0), patch, axis=1))
+    whole = np.repeat(np.repeat(snapped, patch, axis=0), patch, axis=1)
+    return from_labels(np.pad(whole, [(0, height - whole.shape[0]), (0, width - whole.shape[1])], "edge"))
+
+
+def squares_of(labels: Ints, side: int) -> Ints:
+    """A label map [H, W] in whole squares of side x side points, none beyond the last. [h, side, w, side]."""
+    high, wide = (length // side for length in labels.shape)
+    squares: Ints = labels[: high * side, : wide * side].reshape(high, side, wide, side)
+    return squares
 
 
 def _of_image(regions: Regions) -> Regions:

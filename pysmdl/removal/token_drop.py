@@ -19,7 +19,7 @@ from pysmdl import bitrows
 from pysmdl.kernels import pack_tokens
 from pysmdl.kernels.dispatch import serves
 from pysmdl.models.towers import Packed, TowerModel
-from pysmdl.regions.label_maps import snap_to_patches
+from pysmdl.regions.label_maps import snap_to_patches, squares_of
 from pysmdl.removal.base import NOTHING, DeviceRows, Removal, Resident
 from pysmdl.removal.visual_tokens import answer_form, side_of, visual_resident, visual_view
 from pysmdl.scorers import Scorer
@@ -115,8 +115,9 @@ def token_labels(regions: Regions, patch: int, prefix: int) -> Ints:
     Raises:
         ValueError: it is not.
     """
-    of_patch = regions.labels[::patch, ::patch]
-    if not np.array_equal(np.repeat(np.repeat(of_patch, patch, 0), patch, 1), regions.labels):
+    squares = squares_of(regions.labels, patch)
+    of_patch = squares[:, 0, :, 0]
+    if not (squares == of_patch[:, None, :, None]).all():
         raise ValueError(f"regions must be constant within {patch}x{patch} patches; snap_to_patches() makes them so")
     return np.concatenate((np.full(prefix, -1, np.int32), of_patch.ravel()))
 

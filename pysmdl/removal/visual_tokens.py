@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.models.visual_tokens import Kept, VisualTokens
+from pysmdl.regions.label_maps import squares_of
 from pysmdl.removal.base import DeviceRows, Resident
 from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.types import Ints, Regions
@@ -25,7 +26,8 @@ def answer_form(scorer: AnswerScorer) -> AnswerScorer:
     if scorer.model.side is None:
         raise ValueError(
             f"token dropping needs visual tokens that stand for places of the picture in the language model's own "
-            f"sequence, as LLaVA, Qwen2-VL and InternVL have; {type(scorer.model.network).__name__} has none"
+            f"sequence, as LLaVA, Qwen2-VL and InternVL have; {type(scorer.model.network).__name__} has none: leave "
+            "removal out, and absent regions are painted over"
         )
     form = copy.copy(scorer)
     form.model = VisualTokens(scorer.model)
@@ -55,9 +57,8 @@ def visual_labels(regions: Regions, side: int, count: int, tiled: bool) -> Ints:
     Raises:
         ValueError: a square has points of several regions, or there are more squares than tokens.
     """
-    labels = regions.labels
-    high, wide = (length // side for length in labels.shape)
-    squares = labels[: high * side, : wide * side].reshape(high, side, wide, side)
+    squares = squares_of(regions.labels, side)
+    high, wide = squares.shape[0], squares.shape[2]
     middle: Ints = np.ascontiguousarray(squares[:, side // 2, :, side // 2])
     exact = squares[: high - wide] if tiled and high > wide else squares
     if not (exact == middle[: len(exact), None, :, None]).all():

@@ -197,7 +197,7 @@ def phase_window(
 
     Args:
         window_share: The window's width, as a share of the regions left after the greedy rounds.
-        delete: Candidates below this share of G are set aside for the end.
+        delete: Candidates below this share of G are set aside for the end. At most `select`.
         select: Candidates at or above this share of G may enter the window, and be taken from it.
         policy: What is taken of a window: "batch", all within `batch` of its best; "largest", the best alone; "top2",
             the second too where it is within 5 % of the best.
@@ -210,6 +210,8 @@ def phase_window(
     """
     if policy not in POLICIES:
         raise one_of("policy", policy, POLICIES)
+    if not isinstance(anneal, (bool, np.bool_)):
+        raise ValueError(f"anneal must be True or False; got {anneal!r}")
     rules = WindowRules(
         _share("window_share", window_share),
         _share("delete", delete),
@@ -222,6 +224,9 @@ def phase_window(
         number("protect", protect, least=0),
         whole_number("greedy", greedy, 0),
     )
+
+    if rules.delete > rules.select:
+        raise ValueError(f"delete must be at most select, {rules.select:g}; got {rules.delete:g}")
 
     def start(task: Task) -> Rounds:
         return phase_window_rounds(task.n, task.k, replace(rules, seed=task.seed) if seed is None else rules)

@@ -25,21 +25,21 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
     totals = found.total[1:].copy()  # F of what is chosen with each region added, as last measured
     gain, age = totals - found.total[0], np.zeros(n, int)
     growth, noise = UNKNOWN, FLOAT_NOISE * max(1.0, float(np.abs(found.total).max()))
-    chosen, left = [int(totals.argmax())], list(range(n))
-    left.remove(chosen[0])
+    chosen = [int(totals.argmax())]
+    left = np.delete(np.arange(n), chosen)
     notes = {"rounds_in_full": 0, "gains_refreshed": 0, "gains_grown": 0}
-    while left and len(chosen) < k:
+    while len(left) and len(chosen) < k:
         value, grown = totals[chosen[-1]], 0.0
         age[left] += 1
         while True:
-            bound = gain + growth * age
-            best = max((gain[a] for a in left if age[a] == 0), default=-np.inf)
-            stale = sorted((a for a in left if age[a] > 0 and bound[a] > best + noise), key=lambda a: -bound[a])
-            if not stale:
+            old, bound = age[left] > 0, (gain + growth * age)[left]
+            best = gain[left[~old]].max(initial=-np.inf)
+            rest = np.lexsort((-bound, old))  # first what was measured in this round
+            stale = rest[old[rest] & (bound[rest] > best + noise)]
+            if len(stale) == 0:
                 break
-            top = sorted(stale[:width])
-            rest = sorted(left, key=lambda a: (age[a] > 0, -bound[a]))  # first what was measured in this round
-            found = yield Ask(chosen, top, claim=placing(chosen, rest))
+            top = np.sort(left[stale[:width]])
+            found = yield Ask(chosen, top.tolist(), claim=placing(chosen, left[rest].tolist()))
             rise = (found.total - value - gain[top]) / age[top]
             grown = max(grown, float(rise.max()) if rise.max() > noise else 0.0)
             notes["gains_refreshed"] += len(top)
@@ -48,6 +48,7 @@ def lazy_rounds(n: int, k: int, width: int) -> Rounds:
         notes["rounds_in_full"] += not age[left].any()
         if len(chosen) >= EXACT_SHARE * n:
             growth = grown if growth == UNKNOWN else max(grown, growth / 2)
-        chosen.append(max((a for a in left if age[a] == 0), key=lambda a: gain[a]))
-        left.remove(chosen[-1])
+        fresh = left[age[left] == 0]
+        chosen.append(int(fresh[gain[fresh].argmax()]))
+        left = left[left != chosen[-1]]
     return Ranking(chosen, dict(notes))

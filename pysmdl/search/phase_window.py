@@ -47,8 +47,11 @@ class WindowRules:
         return taken
 
     def speeds_up(self, gains: Sequence[float], gain: float) -> bool:
-        """Whether F falls faster from one accepted region to the next than it did before."""
-        return len(gains) > 1 and gains[-1] / gain - gains[-2] / gains[-1] > self.jump
+        """Whether F falls faster from one accepted region to the next than it did before: to 0, at any rate."""
+        if len(gains) < 2:
+            return False
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return bool(gains[-1] / gain - gains[-2] / gains[-1] > self.jump)
 
 
 def phase_window_rounds(n: int, k: int, rules: WindowRules) -> Rounds:

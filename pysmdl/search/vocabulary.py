@@ -46,8 +46,14 @@ class Claim:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The best order known: the answer, if the search has to stop here."""
+        """The best order known."""
         return (*self.front, *self.rest, *reversed(self.back))
+
+    def answer(self, n: int) -> tuple[int, ...]:
+        """What of it may be given, if the search has to stop here: the end counts where nothing before it is left out
+        of n regions.
+        """
+        return self.order if len(self.order) == n else (*self.front, *self.rest)
 
 
 NO_CLAIM = Claim()
@@ -124,6 +130,12 @@ class Ask:
         """The same ask, these of its subsets in full precision."""
         other = copy(self)
         other.recheck = subsets
+        return other
+
+    def plain(self) -> Ask:
+        """The same ask without what is said beside it of the order: that is as long as the order, for each ask."""
+        other = copy(self)
+        other.claim, other.ahead, other.likely = NO_CLAIM, None, ()
         return other
 
     def check(self, n: int, soft: bool = False) -> None:

@@ -149,7 +149,7 @@ class Slot:
             wanted = slice(last_feature, last_feature + len(part.wanted))
             last, last_feature = rows.stop, wanted.stop
             own = None if features is None else features[wanted]
-            error = None if sound else unsound(part, finite[rows], own)
+            error = None if sound else unsound(part, finite[rows], own, batch.exact)
             if error is not None:
                 answer.failed[part.owner] = error
             else:

@@ -32,16 +32,18 @@ def named(error: Exception, part: Part) -> Exception:
     return wrapped
 
 
-def unsound(part: Part, finite: NDArray[np.bool_], features: Floats | None) -> ScorerError | None:
-    """The error for what of a part is no number; None where all is well.
+def unsound(part: Part, finite: NDArray[np.bool_], features: Floats | None, exact: bool) -> ScorerError | None:
+    """The error for what of a part is no number; None where all is well that was asked for.
 
     Args:
         finite: Which of its values are. [r, V].
         features: Of the rows wanted.
+        exact: Whether the model ran in its own precision.
     """
-    bad = int((~finite.all(1)).sum())
+    bad = int((~np.delete(finite, part.ahead, 0).all(1)).sum())
     wrong = 0 if features is None else int((~np.isfinite(features).all(1)).sum())
     if not bad and not wrong:
         return None
     where = f"for {bad} of {len(finite)} rows" if bad else f"in the features of {wrong} rows"
-    return ScorerError(f"the model returned NaN or infinity {where} of {part.owner.name}")
+    half = "" if exact else ', in half precision; with precision="model" it runs in its own'
+    return ScorerError(f"the model returned NaN or infinity {where} of {part.owner.name}{half}")

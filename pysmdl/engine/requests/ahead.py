@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from pysmdl.engine.requests.memo import Memo
+from pysmdl.errors import ScorerError
 from pysmdl.search.vocabulary import Ask
-from pysmdl.types import Ints
+from pysmdl.types import Floats, Ints
 
 RANKS = 8  # candidates of a round that are thought of as its winner
 FOLLOWED = 16  # asks that are thought of as following one: each takes the host some 50 us
@@ -47,6 +48,7 @@ class Ahead:
     def __init__(self, memo: Memo, k: int, room: Room | None) -> None:
         self._memo, self._k, self._room = memo, k, room
         self._unasked: set[int] = set()  # numbers of rows that nobody has asked for yet
+        self._unsound: set[int] = set()  # those of which the model gave no number
         self._won = BELIEVED.copy()
         self._last: Ask | None = None
         self.sent = 0
@@ -56,10 +58,26 @@ class Ahead:
         """Rows that went ahead and were never asked for."""
         return len(self._unasked)
 
+    def unasked(self, start: int, stop: int) -> Ints:
+        """Which of the rows start..stop-1 nobody has asked for yet, as offsets."""
+        return np.array([row - start for row in range(start, stop) if row in self._unasked], np.int32)
+
+    def answered(self, first: int, answer: Floats) -> None:
+        """Look at the answers [b, V] to the rows from this number on."""
+        if self._unasked:
+            self._unsound.update((first + np.flatnonzero(~np.isfinite(answer).all(1))).tolist())
+
     def asked(self, ids: Ints) -> int:
-        """How many of these rows went ahead: it is now that they are asked for."""
+        """How many of these rows went ahead: it is now that they are asked for.
+
+        Raises:
+            ScorerError: the model gave no number for one of them.
+        """
         if not self._unasked:
             return 0
+        bad = len(self._unsound.intersection(ids.tolist())) if self._unsound else 0
+        if bad:
+            raise ScorerError(f"the model returned NaN or infinity for {bad} of {len(ids)} rows that went ahead")
         before = len(self._unasked)
         self._unasked.difference_update(ids.tolist())
         return before - len(self._unasked)

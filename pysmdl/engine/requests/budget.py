@@ -70,8 +70,7 @@ class Budget:
         settled = size <= front
         if len(order) == n:  # else the ask does not say what may follow
             settled |= (size >= n - back) | claim.final
-        prefixes = bitrows.prefixes(order, n)[: self._k + 1]
-        rows = prefixes[settled[: len(prefixes)]]
+        rows = bitrows.prefixes(order, n, size[settled & (size <= len(order))])
         cost = np.where(settled, 0, 2)
         if claim.settles and claim.front != claim.back and ask.recheck is None and not self._plan.mixed:
             base = tuple(ask.base.tolist())
@@ -90,13 +89,13 @@ class Budget:
         """
         if not ask.claim.rest:
             return 2
-        own = set() if self._plan.mixed else {row.tobytes() for view in views for row in view}
         single = bitrows.singles(self._n)[np.array(ask.claim.rest, np.int32)]
-        unknown = np.zeros(len(single), int)
-        for rows in (single, bitrows.complement(single, self._n)):
-            asked = np.array([row.tobytes() in own for row in rows], bool)
-            unknown += (self._values.exact.find(rows) < 0) & ~asked
-        return int(unknown.max())
+        both = np.concatenate((single, bitrows.complement(single, self._n)))
+        unknown = self._values.exact.find(both) < 0
+        if unknown.any() and not self._plan.mixed:
+            own = {row.tobytes() for view in views for row in view}
+            unknown &= [row.tobytes() not in own for row in both]
+        return int(unknown.reshape(2, -1).sum(0).max())
 
 
 def _new(memo: Memo, views: list[Ints]) -> int:

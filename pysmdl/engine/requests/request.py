@@ -63,10 +63,16 @@ class Request:
         values = self.values
         memo = values.exact if exact else values.memo
         first, last = memo.answer(self.plan.scorer.own(answer, values.target))
+        if memo is values.memo:
+            self._ahead.answered(first, answer)
         if features is not None and len(features):
             values.features.keep(first, last, features)
         if values.answered:
             self._advance()
+
+    def unasked(self, start: int, stop: int) -> Ints:
+        """Which of the rows start..stop-1 of what candidates are judged by went ahead, as offsets."""
+        return self._ahead.unasked(start, stop) if self._ahead.for_nobody else NONE
 
     @property
     def fixed(self) -> tuple[int, ...]:
@@ -93,7 +99,7 @@ class Request:
             return None
         claim = self._claim
         promising = claim.back or claim.rest != tuple(range(self.n))
-        order = self.fixed if claim.front or not promising else claim.order[: self.k]
+        order = self.fixed if claim.front or not promising else claim.answer(self.n)[: self.k]
         return self._explain(np.array(order, np.int32), {"stopped": why})
 
     def _advance(self) -> None:
@@ -139,11 +145,11 @@ class Request:
             if self.plan.until is not None and self._decided(ask.claim):
                 return np.array(ask.claim.front[: self.k], np.int32), {"stopped": "decided"}, None
             if self._budget.rows is not None and not self._budget.affords(ask):
-                return np.array(ask.claim.order[: self.k], np.int32), {"stopped": "budget"}, None
+                return np.array(ask.claim.answer(self.n)[: self.k], np.int32), {"stopped": "budget"}, None
             self._claim = ask.claim
             found = yield from self._evaluate(ask)
             if not (ask.free or ask.score_only or ask.complement):
-                self._asks.append((ask, found.total))
+                self._asks.append((ask.plain(), found.total))
 
     def _evaluate(self, ask: Ask) -> Generator[None, None, Evaluation]:
         values = self.values
@@ -164,8 +170,7 @@ class Request:
         else:
             for view in views.values():
                 exact.want(view[ask.recheck])
-        if not ask.free:
-            self._want_features()  # no more rows where round 1 has just asked for them
+        self._want_features()  # no more rows where round 1 has just asked for them
         if not values.answered:
             yield
         return values.evaluation(ask, views, ids)
