@@ -136,7 +136,7 @@ def test_several_share_one_scale(wrong):
     assert len(pysmdl.plot([wrong, small, wrong], kind="row").axes) == 12
     limits = {axes.get_ylim() for axes in pysmdl.plot([wrong, small], kind="curves").axes}
     assert len(limits) == 1
-    assert len(pysmdl.plot([wrong], kind="order").axes) == 1
+    assert len(pysmdl.plot([wrong], kind="order").axes) == len(pysmdl.plot(wrong, kind="order").axes) == 1
 
 
 def test_methods_beside_each_other_are_named_by_what_differs(wrong):

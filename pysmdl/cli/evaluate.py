@@ -145,8 +145,9 @@ def _means(found: Comparison) -> Table:
     shown = [name for name in SHOWN if any(name in columns for columns in means.values())]
     table = Table("method", *(name.replace("_", " ") for name in shown), "images", "rows", "seconds", "beyond model")
     for method, run in found.runs.items():
-        cells = ["{:.3f} ± {:.3f}".format(*means[method][name]) if name in means[method] else "-" for name in shown]
         images = sum(row["method"] == method for row in found.rows)
+        form = "{:.3f} ± {:.3f}" if images > 1 else "{:.3f}"
+        cells = [form.format(*means[method][name]) if name in means[method] else "-" for name in shown]
         times = ["-", "-"] if math.isnan(run.seconds) else [f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"]
         table.add_row(method, *cells, str(images), str(run.evaluations), *times)
     return table
