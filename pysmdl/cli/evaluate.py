@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pysmdl import disk
-from pysmdl.cli.console import printable
+from pysmdl.cli.console import printable, tell
 from pysmdl.cli.stopping import held
 from pysmdl.jobs.store import open_store
 from pysmdl.progress import reporting
@@ -64,7 +64,7 @@ def evaluate(
         finally:
             tables.save()
             if tables.found.rows:
-                out.print(_means(tables.found))
+                tell(_means(tables.found), out)
                 out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
     rows = tables.found.rows
     return len(items) * len(methods) - sum(not mufidelity or "mu_fidelity" in row for row in rows)
@@ -83,7 +83,7 @@ def evaluate_stores(stores: Sequence[str], folder: Path, out: Console) -> None:
     for name, store in named.items():
         tables.found.read(name, open_store(store))
     tables.finish()
-    out.print(_means(tables.found))
+    tell(_means(tables.found), out)
     out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
 
 
