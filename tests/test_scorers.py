@@ -513,3 +513,7 @@ def test_a_scorer_that_reads_no_reading_is_named(given):
     scorer.given = given
     with pytest.raises(TypeError, match=r"a scorer's read\(\) must return a pysmdl.scorers.Reading; got "):
         explain(scorer, objective=pysmdl.smdl(0, 0, 1, 1))
+
+
+def test_a_scorer_says_its_model():
+    assert repr(classifier(nn.Sequential(nn.Flatten()).eval(), device="cpu")) == "<Classifier: Sequential, cpu>"
