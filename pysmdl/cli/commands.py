@@ -105,7 +105,7 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
         table.add_row(Path(given["id"]).name, str(item.regions.n), str(most), f"{about:.1f} s")
     tell(table, out)
     device = explainer.scorer.device
-    out.print(f"about {total:.0f} s in all on {device}, before the memo saves any")
+    out.print(f"about {total:.0f} s in all on {device}, less where a search asks for a subset twice")
 
 
 def profile(

@@ -166,7 +166,7 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
         return printable(known.get(index, "")) or str(index)
 
     what = kind(found.target)
-    if what == "tokens" and "texts" in found.target:
+    if what == "own" or (what == "tokens" and "texts" in found.target):
         what = printable(title(found.target))
     target = name(found.target) if what == "class" else what
     enough = "nothing decides" if found.flat else f"{found.enough()} of {found.n}"
