@@ -450,3 +450,15 @@ def test_a_single_class_may_be_traced():
         one, many = (pysmdl.explain(image(), linear_model(), 1, trace=each, **settings) for each in (trace, [trace]))
         assert list(one.traced) == list(many.traced)
         assert len(one.traced) == 1
+
+
+@pytest.mark.parametrize(("mean", "warned"), [((123.7, 116.3, 103.5), True), ((0.485, 0.456, 0.406), False)])
+def test_a_mean_of_pixels_up_to_255_is_warned_of(mean, warned, caplog):
+    scorer = classifier(linear_model(), mean=mean, std=[each / 2 for each in mean])
+    pysmdl.explain(image(), scorer, regions="grid:4", search="occlusion", progress=False)
+    assert ("divide mean and std by 255" in caplog.text) == warned
+
+
+def test_a_setting_of_a_scorer_is_sent_there():
+    with pytest.raises(TypeError, match=r"explain has no setting 'mean'; a scorer has, pysmdl\.scorers\.classifier"):
+        pysmdl.explain(RGB, linear_model(), mean=0.5)
