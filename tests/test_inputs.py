@@ -462,3 +462,10 @@ def test_a_mean_of_pixels_up_to_255_is_warned_of(mean, warned, caplog):
 def test_a_setting_of_a_scorer_is_sent_there():
     with pytest.raises(TypeError, match=r"explain has no setting 'mean'; a scorer has, pysmdl\.scorers\.classifier"):
         pysmdl.explain(RGB, linear_model(), mean=0.5)
+
+
+def test_a_frame_of_pictures_is_given_by_its_rows():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"image": ["a.png"], "target": [1]})
+    with pytest.raises(ValueError, match=r"got a single one, a DataFrame: give its rows, frame.to_dict\('records'\)"):
+        pysmdl.explain_many(frame, linear_model())

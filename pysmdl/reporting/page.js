@@ -482,7 +482,7 @@
     byId("made-by").replaceChildren(...entries.map((entry) => madeOf(entry, entries.length > 1)));
     head(entries);
     slider.max = Math.max(...entries.map((entry) => entry.shown));
-    hover.textContent = "Point at a region to read what it did.";
+    hover.textContent = "Point at a region, or touch it, to read what it did.";
     hover.hidden = byId("importance").hidden = !entries.some((entry) => entry.picture);
     setK(entryOf(number).best);
     if (!dialog.open) dialog.showModal();
