@@ -1,8 +1,12 @@
-"""A sound, a table's row and a pair of inputs: the same call, a picture each."""
+"""A sound, a table's row and a pair of inputs: the same call, a picture each.
+
+python examples/every_input.py [folder for the pictures]
+"""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ import torch
 import pysmdl
 from pysmdl import scorers
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 t = np.arange(16000) / 8000
 beep = np.sin(2 * np.pi * 440 * t) * (np.abs(t - 1.4) < 0.2)
 
@@ -39,3 +43,4 @@ for name, e in (("sound", sound), ("row", row), ("several", several)):
     e.plot().savefig(folder / f"{name}.png")
     print(e.verbalise())
 print(several.by_group())
+print(f"{folder} has their pictures")

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from pysmdl import (
         builtin,
         errors,
+        inputs,
         jobs,
         kernels,
         methods,
         metrics,
+        models,
         objective,
         progress,
         regions,
         removal,
         scorers,
         search,
+        studies,
         testing,
+        types,
     )
     from pysmdl.adapters import adapt
     from pysmdl.api import Step, explain, explain_many, explain_steps
@@ -71,12 +75,14 @@ __all__ = [
     "explain_scales",
     "explain_steps",
     "heads",
+    "inputs",
     "jobs",
     "kernels",
     "lima",
     "load",
     "methods",
     "metrics",
+    "models",
     "objective",
     "open_store",
     "pair",
@@ -88,7 +94,9 @@ __all__ = [
     "scorers",
     "search",
     "smdl",
+    "studies",
     "testing",
+    "types",
     "vps",
 ]
 

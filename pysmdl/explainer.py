@@ -294,9 +294,8 @@ def _step(request: Request, order: tuple[int, ...], rank: int, seconds: float) -
 
 
 def _single(given: Any) -> ValueError:
-    return ValueError(
-        f"items must be an iterable of inputs; got a single one, a {type(given).__name__}: put it in a list"
-    )
+    each = "give its rows, frame.to_dict('records')" if hasattr(given, "columns") else "put it in a list"
+    return ValueError(f"items must be an iterable of inputs; got a single one, a {type(given).__name__}: {each}")
 
 
 def _of_preset(preset: str, objective: Any, search: Any) -> tuple[str, str | Search]:

@@ -70,10 +70,10 @@ class Preparation:
             self.trace = tuple(scorer.named(each, names) for each in traced)
         except ValueError as error:
             raise ValueError(f"trace={trace!r}: {error}") from error
-        if isinstance(baseline, str) and baseline not in BASELINES and baseline not in scorer.baselines:
-            raise one_of("baseline", baseline, {*BASELINES, *scorer.baselines})
         if not removal.painted and baseline is not None:
             raise ValueError(f'removal="{removal.name}" paints nothing over, so there is no baseline; got {baseline!r}')
+        if isinstance(baseline, str) and baseline not in BASELINES and baseline not in scorer.baselines:
+            raise one_of("baseline", baseline, {*BASELINES, *scorer.baselines})
 
     def load(self, given: Any) -> Loaded:
         """The half that needs no device: read, resize, divide into regions."""

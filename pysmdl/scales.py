@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pysmdl.errors import Interrupted, one_of
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
+from pysmdl.explanation.notebook import framed
 from pysmdl.explanation.plotting import fused, plot
 from pysmdl.progress import Report
 from pysmdl.regions import are_partitions
@@ -83,6 +84,11 @@ class Scales:
         if kind == "map" and len(self.parts) > 1 and all(part.modality == "image" for part in self.parts):
             return fused(self.parts, self.value_map, titles, f"all of them, {self.fuse}")
         return plot(self.parts, kind, titles)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, and what each part says in words."""
+        words = [f"{part.n} {part.called}: {part.verbalise()}" for part in self.parts]
+        return framed(self.plot(), f"{len(self)} scales", words)
 
 
 def scales_of(settings: Mapping[str, Any], fuse: str | None, resolutions: Any, nested: bool) -> Sequence[Any] | None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pysmdl.removal import Removal
     from pysmdl.search import Search
 
+OF_SCORERS = (
+    "mean", "std", "size", "channel_order", "interpolation", "crop", "resize", "layout", "takes", "rate", "frames",
+)  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 ENGINES = {each.name for each in fields(EngineConfig)}  # settings that config= has
 
@@ -86,14 +89,19 @@ def spelt_out(like: Callable[..., Any], but: tuple[str, ...] = ()) -> Callable[[
         def called(*args: Any, **kwargs: Any) -> Any:
             unknown = next((name for name in kwargs if name not in known), None)
             if unknown is not None:
-                near = difflib.get_close_matches(unknown, known, 3, 0.5) or known
-                if "config" in known and unknown in ENGINES:
-                    near = [f"config=pysmdl.EngineConfig({unknown}={kwargs[unknown]!r})"]
                 name = function.__qualname__.removesuffix(".__init__")
-                raise TypeError(f"{name} has no setting {unknown!r}; there is {', '.join(near)}")
+                raise TypeError(f"{name} has no setting {unknown!r}; {_instead(unknown, kwargs[unknown], known)}")
             return function(*args, **kwargs)
 
         called.__signature__ = own.replace(parameters=[*named, *settings])  # type: ignore[attr-defined]
         return called  # type: ignore[return-value]
 
     return decorated
+
+
+def _instead(unknown: str, value: Any, known: list[str]) -> str:
+    if unknown in OF_SCORERS:
+        return f"a scorer has, pysmdl.scorers.classifier(model, {unknown}=...)"
+    if "config" in known and unknown in ENGINES:
+        return f"there is config=pysmdl.EngineConfig({unknown}={value!r})"
+    return f"there is {', '.join(difflib.get_close_matches(unknown, known, 3, 0.5) or known)}"

@@ -28,6 +28,23 @@ def away(weights):
     return weights * (ROWS[0] - ROWS.mean(0))
 
 
+class Deployed:
+    """What answers rows and was never fitted here, as a library's own trees do."""
+
+    def __init__(self, name):
+        known = linear_model.LogisticRegression().fit(ROWS, THREE)
+        setattr(self, name, known.predict_proba if name == "predict_proba" else lambda rows: known.predict_proba(rows))
+
+
+def test_what_only_answers_rows_goes_in_as_it_is():
+    wanted = explained(linear_model.LogisticRegression().fit(ROWS, THREE), 1)
+    for model, gives in ((Deployed("predict_proba"), {}), (Deployed("predict"), {"gives": "probabilities"})):
+        found = explained(model, 1, **gives)
+        assert found.attribution.tolist() == pytest.approx(wanted.attribution.tolist())
+    with pytest.raises(ScorerError, match='classes need gives="probabilities" or "logits"'):
+        explained(Deployed("predict"), 1)
+
+
 @pytest.mark.parametrize(
     "model",
     [svm.LinearSVC(), linear_model.RidgeClassifier(), pipeline.make_pipeline(svm.SVC(kernel="linear"))],

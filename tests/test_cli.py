@@ -283,6 +283,10 @@ def test_what_is_no_terminal_gets_whole_lines(monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_version_is_said():
+    assert call("--version") == (0, f"{pysmdl.__version__}\n")
+
+
 def test_env_prints_what_a_bug_report_needs():
     done = subprocess.run([sys.executable, "-m", "pysmdl", "env"], capture_output=True, text=True, check=True)
     for word in (

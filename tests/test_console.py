@@ -9,6 +9,8 @@ import sys
 
 import pytest
 from command_line import SCENES, call, module, saved
+from rich.console import Console
+from rich.table import Table
 
 from pysmdl.cli import commands, console
 
@@ -49,6 +51,18 @@ def test_a_stream_of_another_encoding_gets_escapes(monkeypatch):
     console.out.print("0.5 ± 0.1 µs")
     sys.stdout.flush()
     assert written.getvalue() == b"0.5 \\xb1 0.1 \\xb5s\n"
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_no_terminal_is_so_narrow_that_a_number_is_cut(width):
+    table = Table("input", "insertion auc", "deletion auc", "rows")
+    table.add_row("a photograph.png", "0.864 ± 0.133", "0.133 ± 0.001", "630")
+    written = io.StringIO()
+    console.tell(table, Console(file=written, width=width))
+    for whole in ("a photograph.png", "0.864 ± 0.133", "0.133 ± 0.001", "630"):
+        assert whole in written.getvalue()
+    if width < 80:
+        assert written.getvalue().startswith("a photograph.png: insertion auc 0.864 ± 0.133, deletion auc 0.133")
 
 
 @pytest.mark.slow

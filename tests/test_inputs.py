@@ -67,7 +67,8 @@ BAD_IMAGES = {
     "missing": (lambda p: p / "no.png", "no such image"),
     "text": (lambda p: (p / "a.png").write_text("not an image") and p / "a.png", "cannot read .* as an image"),
     "folder": (lambda p: p, "cannot read"),
-    "float array": (lambda p: RGB.astype(np.float32), "an image array must be uint8; got float32"),
+    "float array": (lambda p: RGB.astype(np.float32), "an image array must be uint8; got float32; floats in model"),
+    "float share": (lambda p: RGB / 255, "must be uint8; got float64; of 0 to 1: .*astype"),
     "channels first": (lambda p: RGB.transpose(2, 0, 1), r"must be \[H, W, 3\].*got \[3, 9, 11\]"),
     "empty": (lambda p: np.zeros((0, 3, 3), np.uint8), r"got \[0, 3, 3\]"),
     "a number": (lambda p: 7, "image must be a path, a PIL image.*got int"),
@@ -449,3 +450,22 @@ def test_a_single_class_may_be_traced():
         one, many = (pysmdl.explain(image(), linear_model(), 1, trace=each, **settings) for each in (trace, [trace]))
         assert list(one.traced) == list(many.traced)
         assert len(one.traced) == 1
+
+
+@pytest.mark.parametrize(("mean", "warned"), [((123.7, 116.3, 103.5), True), ((0.485, 0.456, 0.406), False)])
+def test_a_mean_of_pixels_up_to_255_is_warned_of(mean, warned, caplog):
+    scorer = classifier(linear_model(), mean=mean, std=[each / 2 for each in mean])
+    pysmdl.explain(image(), scorer, regions="grid:4", search="occlusion", progress=False)
+    assert ("divide mean and std by 255" in caplog.text) == warned
+
+
+def test_a_setting_of_a_scorer_is_sent_there():
+    with pytest.raises(TypeError, match=r"explain has no setting 'mean'; a scorer has, pysmdl\.scorers\.classifier"):
+        pysmdl.explain(RGB, linear_model(), mean=0.5)
+
+
+def test_a_frame_of_pictures_is_given_by_its_rows():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"image": ["a.png"], "target": [1]})
+    with pytest.raises(ValueError, match=r"got a single one, a DataFrame: give its rows, frame.to_dict\('records'\)"):
+        pysmdl.explain_many(frame, linear_model())

@@ -35,6 +35,20 @@ def test_panels_titles_and_legend_do_not_overlap(scores):
     assert fig.axes[0].get_title().endswith("(the model says dog)")
 
 
+def test_a_wide_pictures_colour_bar_is_as_high_as_it_is_and_long_names_of_steps_are_cut():
+    wide = np.zeros((20, 120, 3), np.uint8)
+    labels = np.repeat([[0] * 60 + [1] * 60], 20, 0)
+    e = made([0.1, 0.9, 0.5], [0.5, 0.2, 0.1], pixels=wide, labels=labels, predicted=np.ones((2, 3), np.int64))
+    fig = e.plot(kind="map")
+    fig.canvas.draw()
+    (axes,) = fig.axes
+    (bar,) = axes.child_axes
+    assert bar.get_window_extent().height == pytest.approx(axes.get_window_extent().height)
+    steps = e.plot(kind="steps", names={0: "a", 1: "a name " * 30}).axes
+    assert max(len(each.get_title().splitlines()) for each in steps) <= 4
+    assert steps[0].get_title().endswith("…")
+
+
 def test_the_legend_covers_no_curve():
     axes = drawn([0.5] * 3, [0.4] * 3).axes[3]
     assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
@@ -136,7 +150,7 @@ def test_several_share_one_scale(wrong):
     assert len(pysmdl.plot([wrong, small, wrong], kind="row").axes) == 12
     limits = {axes.get_ylim() for axes in pysmdl.plot([wrong, small], kind="curves").axes}
     assert len(limits) == 1
-    assert len(pysmdl.plot([wrong], kind="order").axes) == 1
+    assert len(pysmdl.plot([wrong], kind="order").axes) == len(pysmdl.plot(wrong, kind="order").axes) == 1
 
 
 def test_methods_beside_each_other_are_named_by_what_differs(wrong):

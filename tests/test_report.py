@@ -213,6 +213,8 @@ def test_the_command_writes_a_page_and_opens_it(page, tmp_path, monkeypatch):
     assert call("report", tmp_path / "two", "--out", page, "--open")[0] == 1  # a file was left out
     assert opened == [page.resolve().as_uri()]
     assert call("report", tmp_path / "nowhere", "--out", page)[0] == 2
+    code, said = call("report", tmp_path / "one", "--out", tmp_path / "new" / "folder" / "page.html")
+    assert (code, "1 explanation is in" in said) == (0, True)
 
 
 @pytest.mark.slow

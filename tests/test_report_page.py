@@ -454,6 +454,21 @@ def test_all_of_it_is_printed(gallery, twelve):
     gallery.ask("Emulation.setEmulatedMedia", media="")
 
 
+def test_a_large_score_does_not_flatten_the_others_and_a_long_name_leaves_the_score_on_one_line(browser, tmp_path):
+    chances, losses = made([0.0, 0.6, 0.8], [0.8, 0.1, 0.0]), made([0.0, 12.0, 18.0], [18.0, 2.0, 0.0])
+    chances.target, chances.names = 0, {0: "a long name of a kind of animal, and all its synonyms"}
+    pysmdl.report([chances, losses], tmp_path / "page.html")
+    browser.open(tmp_path / "page.html")
+    browser.settle()
+    tall = "[...document.querySelectorAll('.card .curve-line.kept')].map(at => at.getBBox().height)"
+    assert min(browser.js(tall)) > 30  # of the 38 that a card has for its curves
+    lines = "[...document.querySelectorAll('.card .score')].map(at => at.getClientRects().length)"
+    assert browser.js(lines) == [1, 1]
+    high = "[...document.querySelectorAll('.card .score')].map(at => at.getBoundingClientRect().height)"
+    assert browser.js(high)[0] == browser.js(high)[1]
+    assert ids(browser) == ["input 0", "input 1"]
+
+
 def test_odd_explanations_open(browser, tmp_path):
     page = tmp_path / "odd.html"
     nothing = made([0.5], [0.5], [0.0], labels=[[0, 0]], order=np.zeros(0, int), pixels=np.zeros((1, 2, 3), np.uint8))

@@ -151,6 +151,13 @@ def test_json_is_plain(full):
     assert json.loads(cut.to_json())["insertion"][1] is None
 
 
+def test_json_is_no_file_and_one_input_has_no_parts(full):
+    with pytest.raises(ValueError, match="indent must be a whole number of at least 0; got 'why"):
+        full.to_json("why.json")
+    with pytest.raises(ValueError, match="name is of one of several inputs, and here there is one; got 'photo'"):
+        full.part("photo")
+
+
 def test_authors_json_has_the_keys_of_their_evaluators(full):
     found = full.to_authors_json()
     assert set(found) >= {

@@ -135,6 +135,12 @@ def test_what_is_no_scale_is_refused():
     found().plot()
 
 
+def test_a_notebook_shows_all_scales():
+    shown = found()._repr_html_()
+    assert shown.count("data:image/png") == 1
+    assert shown.count("<br>") == len(SCALES) - 1
+
+
 def test_explain_takes_several_partitions_and_resolutions_and_hands_them_over():
     """What a user types; :func:`explain_scales` is the same under a name of its own."""
     given = {"search": "exact", "progress": False}

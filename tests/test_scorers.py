@@ -104,7 +104,10 @@ def model_returning(make):
 BAD_MODELS = {
     "too few rows": (model_returning(lambda z: z[1:]), r"was given 32 rows and returned 31"),
     "one dimension": (model_returning(lambda z: z[:, 0]), r"must return 2 dimensions, rows first; got shape \[32\]"),
-    "a list of names": (model_returning(lambda z: ["cat"] * len(z)), "must return a tensor; got list \\(0: str, "),
+    "a list of names": (
+        model_returning(lambda z: ["cat"] * len(z)),
+        "or a list of rows; got list \\(0: str, ",
+    ),
     "raises": (model_returning(lambda z: 1 / 0), "the model failed on the input: ZeroDivisionError: division by zero"),
     "nan": (model_returning(lambda z: z * torch.nan), "NaN or infinity for 32 of 32 rows"),
 }
@@ -193,7 +196,7 @@ def test_bad_arguments_are_named(case):
 
 
 def test_a_model_that_is_no_callable():
-    with pytest.raises(TypeError, match="forward must be callable; got int"):
+    with pytest.raises(TypeError, match="the model must be callable; got int"):
         explain(7)
 
 
@@ -510,3 +513,7 @@ def test_a_scorer_that_reads_no_reading_is_named(given):
     scorer.given = given
     with pytest.raises(TypeError, match=r"a scorer's read\(\) must return a pysmdl.scorers.Reading; got "):
         explain(scorer, objective=pysmdl.smdl(0, 0, 1, 1))
+
+
+def test_a_scorer_says_its_model():
+    assert repr(classifier(nn.Sequential(nn.Flatten()).eval(), device="cpu")) == "<Classifier: Sequential, cpu>"

@@ -158,6 +158,8 @@ def test_what_is_wrong_is_said():
         studies.sweep([picture()], middle, over={"seed": [0, 1]}, seed=3)
     with pytest.raises(ValueError, match="two combinations of settings at least; got 1"):
         studies.sweep([picture()], middle, over={"seed": [0]})
+    with pytest.raises(ValueError, match=r"over must be one of .*'seed'.*; got 'sed'"):
+        studies.sweep([picture()], middle, over={"sed": [0, 1]})
     with pytest.raises(ValueError, match="groups must be two at least"):
         metrics.group_gaps([1, 0], ["a", "a"])
     with pytest.raises(ValueError, match="groups must name one of each"):

@@ -248,6 +248,7 @@ def test_a_file_is_read(tmp_path):
         ("a b", lambda text: [3], RegionError, "spans must be pairs .*; got 3"),
         ("a b", ["b", "a"], RegionError, "pieces must stand in the text one after the other; 'a' does not"),
         (" \n", "words", ImageError, "the text is empty"),
+        ([{"rol": "user", "content": "a"}], "words", ImageError, "a message must have a role and .*; got rol, content"),
         (7, "words", ImageError, "a text must be a string, a Path to a file, or a list of messages"),
         ([{"role": "user", "content": None}], "words", ImageError, "a message must have a content that is a string"),
         ([{"role": "user", "content": []}], "words", ImageError, "a message must have a content that is a string"),

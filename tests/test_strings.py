@@ -163,3 +163,8 @@ def test_a_text_for_a_bare_function_is_sent_to_where_texts_are_explained():
     with pytest.raises(ImageError, match=r"a text must be a string, .* got a dict of id, words"):
         scorers.string(len, batched=False).reader.text({"id": 1, "words": "It was good."})
     assert scorers.string(len, batched=False).reader.text({"id": 1, "text": "It was good."}).text == "It was good."
+
+
+def test_where_nothing_is_painted_over_a_word_is_no_baseline():
+    with pytest.raises(ValueError, match='removal="delete" paints nothing over, so there is no baseline; got'):
+        pysmdl.explain("a good film", scorers.string(len, batched=False), baseline="[MASK]", progress=False)

@@ -109,6 +109,7 @@ def test_texts_on_the_command_line(tmp_path, monkeypatch):
     code, said = call("explain", "--text", "It was good. It rains.", *common)
     assert code == 0
     assert "It was good. It rains." in said
+    assert "the score" in said  # what is explained, in the table
     assert (tmp_path / "made" / "text 1.png").is_file()
     assert pysmdl.load(tmp_path / "made" / "text 1.npz").players == ("It was good. ", "It rains.")
     code, said = call("explain", "story.txt", *common)

@@ -30,6 +30,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(caplog):
     assert model.sizes.count(32) == 1
 
 
+def test_a_model_of_pictures_that_is_given_a_list_of_them_fails_on_a_clip():
+    with pytest.raises(ScorerError, match="it was given a clip, which a list or a folder of pictures is: explain_many"):
+        pysmdl.explain([np.zeros((8, 8, 3), np.uint8)] * 2, torch.nn.Conv2d(3, 2, 3).eval(), progress=False)
+
+
 def test_out_of_memory_at_one_row_is_an_error():
     def fail(model, batch):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")

@@ -15,7 +15,8 @@ from toys import explain, image, linear_model, made
 NUMBER = r"(-?[\d.]+(?:e-?\d+)?)"
 FULL = rf"The model gives (?P<what>.+?) {NUMBER}(?:, and says (?P<said>.+?))?\."
 ENOUGH = (
-    rf"The first (\d+) of (\d+) regions, (\d+) % of the area, alone give {NUMBER}; without them it gives {NUMBER}\."
+    rf"The first( \d+)? of (\d+) regions, (\d+) % of the area, alone gives? {NUMBER}; "
+    rf"without (?:it|them it gives) {NUMBER}\."
 )
 ADDED = r"Most is (?:added by|attributed to) (?P<regions>.+): (?P<share>\d+) % of what all add\."
 
@@ -28,13 +29,17 @@ def read_back(e: pysmdl.Explanation) -> None:
     assert close(full[2], e.deletion[0])
     if full["said"]:
         assert full["said"] == e.names.get(int(e.predicted[1, 0]), f"class {e.predicted[1, 0]}")
-    assert enough, said
-    count = int(enough[1])
-    assert count == e.enough()
-    assert int(enough[2]) == e.n
-    assert int(enough[3]) == round(100 * float(e.area[count]))
-    assert close(enough[4], e.insertion[count])
-    assert close(enough[5], e.deletion[count])
+    count = e.enough()
+    if count == 0:
+        none = re.search(rf"Without any of the (\d+) regions it gives {NUMBER}\.", said)
+        assert int(none[1]) == e.n
+        assert close(none[2], e.insertion[0])
+    else:
+        assert int(enough[1] or 1) == count, said
+        assert int(enough[2]) == e.n
+        assert int(enough[3]) == round(100 * float(e.area[count]))
+        assert close(enough[4], e.insertion[count])
+        assert close(enough[5], e.deletion[count])
     values, added = np.nan_to_num(e.values()), re.search(ADDED, said)
     if added:
         named = [(e.order[int(n) - 1], v) for n, v in re.findall(rf"number (\d+) \({NUMBER}\)", added["regions"])]
@@ -68,8 +73,17 @@ def test_numbers_of_the_shipped_scenes_are_true():
 def test_small_scores_keep_two_digits():
     e = made([0.0, 0.51, 0.5], [0.5, 0.00004, 0.0])
     read_back(e)
-    assert "without them it gives 4.0e-05." in e.verbalise()
+    assert "without it 4.0e-05." in e.verbalise()
     read_back(made([0.0, 0.0123, 0.5], [0.5, 0.4, 0.0123]))
+
+
+def test_where_no_region_is_needed_or_one_is_enough_the_words_say_so():
+    none = made([0.6, 0.7, 0.6], [0.6, 0.2, 0.6])
+    read_back(none)
+    assert "without any of 2 regions 0.60" in repr(none)
+    one = made([0.0, 0.6, 0.6], [0.6, 0.2, 0.0])
+    read_back(one)
+    assert "alone gives 0.60; without it 0.20." in one.verbalise()
 
 
 def test_where_nothing_decides_the_words_say_so():

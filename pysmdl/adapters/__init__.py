@@ -27,7 +27,7 @@ from pysmdl.models.files import load_file
 from pysmdl.scorers import Scorer
 from pysmdl.scorers import resolve as resolve_bare
 from pysmdl.scorers.boxes import Decode
-from pysmdl.scorers.estimators import is_estimator
+from pysmdl.scorers.estimators import answers_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -96,7 +96,7 @@ def adapt(
         model = load_file(Path(model), device)
     if isinstance(model, Model):  # it says itself where it runs
         device = None
-    if not callable(model) and not is_estimator(model):
+    if not callable(model) and not answers_rows(model):
         raise TypeError(f"model must be callable; got {type(model).__name__}")
     said = Said(processor, transform, tokenizer, prompts, prompt, answer, names, gives, decode, head, device, input)
     for make in (of_words, of_texts, of_signals, of_rows):
@@ -126,7 +126,7 @@ def resolve(model: Any, device: str | torch.device | None = None, **words: Any) 
         or answering_family(model)
         or text_family(model)
         or signal_family(model)
-        or is_estimator(model)
+        or answers_rows(model)
     ):
         made = resolve_bare(model, device)
         if is_hugging_face(model) or is_torchvision(model):

@@ -29,7 +29,7 @@ from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.boxes import Decode, Detector
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.encoders import Similarity
-from pysmdl.scorers.estimators import is_estimator
+from pysmdl.scorers.estimators import answers_rows
 from pysmdl.scorers.headed_answers import HeadedAnswers
 from pysmdl.scorers.language import language_model
 from pysmdl.scorers.table import table
@@ -116,7 +116,7 @@ def of_signals(model: Any, said: Said) -> Scorer | None:
 
 def of_rows(model: Any, said: Said) -> Scorer | None:
     """Of an estimator of scikit-learn's kind, or one of its methods; None: it is none."""
-    if not is_estimator(model):
+    if not answers_rows(model):
         return None
     unfit = ("processor", "transform", "tokenizer", "prompts", "prompt", "answer", "decode", "device", "input")
     said.refuse(model, "reads a table's rows", *unfit)

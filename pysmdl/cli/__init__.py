@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,8 +33,19 @@ from pysmdl.cli.options import (
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(version("pysmdl"))
+        raise typer.Exit
+
+
 @app.callback()
-def common(debug: Debug = False) -> None:
+def common(
+    debug: Debug = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
     """Which input regions made the model decide."""
     ending.debug = debug
     logger = logging.getLogger("pysmdl")
@@ -72,7 +84,8 @@ def explain(
     box: BoxOptions,
     scales: ScaleOptions,
     kind: Annotated[
-        str, typer.Option("--plot", help="row, map, order, steps, curves, mistake or none.", rich_help_panel="Common")
+        str,
+        typer.Option("--plot", help="row, map, order, steps, curves, bars, mistake or none.", rich_help_panel="Common"),
     ] = "row",
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for PNG, npz and JSON.", rich_help_panel="Common")
@@ -131,7 +144,8 @@ def explain(
 @command
 def make_report(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders that explain has written, or .npz files.", show_default=False)
+        list[Path],
+        typer.Argument(help="Folders that explain has written, stores of run, or .npz files.", show_default=False),
     ],
     page: Annotated[Path, typer.Option("--out", help="The page.")] = Path("report.html"),
     title: Annotated[str | None, typer.Option(help="Its title.")] = None,
@@ -140,8 +154,9 @@ def make_report(
     """Show explanations as one page of HTML, region by region; those of one image side by side."""
     from pysmdl.reporting.page import write
 
+    page.parent.mkdir(parents=True, exist_ok=True)
     shown, skipped = write(folders, page, title)
-    out.print(f"{shown} explanations are in {printable(page)}", soft_wrap=True)
+    out.print(f"{shown} {'explanation is' if shown == 1 else 'explanations are'} in {printable(page)}", soft_wrap=True)
     if show:
         typer.launch(page.resolve().as_uri())
     if skipped:

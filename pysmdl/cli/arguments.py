@@ -15,7 +15,7 @@ from pysmdl.models.files import load_file
 from pysmdl.models.inspect import device_here
 from pysmdl.models.remote import is_url
 from pysmdl.scorers import Model, Scorer, classifier, endpoint
-from pysmdl.scorers.estimators import is_estimator
+from pysmdl.scorers.estimators import answers_rows
 from pysmdl.targets import Box
 
 LONGEST = 1 << 26  # bytes of a file of class names
@@ -162,7 +162,7 @@ def _attribute(spec: str) -> Any:
         if not hasattr(found, part):
             raise ValueError(f"model {spec!r}: {module_name} has no {attribute}")
         found = getattr(found, part)
-    if not callable(found) and not isinstance(found, Scorer) and not is_estimator(found):
+    if not callable(found) and not isinstance(found, Scorer) and not answers_rows(found):
         raise ValueError(f"model {spec!r} must be a scorer, an estimator or callable; got {type(found).__name__}")
     return found
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pysmdl import disk
-from pysmdl.cli.console import printable
+from pysmdl.cli.console import printable, tell
 from pysmdl.cli.profile_table import table as profile_table
 from pysmdl.cli.results import Results, paths_of
 from pysmdl.engine import Item
@@ -103,9 +103,9 @@ def estimate(explainer: Explainer, items: Sequence[Mapping[str, Any]], out: Cons
             raise ValueError(f"the model failed on {given['id']!r}: {described(error)}") from error
         total += about
         table.add_row(Path(given["id"]).name, str(item.regions.n), str(most), f"{about:.1f} s")
-    out.print(table)
+    tell(table, out)
     device = explainer.scorer.device
-    out.print(f"about {total:.0f} s in all on {device}, before the memo saves any")
+    out.print(f"about {total:.0f} s in all on {device}, less where a search asks for a subset twice")
 
 
 def profile(

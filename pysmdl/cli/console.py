@@ -10,11 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, cast
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from pysmdl.errors import escaped
 
+NUMBER = 16  # columns that a cell with a number takes at most; longer names go on below
 WIDE = 10_000  # columns of what is no terminal: nothing is cut or wrapped there
 ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -79,6 +82,20 @@ def printable(text: object) -> str:
     escapes (``caf\\xe9.png``).
     """
     return ODD.sub(escaped, str(text))
+
+
+def tell(table: Table, on: Console) -> None:
+    """Print a table; where a terminal is too narrow for what its cells hold, a line a row, so that no number is cut."""
+    for column in table.columns:
+        whole = [*str(column.header).split(), *map(str, column.cells)]
+        column.min_width, column.overflow = min(NUMBER, max(map(cell_len, whole), default=0)), "fold"
+    if sum((column.min_width or 0) + 3 for column in table.columns) < on.width:
+        on.print(table)
+        return
+    names = [str(column.header) for column in table.columns]
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        said = ", ".join(f"{name} {cell}" for name, cell in zip(names[1:], cells[1:], strict=True))
+        on.print(f"{cells[0]}: {said}", soft_wrap=True)
 
 
 def say(level: str, text: str) -> None:

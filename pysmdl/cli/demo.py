@@ -15,7 +15,7 @@ from rich.table import Table
 from pysmdl import builtin, disk
 from pysmdl.api import explain, explain_many
 from pysmdl.builtin.haar import portrait
-from pysmdl.cli.console import printable
+from pysmdl.cli.console import printable, tell
 from pysmdl.cli.results import picture
 from pysmdl.errors import MissingPackageError
 from pysmdl.explanation import Explanation, files
@@ -75,7 +75,7 @@ def run(folder: Path, out: Console) -> None:
         except ImportError as missing:  # their models come with extras
             findings.stories.append(f"{name}: left out; {missing}")
     seconds, count = time.perf_counter() - began, len(findings.explanations)
-    out.print(findings.table)
+    tell(findings.table, out)
     out.print('"enough": the first regions that alone get, but for 0.02, what the whole image gets of what it shows;')
     out.print("where that is little, the most that any of the first regions get\n")
     for story in findings.stories:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pysmdl import disk
-from pysmdl.cli.console import printable
+from pysmdl.cli.console import printable, tell
 from pysmdl.cli.stopping import held
 from pysmdl.jobs.store import open_store
 from pysmdl.progress import reporting
@@ -64,7 +64,7 @@ def evaluate(
         finally:
             tables.save()
             if tables.found.rows:
-                out.print(_means(tables.found))
+                tell(_means(tables.found), out)
                 out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
     rows = tables.found.rows
     return len(items) * len(methods) - sum(not mufidelity or "mu_fidelity" in row for row in rows)
@@ -83,7 +83,7 @@ def evaluate_stores(stores: Sequence[str], folder: Path, out: Console) -> None:
     for name, store in named.items():
         tables.found.read(name, open_store(store))
     tables.finish()
-    out.print(_means(tables.found))
+    tell(_means(tables.found), out)
     out.print(f"every metric of every image is in {printable(tables.csv)}", soft_wrap=True)
 
 
@@ -145,8 +145,9 @@ def _means(found: Comparison) -> Table:
     shown = [name for name in SHOWN if any(name in columns for columns in means.values())]
     table = Table("method", *(name.replace("_", " ") for name in shown), "images", "rows", "seconds", "beyond model")
     for method, run in found.runs.items():
-        cells = ["{:.3f} ± {:.3f}".format(*means[method][name]) if name in means[method] else "-" for name in shown]
         images = sum(row["method"] == method for row in found.rows)
+        form = "{:.3f} ± {:.3f}" if images > 1 else "{:.3f}"
+        cells = [form.format(*means[method][name]) if name in means[method] else "-" for name in shown]
         times = ["-", "-"] if math.isnan(run.seconds) else [f"{run.seconds:.1f}", f"{run.beyond_model:.0%}"]
         table.add_row(method, *cells, str(images), str(run.evaluations), *times)
     return table

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pysmdl import disk
-from pysmdl.cli.console import printable
+from pysmdl.cli.console import printable, tell
 from pysmdl.cli.stopping import held
 from pysmdl.errors import StoreError, described, one_of
 from pysmdl.explanation import Explanation, files, load
@@ -79,7 +79,7 @@ class Results:
     def summary(self, out: Console, count: int) -> None:
         """Print the table and how many inputs were explained, if there is anything to say."""
         if self.table.rows:
-            out.print(self.table)
+            tell(self.table, out)
             text = f"{count} explained; pictures, arrays and JSON are in {printable(self._folder)}"
             out.print(text, soft_wrap=True)
 
@@ -166,7 +166,7 @@ def _row(found: Explanation, names: Sequence[str] | None) -> list[str]:
         return printable(known.get(index, "")) or str(index)
 
     what = kind(found.target)
-    if what == "tokens" and "texts" in found.target:
+    if what == "own" or (what == "tokens" and "texts" in found.target):
         what = printable(title(found.target))
     target = name(found.target) if what == "class" else what
     enough = "nothing decides" if found.flat else f"{found.enough()} of {found.n}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.errors import one_of
+from pysmdl.errors import one_of, whole_number
 from pysmdl.explanation import authors, files, notebook, parts, views, words
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
@@ -73,6 +73,8 @@ class Explanation(ExplanationData):
         Raises:
             ValueError: there is no input of this name.
         """
+        if not self.inputs:
+            raise ValueError(f"name is of one of several inputs, and here there is one; got {name!r}")
         if name not in self.inputs:
             raise one_of("name", name, self.inputs)
         return parts.part(self, name)
@@ -96,7 +98,9 @@ class Explanation(ExplanationData):
         return files.to_dict(self)
 
     def to_json(self, indent: int | None = None) -> str:
-        """:meth:`to_dict` as JSON."""
+        """:meth:`to_dict` as JSON; indented by so many spaces."""
+        if indent is not None:
+            whole_number("indent", indent, 0)
         return files.to_json(self, indent)
 
     def to_authors_json(self) -> dict[str, Any]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from pysmdl.explanation import text_sheets
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.parts import part
 from pysmdl.explanation.views import view
 from pysmdl.explanation.words import line, verbalise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 90
 LONGEST = 60  # seconds of a sound that is put into a notebook
@@ -20,14 +25,20 @@ def html(explanation: ExplanationData) -> str:
     """A piece of HTML that stands by itself. Where there is no picture to draw on, the curves."""
     from pysmdl.explanation.plotting import figure
 
-    buffer = BytesIO()
     kind = "row" if explanation.pixels is not None or explanation.modality != "image" else "curves"
-    figure(explanation, kind=kind).savefig(buffer, format="png", dpi=DPI)
+    drawn = figure(explanation, kind=kind)
+    return framed(drawn, line(explanation), [verbalise(explanation)], _beside(explanation))
+
+
+def framed(drawn: Figure, alt: str, words: Sequence[str], beside: str = "") -> str:
+    """A picture with words below it, a line each, and a piece of HTML after them."""
+    buffer = BytesIO()
+    drawn.savefig(buffer, format="png", dpi=DPI)
     picture = base64.b64encode(buffer.getvalue()).decode()
     return (
-        f'<figure style="margin:0"><img style="max-width:100%;background:#fff" alt="{escape(line(explanation))}" '
+        f'<figure style="margin:0"><img style="max-width:100%;background:#fff" alt="{escape(alt)}" '
         f'src="data:image/png;base64,{picture}"><figcaption style="max-width:60em;line-height:1.5">'
-        f"{escape(verbalise(explanation))}</figcaption>{_beside(explanation)}</figure>"
+        f"{'<br>'.join(map(escape, words))}</figcaption>{beside}</figure>"
     )
 
 

@@ -16,12 +16,7 @@ LARGE = 1e6
 def line(explanation: ExplanationData) -> str:
     """What it explains and what it found, in one line."""
     e = explanation
-    best, found = e.enough(), [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}"]
-    found.append(
-        "nothing decides"
-        if e.flat
-        else f"{best} of {e.n} {e.called} {'gives' if best == 1 else 'give'} {_number(e.insertion[best])}"
-    )
+    found = [_short(title(e.target, e.names)) + f" {_number(e.deletion[0])}", "nothing decides" if e.flat else _few(e)]
     places = ".3f" if max(abs(e.insertion_auc), abs(e.deletion_auc)) < LARGE else ".3g"
     found.append(f"insertion {e.insertion_auc:{places}}, deletion {e.deletion_auc:{places}}")
     found.append(f"{e.evaluations} rows")
@@ -53,13 +48,29 @@ def verbalise(
     if e.flat:
         low, high = e.reach
         return f"{full} Nothing decides: whatever is shown, the score stays between {_number(low)} and {_number(high)}."
+    return " ".join(filter(None, (full, _alone(e), _added(e, top))))
+
+
+def _few(e: ExplanationData) -> str:
+    """How many are enough, and what they give."""
     best = e.enough()
-    share = round(100 * float(e.area[best]))
-    enough = (
-        f"The first {best} of {e.n} {e.called}, {share} % of the {e.extent}, alone give {_number(e.insertion[best])}; "
-        f"without them it gives {_number(e.deletion[best])}."
+    if best == 0:
+        return f"without any of {e.n} {e.called} {_number(e.insertion[0])}"
+    return f"{best} of {e.n} {e.called} {'gives' if best == 1 else 'give'} {_number(e.insertion[best])}"
+
+
+def _alone(e: ExplanationData) -> str:
+    """How far those that are enough bring the score, and what is left of it without them."""
+    best = e.enough()
+    kept, removed, share = _number(e.insertion[best]), _number(e.deletion[best]), round(100 * float(e.area[best]))
+    if best == 0:
+        return f"Without any of the {e.n} {e.called} it gives {kept}."
+    if best == 1:
+        return f"The first of {e.n} {e.called}, {share} % of the {e.extent}, alone gives {kept}; without it {removed}."
+    return (
+        f"The first {best} of {e.n} {e.called}, {share} % of the {e.extent}, alone give {kept}; "
+        f"without them it gives {removed}."
     )
-    return " ".join(filter(None, (full, enough, _added(e, top))))
 
 
 def _added(e: ExplanationData, top: int) -> str:

@@ -211,6 +211,13 @@ class InputSpec:
             "the scorer (pysmdl.scorers.classifier(model, mean=..., std=...))"
         )
 
+    def doubt_levels(self) -> str | None:
+        """What to tell whoever gives a picture and a mean beyond all of its levels; None where all is well."""
+        if self.mean is None or max(self.mean) <= 1:
+            return None
+        listed = ", ".join(f"{each:g}" for each in self.mean)
+        return f"mean ({listed}) seems to be of pixels up to 255; a picture is pixel / 255: divide mean and std by 255"
+
     def into_model(self, batch: Any) -> Any:
         """The composed batch, or several by name, as the model takes it: resized where regions were masked before the
         resize.

@@ -165,7 +165,9 @@ def _from_array(image: NDArray[Any]) -> Pixels:
         raise ImageError("an image array with masked pixels has no values there: give image.filled(value)")
     image = np.asarray(image)  # a matrix works otherwise than the array that it is
     if image.dtype != np.uint8:
-        raise ImageError(f"an image array must be uint8; got {image.dtype}; {AS_TENSOR}")
+        share = image.dtype.kind == "f" and image.min(initial=0) >= 0 and image.max(initial=0) <= 1
+        instead = "of 0 to 1: (255 * image).round().astype(np.uint8) is one" if share else AS_TENSOR
+        raise ImageError(f"an image array must be uint8; got {image.dtype}; {instead}")
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:

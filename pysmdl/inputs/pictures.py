@@ -27,7 +27,7 @@ class ImageReader:
         if spec.pipeline is not None and spec.pipeline.runs:
             content, points = spec.pipeline.whole(image, content)
         grid = content.shape[:2]
-        doubt = None if spec.pipeline is None else spec.pipeline.doubt(picture, x, spec)
+        doubt = spec.doubt_levels() if spec.pipeline is None else spec.pipeline.doubt(picture, x, spec)
         frame = spec.frame(image)
         if spec.pipeline is not None and spec.pipeline.runs and frame is None:  # nobody knows where it lies
             return Input(x, content, content, doubt=doubt)

@@ -70,12 +70,13 @@ class TableReader:
         if isinstance(given, (str, os.PathLike)):
             raise ImageError(
                 f"a row must be an array, a Series, a dict or a frame of one row; got {os.fspath(given)!r}: read it "
-                "first, as pandas does, or, of a CSV on the command line, name a row of it, data.csv:3"
+                "first, as pandas does, or, of a CSV on the command line, name a row of it, data.csv:3; a text is for "
+                'pysmdl.scorers.string(model.predict_proba, gives="probabilities")'
             )
         if isinstance(given, Mapping) and self.columns is None:
             given = _numbers("a row", given, range(len(given)))
         if hasattr(given, "columns") and len(given) != 1:
-            raise ImageError(f"a row must be one; got a frame of {len(given)}")
+            raise ImageError(f"a row must be one; got a frame of {len(given)}: frame.iloc[0], or explain_many")
         values = in_order("a row", given, self.columns)
         if getattr(values, "ndim", 0) == 2 and values.shape[0] == 1:
             values = values.iloc[0] if hasattr(values, "iloc") else values[0]

@@ -87,6 +87,9 @@ class TextReader:
             raise ImageError(
                 f"a text must be a string, a Path to a file, or a list of messages with role and content; got {what}"
             )
+        odd = None if isinstance(given, str) else next((each for each in given if "role" not in each), None)
+        if odd is not None:
+            raise ImageError(f"a message must have a role and its content; got {', '.join(map(str, odd))}")
         found = self._laid(given)
         if not any(found.text[each.start : each.stop].strip() for each in found.areas):
             raise ImageError("the text is empty: there is nothing to explain")

@@ -55,15 +55,25 @@ def part_in(answer: Any, rows: int, form: Form) -> Tensor:
     except ValueError as error:
         raise ScorerError(str(error)) from None
     if found is None:
-        raise ScorerError(f"{form.what} must return a tensor; got {described(answer)}")
+        raise ScorerError(f"{form.what} must return a tensor, an array or a list of rows; got {described(answer)}")
     shape = tuple(found.shape)
     if len(shape) > form.dims and set(shape[form.dims :]) == {1}:
         found = found.reshape(shape[: form.dims])
     if found.dim() != form.dims:
-        raise ScorerError(f"{form.what} must return {form.dims} dimensions, rows first; got shape {list(shape)}")
+        wrong = f"{form.what} must return {form.dims} dimensions, rows first; got shape {list(shape)}"
+        raise ScorerError(wrong + _instead(form, found))
     if len(found) != rows:
         raise ScorerError(f"{form.what} was given {rows} rows and returned {len(found)}")
     return found
+
+
+def _instead(form: Form, found: Tensor) -> str:
+    """What a model is for that answers so."""
+    if form.what == "the model" and (form.dims, found.dim()) == (2, 1):
+        return ": a model of one number a row is pysmdl.scorers.scalar(model)"
+    if form.what == "the model" and (form.dims, found.dim()) == (1, 2):
+        return ': classes need gives="probabilities" or "logits"'
+    return ""
 
 
 def number_tensor(found: Tensor, device: torch.device) -> Tensor:

@@ -90,7 +90,7 @@ class Model:
         takes: str = "torch",
     ) -> None:
         if not callable(function):
-            raise TypeError(f"forward must be callable; got {type(function).__name__}")
+            raise TypeError(f"the model must be callable; got {type(function).__name__}")
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
         if takes == "numpy" and dtype is torch.bfloat16:

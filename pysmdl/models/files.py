@@ -46,7 +46,7 @@ def load_file(path: Path, device: str | torch.device | None = None) -> Callable[
                 "these weights"
             ) from error
         raise ValueError(
-            f"{path} is no TorchScript file (a program of torch.export needs the suffix .pt2, ONNX .onnx): {error}"
+            f"{path} is no TorchScript file, or damaged; a program of torch.export needs the suffix .pt2, ONNX .onnx"
         ) from error
     return scripted.eval()  # type: ignore[no-any-return]
 

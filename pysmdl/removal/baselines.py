@@ -58,9 +58,10 @@ def baseline_of(baseline: Any, x: Tensor, black: Tensor) -> Tensor:
     try:
         return given.expand(x.shape)
     except RuntimeError:
+        rows = x.dim() == given.dim() == 2 and x.shape[1] == given.shape[1]
         raise ValueError(
             f"baseline must be a number, one per channel [{x.shape[0]}], or [C, *grid] = {list(x.shape)}; "
-            f"got {list(given.shape)}"
+            f"got {list(given.shape)}" + (": a background's rows are pysmdl.removal.marginal(rows)" if rows else "")
         ) from None
 
 

@@ -94,7 +94,7 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
     said = explanation.said
     search = explanation.notes.get("search")
     return {
-        "id": short(explanation.id or f"input {explanation.index}"),
+        "id": short(explanation.id or f"input {number}"),
         "named": explanation.id is not None,
         "title": short(title(target, names)),
         "says": short(title(said, names)) if said >= 0 else None,

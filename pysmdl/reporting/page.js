@@ -277,14 +277,16 @@
       ),
     );
 
-  /* Cards have one scale in common, to be compared. */
-  const highest = Math.max(...index.flatMap((row) => [row.score, row.metrics.highest_confidence_100]).filter(known), 0);
+  /* Cards of probabilities have one scale in common, to be compared; scores of another size would make them flat. */
+  const small = (score) => known(score) && score <= 1;
+  const highest = Math.max(...index.flatMap((row) => [row.score, row.metrics.highest_confidence_100]).filter(small), 0);
 
   const sparkline = (entry) => {
     const box = { left: 0, top: 3, width: 200, height: 38 };
     const label = `Curves: insertion AUC ${digits(entry.metrics.insertion_auc)}, deletion AUC ${digits(entry.metrics.deletion_auc)}`;
+    const scales = scalesOf([entry], box, [...entry.insertion, ...entry.deletion].filter(known).every(small) ? highest : 0);
     return draw("svg", { viewBox: "0 0 200 44", role: "img", "aria-label": label },
-      draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scalesOf([entry], box, highest)));
+      draw("line", { class: "grid-line", x1: 0, x2: 200, y1: 41, y2: 41 }), ...linesOf([entry], scales));
   };
 
   const PLOT = { left: 74, top: 8, width: 468, height: 150 };
@@ -480,7 +482,7 @@
     byId("made-by").replaceChildren(...entries.map((entry) => madeOf(entry, entries.length > 1)));
     head(entries);
     slider.max = Math.max(...entries.map((entry) => entry.shown));
-    hover.textContent = "Point at a region to read what it did.";
+    hover.textContent = "Point at a region, or touch it, to read what it did.";
     hover.hidden = byId("importance").hidden = !entries.some((entry) => entry.picture);
     setK(entryOf(number).best);
     if (!dialog.open) dialog.showModal();

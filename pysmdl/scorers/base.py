@@ -126,7 +126,8 @@ class Scorer(ABC):
         self.input = replace(input, size=self.model.size) if input.size is None and self.model.size else input
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.about}, {self.device}>" if self.about else object.__repr__(self)
+        kind = getattr(self.forward, "__qualname__", type(self.forward).__qualname__)
+        return f"<{type(self).__name__}: {self.about or self.model.name or kind}, {self.device}>"
 
     # The model, under the names that a scorer's user knows.
 

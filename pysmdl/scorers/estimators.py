@@ -41,6 +41,11 @@ def is_estimator(given: Any) -> bool:
     return fits and not callable(given)  # Keras has models that fit and predict, too
 
 
+def answers_rows(given: Any) -> bool:
+    """Whether rows are what it answers: an estimator, a method of one, or what has such a method and is no function."""
+    return is_estimator(given) or (not callable(given) and any(hasattr(given, name) for name in METHODS))
+
+
 def called(given: Any, gives: str | None) -> Called:
     """What is explained of an estimator, or of its method that was given: probabilities where it has them, else what it
     decides by, else what it predicts.

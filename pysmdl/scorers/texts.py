@@ -94,7 +94,10 @@ def string(
         ValueError: no such gives; a head of a value.
     """
     if not callable(function):
-        raise TypeError(f"function must be callable: strings to numbers; got {type(function).__name__}")
+        raise TypeError(
+            "function must be callable: strings to numbers, such as an estimator's predict_proba with "
+            f'gives="probabilities"; got {type(function).__name__}'
+        )
     model = Model(_listed(function, batched))
     model.name = getattr(function, "__qualname__", type(function).__qualname__)
     scorer = _scored(model, gives, head, names, decided_at)

@@ -5,6 +5,7 @@ pairs of players, and masks by gradients.
 from __future__ import annotations
 
 from pysmdl.studies.correction import correction
+from pysmdl.studies.evaluation import compare
 from pysmdl.studies.extremal import Extremal, extremal
 from pysmdl.studies.information import Decomposition, pid
 from pysmdl.studies.interactions import Interactions, interactions
@@ -26,6 +27,7 @@ __all__ = [
     "StepImportance",
     "Suppression",
     "Sweep",
+    "compare",
     "correction",
     "counterfactual_importance",
     "extremal",

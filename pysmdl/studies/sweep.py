@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import one_of
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.metrics import pairwise_similarity
@@ -74,10 +76,13 @@ def sweep(
         **settings: As there, the same for all.
 
     Raises:
-        ValueError: nothing to compare, a setting twice, or no input.
+        ValueError: nothing to compare, no such setting, a setting twice, or no input.
     """
     if twice := sorted(over.keys() & settings.keys()):
         raise ValueError(f"over has {twice[0]!r}, which is given by itself, too: leave one of them out")
+    known = list(inspect.signature(Explainer).parameters)[1:]  # but the model
+    if unknown := next((name for name in over if name not in known), None):
+        raise one_of("over", unknown, known)
     values = {name: list(each) for name, each in over.items()}
     chosen = tuple(dict(zip(values, each, strict=True)) for each in itertools.product(*values.values()))
     if len(chosen) < 2:

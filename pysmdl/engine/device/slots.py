@@ -83,7 +83,7 @@ class Slot:
                 todo.extendleft(reversed(failed.apart()))  # find who fails
             else:
                 part = failed.parts[0]
-                self._failed[part.owner] = named(why, part)
+                self._failed[part.owner] = named(why, part, failed.kind.row)
 
     def _make_room(self, batch: Batch, once: set[Any]) -> None:
         """Memory ran out: smaller batches from now on, and what is kept is given back. A single row is tried again."""

@@ -21,13 +21,21 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(each in text for each in said)
 
 
-def named(error: Exception, part: Part) -> Exception:
-    """A model's failure as a ScorerError that says on what; errors about the user's arguments as they are."""
+CLIP = "; it was given a clip, which a list or a folder of pictures is: explain_many explains each by itself"
+
+
+def named(error: Exception, part: Part, row: tuple[int, ...] | None = None) -> Exception:
+    """A model's failure as a ScorerError that says on what; errors about the user's arguments as they are.
+
+    Args:
+        row: Shape of one row that the model was given, where all have one.
+    """
     own = isinstance(error, ModelError)
     if isinstance(error, (PysmdlError, ValueError)) and not own:
         return error
     text = str(error) if own else f"{type(error).__name__}: {error}"
-    wrapped = ScorerError(f"the model failed on {part.owner.name}: {text}")
+    clip = CLIP if row is not None and len(row) == 4 and row[0] == 3 else ""
+    wrapped = ScorerError(f"the model failed on {part.owner.name}: {text}{clip}")
     wrapped.__cause__ = error
     return wrapped
 

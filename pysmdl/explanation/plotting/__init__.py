@@ -66,7 +66,7 @@ def figure(
 
 
 def plot(
-    explanations: Iterable[ExplanationData],
+    explanations: ExplanationData | Iterable[ExplanationData],
     kind: str = "map",
     titles: Sequence[str] | None = None,
     names: Sequence[str] | Mapping[int, str] | None = None,
@@ -84,7 +84,8 @@ def plot(
         ValueError: no explanation, no such kind, titles of another number, or no image to draw on.
     """
     _check(kind, BESIDE)
-    found = [each if each.modality == "image" else with_sheet(each) for each in explanations]
+    several = [explanations] if isinstance(explanations, ExplanationData) else explanations
+    found = [each if each.modality == "image" else with_sheet(each) for each in several]
     if not found:
         raise ValueError("explanations must hold at least one; got none")
     if titles is not None and len(titles) != len(found):

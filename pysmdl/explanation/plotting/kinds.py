@@ -9,7 +9,7 @@ import numpy as np
 
 from pysmdl.explanation.plotting import panels
 from pysmdl.explanation.plotting.canvas import Canvas
-from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip
+from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip, letters
 from pysmdl.explanation.plotting.named import Named
 from pysmdl.explanation.plotting.palette import GONE, KEPT, OTHER
 from pysmdl.explanation.values import Values, gains
@@ -93,7 +93,7 @@ def steps(named: Named, on: Canvas) -> list[Strip]:
         first, always = on.first(count), on.labels < 0
         shown, word, curve = ((first, "kept", e.insertion), (~first | always, "removed", e.deletion))[part]
         says = "" if e.predicted is None else named.title(int(e.predicted[part, count]))
-        title = _lines(f"{count} {word}: {float(curve[count]):.2f}", says)
+        title = _lines(f"{count} {word}: {float(curve[count]):.2f}", _cut(says, 2 * letters(_seen(on, 1.9))))
         return Panel(_seen(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
 
     heading = named.why.replace("\n", " ")
@@ -151,6 +151,10 @@ def _seen(on: Canvas, high: float) -> float:
     """Width of a panel that shows what the model sees."""
     x0, y0, x1, y1 = on.framed or (0, 0, on.pixels.shape[1], on.pixels.shape[0])
     return high * float(np.clip((x1 - x0) / (y1 - y0), 0.5, 2.0))
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
 
 
 def _lines(*parts: str) -> str:

@@ -16,6 +16,11 @@ LINE = 0.16  # of a line of a title
 LETTERS = 14.5  # of a title, an inch
 
 
+def letters(width: float) -> int:
+    """How many stand on a line of a title over so many inches."""
+    return max(12, round(width * LETTERS))
+
+
 @dataclass(frozen=True)
 class Panel:
     """One picture or plot.
@@ -38,8 +43,8 @@ class Panel:
     @property
     def wrapped(self) -> str:
         """The title, no line longer than the panel is wide."""
-        letters = max(12, round(self.width * LETTERS))
-        return "\n".join(textwrap.fill(line, letters, break_long_words=True) for line in self.title.splitlines())
+        most = letters(self.width)
+        return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in self.title.splitlines())
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Named:
         e, best = self.explanation, self.best
         if e.flat:
             return "nothing decides"
+        if best == 0:
+            return f"no {e.called[:-1]} is needed:\nwithout any it gives {float(e.insertion[0]):.2f}"
         share = f"{100 * float(e.area[best]):.0f} % of the {e.extent}"
         are = "is" if best == 1 else "are"
         return f"{best} of {e.n} {e.called} {are} enough:\n{share} gives {float(e.insertion[best]):.2f}"

@@ -99,11 +99,12 @@ def shades(
 
 
 def colour_bar(axes: Axes, norm: Any, map_: Any, unit: str) -> None:
-    """What the colours stand for, to the right of a picture."""
+    """What the colours stand for, to the right of a picture's place, as high as the picture is."""
     from matplotlib.cm import ScalarMappable
 
-    place, inch = axes.get_position(original=True), 1 / axes.figure.get_size_inches()[0]
-    beside = (place.x1 + 0.08 * inch, place.y0, 0.12 * inch, place.height)
+    axes.apply_aspect()
+    place, inch = axes.get_position(), 1 / axes.figure.get_size_inches()[0]
+    beside = (axes.get_position(original=True).x1 + 0.08 * inch, place.y0, 0.12 * inch, place.height)
     bar = axes.inset_axes(beside, transform=axes.figure.transFigure)
     axes.figure.colorbar(ScalarMappable(norm, map_), cax=bar)
     bar.tick_params(labelsize=7.5, length=2)
