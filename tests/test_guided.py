@@ -150,6 +150,29 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
         assert value == pytest.approx(worth(order), abs=1e-9)
 
 
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(("jump", "noise"), [(0.0, 0.1), (2.5, 1.0)])
+def test_the_noise_is_the_one_under_which_scores_are_likeliest(jump, noise, paired):
+    rng = np.random.default_rng(3)
+    member = np.unique(rng.random((70, 9)) < 0.5, axis=0)
+    member = np.unique(np.where(member[:, :1], member, ~member), axis=0) if paired else member
+    told = np.vstack((member, ~member)) if paired else member
+    scores = logistic(2 * told[:, 0] - told[:, 1] + jump * rng.choice([-1, 1], len(told))).astype(np.float32)
+    surrogate = Surrogate(9)
+    surrogate.paired = paired
+    surrogate.add(member, *np.split(scores, 2)) if paired else surrogate.add(member, scores)
+    surrogate.fit()
+
+    odds = np.rint(16 * np.log((scores + 0.02) / (1.02 - scores))) / 16
+    kernel = written_out(surrogate, told, told) / 2  # of a process half as large
+
+    def likelihood(noise: float) -> float:
+        spread, y = kernel + noise / 2 * np.eye(len(told)), odds - odds.mean()
+        return -(y @ np.linalg.solve(spread, y) + np.linalg.slogdet(spread)[1]) / 2
+
+    assert surrogate.noise == max((0.1, 0.3, 1.0), key=likelihood) == noise
+
+
 # The lattice
 
 

@@ -10,6 +10,7 @@ The first part adds up one effect a region, and effects of neighbours are alike:
 of next neighbours, T = OWN I + (1 - OWN) exp(-r^2 / 2 l^2). The second one lets regions interact, of any order, and
 forgets what lies far away. A region weighs what its effect has been found to be: subsets that differ only where it
 matters little are nearly the same. Weights are whole numbers, so distances are too, and the exponential is a table.
+What neither part tells is noise, of the variance under which what was measured is likeliest.
 
 Where a subset and its complement are always measured together, sums and differences of the two are independent under
 this kernel: two systems of half the size, a quarter of the work. A chain is an order of regions, read as the subsets of
@@ -34,7 +35,8 @@ LINEAR, SMOOTH = 4.0, 4.0  # in squared log-odds; half or twice of each changes 
 REACH = 0.3  # of all weight
 OWN = 0.2  # of a region's effect that its neighbours' do not tell
 PITCH = 1.05  # of neighbours' distance in a grid of as many regions: how far effects are alike
-NOISE = 0.1  # variance of what alikeness cannot tell, in squared log-odds: scores may jump from one subset to the next
+NOISES = (1.0, 0.3, 0.1)  # variances of what alikeness cannot tell, in squared log-odds: some scores jump a lot
+MOST_JUDGED = 250  # subsets known, beyond which the noise stays what it is: to try one takes a fit
 SOFT = 0.02  # scores closer to 0 or 1 are nearly one: their log-odds would drown the rest
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH, REWEIGHINGS = 1.5, 3  # regions are weighed anew when this many times as much is known; at first so often
@@ -75,12 +77,14 @@ class Surrogate:
         kept, removed: Weights of the two views in what a chain is worth.
         bounded: Whether scores lie within 0 and 1.
         paired: Whether each subset's complement is measured with it.
+        noise: Variance that fits allow for.
     """
 
     def __init__(self, n: int, area: Numbers | None = None, places: Numbers | None = None, native: Any = None) -> None:
         self.n = n
         self.kept = self.removed = 1.0
         self.bounded, self.paired = True, False
+        self.noise = min(NOISES)
         self.area: Numbers = np.full(n, 1 / n) if area is None else np.asarray(area, np.float64)
         self._native: Any = native or _native.extension() or Plain
         self._alike = likeness(n, places)
@@ -119,13 +123,37 @@ class Surrogate:
             effect = np.abs(self._effect) * self._span / self._weight
             if effect.any():
                 self._weigh(effect / effect.mean())
-                self._weighed, self._factored = count, 0
-                self._factor()
-                self._solve(self._odds)
+                self._weighed = count
+                self._fit_anew()
+        if self._weighed == count <= MOST_JUDGED:
+            self._choose_noise()
 
     def shake(self, rng: np.random.Generator, scale: float) -> None:
         """Fit as if what was measured had been off by so many deviations of the noise."""
-        self._solve(self._odds + scale * NOISE**0.5 * rng.standard_normal(self._odds.shape))
+        self._solve(self._odds + scale * self.noise**0.5 * rng.standard_normal(self._odds.shape))
+
+    def _fit_anew(self) -> None:
+        self._factored = 0
+        self._factor()
+        self._solve(self._odds)
+
+    def _choose_noise(self) -> None:
+        """Take the noise under which what was given is likeliest."""
+        likelihood = {}
+        for self.noise in NOISES:
+            self._fit_anew()
+            likelihood[self.noise] = self._log_likelihood()
+        likeliest = max(NOISES, key=likelihood.__getitem__)
+        if likeliest != self.noise:
+            self.noise = likeliest
+            self._fit_anew()
+
+    def _log_likelihood(self) -> float:
+        """Of what was given, but for a constant, under a process of half the variance: of the same mean, and warier."""
+        odds, count = self._odds - self._offset, len(self._member)
+        misfit = (odds[0] * self._near).sum() + (odds[1] * self._far).sum()
+        spread = sum(np.log(np.diagonal(factor)[:count]).sum() for factor in self._factors)
+        return float(-misfit - spread)
 
     def _weigh(self, share: Numbers) -> None:
         """Set what regions weigh, by their share [n] of the mean."""
@@ -151,7 +179,7 @@ class Surrogate:
             self._factors = grown
         self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors)
         for factor in self._factors:
-            self._native.extend_cholesky(factor, old, count, NOISE, _native.threads())
+            self._native.extend_cholesky(factor, old, count, self.noise, _native.threads())
         self._factored = count
 
     def _solve(self, odds: Numbers) -> None:
