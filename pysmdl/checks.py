@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NOT_FINITE = "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
+
 
 def as_array(argument: str, given: Any, error: type[ValueError] = ValueError) -> NDArray[Any]:
     """Real numbers of any library as a NumPy array in this machine's byte order. It may share memory with the given.

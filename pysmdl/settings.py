@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from pysmdl.config import EngineConfig
+from pysmdl.inputs.image import InputSettings
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from pysmdl.removal import Removal
     from pysmdl.search import Search
 
-OF_SCORERS = (
-    "mean", "std", "size", "channel_order", "interpolation", "crop", "resize", "layout", "takes", "rate", "frames",
-)  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 ENGINES = {each.name for each in fields(EngineConfig)}  # settings that config= has
 
@@ -100,7 +98,7 @@ def spelt_out(like: Callable[..., Any], but: tuple[str, ...] = ()) -> Callable[[
 
 
 def _instead(unknown: str, value: Any, known: list[str]) -> str:
-    if unknown in OF_SCORERS:
+    if unknown in InputSettings.__optional_keys__:
         return f"a scorer has, pysmdl.scorers.classifier(model, {unknown}=...)"
     if "config" in known and unknown in ENGINES:
         return f"there is config=pysmdl.EngineConfig({unknown}={value!r})"

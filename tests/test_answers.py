@@ -172,7 +172,9 @@ REFUSED = {
     "a name": (lambda z: "cat", "the model must return a tensor, an array or a list of rows; got str"),
     "a number": (lambda z: 0.5, "the model must return a tensor, an array or a list of rows; got float"),
     "no rows": (lambda z: [], "the model must return a tensor, an array or a list of rows; got list"),
-    "a generator": (lambda z: (row for row in z), "an array or a list of rows; got generator"),
+    "a generator": (
+        lambda z: (row for row in z), "the model must return a tensor, an array or a list of rows; got generator",
+    ),
     "unequal lists": (lambda z: [[0.1], [0.2, 0.3]], "what the model returned must be an array of numbers; got list"),
     "complex": (lambda z: z + 1j, "what the model returned must hold real numbers; got torch.complex64"),
     "complex array": (lambda z: z.numpy() + 1j, "must hold real numbers; got ndarray of complex64"),
@@ -183,7 +185,9 @@ REFUSED = {
     "two in a dict": (lambda z: {"a": z, "b": z}, r"a dict \('a': torch.float32 \[\d+, 4\], 'b': .* more than one"),
     "two in a list": (lambda z: [z, z], "more than one may be meant"),
     "another shape": (lambda z: {"out": z[:, None].expand(-1, 2, -1)}, "must return 2 dimensions, rows first; got"),
-    "a class a row": (lambda z: z[:, 0], r"got shape \[\d+\]: a model of one number a row is pysmdl.scorers"),
+    "a class a row": (
+        lambda z: z[:, 0], r"must return 2 dimensions, rows first; got shape \[\d+\]: a model of one number a row is",
+    ),
     "too few rows": (lambda z: {"logits": z[1:]}, r"was given \d+ rows and returned \d+"),
     "masked": (lambda z: np.ma.array(z.numpy(), mask=z.numpy() < 9), "NaN or infinity for 32 of 32 rows"),
 }  # fmt: skip

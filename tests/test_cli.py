@@ -282,11 +282,11 @@ def test_what_is_no_terminal_gets_whole_lines(monkeypatch):
     assert console.console(stderr=False).width == 200  # COLUMNS of the tests
 
 
-@pytest.mark.slow
 def test_the_version_is_said():
     assert call("--version") == (0, f"{pysmdl.__version__}\n")
 
 
+@pytest.mark.slow
 def test_env_prints_what_a_bug_report_needs():
     done = subprocess.run([sys.executable, "-m", "pysmdl", "env"], capture_output=True, text=True, check=True)
     for word in (

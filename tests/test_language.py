@@ -419,6 +419,7 @@ def test_a_model_that_heeds_no_attention_mask_has_nothing_hidden():
         (ScorerError, ValueError), match="RwkvForCausalLM looks at tokens that its attention_mask hides"
     ):
         game(scorer, removal="attention")(subsets(4))
+    assert np.ptp(game(scorer, removal="delete")(subsets(4))) > 1e-4  # as before
 
 
 def test_layers_that_see_the_last_few_tokens_count_those_that_are_hidden():

@@ -106,7 +106,7 @@ BAD_MODELS = {
     "one dimension": (model_returning(lambda z: z[:, 0]), r"must return 2 dimensions, rows first; got shape \[32\]"),
     "a list of names": (
         model_returning(lambda z: ["cat"] * len(z)),
-        "or a list of rows; got list \\(0: str, ",
+        "must return a tensor, an array or a list of rows; got list \\(0: str, ",
     ),
     "raises": (model_returning(lambda z: 1 / 0), "the model failed on the input: ZeroDivisionError: division by zero"),
     "nan": (model_returning(lambda z: z * torch.nan), "NaN or infinity for 32 of 32 rows"),

@@ -145,7 +145,8 @@ def test_what_a_function_of_strings_cannot_do_is_said(settings, message):
 
 
 def test_settings_of_strings_are_checked():
-    with pytest.raises(TypeError, match=r"function must be callable: strings to numbers.*; got str"):
+    instead = 'an estimator\'s predict_proba with gives="probabilities"'
+    with pytest.raises(TypeError, match=f"function must be callable: strings to numbers, such as {instead}; got str"):
         scorers.string("text")
     with pytest.raises(ValueError, match="gives must be one of"):
         scorers.string(len, gives="number")

@@ -78,9 +78,11 @@ class LanguageModel(Model):
         return self._grouped(rows, said, np.where(asked == 0, last[:, None], rows.lengths[:, None] + asked - 1))
 
     def _check_hidden(self, rows: TokenRows) -> None:
-        if self._hides is None and (rows.seen.sum(1) < rows.lengths).any():
+        if self._hides or (rows.seen.sum(1) == rows.lengths).all():
+            return
+        if self._hides is None:
             self._hides = not reads_hidden(self._shown, self.device)
-        if self._hides is False:
+        if not self._hides:
             raise ValueError(
                 f"{type(self._shown).__name__} looks at tokens that its attention_mask hides, so none can be taken "
                 'from it by attention: removal="delete" leaves them out, "replace" puts others in their place'

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pysmdl.checks import NOT_FINITE
 from pysmdl.errors import number, whole_number
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.table import array_of, labels_of, places_of
@@ -20,8 +21,6 @@ from pysmdl.kernels import compose
 from pysmdl.removal.base import DeviceRows, Removal, Resident
 from pysmdl.removal.blends import blend, check_blends
 from pysmdl.types import Regions
-
-UNKNOWN = "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
 
 
 class Fill:
@@ -82,7 +81,7 @@ class Filled(Drawn):
             raise ValueError(f"fill {self.fill.name!r} draws fractions; of ids a baseline must hold whole numbers")
         drawn = drawn.to(x)
         if drawn.is_floating_point() and drawn.isnan().any() and not getattr(scorer.reader, "missing", False):
-            raise ValueError(UNKNOWN)
+            raise ValueError(NOT_FINITE)
         if drawn.shape != (self.draws, *x.shape):
             raise ValueError(
                 f"fill {self.fill.name!r} must give {[self.draws, *x.shape]} for this input; got {list(drawn.shape)}"
@@ -152,7 +151,7 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
     if rows.dim() < 2 or not len(rows):
         raise ValueError(f"data must be inputs [N, F] or [N, C, *grid], one at least; got {list(rows.shape)}")
     if rows.isinf().any() or (rows.dim() > 2 and rows.isnan().any()):
-        raise ValueError(UNKNOWN)
+        raise ValueError(NOT_FINITE)
     if draws is not None:
         count = min(whole_number("draws", draws, 1), len(rows))
         rows = rows[torch.from_numpy(np.random.default_rng(seed).choice(len(rows), count, replace=False))]

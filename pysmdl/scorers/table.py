@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pysmdl.checks import NOT_FINITE
 from pysmdl.errors import one_of
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
@@ -121,9 +122,7 @@ def table(
         if rows.ndim != 2 or not len(rows) or (listed and rows.shape[1] != len(listed)):
             raise ValueError(f"data must be rows [N, {len(listed or ()) or 'F'}]; got {list(rows.shape)}")
         if not (np.isfinite(rows) | (np.isnan(rows) & missing)).all():
-            raise ValueError(
-                "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
-            )
+            raise ValueError(NOT_FINITE)
         scorer.data, scorer.baseline = rows, "mean"
     if listed:
         columns_of(listed, categorical)  # a category of other columns is refused here

@@ -11,6 +11,8 @@ from pysmdl.errors import PysmdlError, ScorerError
 from pysmdl.scorers.base import ModelError
 from pysmdl.types import Floats
 
+CLIP = "; it was given a clip, which a list or a folder of pictures is: explain_many explains each by itself"
+
 
 def out_of_memory(error: Exception) -> bool:
     """torch raises its own type on a GPU, and a plain RuntimeError on the CPU and for a GPU's libraries."""
@@ -19,9 +21,6 @@ def out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     said = ("out of memory", "can't allocate memory", "alloc_failed")
     return isinstance(error, RuntimeError) and any(each in text for each in said)
-
-
-CLIP = "; it was given a clip, which a list or a folder of pictures is: explain_many explains each by itself"
 
 
 def named(error: Exception, part: Part, row: tuple[int, ...] | None = None) -> Exception:
