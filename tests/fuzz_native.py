@@ -216,8 +216,9 @@ def a_surrogate(rng: Rng) -> tuple[Fitted, int]:
     flip = np.where(rng.random((n, count)) < 0.5, weight[:, None], -weight[:, None]).astype(np.int8)
     near, far = rng.normal(size=(2, count))
     reach = float(rng.choice([0.3, 1.0]))
+    bounded, paired = (rng.random(2) < 0.5).tolist()
     fitted = Fitted(
-        flip, near, far, rng.normal(size=n), rng.random(n), 4.0, reach, 0.2, 0.02, 1.0, 1.0, bool(rng.integers(2))
+        flip, near, far, rng.normal(size=n), rng.random(n), 4.0, reach, 0.2, 0.02, 1.0, 1.0, bounded, paired
     )
     if rng.random() < 0.3:
         name = str(rng.choice(Fitted._fields))
@@ -249,13 +250,14 @@ def a_chain(rng: Rng) -> Case:
     told = is_told(fitted, order)
 
     def improve() -> Any:
-        worth = _C.improve_chain(fitted, order, k, passes, within, GAIN)
-        return np.append(np.sort(order), worth) if told else None
+        worth, unsure = _C.improve_chain(fitted, order, k, passes, within, GAIN)
+        return np.concatenate((np.sort(order), [worth], unsure)) if told else None
 
-    def plain() -> Any:  # what the order that was found is worth
+    def plain() -> Any:  # of the order that was found
         if not told:
             return None
-        return np.append(np.arange(len(order)), Plain.improve_chain(fitted, np.array(order), k, 0, 0, GAIN))
+        worth, unsure = Plain.improve_chain(fitted, np.array(order), k, 0, 0, GAIN)
+        return np.concatenate((np.arange(len(order)), [worth], unsure))
 
     return improve, plain
 
@@ -265,13 +267,12 @@ def a_prediction(rng: Rng) -> Case:
     member = laid_out(rng, rng.random((int(rng.integers(0, 9)), n)) < 0.5)
     if rng.random() < 0.2:
         member = spoilt(rng, member)
-    paired = bool(rng.integers(2))
     told = is_told(fitted, member)
 
     def predict() -> Any:
-        return np.concatenate(_C.predict(fitted, member, paired))
+        return np.concatenate(_C.predict(fitted, member))
 
-    return predict, lambda: np.concatenate(Plain.predict(fitted, np.array(member), paired)) if told else None
+    return predict, lambda: np.concatenate(Plain.predict(fitted, np.array(member))) if told else None
 
 
 def a_kernel(rng: Rng) -> Case:

@@ -115,10 +115,12 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
         found.append((start, *moved, surrogate.predict(np.vstack((member, ~member)))))
     (start, *moved, told), (other_start, *others, other_told) = found
     assert start.tolist() == other_start.tolist()
-    for (order, worth), (other, other_worth) in zip(moved, others, strict=True):
+    for (order, worth, unsure), (other, other_worth, other_unsure) in zip(moved, others, strict=True):
         assert sorted(order) == list(range(n))
         assert order.tolist() == other.tolist() or not bounded  # whose gains are as large as float32's rounding
         assert worth == pytest.approx(other_worth, rel=1e-5, abs=2e-5)
+        if order.tolist() == other.tolist():
+            np.testing.assert_allclose(unsure, other_unsure, atol=1e-5 * (1 + other_unsure.max()))
     for each, other in zip(told, other_told, strict=True):
         np.testing.assert_allclose(each, other, atol=1e-5 * (1 + np.abs(other).max()))
 
@@ -145,8 +147,8 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
     best = max(itertools.permutations(range(5)), key=worth)
     starts = [np.array(start, np.int32) for start in itertools.islice(itertools.permutations(range(5)), 0, 120, 7)]
     found = [surrogate.improved(start, 5, 10, 5) for start in starts]
-    assert max(value for _, value in found) == pytest.approx(worth(best), abs=1e-4)
-    for order, value in found:
+    assert max(each.worth for each in found) == pytest.approx(worth(best), abs=1e-4)
+    for order, value, _ in found:
         assert value == pytest.approx(worth(order), abs=1e-9)
 
 

@@ -225,7 +225,7 @@ def test_what_solves_checks_both_dimensions():
 
 FITTED = Fitted(
     np.array([[3, -3], [-5, 5]], np.int8), np.array([0.5, -1.0]), np.zeros(2), np.array([-0.2, 0.9]), np.full(2, 0.5),
-    4.0, 0.3, 0.1, 0.02, 1.0, 1.0, True,
+    4.0, 0.3, 0.1, 0.02, 1.0, 1.0, True, False,
 )  # fmt: skip
 
 
@@ -256,11 +256,13 @@ def test_a_fitted_surrogate_is_read_by_name_and_checked(change, message):
 
 def test_a_move_gains_more_than_it_must():
     order = np.array([0, 1], np.int32)
-    worth = _C.improve_chain(FITTED, order, 2, 3, 2, 1e9)
+    worth, _ = _C.improve_chain(FITTED, order, 2, 3, 2, 1e9)
     assert order.tolist() == [0, 1]
-    better = _C.improve_chain(FITTED, order, 2, 3, 2, 1e-6)
+    better, unsure = _C.improve_chain(FITTED, order, 2, 3, 2, 1e-6)
     assert order.tolist() == [1, 0]
     assert better > worth
+    subsets = np.array([[0, 0], [0, 1], [1, 1]], bool)
+    np.testing.assert_array_equal(unsure, _C.predict(FITTED, subsets)[1])
 
 
 def test_callers_from_many_threads_do_not_mix():

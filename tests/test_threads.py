@@ -102,7 +102,7 @@ def call(): _C.pack_tokens(x, labels, rows, index, offsets, out, 1)
     "improve_chain": """
 from types import SimpleNamespace
 flip = np.where(np.random.default_rng(0).random((60, 300)) < 0.5, 9, -9).astype(np.int8)
-numbers = dict(smooth=4.0, reach=0.3, offset=0.0, soft=0.02, kept=1.0, removed=1.0, bounded=True)
+numbers = dict(smooth=4.0, reach=0.3, offset=0.0, soft=0.02, kept=1.0, removed=1.0, bounded=True, paired=True)
 arrays = dict(flip=flip, near=np.ones(300), far=np.ones(300), effect=np.ones(60), area=np.ones(60))
 fitted, index = SimpleNamespace(**arrays, **numbers), np.arange(60, dtype=np.int32)
 def call():

@@ -48,7 +48,7 @@ class Fitted {
     surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
     surrogate.offset = number(given, "offset"), surrogate.soft = number(given, "soft");
     surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
-    surrogate.bounded = number(given, "bounded") != 0;
+    surrogate.bounded = number(given, "bounded") != 0, surrogate.paired = number(given, "paired") != 0;
   }
   Fitted(const Fitted&) = delete;
   Fitted& operator=(const Fitted&) = delete;
@@ -117,7 +117,8 @@ Array<int32_t> greedy(py::handle fitted_) {
   return order;
 }
 
-double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within, double least) {
+py::tuple improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within,
+                  double least) {
   const Fitted fitted(fitted_);
   const int64_t n = fitted.surrogate.n;
   PYSMDL_CHECK(order.ndim() == 1 && order.shape(0) == n, "order must be int32 [", n, "]");
@@ -130,13 +131,17 @@ double improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t p
     PYSMDL_CHECK(0 <= x && x < n && !seen[x], "order must hold each region once");
     seen[x] = true;
   }
-  const py::gil_scoped_release release;
-  const double worth = improve_chain(fitted.surrogate, k, passes, within, least, moved.data());
-  std::copy(moved.begin(), moved.end(), data);
-  return worth;
+  Array<double> unsure(n + 1);
+  double *to_unsure = unsure.mutable_data(), worth;
+  {
+    const py::gil_scoped_release release;
+    worth = improve_chain(fitted.surrogate, k, passes, within, least, moved.data(), to_unsure);
+    std::copy(moved.begin(), moved.end(), data);
+  }
+  return py::make_tuple(worth, unsure);
 }
 
-py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired) {
+py::tuple predicted(py::handle fitted_, const Array<bool>& member) {
   const Fitted fitted(fitted_);
   PYSMDL_CHECK(member.ndim() == 2 && member.shape(1) == fitted.surrogate.n, "member must be bool [a, ",
                fitted.surrogate.n, "]");
@@ -146,7 +151,7 @@ py::tuple predicted(py::handle fitted_, const Array<bool>& member, bool paired) 
   double *to_value = value.mutable_data(), *to_unsure = unsure.mutable_data();
   {
     const py::gil_scoped_release release;
-    predict(fitted.surrogate, from, subsets, paired, to_value, to_unsure);
+    predict(fitted.surrogate, from, subsets, to_value, to_unsure);
   }
   return py::make_tuple(value, unsure);
 }
@@ -207,7 +212,7 @@ void solve(const Array<double>& factor, InPlace<double>& x) {
 void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
-  m.def("predict", &predicted, arg("fitted"), arg("member"), arg("paired"));
+  m.def("predict", &predicted, arg("fitted"), arg("member"));
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
         arg("odd").noconvert() = py::none());
   m.def("greedy_chain", &greedy, arg("fitted"));

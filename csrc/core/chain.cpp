@@ -37,6 +37,8 @@ class Chain {
     return sum;
   }
 
+  double unsure(int64_t j) const { return neighbours_.unsure(subsets_[j]); }
+
   // The best place for region x, at most `within` away, where that gains more than `least`; true where it moved.
   bool put(int32_t x, int64_t within, double least) {
     const int64_t i = place_[x], first = std::max<int64_t>(0, i - within), last = std::min(n_ - 1, i + within);
@@ -175,13 +177,15 @@ void greedy_chain(const Surrogate& s, int32_t* order) {
   }
 }
 
-double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, double least, int32_t* order) {
+double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t within, double least, int32_t* order,
+                     double* unsure) {
   Chain chain(s, k, order);
   within = std::clamp<int64_t>(within, 0, s.n);
   for (bool moved = true; moved && passes > 0; --passes) {
     moved = false;
     for (int32_t x = 0; x < s.n; ++x) moved |= chain.put(x, within, least);
   }
+  for (int64_t j = 0; j <= s.n; ++j) unsure[j] = chain.unsure(j);
   return chain.total();
 }
 

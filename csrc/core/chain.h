@@ -20,7 +20,7 @@ struct Surrogate {
   const double* effect;  // [n]
   const double* area;    // [n]
   double smooth, reach, offset, soft, kept, removed;
-  bool bounded;
+  bool bounded, paired;  // paired: the complements of the measured ones are measured too
   int64_t n, count, span;
 };
 
@@ -35,17 +35,17 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
                  int64_t first, int64_t stride, double* even, double* odd);
 
 // What subsets are worth, and how unsure that is by the nearest one measured: member [subsets, n], to value and unsure
-// [subsets]. `paired`: the complements of the measured ones are measured too.
-void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, bool paired, double* value,
-             double* unsure);
+// [subsets].
+void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, double* value, double* unsure);
 
 // Greedy on the surrogate from both ends: in turn the region that makes the front worth most, and the one that makes
 // the back worth least. Of equals the lowest. order: [n].
 void greedy_chain(const Surrogate& surrogate, int32_t* order);
 
 // Moves one region after the other, each to the place at most `within` away that makes the chain worth most, where that
-// gains more than `least`; in `passes` rounds or until nothing moves. order: [n], in place. Returns what it is worth.
+// gains more than `least`; in `passes` rounds or until nothing moves. order: [n], in place. Returns what it is worth;
+// to unsure [n + 1] how unsure that is of each of its subsets, as `predict` says it.
 double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t within, double least,
-                     int32_t* order);
+                     int32_t* order, double* unsure);
 
 }  // namespace pysmdl

@@ -3,32 +3,39 @@
 #include "simd.h"
 
 namespace pysmdl {
+namespace {
+
+constexpr int kLanes = 16;  // partial sums kept apart, for the vectoriser
+
+// Of partial sums: few additions wait for one another.
+inline double sum_of(const double* lanes) {
+  double sums[4];
+  for (int i = 0; i < 4; ++i) sums[i] = (lanes[i] + lanes[i + 4]) + (lanes[i + 8] + lanes[i + 12]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+}  // namespace
 
 PYSMDL_SIMD double dot(const double* a, const double* b, int64_t n) {
-  constexpr int kLanes = 16;  // partial sums kept apart, for the vectoriser
   double lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
     for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  for (; i < n; ++i) sum += a[i] * b[i];
-  return sum;
+  double rest = 0;
+  for (; i < n; ++i) rest += a[i] * b[i];
+  return sum_of(lanes) + rest;
 }
 
 PYSMDL_SIMD void dot_of_four(const double* a, int64_t stride, const double* b, int64_t n, double* out) {
-  constexpr int kLanes = 16, kRows = 4;
-  double lanes[kRows][kLanes] = {};
+  constexpr int kRows = 4;
+  double lanes[kRows][kLanes] = {}, rest[kRows] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
     for (int row = 0; row < kRows; ++row)
       for (int lane = 0; lane < kLanes; ++lane) lanes[row][lane] += a[row * stride + i + lane] * b[i + lane];
-  for (int row = 0; row < kRows; ++row) {
-    double sum = 0;
-    for (const double each : lanes[row]) sum += each;
-    for (int64_t rest = i; rest < n; ++rest) sum += a[row * stride + rest] * b[rest];
-    out[row] = sum;
-  }
+  for (; i < n; ++i)
+    for (int row = 0; row < kRows; ++row) rest[row] += a[row * stride + i] * b[i];
+  for (int row = 0; row < kRows; ++row) out[row] = sum_of(lanes[row]) + rest[row];
 }
 
 }  // namespace pysmdl

@@ -84,6 +84,20 @@ double worth_of(const Surrogate& s, double z, double mirrored) {
   return s.kept * score(s, z) - s.removed * score(s, mirrored);
 }
 
+// How unsure what a subset is worth is, by its differences d from the measured ones: the slope of each view's score
+// times the deviation that the nearest of them leaves.
+double unsure_of(const Surrogate& s, LogOdds z, const int16_t* d) {
+  const double rate = 1 / (s.reach * static_cast<double>(s.span));
+  const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
+  int64_t near = least, far = s.span - most;
+  if (s.paired) near = far = std::min(near, far);
+  const auto view = [&](double odds, int64_t apart) {
+    const double p = 1 / (1 + std::exp(-odds)), slope = s.bounded ? p * (1 - p) : 1;
+    return slope * std::sqrt(1 - std::exp(-rate * static_cast<double>(apart)));
+  };
+  return s.kept * view(z.kept, near) + s.removed * view(z.removed, far);
+}
+
 // p of each z, in plain arithmetic that is vectorised.
 PYSMDL_SIMD void link(float* z, int64_t n, float soft) {
   for (int64_t i = 0; i < n; ++i) {
@@ -103,8 +117,7 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
   }
 }
 
-void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool paired, double* value, double* unsure) {
-  const double rate = 1 / (s.reach * static_cast<double>(s.span));
+void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, double* value, double* unsure) {
   const std::vector<double> both = exponentials(s);
   std::vector<float> unused(2 * s.count);
   Walk walk(s.flip, s.n, s.count);
@@ -113,16 +126,9 @@ void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, bool pa
     double line = 0;
     for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
     const Sums sums = weighted(s.near, s.far, pairs(both), d, s.count, unused.data(), unused.data() + s.count);
-    const double z[2] = {s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
-    value[i] = worth_of(s, z[0], z[1]);
-    const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
-    int64_t apart[2] = {least, s.span - most};
-    if (paired) apart[0] = apart[1] = std::min(apart[0], apart[1]);
-    unsure[i] = 0;
-    for (int view = 0; view < 2; ++view) {
-      const double p = 1 / (1 + std::exp(-z[view])), slope = s.bounded ? p * (1 - p) : 1;
-      unsure[i] += (view ? s.removed : s.kept) * slope * std::sqrt(1 - std::exp(-rate * double(apart[view])));
-    }
+    const LogOdds z{s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
+    value[i] = worth_of(s, z.kept, z.removed);
+    unsure[i] = unsure_of(s, z, d);
   }
 }
 
@@ -187,9 +193,18 @@ void Neighbours::settle(Subset& subset) const {
   std::copy(sums.far, sums.far + 2, subset.far);
 }
 
+LogOdds Neighbours::log_odds(const Subset& subset) const {
+  return {s_.offset + subset.line + subset.near[0] + subset.far[0],
+          s_.offset - subset.line + subset.near[1] + subset.far[1]};
+}
+
 double Neighbours::worth(const Subset& subset) const {
-  return worth_of(s_, s_.offset + subset.line + subset.near[0] + subset.far[0],
-                  s_.offset - subset.line + subset.near[1] + subset.far[1]);
+  const LogOdds z = log_odds(subset);
+  return worth_of(s_, z.kept, z.removed);
+}
+
+double Neighbours::unsure(const Subset& subset) const {
+  return unsure_of(s_, log_odds(subset), subset.differences.data());
 }
 
 double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {

@@ -9,6 +9,11 @@
 
 namespace pysmdl {
 
+// z(S), and z(V - S).
+struct LogOdds {
+  double kept, removed;
+};
+
 // A subset S, by its differences from every measured T.
 struct Subset {
   std::vector<int16_t> differences;  // |S xor T|
@@ -45,6 +50,8 @@ class Neighbours {
   // Makes `to` the subset `from` with region x more; they may be the same.
   void add(int32_t x, const Subset& from, Subset& to) const;
   double worth(const Subset& subset) const;
+  // How unsure that is, by the nearest one measured.
+  double unsure(const Subset& subset) const;
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n].
   static constexpr int kRows = kTogether / 2;  // two views each
   void worth_of_all(const Subset* const* subsets, int count, float* const* out) const;
@@ -53,6 +60,7 @@ class Neighbours {
 
  private:
   void settle(Subset& subset) const;
+  LogOdds log_odds(const Subset& subset) const;
 
   const Surrogate& s_;
   int64_t wide_;                      // n, rounded up to whole tiles

@@ -18,6 +18,7 @@ Any number of rows will do, and more find better orders.
 from __future__ import annotations
 
 from collections.abc import Generator
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,7 @@ class Guide:
         self.rng = np.random.default_rng(task.seed)
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
+        self.unsure = np.zeros(n + 1)  # it is of each of its prefixes
         self.best: Order | None = None  # the best known in full
         self.fits = 0
 
@@ -129,13 +131,13 @@ class Guide:
             self.surrogate.shake(self.rng, 0.3 * stalls)
         self.fits += 1
         improved = [self.surrogate.improved(start, self.k, PASSES, self.n) for start in starts]
-        self.order = max(improved, key=lambda found: found[1])[0]
+        self.order, _, self.unsure = max(improved, key=attrgetter("worth"))
 
     def _measure(self, chain: Bools, missing: NDArray[np.bool_]) -> Measuring:
         """Measure the favourite where the surrogate is least sure of it, or in full if little is missing or left."""
         rows = self.known.views * self.batch
         if missing.sum() > self.batch and self.left >= rows + (self.curves if self.best is None else 0):
-            unsure = np.where(missing, self.surrogate.predict(chain)[1], -1)
+            unsure = np.where(missing, self.unsure[: len(chain)], -1)
             chosen, final = chain[apart(unsure, self.batch)], self.best is not None
             yield from self.known.measure(chosen, self.order if self.best is None else self.best, final)
             return

@@ -50,7 +50,7 @@ class Plain:
         x[:] = np.linalg.solve(part.T, np.linalg.solve(part, x))
 
     @staticmethod
-    def predict(fitted: Any, member: Bools, paired: bool) -> tuple[Numbers, Numbers]:
+    def predict(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
         """What subsets [a, n] are worth, and how unsure that is. [a] each."""
         apart = Plain.differences(fitted.flip, member).astype(np.int64)
         line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
@@ -58,7 +58,7 @@ class Plain:
         odds = _log_odds(fitted, apart, line)
         slopes = [p * (1 - p) if fitted.bounded else np.ones_like(p) for p in (1 / (1 + np.exp(-z)) for z in odds)]
         nearest = [apart.min(1, initial=span), span - apart.max(1, initial=0)]
-        if paired:
+        if fitted.paired:
             nearest = [np.minimum(*nearest)] * 2
         doubt = [np.sqrt(1 - np.exp(-each / (fitted.reach * span))) for each in nearest]
         unsure = fitted.kept * slopes[0] * doubt[0] + fitted.removed * slopes[1] * doubt[1]
@@ -72,16 +72,18 @@ class Plain:
         order: list[list[int]] = [[], []]
         while left:
             side = len(order[0]) > len(order[1])
-            found = Plain.predict(fitted, ends[side] | np.eye(n, dtype=bool)[left], False)[0]
+            found = Plain.predict(fitted, ends[side] | np.eye(n, dtype=bool)[left])[0]
             order[side].append(left.pop(int(((-1 if side else 1) * found).argmax())))
             ends[side][order[side][-1]] = True
         return np.array([*order[0], *reversed(order[1])], np.int32)
 
     @staticmethod
-    def improve_chain(fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float) -> float:
-        """Move each region in turn to the best place at most `within` away, in place; what k steps are worth.
+    def improve_chain(
+        fitted: Any, order: NDArray[np.int32], k: int, passes: int, within: int, least: float
+    ) -> tuple[float, Numbers]:
+        """Move each region in turn to the best place at most `within` away, in place, where it gains more than `least`.
 
-        A move must gain more than `least`.
+        What k steps are worth, and how unsure that is of each prefix. [n + 1].
         """
         n = len(order)
         for _ in range(passes):
@@ -97,16 +99,21 @@ class Plain:
                     order[:] = np.insert(others, places[best], x)
             if np.array_equal(before, order):
                 break
-        return chain_worth(fitted, order, k)
+        return chain_worth(fitted, order, k), Plain.predict(fitted, chain(order))[1]
 
 
 def chain_worth(fitted: Any, order: NDArray[Any], k: int) -> float:
     """The area under what a chain's first k + 1 subsets are worth."""
-    n = len(order)
-    rank = np.empty(n, np.int64)
-    rank[order] = np.arange(n)
-    found = Plain.predict(fitted, rank < np.arange(n + 1)[:, None], False)[0]
+    found = Plain.predict(fitted, chain(order))[0]
     return float((fitted.area[order] * (found[1:] + found[:-1]) / 2)[:k].sum())
+
+
+def chain(order: NDArray[Any]) -> Bools:
+    """The subsets of an order's first 0, 1, ... n regions. [n + 1, n]."""
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    subsets: Bools = rank < np.arange(len(order) + 1)[:, None]
+    return subsets
 
 
 def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:

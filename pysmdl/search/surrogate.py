@@ -60,6 +60,15 @@ class Fitted(NamedTuple):
     kept: float
     removed: float
     bounded: bool
+    paired: bool
+
+
+class Improved(NamedTuple):
+    """A chain, what its steps are worth, and how unsure that is of each of its subsets. [n], and [n + 1]."""
+
+    order: Order
+    worth: float
+    unsure: Numbers
 
 
 class Surrogate:
@@ -139,14 +148,17 @@ class Surrogate:
 
     def _choose_noise(self) -> None:
         """Take the noise under which what was given is likeliest."""
-        likelihood = {}
-        for self.noise in NOISES:
+        fits = {self.noise: self._judged()}
+        for self.noise in set(NOISES) - set(fits):
+            self._factors = []
             self._fit_anew()
-            likelihood[self.noise] = self._log_likelihood()
-        likeliest = max(NOISES, key=likelihood.__getitem__)
-        if likeliest != self.noise:
-            self.noise = likeliest
-            self._fit_anew()
+            fits[self.noise] = self._judged()
+        self.noise = max(NOISES, key=lambda noise: fits[noise][0])
+        _, self._factors, self._near, self._far, self._effect = fits[self.noise]
+
+    def _judged(self) -> tuple[float, list[Numbers], Numbers, Numbers, Numbers]:
+        """How likely what was given is, and the fit."""
+        return self._log_likelihood(), self._factors, self._near, self._far, self._effect
 
     def _log_likelihood(self) -> float:
         """Of what was given, but for a constant, under a process of half the variance: of the same mean, and warier."""
@@ -203,11 +215,11 @@ class Surrogate:
         order: Order = self._native.greedy_chain(self._fitted())
         return order
 
-    def improved(self, order: Order, k: int, passes: int, within: int) -> tuple[Order, float]:
-        """The chain after moves of single regions that make its first k steps worth more, and what they are worth."""
+    def improved(self, order: Order, k: int, passes: int, within: int) -> Improved:
+        """The chain after moves of single regions that make its first k steps worth more."""
         moved = np.array(order, np.int32)
-        worth = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN)
-        return moved, float(worth)
+        worth, unsure = self._native.improve_chain(self._fitted(), moved, k, passes, within, GAIN)
+        return Improved(moved, worth, unsure)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
         """What subsets [a, n] are worth, and how unsure that is, on the same scale, by the nearest one given. [a] each.
@@ -215,13 +227,13 @@ class Surrogate:
         The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
         hundredth of the time.
         """
-        value, unsure = self._native.predict(self._fitted(), member, self.paired)
+        value, unsure = self._native.predict(self._fitted(), member)
         return value, unsure
 
     def _fitted(self) -> Fitted:
         return Fitted(
             self._flip, self._near, self._far, self._effect, self.area, SMOOTH, REACH, self._offset, SOFT, self.kept,
-            self.removed, self.bounded,
+            self.removed, self.bounded, self.paired,
         )  # fmt: skip
 
 
