@@ -131,14 +131,19 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
     for (int64_t x = 0; x < n; ++x)
       signs_of(flip + x * count + t, std::min<int64_t>(kTile, count - t), signs.data() + t * n + x * kTile);
   std::vector<uint8_t> member(n);
-  std::vector<double> row(n);
+  std::vector<double> row(n), total(n, 0.0);
+  for (int64_t x = 0; x < n; ++x) add_to(alike + x * n, total.data(), n);
   Walk walk(flip, n, count);
   for (int64_t from = first; from < count; from += kTogether) {
     const int64_t together = std::min<int64_t>(kTogether, count - from);
     for (int64_t i = 0; i < together; ++i) {
+      int64_t size = 0;
+      for (int64_t x = 0; x < n; ++x) size += member[x] = flip[x * count + from + i] < 0;
+      const bool has = 2 * size < n;  // of the regions that it has, or lacks, whichever are fewer
       std::fill(row.begin(), row.end(), 0.0);
-      for (int64_t x = 0; x < n; ++x) add_signed(alike + x * n, flip[x * count + from + i] < 0, row.data(), n);
-      for (int64_t x = 0; x < n; ++x) rows[i * n + x] = static_cast<float>(row[x]);
+      for (int64_t x = 0; x < n; ++x)
+        if (member[x] == has) add_to(alike + x * n, row.data(), n);
+      for (int64_t x = 0; x < n; ++x) rows[i * n + x] = static_cast<float>((has ? 1 : -1) * (2 * row[x] - total[x]));
     }
     for (int64_t t = 0; t < from + together; t += kTile) tile_sums(each, &signs[t * n], n, wide, &lines[t]);
     for (int64_t i = 0; i < together; ++i) {

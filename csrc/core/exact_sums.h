@@ -15,7 +15,7 @@ void tile_sums(const float* const* rows, const float* times, int64_t count, int6
 // Of kept and of removed, [count] each, where a region's flips are positive: to sums [2].
 void sums_of_one(const float* kept, const float* removed, const int8_t* flip, int64_t count, float* sums);
 
-// to [n] += row [n], or -= where not `positive`.
-void add_signed(const double* row, bool positive, double* to, int64_t n);
+// to [n] += row [n].
+void add_to(const double* row, double* to, int64_t n);
 
 }  // namespace pysmdl

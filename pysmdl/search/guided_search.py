@@ -23,8 +23,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl import bitrows
-from pysmdl.search.lattice import Lattice, numbers
+from pysmdl.search.lattice import Lattice, numbers, prefixes
 from pysmdl.search.local_moves import promising
 from pysmdl.search.measurements import Measurements, Measuring
 from pysmdl.search.surrogate import Order, Surrogate
@@ -209,9 +208,3 @@ def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         unsure *= np.where(unsure > 0, 1 - np.exp(-np.abs(place - chosen[-1]) / SPACING), 1)
         unsure[chosen[-1]] = -1
     return np.sort(chosen)
-
-
-def prefixes(order: Order, k: int) -> Bools:
-    """The first 0, 1, ... k regions. [k + 1, n]."""
-    n = len(order)
-    return bitrows.unpack(bitrows.prefixes(order[:k], n), n)

@@ -90,6 +90,14 @@ class Lattice:
             subsets = list(further)
 
 
+def prefixes(order: NDArray[np.int32], k: int) -> Bools:
+    """The subsets of an order's first 0, 1, ... k regions. [k + 1, n]."""
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    subsets: Bools = rank < np.arange(k + 1)[:, None]
+    return subsets
+
+
 def numbers(member: Bools) -> list[int]:
     """Subsets [a, n] as whole numbers: bit r is region r."""
     count, n = member.shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl import bitrows
+from pysmdl.search.lattice import prefixes
 from pysmdl.search.measurements import Measurements
 from pysmdl.search.surrogate import Order, logistic
 from pysmdl.types import Bools
@@ -63,7 +63,7 @@ class Moves:
         inside = (target >= 0) & (target < n) & (np.minimum(source, target) < k)
         self.order, self.k, self.shape = order, k, source.shape
         self.source, self.target = source.ravel(), target.ravel()
-        self.chain = bitrows.unpack(bitrows.prefixes(order, n), n)
+        self.chain = prefixes(order, n)
         earlier = self.target < self.source
         place = self.target.clip(0, n - 1)
         self.member = self.chain[np.where(earlier, place, place + 1)]

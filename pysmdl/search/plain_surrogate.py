@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.search.lattice import prefixes
 from pysmdl.types import Bools
 
 Numbers = NDArray[np.float64]
@@ -99,21 +100,13 @@ class Plain:
                     order[:] = np.insert(others, places[best], x)
             if np.array_equal(before, order):
                 break
-        return chain_worth(fitted, order, k), Plain.predict(fitted, chain(order))[1]
+        return chain_worth(fitted, order, k), Plain.predict(fitted, prefixes(order, len(order)))[1]
 
 
 def chain_worth(fitted: Any, order: NDArray[Any], k: int) -> float:
     """The area under what a chain's first k + 1 subsets are worth."""
-    found = Plain.predict(fitted, chain(order))[0]
+    found = Plain.predict(fitted, prefixes(order, len(order)))[0]
     return float((fitted.area[order] * (found[1:] + found[:-1]) / 2)[:k].sum())
-
-
-def chain(order: NDArray[Any]) -> Bools:
-    """The subsets of an order's first 0, 1, ... n regions. [n + 1, n]."""
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    subsets: Bools = rank < np.arange(len(order) + 1)[:, None]
-    return subsets
 
 
 def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
