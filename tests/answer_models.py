@@ -81,6 +81,7 @@ class Family:
         prompt: What it is asked; None where it is asked nothing.
         decodes: What its decoder begins with, where it has an encoder of its own.
         asked: What its processor is told, if not the prompt.
+        follows: The type of an answer's tokens, where tokens have types.
     """
 
     model: Any
@@ -88,12 +89,14 @@ class Family:
     prompt: str | None = QUESTION
     decodes: list[int] | None = None
     asked: str | None = None
+    follows: int = 0
 
     def given(self, picture: Any) -> dict[str, Any]:
         """What the processor makes of a picture of Pillow's, and the prompt."""
         if self.asked is None and self.decodes is not None:
             return {"pixel_values": self.processor(images=picture, return_tensors="pt")["pixel_values"]}
-        return dict(self.processor(images=picture, text=[self.asked], return_tensors="pt"))
+        found = dict(self.processor(images=picture, text=[self.asked], return_tensors="pt"))
+        return {name: value for name, value in found.items() if name not in ("labels", "num_crops")}
 
     def before(self, given: dict[str, Any]) -> list[int]:
         """What an answer follows on."""
@@ -104,9 +107,9 @@ class Family:
         if self.decodes is not None:
             return {**given, "decoder_input_ids": tokens}
         fed = {**given, "input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-        if "mm_token_type_ids" in given:
-            more = tokens.shape[1] - given["input_ids"].shape[1]
-            fed["mm_token_type_ids"] = nn.functional.pad(given["mm_token_type_ids"], (0, more))
+        more = tokens.shape[1] - given["input_ids"].shape[1]
+        for name in {"mm_token_type_ids", "token_type_ids"} & given.keys():
+            fed[name] = nn.functional.pad(given[name], (0, more), value=self.follows)
         return fed
 
     def masked(self, given: dict[str, Any], kept: Any, absent: dict[str, Any] | None) -> dict[str, Any]:
@@ -149,15 +152,62 @@ def _llava(vision: Any, images: Any, keeps: str) -> Family:
     return Family(model, processor, asked=f"<image>\n{QUESTION}")
 
 
-def paligemma() -> Any:
-    """One of a family that is not known here."""
+def paligemma(kind: str = "Gemma", **settings: Any) -> Family:
+    """Whose prompt sees itself in both directions; of Gemma2 its logits have a cap, and half its layers a window."""
     transformers = release_5()
+    words = tokenizer(begins=False)
     vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8)
-    text = transformers.GemmaConfig(vocab_size=40, head_dim=16, **TEXT)
+    text = getattr(transformers, f"{kind}Config")(vocab_size=len(words) + 1152, head_dim=16, **TEXT, **settings)
     config = transformers.PaliGemmaConfig(
-        vision_config=vision, text_config=text, image_token_index=4, projection_dim=32
+        vision_config=vision, text_config=text, image_token_index=4, projection_dim=32, tie_word_embeddings=False
     )
-    return transformers.PaliGemmaForConditionalGeneration(config).eval()
+    model = quiet(loud(transformers.PaliGemmaForConditionalGeneration, config))
+    images = processor_of("Siglip", size={"height": 32, "width": 32})
+    images.image_seq_length = 16
+    processor = without_video("PaliGemma")(images, words)
+    return Family(model, processor, asked=f"<image>{QUESTION}", follows=1)
+
+
+def gemma3() -> Family:
+    """Whose picture sees itself in both directions; one of its two layers has a window."""
+    transformers = release_5()
+    marks = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    words = tokenizer(marks)
+    words.boi_token, words.eoi_token, words.image_token = marks
+    words.boi_token_id, words.eoi_token_id, words.image_token_id = words.convert_tokens_to_ids(list(marks))
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=4)
+    text = transformers.Gemma3TextConfig(
+        vocab_size=len(words) - 1, head_dim=16, query_pre_attn_scalar=16, sliding_window=12,
+        layer_types=["sliding_attention", "full_attention"], **TEXT,
+    )  # fmt: skip
+    config = transformers.Gemma3Config(
+        vision_config=vision, text_config=text, image_token_index=words.image_token_id, mm_tokens_per_image=16,
+        boi_token_index=words.boi_token_id, eoi_token_index=words.eoi_token_id, tie_word_embeddings=False,
+    )  # fmt: skip
+    model = quiet(loud(transformers.Gemma3ForConditionalGeneration, config))
+    nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.2)  # 0 where untrained
+    processor = without_video("Gemma3")(
+        processor_of("Gemma3", size={"height": 32, "width": 32}), words, image_seq_length=16
+    )
+    return Family(model, processor, asked=f"<start_of_image>\n{QUESTION}")
+
+
+def quiet(model: Any) -> Any:
+    """The same, of words that are small beside what its layers add: Gemma's are large."""
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(0.1)
+    return model
+
+
+def vipllava() -> Any:
+    """One of a family that is not known here."""
+    transformers = pytest.importorskip("transformers")
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.VipLlavaConfig(
+        vision_config=vision, text_config=transformers.LlamaConfig(vocab_size=40, **TEXT), image_token_index=4,
+        vision_feature_layers=[-1, -2],
+    )  # fmt: skip
+    return transformers.VipLlavaForConditionalGeneration(config).eval()
 
 
 class Patches(Family):
@@ -185,13 +235,18 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
               "fullatt_block_indexes": [1], "window_size": 56, "patch_size": 7, "temporal_patch_size": 2}  # fmt: skip
     if kind == "Qwen2VL":
         vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 7}
+    if kind.startswith("Qwen3VL"):
+        vision = {**vision, "depth": 3, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 2]}
+        text = {**text, "head_dim": 16}
+    if kind == "Qwen3VLMoe":
+        text = {**text, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
     config = getattr(transformers, f"{kind}Config")(
         text_config=text, vision_config=vision, image_token_id=image, video_token_id=video,
         vision_start_token_id=start, vision_end_token_id=end,
     )  # fmt: skip
     model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
     images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
-    return Patches(model, without_video(kind)(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+    return Patches(model, without_video(kind.removesuffix("Moe"))(images, words), asked=f"<|image_pad|>\n{QUESTION}")
 
 
 def without_video(kind: str) -> Any:
@@ -442,6 +497,11 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "LLaVA-NeXT": llava_next,
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
+    "Qwen3-VL": lambda: qwen("Qwen3VL"),
+    "Qwen3-VL-MoE": lambda: qwen("Qwen3VLMoe"),
+    "Gemma 3": gemma3,
+    "PaliGemma": paligemma,
+    "PaliGemma 2": lambda: paligemma("Gemma2", sliding_window=8, final_logit_softcapping=4.0),
     "InternVL": internvl,
     "Idefics3": idefics,
     "SmolVLM": lambda: idefics("SmolVLM"),

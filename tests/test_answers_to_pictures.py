@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, Family, paligemma, whisper
+from answer_models import FAMILIES, Family, gemma3, vipllava, whisper
 from PIL import Image
 
 import pysmdl
@@ -148,8 +148,19 @@ def test_a_prompt_may_hold_the_token_that_fills_shorter_ones(name):
 @pytest.mark.parametrize("prompt", [None, "what is in the picture ?"])
 def test_a_family_that_is_not_known_is_told_so_and_what_there_is(prompt):
     message = (
-        r"PaliGemmaForConditionalGeneration answers a picture with words in a form that is not known here, unlike "
+        r"VipLlavaForConditionalGeneration answers a picture with words in a form that is not known here, unlike "
         r".*InternVL, Llava, .*: give pysmdl\.scorers\.tokens a function"
     )
     with pytest.raises(ValueError, match=message):
-        pysmdl.explain(photograph(), paligemma(), prompt=prompt, progress=False)
+        pysmdl.explain(photograph(), vipllava(), prompt=prompt, progress=False)
+
+
+def test_a_processor_that_cuts_views_out_of_a_picture_is_refused():
+    family = gemma3()
+    family.processor.image_processor.do_pan_and_scan = True
+    message = (
+        r"Gemma3ForConditionalGeneration is explained by one view of a picture, but its processor cuts out more: set "
+        r"processor\.image_processor\.do_pan_and_scan to False"
+    )
+    with pytest.raises(ValueError, match=message):
+        pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)

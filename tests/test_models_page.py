@@ -169,6 +169,8 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "LLaVA:": answering("LLaVA", "llava"),
     "LLaVA-NeXT": answering("LLaVA-NeXT", "llava"),
     "Qwen2-VL": answering("Qwen2.5-VL", "qwen"),
+    "Gemma 3": answering("Gemma 3", "gemma"),
+    "PaliGemma": answering("PaliGemma", "paligemma"),
     "InternVL": answering("InternVL", "internvl"),
     "Idefics3": answering("Idefics3", "idefics"),
     "BLIP, captions": answering("BLIP", "blip"),

@@ -19,11 +19,24 @@ from library_models import photograph
 pytest.importorskip("transformers")
 CLOSE = 1e-4
 # Points of a token, each way.
-SIDES = {"LLaVA": 8, "Qwen2.5-VL": 14, "Qwen2-VL": 14, "InternVL": 16, "Idefics3": 16}
+SIDES = {
+    "LLaVA": 8,
+    "Qwen2.5-VL": 14,
+    "Qwen2-VL": 14,
+    "Qwen3-VL": 14,
+    "Qwen3-VL-MoE": 14,
+    "InternVL": 16,
+    "Idefics3": 16,
+    "Gemma 3": 8,
+    "PaliGemma": 8,
+    "PaliGemma 2": 8,
+}
 
 
 def whole(family, answer):
-    """What the language model is given of the whole picture and an answer: states, positions, and which are visual."""
+    """What the language model is given of the whole picture and an answer, which tokens of it are visual, and how many
+    stand before the answer.
+    """
     given = family.given(Image.fromarray(photograph()))
     before = family.before(given)
     fed = family.forced(given, torch.tensor([before + answer]))
@@ -35,23 +48,35 @@ def whole(family, answer):
     hook.remove()
     config = family.model.config
     image = getattr(config, "image_token_id", None) or config.image_token_index
-    return held["inputs_embeds"], held.get("position_ids"), fed["input_ids"][0] == image, len(before)
+    held["types"] = fed.get("token_type_ids")
+    return held, fed["input_ids"][0] == image, len(before)
 
 
 def dropped(family, whole_, answer, shown):
     """Mean probability of an answer's tokens with some visual tokens left out: one sequence, by the model itself."""
-    states, places, visual, before = whole_
+    held, visual, before = whole_
+    places, deeper = held.get("position_ids"), held.get("deepstack_visual_embeds")
     keep = ~visual
     keep[visual] = torch.from_numpy(shown)
     words = {} if places is None or places.dim() < 3 else {"position_ids": places[:, :, keep]}
+    if held["types"] is not None:
+        words["token_type_ids"] = held["types"][:, keep]
+    states = held["inputs_embeds"][:, keep]
     with torch.no_grad():
-        logits = family.model(inputs_embeds=states[:, keep], use_cache=False, **words).logits[0]
+        if deeper is None:
+            logits = family.model(inputs_embeds=states, use_cache=False, **words).logits[0]
+        else:
+            own = {
+                "visual_pos_masks": visual[None, keep],
+                "deepstack_visual_embeds": [each[shown] for each in deeper],
+            }
+            logits = family.model.lm_head(family.model.model.language_model(inputs_embeds=states, **words, **own)[0])[0]
     start = int(keep[:before].sum()) - 1
     p = logits[start : start + len(answer)].float().softmax(-1)
     return float(p[torch.arange(len(answer)), torch.tensor(answer)].mean())
 
 
-@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL", "Qwen3-VL"])
 def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypatch):
     """Beside what it scores where each row reads it; at a prompt's end too, where nothing of a picture may be left."""
     family, lengths = FAMILIES[name](), []
@@ -84,7 +109,7 @@ def test_tokens_left_out_score_as_a_sequence_without_them(name):
     kept[:2] = [[False], [True]]
     own = whole(family, answer)
     slow = [
-        dropped(family, own, answer, shown_tokens(row[game.labels], SIDES[name], int(own[2].sum()))) for row in kept
+        dropped(family, own, answer, shown_tokens(row[game.labels], SIDES[name], int(own[1].sum()))) for row in kept
     ]
     np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
     assert np.ptp(slow) > 10 * CLOSE
@@ -140,7 +165,7 @@ def test_the_vision_tower_runs_once_for_an_input():
 
 
 @pytest.mark.parametrize("head", [None, heads.jsd()])
-@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL", "Qwen3-VL", "Gemma 3", "PaliGemma 2"])
 def test_rows_of_several_inputs_share_batches(name, head):
     family = FAMILIES[name]()
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt, head=head)

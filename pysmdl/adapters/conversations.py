@@ -29,6 +29,7 @@ class Conversation:
         marks: Whether the prompt has to hold the image token, where there is no chat template to put it there.
         begins: What each answer follows on; None: a decoder's start.
         cuts: Whether its generate() leaves out the last token that it is given, as BLIP's does.
+        between: What stands between the image token and the prompt, where no chat template says it.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Conversation:
         marks: bool,
         begins: tuple[int, ...] | None = None,
         cuts: bool = False,
+        between: str = "\n",
     ) -> None:
-        self.begins, self.cuts = begins, cuts
+        self.begins, self.cuts, self.between = begins, cuts, between
         self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
         self.marks = marks
         self.settings = model.network.generation_config
@@ -108,7 +110,7 @@ class Conversation:
             content = [{"type": "image"}, {"type": "text", "text": prompt}]
             said = [{"role": "user", "content": content}]
             return str(self.processor.apply_chat_template(said, add_generation_prompt=True))
-        return f"{mark}\n{prompt}" if self.marks else prompt
+        return f"{mark}{self.between}{prompt}" if self.marks else prompt
 
     def _tokens(self, picture: Pixels, text: str) -> tuple[int, ...]:
         from PIL import Image
@@ -144,8 +146,8 @@ def _told(opening: Opening, device: torch.device) -> Told:
     def row(ids: Sequence[int]) -> Tensor:
         return torch.tensor([list(ids)], dtype=torch.int64, device=device)
 
-    prompts = row(opening.prompt) if opening.prompt else None
-    return Told(row(opening.before), row([0]), prompts, row([len(opening.prompt)])[0])
+    prompts, lengths = row(opening.prompt) if opening.prompt else None, row([len(opening.prompt)])[0]
+    return Told(row(opening.before), row([0]), prompts, lengths, row([len(opening.before)])[0])
 
 
 def _mark(processor: Any) -> str:

@@ -21,7 +21,9 @@ DETECTING, READING = "ForObjectDetection", ("prompts", "phrases")  # families of
 # What transformers' models that answer a picture with words are given, by the names of their classes.
 ANSWERING = {
     "picture": ("Llava",),
-    "patches": ("Qwen2VL", "Qwen2_5_VL"),
+    "picture that sees itself": ("Gemma3",),  # its tokens see each other in both directions
+    "prompt that sees itself": ("PaliGemma",),  # and so do those of the prompt
+    "patches": ("Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3VLMoe"),
     "tiles": ("InternVL",),
     "tiles of a padded picture": ("LlavaNext",),
     "tiles in a list": ("Idefics3", "SmolVLM"),
@@ -33,8 +35,10 @@ ANSWERING = {
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
 SEEN = {"pixel_values", "image_patches", "flattened_patches"}  # arguments that pictures come in
 PROCESSORS = ("image_processor", "video_processor", "feature_extractor")
+BLOCKS = {"picture that sees itself": "picture", "prompt that sees itself": "prompt"}
 MARKED = (
     "picture",
+    *BLOCKS,
     "patches",
     "tiles",
     "tiles in a list",

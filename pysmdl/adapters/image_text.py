@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from pysmdl.adapters.conversations import Conversation
-from pysmdl.adapters.families import MARKED, answering_family
+from pysmdl.adapters.families import BLOCKS, MARKED, answering_family
 from pysmdl.adapters.pieces import padded, patched, tiled
 from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings, InputSpec
@@ -58,6 +60,8 @@ def answering(
         if text is not None and (not isinstance(text, str) or not text.strip()):
             raise ValueError(f"{name} must be a text with a word in it; got {text!r}")
     refuse_training([model])
+    if family in BLOCKS:
+        _check_block(model, processor)
     if transform is not None or input:
         spec = input_of(model, None, transform, input)
     elif family == "sound":
@@ -68,8 +72,9 @@ def answering(
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
-    network.sized = family == "tiles of a padded picture"
-    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, cuts=family == "across")
+    network.sized, network.block = family == "tiles of a padded picture", BLOCKS.get(family)
+    between = "" if network.block == "prompt" else "\n"
+    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, family == "across", between)
     scorer = make(network, spec, speech, answer)
     scorer.tiled = family.startswith("tiles")
     if prompt is None and network.asked and begins is None:
@@ -101,11 +106,28 @@ def _side(family: str, config: Any, processor: Any) -> int | None:
     if family == "patches":
         images = getattr(processor, "image_processor", processor)
         return int(images.patch_size * images.merge_size)
-    if family not in ("picture", "tiles", "tiles in a list"):
+    if family == "picture that sees itself":
+        return int(config.vision_config.image_size) // math.isqrt(config.mm_tokens_per_image)
+    if family not in ("picture", "prompt that sees itself", "tiles", "tiles in a list"):
         return None
     patch = config.vision_config.patch_size
     merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
     return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
+
+
+def _check_block(model: Any, processor: Any) -> None:
+    """Raises:
+    ValueError: transformers is one that lets an answer that is given see itself ahead, or several views are cut out of
+        a picture.
+    """
+    version = sys.modules["transformers"].__version__
+    if int(version.partition(".")[0]) < 5:
+        raise ValueError(f"{type(model).__name__} needs transformers 5 or newer; got {version}")
+    if getattr(getattr(processor, "image_processor", None), "do_pan_and_scan", False):
+        raise ValueError(
+            f"{type(model).__name__} is explained by one view of a picture, but its processor cuts out more: set "
+            "processor.image_processor.do_pan_and_scan to False"
+        )
 
 
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:

@@ -29,12 +29,14 @@ class Told:
         prompts: What an encoder of its own reads, or height and width of the photograph where the network asks for
             these; None where prompt and answer stand in one sequence. [B, E], int64.
         lengths: Of the prompts without what is repeated. [B], int64.
+        starts: Which of the tokens each answer begins with; None where nobody asks for it. [B], int64.
     """
 
     tokens: Tensor
     at: Tensor
     prompts: Tensor | None = None
     lengths: Tensor | None = None
+    starts: Tensor | None = None
 
 
 class ImageText(Model):
@@ -52,11 +54,14 @@ class ImageText(Model):
         asked: Whether it reads a prompt beside what its answer follows on.
         sized: Whether it is told height and width of the photograph.
         side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
+        block: Which of its tokens see each other in both directions: those of a "picture", as Gemma 3's, or all of the
+            "prompt", as PaliGemma's; None: none do.
     """
 
     told = True
     sized = False
     side: int | None = None
+    block: str | None = None
 
     def __init__(
         self,
@@ -91,7 +96,16 @@ class ImageText(Model):
             ).long()
         if self._typed and self.image_token is not None:
             found["mm_token_type_ids"] = (told.tokens == self.image_token).long()
+        if self.block is not None:
+            found["token_type_ids"] = self.types(told)
         return found
+
+    def types(self, told: Told) -> Tensor:
+        """What tells the network which tokens see each other: 1 of a picture's, or 0 of a prompt's. [B, L], int64."""
+        if self.block == "picture" and self.image_token is not None:
+            return (told.tokens == self.image_token).long()
+        assert told.starts is not None
+        return (torch.arange(told.tokens.shape[1], device=told.tokens.device) >= told.starts[:, None]).long()
 
     def next_tokens(self, batch: Tensor, told: Told) -> Tensor:
         """Logits of the tokens that follow on those at the places asked for. [B, k, K], float32, float16 or bfloat16.

@@ -25,9 +25,9 @@ def answer_form(scorer: AnswerScorer) -> AnswerScorer:
     """
     if scorer.model.side is None:
         raise ValueError(
-            f"token dropping needs visual tokens that stand for places of the picture in the language model's own "
-            f"sequence, as LLaVA, Qwen2-VL and InternVL have; {type(scorer.model.network).__name__} has none: leave "
-            "removal out, and absent regions are painted over"
+            "token dropping needs visual tokens that stand for places of the picture in the language model's own "
+            f"sequence, as LLaVA, Qwen-VL, InternVL and Gemma 3 have; {type(scorer.model.network).__name__} has none: "
+            "leave removal out, and absent regions are painted over"
         )
     form = copy.copy(scorer)
     form.model = VisualTokens(scorer.model)
