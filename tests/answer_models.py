@@ -92,10 +92,11 @@ class Family:
     follows: int = 0
 
     def given(self, picture: Any) -> dict[str, Any]:
-        """What the processor makes of a picture of Pillow's, and the prompt."""
+        """What the processor makes of a picture of Pillow's, or a list of them, and the prompt."""
         if self.asked is None and self.decodes is not None:
             return {"pixel_values": self.processor(images=picture, return_tensors="pt")["pixel_values"]}
-        found = dict(self.processor(images=picture, text=[self.asked], return_tensors="pt"))
+        images = [picture] if isinstance(picture, list) else picture
+        found = dict(self.processor(images=images, text=[self.asked], return_tensors="pt"))
         return {name: value for name, value in found.items() if name not in ("labels", "num_crops")}
 
     def before(self, given: dict[str, Any]) -> list[int]:
@@ -121,6 +122,17 @@ class Family:
     def shown(self, kept: Any, x: Tensor) -> Tensor:
         """Which of the pixel values are of points that are shown."""
         return torch.from_numpy(kept)
+
+
+def probabilities(family: Family, given: dict[str, Any], answer: list[int]) -> torch.Tensor:
+    """Of each token of an answer that is given, from the logits at all positions. [T]."""
+    before = family.before(given)
+    tokens = torch.tensor([before + answer])
+    fed = family.forced(given, tokens)
+    with torch.no_grad():
+        logits = family.model(**fed).logits[0].float()
+    at = logits.shape[0] - tokens.shape[1] + len(before) - 1 + torch.arange(len(answer))
+    return logits.softmax(-1)[at, torch.tensor(answer)]
 
 
 def llava() -> Family:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, Family, gemma3, vipllava, whisper
+from answer_models import FAMILIES, Family, gemma3, probabilities, vipllava, whisper
 from PIL import Image
 
 import pysmdl
@@ -30,17 +30,6 @@ def own_answer(family: Family, picture: Any) -> list[int]:
     while found and found[-1] in (0, 1, 2):
         found.pop()
     return found
-
-
-def probabilities(family: Family, given: dict[str, Any], answer: list[int]) -> torch.Tensor:
-    """Of each token of an answer that is given, from the logits at all positions. [T]."""
-    before = family.before(given)
-    tokens = torch.tensor([before + answer])
-    fed = family.forced(given, tokens)
-    with torch.no_grad():
-        logits = family.model(**fed).logits[0].float()
-    at = logits.shape[0] - tokens.shape[1] + len(before) - 1 + torch.arange(len(answer))
-    return logits.softmax(-1)[at, torch.tensor(answer)]
 
 
 @pytest.mark.slow
@@ -141,7 +130,7 @@ def test_a_prompt_may_hold_the_token_that_fills_shorter_ones(name):
     family.asked = f"a <pad> {mark} what <pad> is"
     scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.asked)
     picture = photograph()
-    said = scorer.speech.said(scorer.input.view(picture)[0], scorer.speech.opening(picture, None))
+    said = scorer.speech.said(scorer.input.view(picture)[0], scorer.speech.opening([picture], None))
     assert list(said) == own_answer(family, picture)
 
 

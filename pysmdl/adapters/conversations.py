@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.inputs.image_files import Pixels
-from pysmdl.models.image_text import ImageText, Told
+from pysmdl.models.image_text import ImageText, Rows, Told
 from pysmdl.scorers.answer_places import pieces_of
 from pysmdl.scorers.answers import Opening
 
@@ -51,25 +51,26 @@ class Conversation:
         listed = [each for end in ends for each in (end if isinstance(end, list) else [end])]
         self.silent = {each for each in (*listed, self._start()) if each is not None}
 
-    def opening(self, picture: Pixels | None, prompt: str | None) -> Opening:
-        """What stands before the answer, by the processor's own tokens of this picture and prompt.
+    def opening(self, pictures: Sequence[Pixels], prompt: str | None) -> Opening:
+        """What stands before the answer, by the processor's own tokens of these pictures and prompt.
 
         Raises:
-            ValueError: there is no prompt where the family needs one, or no picture.
+            ValueError: there is no prompt where the family needs one, or no picture, or the prompt has another number
+                of image tokens.
         """
         asked = self.prompt if prompt is None else prompt
         if self.begins is not None or not self.model.asked:
             return Opening((), self._decoded(asked))
         if asked is None:
             raise ValueError('an image-to-text model needs a prompt: give prompt="What is in the picture?"')
-        if picture is None:
+        if not pictures:
             raise ValueError(
                 "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
             )
-        tokens = self._tokens(picture, self._worded(asked))
+        tokens = self._tokens(pictures, self._worded(asked, len(pictures)))
         if self.model.encodes:
             return Opening(tokens, (self._start() or 0,))
-        return Opening(picture.shape[:2] if self.model.sized else (), tokens)
+        return Opening(pictures[0].shape[:2] if self.model.sized else (), tokens)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """Tokens of a given answer.
@@ -81,10 +82,11 @@ class Conversation:
             raise ValueError(f"answer must be a text, or None for the model's own; got {text!r}")
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
-        """What the model generates of one input [C, *grid], greedily, without what ends it."""
+    def said(self, x: Rows, opening: Opening) -> tuple[int, ...]:
+        """What the model generates of one input [C, *grid], or several by name, greedily, without what ends it."""
         most = getattr(self.settings, "max_new_tokens", None) or LONGEST
-        given = self.model.given(x[None].clone(), _told(opening, x.device))
+        row: Rows = x[None].clone() if isinstance(x, Tensor) else {name: own[None].clone() for name, own in x.items()}
+        given = self.model.given(row, _told(opening, self.model.device))
         if self.marks:  # else it takes tokens for padding that are as those which fill
             given["attention_mask"] = torch.ones_like(given["input_ids"])
         if self.cuts:
@@ -101,23 +103,35 @@ class Conversation:
         """The text that each token adds to that of those before it; empty for what begins, ends and fills answers."""
         return pieces_of(self.tokenizer, self.silent, tokens)
 
-    def _worded(self, prompt: str) -> str:
-        """The prompt as the model was trained on it: in the processor's chat template, if it has one."""
+    def _worded(self, prompt: str, count: int) -> str:
+        """The prompt as the model was trained on it: in the processor's chat template, if it has one.
+
+        Raises:
+            ValueError: it marks the places of more or fewer pictures than there are.
+        """
         mark = _mark(self.processor)
         if mark and mark in prompt:
+            if self.marks and prompt.count(mark) != count:
+                raise ValueError(
+                    f"prompt must have an image token {mark} for each picture, of which there "
+                    f"{'is 1' if count == 1 else f'are {count}'}; it has {prompt.count(mark)}: several pictures are "
+                    'given by name, {"left": image, "right": image}, in the order in which the prompt has them'
+                )
             return prompt
         if getattr(self.processor, "chat_template", None):
-            content = [{"type": "image"}, {"type": "text", "text": prompt}]
+            content = [*[{"type": "image"}] * count, {"type": "text", "text": prompt}]
             said = [{"role": "user", "content": content}]
             return str(self.processor.apply_chat_template(said, add_generation_prompt=True))
-        return f"{mark}{self.between}{prompt}" if self.marks else prompt
+        return f"{(mark + self.between) * count}{prompt}" if self.marks else prompt
 
-    def _tokens(self, picture: Pixels, text: str) -> tuple[int, ...]:
+    def _tokens(self, pictures: Sequence[Pixels], text: str) -> tuple[int, ...]:
         from PIL import Image
 
         begins = getattr(self.tokenizer, "bos_token", None)
         once = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
-        found = self.processor(images=Image.fromarray(np.asarray(picture)), text=[text], return_tensors="pt", **once)
+        images: Any = [Image.fromarray(np.asarray(each)) for each in pictures]
+        images = images[0] if len(images) == 1 else [images]
+        found = self.processor(images=images, text=[text], return_tensors="pt", **once)
         return tuple(found["input_ids"][0].tolist())
 
     def _start(self) -> int | None:

@@ -73,6 +73,7 @@ def answering(
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
     network.sized, network.block = family == "tiles of a padded picture", BLOCKS.get(family)
+    network.several = family in MARKED and not network.sized
     between = "" if network.block == "prompt" else "\n"
     speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, family == "across", between)
     scorer = make(network, spec, speech, answer)

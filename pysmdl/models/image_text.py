@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.base import Model, of_model
 
 Pictures = Callable[[Tensor], dict[str, Tensor]]  # composed rows, to what the network is given of them
+Rows = Tensor | Mapping[str, Tensor]  # of one picture each, or of several by name
 LOGITS = Form("the model", 3, ("logits",))
 
 
@@ -54,6 +55,7 @@ class ImageText(Model):
         asked: Whether it reads a prompt beside what its answer follows on.
         sized: Whether it is told height and width of the photograph.
         side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
+        several: Whether a prompt may have several pictures.
         block: Which of its tokens see each other in both directions: those of a "picture", as Gemma 3's, or all of the
             "prompt", as PaliGemma's; None: none do.
     """
@@ -61,6 +63,7 @@ class ImageText(Model):
     told = True
     sized = False
     side: int | None = None
+    several = False
     block: str | None = None
 
     def __init__(
@@ -83,9 +86,10 @@ class ImageText(Model):
         """As given, or its compiled form."""
         return self.function
 
-    def given(self, batch: Tensor, told: Told) -> dict[str, Tensor]:
+    def given(self, batch: Rows, told: Told) -> dict[str, Tensor]:
         """All that the network is given of some rows."""
-        found = dict(self.pictures(batch))
+        each = batch.values() if isinstance(batch, Mapping) else (batch,)
+        found = beside([self.pictures(rows) for rows in each], len(told.tokens))
         found["decoder_input_ids" if self.encodes else "input_ids"] = told.tokens
         if told.prompts is not None and self.sized:
             found["image_sizes"] = told.prompts
@@ -107,7 +111,7 @@ class ImageText(Model):
         assert told.starts is not None
         return (torch.arange(told.tokens.shape[1], device=told.tokens.device) >= told.starts[:, None]).long()
 
-    def next_tokens(self, batch: Tensor, told: Told) -> Tensor:
+    def next_tokens(self, batch: Rows, told: Told) -> Tensor:
         """Logits of the tokens that follow on those at the places asked for. [B, k, K], float32, float16 or bfloat16.
 
         Raises:
@@ -116,7 +120,21 @@ class ImageText(Model):
         """
         with of_model(), only(self._headed.get_output_embeddings(), told):
             answer = self.network(**self.given(batch, told), use_cache=False)
-        return tensor_in(answer, len(batch), LOGITS, self.device)
+        return tensor_in(answer, len(told.tokens), LOGITS, self.device)
+
+
+def beside(pictures: Sequence[dict[str, Tensor]], rows: int) -> dict[str, Tensor]:
+    """What a network is given of several pictures in each of some rows, from what it is given of each picture."""
+    if len(pictures) == 1:
+        return dict(pictures[0])
+    found = {}
+    for name in pictures[0]:
+        each = [of[name] for of in pictures]
+        listed = each[0].dim() == 5  # tiles [B, T, C, S, S] are a row's; patches and pictures stand one after another
+        found[name] = (
+            torch.cat(each, 1) if listed else torch.cat([own.unflatten(0, (rows, -1)) for own in each], 1).flatten(0, 1)
+        )
+    return found
 
 
 @contextmanager

@@ -29,7 +29,8 @@ class Kept:
 
     Attributes:
         features: Of the inputs in flight. [M, V, D].
-        grids: Of each, what the network is told of its picture's shape: time, height, width in patches. [M, 3], int64.
+        grids: Of each, what the network is told of its pictures' shapes: time, height, width in patches. [M, 3], of
+            several pictures [M, p, 3], int64.
         source: Which of the inputs each row shows. [B], int64.
         keep: Which of its tokens. [B, V], bool.
     """
@@ -57,7 +58,7 @@ class VisualTokens(ImageText):
 
     def __init__(self, whole: ImageText) -> None:
         super().__init__(whole.network, whole.pictures, whole.image_token, whole.encodes, whole._device)
-        self.side, self.block = whole.side, whole.block
+        self.side, self.block, self.several = whole.side, whole.block, whole.several
         self._image = -1 if whole.image_token is None else whole.image_token
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +140,7 @@ class VisualTokens(ImageText):
             return None
         several, of_row = torch.unique(batch.source, return_inverse=True)
         first = [int((of_row == each).nonzero()[0]) for each in range(len(several))]
-        given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several]}
+        given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several].reshape(-1, 3)}
         given["mm_token_type_ids"] = torch.eq(given["input_ids"], self._image).int()
         takes = inspect.signature(place).parameters
         found: Tensor = place(**{name: value for name, value in given.items() if name in takes})[0]
