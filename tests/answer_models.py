@@ -164,6 +164,43 @@ def _llava(vision: Any, images: Any, keeps: str) -> Family:
     return Family(model, processor, asked=f"<image>\n{QUESTION}")
 
 
+class Lines:
+    """As PixtralProcessor, which needs torchvision for itself: lines of image tokens, each with its end."""
+
+    image_token = "[IMG]"
+
+    def __init__(self, image_processor: Any, words: Any, patch_size: int, spatial_merge_size: int) -> None:
+        self.image_processor, self.tokenizer = image_processor, words
+        self.patch_size, self.spatial_merge_size = patch_size, spatial_merge_size
+
+    def __call__(self, images: Any, text: list[str], return_tensors: str, **settings: Any) -> dict[str, Any]:
+        side = self.patch_size * self.spatial_merge_size
+        made = self.image_processor(images=images, return_tensors="pt", patch_size=side)
+        first, *parts = text[0].split(self.image_token)
+        for (high, wide), part in zip(made["image_sizes"].tolist(), parts, strict=True):
+            lines = [" [IMG]" * (wide // side)] * (high // side)
+            first += " [IMG_BREAK]".join(lines) + " [IMG_END] " + part
+        return {**self.tokenizer([first], return_tensors="pt", **settings), **made}
+
+
+def pixtral(kind: str = "Mistral3") -> Family:
+    """Pixtral's tower before Mistral's language model, or LLaVA's."""
+    transformers = release_5()
+    words = tokenizer(("[IMG]", "[IMG_BREAK]", "[IMG_END]"))
+    image = words.convert_tokens_to_ids("[IMG]")
+    vision = transformers.PixtralVisionConfig(**VISION, image_size=96, patch_size=8, head_dim=16)
+    merged, own = (
+        (2, {"spatial_merge_size": 2}) if kind == "Mistral3" else (1, {"vision_feature_select_strategy": "full"})
+    )
+    config = getattr(transformers, f"{kind}Config")(
+        vision_config=vision, text_config=transformers.MistralConfig(vocab_size=len(words), **TEXT),
+        image_token_index=image, vision_feature_layer=-1, **own,
+    )  # fmt: skip
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of("Pixtral", size={"longest_edge": 96}, patch_size=8)
+    return Family(model, Lines(images, words, 8, merged), asked=f"[IMG]\n{QUESTION}")
+
+
 def paligemma(kind: str = "Gemma", **settings: Any) -> Family:
     """Whose prompt sees itself in both directions; of Gemma2 its logits have a cap, and half its layers a window."""
     transformers = release_5()
@@ -301,6 +338,21 @@ def internvl() -> Family:
     return Tiles(model, processor, asked=f"<IMG_CONTEXT>\n{QUESTION}")
 
 
+def aya() -> Family:
+    transformers = release_5()
+    marks = ("<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_PATCH|>", "TILE", "TILE_GLOBAL")
+    words = tokenizer((*marks, *(f"TILE_{i}" for i in range(1, 7))), begins=False)
+    config = transformers.AyaVisionConfig(
+        vision_config=transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8),
+        text_config=transformers.Cohere2Config(vocab_size=len(words), **TEXT), downsample_factor=2,
+        image_token_index=words.convert_tokens_to_ids("<|IMG_PATCH|>"), vision_feature_layer=-1,
+    )  # fmt: skip
+    model = loud(transformers.AyaVisionForConditionalGeneration, config)
+    images = processor_of("GotOcr2", size={"height": 32, "width": 32}, max_patches=6)
+    processor = without_video("AyaVision")(images, words, patch_size=8, img_size=32, downsample_factor=2)
+    return Tiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
 class NestedTiles(Tiles):
     """Idefics3's: a tile that is 0 everywhere counts as padding, so it is not quite 0 here."""
 
@@ -339,6 +391,23 @@ def llava_next() -> Family:
         processor_of("LlavaNext", **EXACT, image_grid_pinpoints=PINPOINTS), words, patch_size=8,
         vision_feature_select_strategy="default", num_additional_image_tokens=1,
     )  # fmt: skip
+    return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def onevision() -> Family:
+    transformers = release_5()
+    words = tokenizer(("<video>",))
+    config = transformers.LlavaOnevisionConfig(
+        vision_config=transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8),
+        text_config=transformers.Qwen2Config(vocab_size=len(words), **TEXT), image_token_index=4,
+        video_token_index=words.convert_tokens_to_ids("<video>"), vision_feature_layer=-1,
+        vision_feature_select_strategy="full", image_grid_pinpoints=PINPOINTS,
+    )  # fmt: skip
+    model = loud(transformers.LlavaOnevisionForConditionalGeneration, config)
+    images = processor_of("LlavaOnevision", size={"height": 32, "width": 32}, image_grid_pinpoints=PINPOINTS)
+    processor = without_video("LlavaOnevision")(
+        images, words, num_image_tokens=16, vision_feature_select_strategy="full"
+    )
     return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
 
 
@@ -511,10 +580,14 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
     "Qwen3-VL": lambda: qwen("Qwen3VL"),
     "Qwen3-VL-MoE": lambda: qwen("Qwen3VLMoe"),
+    "Mistral 3": pixtral,
+    "LLaVA of Pixtral": lambda: pixtral("Llava"),
     "Gemma 3": gemma3,
     "PaliGemma": paligemma,
     "PaliGemma 2": lambda: paligemma("Gemma2", sliding_window=8, final_logit_softcapping=4.0),
+    "LLaVA-OneVision": onevision,
     "InternVL": internvl,
+    "Aya Vision": aya,
     "Idefics3": idefics,
     "SmolVLM": lambda: idefics("SmolVLM"),
     "BLIP-2": blip2,

@@ -172,6 +172,7 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "Gemma 3": answering("Gemma 3", "gemma"),
     "PaliGemma": answering("PaliGemma", "paligemma"),
     "InternVL": answering("InternVL", "internvl"),
+    "Pixtral": answering("Mistral 3", "mistral"),
     "Idefics3": answering("Idefics3", "idefics"),
     "BLIP, captions": answering("BLIP", "blip"),
     "BLIP-2": answering("BLIP-2", "blip"),

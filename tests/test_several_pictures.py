@@ -19,8 +19,8 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-7}
 ANSWER = "the red dog"
 LEFT, RIGHT = photograph(64, 96), photograph(96, 64)[::-1].copy()
 MARKS = {"Qwen2.5-VL": "<|image_pad|>", "Qwen3-VL": "<|image_pad|>", "InternVL": "<IMG_CONTEXT>",
-         "Gemma 3": "<start_of_image>"}  # fmt: skip
-NAMES = ["LLaVA", "Qwen2.5-VL", "Qwen3-VL", "InternVL", "Idefics3", "Gemma 3", "PaliGemma 2"]
+         "Mistral 3": "[IMG]", "Gemma 3": "<start_of_image>"}  # fmt: skip
+NAMES = ["LLaVA", "Qwen2.5-VL", "Qwen3-VL", "InternVL", "Aya Vision", "Idefics3", "Mistral 3", "Gemma 3", "PaliGemma 2"]
 
 
 def asking(name):
@@ -71,6 +71,8 @@ def test_points_of_several_pictures_are_painted_over(name):
     for row in kept:
         where = shown(row, quarters.labels)
         values = [family.masked(own, at, dark)["pixel_values"] for (own, dark), at in zip(apart, where, strict=True)]
+        if name == "Mistral 3":
+            values = [torch.nn.functional.pad(each, (0, 96 - each.shape[3], 0, 96 - each.shape[2])) for each in values]
         masked = {**given, "pixel_values": torch.cat(values, int(name == "Idefics3"))}
         slow.append(float(probabilities(family, masked, answer).mean()))
     np.testing.assert_allclose(game(kept), slow, **CLOSE)
@@ -89,7 +91,7 @@ def test_tokens_of_several_pictures_are_left_out(name):
     own = whole(family, answer, [Image.fromarray(each) for each in both.values()])
     side, kept = SIDES[name], subsets(8)
     each = [len(labels) * labels.shape[1] // side**2 for labels in quarters.labels]
-    if name in ("InternVL", "Idefics3"):
+    if name in ("InternVL", "Aya Vision", "Idefics3"):
         each = [count + (32 // side) ** 2 for count in each]  # a small view of all
     assert sum(each) == int(own[1].sum())
     slow = []
@@ -156,7 +158,7 @@ def test_what_several_pictures_need_is_said():
     refused(
         "LLaVA-NeXT", both,
         r"LlavaNextForConditionalGeneration is given one picture; got 2, left, right: several are read here by LLaVA, "
-        r"Qwen-VL, InternVL, Idefics3, SmolVLM, Gemma 3 and PaliGemma",
+        r"Qwen-VL, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma",
     )  # fmt: skip
     refused(
         "LLaVA", {"left": LEFT, "what": "a text"},
@@ -169,5 +171,15 @@ def test_what_several_pictures_need_is_said():
     refused("LLaVA", LEFT, count.format("is 1"), prompt="a <image> <image>")
     refused("Qwen3-VL", both, r"players of several inputs must be of one of them; all are 'shown': left, right",
             players={"left": "shown", "right": "shown"})  # fmt: skip
+    touching = (
+        r"prompt must have something between its 2 image tokens, as Qwen3VLForConditionalGeneration takes pictures "
+        r"that touch for one"
+    )
+    refused("Qwen3-VL", both, touching, prompt="<|image_pad|> <|image_pad|> what")
+    listed = (
+        r"LlavaForConditionalGeneration is given a picture, or several by name, \{'left': image, 'right': image\}; got "
+        r"a list of them, which is a clip's frames"
+    )
+    refused("LLaVA", [LEFT, LEFT], listed, regions="grid:4")
     three = {**both, "more": LEFT}
     refused("LLaVA", three, count.format("are 3"), prompt="a <image> <image>")

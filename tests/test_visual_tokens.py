@@ -120,7 +120,7 @@ def test_where_tokens_are_of_no_place_they_cannot_be_dropped():
     family = FAMILIES["BLIP-2"]()
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=QUESTION)
     with pytest.raises(
-        ValueError, match=r"token dropping needs visual tokens .*; Blip2ForConditionalGeneration has none"
+        ValueError, match=r"token dropping needs visual tokens .*; of Blip2ForConditionalGeneration none are known"
     ):
         pysmdl.explain(photograph(), ours, removal="token-drop", progress=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,19 @@ class Conversation:
         images: Any = [Image.fromarray(np.asarray(each)) for each in pictures]
         images = images[0] if len(images) == 1 else [images]
         found = self.processor(images=images, text=[text], return_tensors="pt", **once)
-        return tuple(found["input_ids"][0].tolist())
+        tokens = tuple(found["input_ids"][0].tolist())
+        self._check_apart(tokens, len(pictures))
+        return tokens
+
+    def _check_apart(self, tokens: Sequence[int], count: int) -> None:
+        """Raise ValueError where pictures touch that the network tells apart by what stands between them."""
+        image = self.model.image_token
+        runs = sum(one == image != before for before, one in pairwise((None, *tokens)))
+        if 1 < count != runs and hasattr(getattr(self.model.network, "model", None), "get_rope_index"):
+            raise ValueError(
+                f"prompt must have something between its {count} image tokens, as {type(self.model.network).__name__} "
+                "takes pictures that touch for one"
+            )
 
     def _start(self) -> int | None:
         """What a decoder begins with."""

@@ -11,7 +11,7 @@ import torch
 
 from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import BLOCKS, MARKED, answering_family
-from pysmdl.adapters.pieces import padded, patched, tiled
+from pysmdl.adapters.pieces import of_any_size, padded, patched, tiled
 from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings, InputSpec
 from pysmdl.models import patches
@@ -21,7 +21,13 @@ from pysmdl.scorers.answers import AnswerScorer
 
 __all__ = ["answering"]
 
-SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled, "tiles of a padded picture": padded}
+SPECS = {
+    "patches": patched,
+    "picture of any size": of_any_size,
+    "tiles": tiled,
+    "tiles in a list": tiled,
+    "tiles of a padded picture": padded,
+}
 MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
@@ -89,6 +95,11 @@ def _pictures(family: str, processor: Any) -> Pictures:
         images = getattr(processor, "image_processor", processor)
         sizes = images.patch_size, images.merge_size, images.temporal_patch_size
         return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
+    if family == "picture of any size":
+        return lambda batch: {
+            "pixel_values": batch,
+            "image_sizes": torch.tensor([batch.shape[2:]], device=batch.device).expand(len(batch), 2),
+        }
     if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
         return lambda batch: {
             "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
@@ -109,10 +120,11 @@ def _side(family: str, config: Any, processor: Any) -> int | None:
         return int(images.patch_size * images.merge_size)
     if family == "picture that sees itself":
         return int(config.vision_config.image_size) // math.isqrt(config.mm_tokens_per_image)
-    if family not in ("picture", "prompt that sees itself", "tiles", "tiles in a list"):
+    if family not in ("picture", "picture of any size", "prompt that sees itself", "tiles", "tiles in a list"):
         return None
     patch = config.vision_config.patch_size
     merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
+    merged *= getattr(config, "spatial_merge_size", 1) * getattr(config, "downsample_factor", 1)
     return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
 
 

@@ -130,10 +130,13 @@ def beside(pictures: Sequence[dict[str, Tensor]], rows: int) -> dict[str, Tensor
     found = {}
     for name in pictures[0]:
         each = [of[name] for of in pictures]
-        listed = each[0].dim() == 5  # tiles [B, T, C, S, S] are a row's; patches and pictures stand one after another
-        found[name] = (
-            torch.cat(each, 1) if listed else torch.cat([own.unflatten(0, (rows, -1)) for own in each], 1).flatten(0, 1)
-        )
+        if each[0].dim() == 5:  # tiles [B, T, C, S, S], all of a row's in one
+            found[name] = torch.cat(each, 1)
+            continue
+        if each[0].dim() == 4:  # pictures of several sizes, which the network is told
+            high, wide = (max(own.shape[axis] for own in each) for axis in (2, 3))
+            each = [nn.functional.pad(own, (0, wide - own.shape[3], 0, high - own.shape[2])) for own in each]
+        found[name] = torch.cat([own.unflatten(0, (rows, -1)) for own in each], 1).flatten(0, 1)
     return found
 
 

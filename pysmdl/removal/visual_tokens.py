@@ -27,8 +27,8 @@ def answer_form(scorer: AnswerScorer) -> AnswerScorer:
     if scorer.model.side is None:
         raise ValueError(
             "token dropping needs visual tokens that stand for places of the picture in the language model's own "
-            f"sequence, as LLaVA, Qwen-VL, InternVL and Gemma 3 have; {type(scorer.model.network).__name__} has none: "
-            "leave removal out, and absent regions are painted over"
+            f"sequence, as LLaVA, Qwen-VL, InternVL and Gemma 3 have; of {type(scorer.model.network).__name__} none "
+            "are known: leave removal out, and absent regions are painted over"
         )
     form = copy.copy(scorer)
     form.model = VisualTokens(scorer.model)

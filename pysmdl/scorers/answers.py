@@ -183,13 +183,18 @@ class AnswerScorer(Answered):
         if len(parts) > 1 and not self.model.several:
             raise ValueError(
                 f"{kind} is given one picture; got {len(parts)}, {', '.join(parts)}: several are read here by LLaVA, "
-                "Qwen-VL, InternVL, Idefics3, SmolVLM, Gemma 3 and PaliGemma"
+                "Qwen-VL, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma"
             )
         for name, read in parts.items():
             if read.modality == "text":
                 raise ValueError(f"{kind} is given pictures, and a text as its prompt=; input {name!r} is a text")
             if self.tiled and read.frame is None:
                 raise ValueError("this model sees tiles of a picture, so it must be given a picture, not a tensor")
+            if read.modality == "clip":
+                raise ValueError(
+                    f"{kind} is given a picture, or several by name, {{'left': image, 'right': image}}; got a list of "
+                    "them, which is a clip's frames"
+                )
         seen = [each for each in map(_picture, parts.values()) if each is not None]
         return self.speech.opening(seen if len(seen) == len(parts) else [], prompt)
 
