@@ -153,3 +153,12 @@ def test_a_processor_that_cuts_views_out_of_a_picture_is_refused():
     )
     with pytest.raises(ValueError, match=message):
         pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
+
+
+@pytest.mark.parametrize("name", ["Gemma 3", "PaliGemma", "Qwen3-VL"])
+def test_what_needs_a_newer_transformers_is_told_so(name, monkeypatch):
+    family = FAMILIES[name]()
+    monkeypatch.setattr(pytest.importorskip("transformers"), "__version__", "4.57.1")
+    kind = type(family.model).__name__
+    with pytest.raises(ValueError, match=rf"{kind} needs transformers 5 or newer; got 4\.57\.1"):
+        pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)

@@ -66,8 +66,9 @@ def answering(
         if text is not None and (not isinstance(text, str) or not text.strip()):
             raise ValueError(f"{name} must be a text with a word in it; got {text!r}")
     refuse_training([model])
-    if family in BLOCKS:
-        _check_block(model, processor)
+    if family in BLOCKS or "Qwen3VL" in kind:
+        _check_release(model)
+    _check_views(model, processor)
     if transform is not None or input:
         spec = input_of(model, None, transform, input)
     elif family == "sound":
@@ -128,14 +129,20 @@ def _side(family: str, config: Any, processor: Any) -> int | None:
     return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
 
 
-def _check_block(model: Any, processor: Any) -> None:
+def _check_release(model: Any) -> None:
     """Raises:
-    ValueError: transformers is one that lets an answer that is given see itself ahead, or several views are cut out of
-        a picture.
+    ValueError: transformers is one of before its release 5, in which an answer that is given to PaliGemma sees itself
+        ahead, and what Qwen3-VL's layers are given of a picture comes in another form.
     """
     version = sys.modules["transformers"].__version__
     if int(version.partition(".")[0]) < 5:
         raise ValueError(f"{type(model).__name__} needs transformers 5 or newer; got {version}")
+
+
+def _check_views(model: Any, processor: Any) -> None:
+    """Raises:
+    ValueError: several views are cut out of a picture.
+    """
     if getattr(getattr(processor, "image_processor", None), "do_pan_and_scan", False):
         raise ValueError(
             f"{type(model).__name__} is explained by one view of a picture, but its processor cuts out more: set "
