@@ -287,6 +287,12 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
     if kind.startswith("Qwen3VL"):
         vision = {**vision, "depth": 3, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 2]}
         text = {**text, "head_dim": 16}
+    if kind == "Qwen3_5":  # half of whose layers keep a state
+        text |= {"linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 16, "head_dim": 16,
+                 "linear_value_head_dim": 16, "layer_types": ["linear_attention", "full_attention"],
+                 "rope_parameters": {**rope, "partial_rotary_factor": 1.0, "mrope_interleaved": True}}  # fmt: skip
+        vision = {**vision, "num_position_embeddings": 16}
+        del vision["fullatt_block_indexes"], vision["window_size"]
     if kind == "Qwen3VLMoe":
         text = {**text, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
     config = getattr(transformers, f"{kind}Config")(
@@ -295,7 +301,11 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
     )  # fmt: skip
     model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
     images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
-    return Patches(model, without_video(kind.removesuffix("Moe"))(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+    return Patches(
+        model,
+        without_video("Qwen3VL" if kind.startswith("Qwen3") else kind)(images, words),
+        asked=f"<|image_pad|>\n{QUESTION}",
+    )
 
 
 def without_video(kind: str) -> Any:
@@ -579,6 +589,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
     "Qwen3-VL": lambda: qwen("Qwen3VL"),
+    "Qwen3.5": lambda: qwen("Qwen3_5"),
     "Qwen3-VL-MoE": lambda: qwen("Qwen3VLMoe"),
     "Mistral 3": pixtral,
     "LLaVA of Pixtral": lambda: pixtral("Llava"),

@@ -41,6 +41,21 @@ def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypat
     assert any(rows == 1 and 5 <= length <= 6 for rows, length in lengths)
 
 
+def test_a_text_is_read_by_each_row_where_layers_keep_a_state(monkeypatch):
+    """As Qwen3.5's of linear attention, which go on from a state by one token at a time."""
+    monkeypatch.setattr(visual_tokens, "SHARED", 1)
+    family, answer = FAMILIES["Qwen3.5"](), "the red dog"
+    family.asked = "the cat sits on the mat <|image_pad|> what is here"
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.asked, answer=answer)
+    game = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+    kept = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], bool)
+    tokens = family.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    own = whole(family, tokens)
+    slow = [dropped(family, own, tokens, shown_tokens(row[game.labels], 14, int(own[1].sum()))) for row in kept]
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    assert np.ptp(slow) > 10 * CLOSE
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIDES)
 def test_tokens_left_out_score_as_a_sequence_without_them(name):

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from pysmdl.models.image_text import Told, only
 
+ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}  # layers that keep keys and values
+
 
 @dataclass(frozen=True)
 class Pack:
@@ -32,6 +34,13 @@ class Pack:
     places: Tensor | None
     types: Tensor | None
     at: Tensor
+
+
+def may_begin(network: Any) -> bool:
+    """Whether what follows may go on from a text's keys and values: no layer keeps a state instead, which transformers
+    goes on from by one token at a time alone.
+    """
+    return ATTENDING.issuperset(getattr(_language(network).config, "layer_types", None) or ())
 
 
 def begun(network: Any, tokens: Tensor, places: Tensor | None) -> Any:

@@ -17,7 +17,7 @@ from torch import Tensor
 from pysmdl.errors import ScorerError
 from pysmdl.models.base import of_model
 from pysmdl.models.image_text import ImageText, Told
-from pysmdl.models.packs import Pack, begun, next_of_parts, next_of_whole
+from pysmdl.models.packs import Pack, begun, may_begin, next_of_parts, next_of_whole
 
 SHARED = 128  # tokens before the picture that are worth reading apart: of fewer, a CPU lost as much by the longer way
 FILLED = 0.75  # rows that go together have at least this share of the longest one's tokens
@@ -121,11 +121,14 @@ class VisualTokens(ImageText):
 
     def _shared(self, tokens: Tensor, seen: Tensor) -> int:
         """How many tokens all rows have in common before the first visual one, but for the last of them, which may be
-        asked what follows; 0 where it is not worth reading them apart, or where tokens see what comes after them.
+        asked what follows; 0 where it is not worth reading them apart, or cannot be: tokens see what comes after
+        them, or layers keep a state.
         """
+        if self.block is not None or not may_begin(self.network):
+            return 0
         apart = seen.any(0) | (tokens != tokens[:1]).any(0)
         shared = int(apart.byte().argmax()) - 1
-        return shared if shared >= SHARED and len(tokens) > 1 and self.block is None else 0
+        return shared if shared >= SHARED and len(tokens) > 1 else 0
 
     def _types(self, told: Told, keep: Tensor) -> Tensor | None:
         """As :meth:`ImageText.types`; what fills rows up is seen by nothing that is kept. [B, L], int64."""
