@@ -308,6 +308,24 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
     )
 
 
+def glm() -> Family:
+    transformers = release_5()
+    marks = [f"<|{mark}{kind}|>" for mark in ("", "begin_of_", "end_of_") for kind in ("image", "video")]
+    words = tokenizer(tuple(marks), begins=False)
+    image, video, *ends = words.convert_tokens_to_ids(marks)
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4, "partial_rotary_factor": 1.0}
+    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32,
+              "patch_size": 7, "temporal_patch_size": 2, "image_size": 56}  # fmt: skip
+    config = transformers.Glm4vConfig(
+        text_config={**TEXT, "vocab_size": len(words), "rope_parameters": rope}, vision_config=vision,
+        image_token_id=image, video_token_id=video, image_start_token_id=ends[0], video_start_token_id=ends[1],
+        image_end_token_id=ends[2], video_end_token_id=ends[3],
+    )  # fmt: skip
+    model = loud(transformers.Glm4vForConditionalGeneration, config)
+    images = processor_of("Glm4v", patch_size=7, size={"shortest_edge": 2 * 28 * 28, "longest_edge": 2 * 56 * 84})
+    return Patches(model, without_video("Glm4v")(images, words), asked=f"<|image|>\n{QUESTION}")
+
+
 def without_video(kind: str) -> Any:
     """A processor's class where nothing of videos is asked for: that half of it needs torchvision."""
     plain = getattr(pytest.importorskip("transformers"), f"{kind}Processor")
@@ -590,6 +608,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
     "Qwen3-VL": lambda: qwen("Qwen3VL"),
     "Qwen3.5": lambda: qwen("Qwen3_5"),
+    "GLM-4.1V": glm,
     "Qwen3-VL-MoE": lambda: qwen("Qwen3VLMoe"),
     "Mistral 3": pixtral,
     "LLaVA of Pixtral": lambda: pixtral("Llava"),

@@ -15,6 +15,7 @@ SIDES = {
     "Qwen2-VL": 14,
     "Qwen3-VL": 14,
     "Qwen3-VL-MoE": 14,
+    "GLM-4.1V": 14,
     "Qwen3.5": 14,
     "InternVL": 16,
     "Aya Vision": 16,

@@ -169,6 +169,7 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "LLaVA:": answering("LLaVA", "llava"),
     "LLaVA-NeXT": answering("LLaVA-NeXT", "llava"),
     "Qwen2-VL": answering("Qwen2.5-VL", "qwen"),
+    "GLM-4.1V": answering("GLM-4.1V", "glm"),
     "Gemma 3": answering("Gemma 3", "gemma"),
     "PaliGemma": answering("PaliGemma", "paligemma"),
     "InternVL": answering("InternVL", "internvl"),

@@ -19,8 +19,19 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-7}
 ANSWER = "the red dog"
 LEFT, RIGHT = photograph(64, 96), photograph(96, 64)[::-1].copy()
 MARKS = {"Qwen2.5-VL": "<|image_pad|>", "Qwen3-VL": "<|image_pad|>", "InternVL": "<IMG_CONTEXT>",
-         "Mistral 3": "[IMG]", "Gemma 3": "<start_of_image>"}  # fmt: skip
-NAMES = ["LLaVA", "Qwen2.5-VL", "Qwen3-VL", "InternVL", "Aya Vision", "Idefics3", "Mistral 3", "Gemma 3", "PaliGemma 2"]
+         "Mistral 3": "[IMG]", "GLM-4.1V": "<|image|>", "Gemma 3": "<start_of_image>"}  # fmt: skip
+NAMES = [
+    "LLaVA",
+    "Qwen2.5-VL",
+    "Qwen3-VL",
+    "GLM-4.1V",
+    "InternVL",
+    "Aya Vision",
+    "Idefics3",
+    "Mistral 3",
+    "Gemma 3",
+    "PaliGemma 2",
+]
 
 
 def asking(name):
@@ -158,7 +169,7 @@ def test_what_several_pictures_need_is_said():
     refused(
         "LLaVA-NeXT", both,
         r"LlavaNextForConditionalGeneration is given one picture; got 2, left, right: several are read here by LLaVA, "
-        r"Qwen-VL, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma",
+        r"Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma",
     )  # fmt: skip
     refused(
         "LLaVA", {"left": LEFT, "what": "a text"},

@@ -24,7 +24,7 @@ ANSWERING = {
     "picture of any size": ("Mistral3",),  # and LLaVA, where its tower is Pixtral's: told how large it is
     "picture that sees itself": ("Gemma3",),  # its tokens see each other in both directions
     "prompt that sees itself": ("PaliGemma",),  # and so do those of the prompt
-    "patches": ("Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3VLMoe", "Qwen3_5", "Qwen3_5Moe"),
+    "patches": ("Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3VLMoe", "Qwen3_5", "Qwen3_5Moe", "Glm4v"),
     "tiles": ("InternVL", "AyaVision"),
     "tiles of a padded picture": ("LlavaNext", "LlavaOnevision"),
     "tiles in a list": ("Idefics3", "SmolVLM"),
