@@ -152,7 +152,8 @@ def explain(
             "seeds", "grid", or a function of the pixels to any of these; of what is no image "time:20", "bands:8x6",
             "tubes:4x4x4", "columns", "grid:4x4x4"; an int label map (-1: always shown), bool masks [n, *grid], a list
             of names, or :func:`pysmdl.regions.players` with groups and weights. See :mod:`pysmdl.regions`. Several
-            partitions, the coarse ones first, as ["slico:25", "slico:100"], are explained each, with one map of all.
+            partitions, the coarse ones first, as ["slico:25", "slico:100"], are explained each, with one map of all. Of
+            several inputs by name: {"photo": "grid"}; "shown" leaves one as it is.
         regions: The same, as it is called where there is a grid.
         baseline: What an absent region looks like where it is painted over: "black", "zero", "mean", "blur", or numbers
             in model space; a function of the input and of what is hidden; a fill that is drawn, such as

@@ -16,11 +16,9 @@ from pysmdl.engine import Item
 from pysmdl.errors import ImageError, RegionError, one_of
 from pysmdl.explanation.parts import parts_of
 from pysmdl.inputs import Input, Opener, Reader, reader_of
-from pysmdl.inputs.held import KEYS
 from pysmdl.inputs.image_files import Frame
 from pysmdl.inputs.items import as_dict, copied, on_device
-from pysmdl.inputs.several import PassageReader, Several, together
-from pysmdl.inputs.sound import HELD
+from pysmdl.inputs.several import SHOWN, PassageReader, Several, is_several, together, undivided
 from pysmdl.inputs.table import TableInput
 from pysmdl.inputs.text import TextInput
 from pysmdl.models.class_names import Names
@@ -120,7 +118,7 @@ class Preparation:
         """Inputs by name, each divided as the players of its name say.
 
         Raises:
-            ValueError: players are not given by name.
+            ValueError: players are not given by name, or all inputs are always shown.
         """
         if not given or not all(isinstance(name, str) for name in given):
             raise ValueError(f"several inputs need names that are text; got {list(given)}")
@@ -133,10 +131,15 @@ class Preparation:
         parts = {}
         for name, each in given.items():
             try:
-                read, regions, _ = self._divided(self._reader(each, name, how.get(name)), each, how.get(name))
+                own = how.get(name)
+                stays = isinstance(own, str) and own == SHOWN
+                own = None if stays else own
+                read, regions, _ = self._divided(self._reader(each, name, own), each, own)
             except (ImageError, RegionError) as error:
                 raise type(error)(f"input {name!r}: {error}") from error
-            parts[name] = read, regions
+            parts[name] = read, undivided(regions) if stays else regions
+        if not any(regions.n for _, regions in parts.values()):
+            raise ValueError(f"players of several inputs must be of one of them; all are {SHOWN!r}: {', '.join(given)}")
         read, joint = together(parts)
         return Loaded({**item, "regions": "several"}, read, joint)
 
@@ -147,9 +150,7 @@ class Preparation:
 
     def _is_several(self, given: Any) -> bool:
         """Whether it is inputs by name: a dict that is no sound or file, where the scorer reads none itself."""
-        if not isinstance(given, Mapping) or set(given) >= HELD or set(given) == KEYS:
-            return False
-        return self.scorer.reader is None or isinstance(self.scorer.reader, Mapping)
+        return is_several(given) and (self.scorer.reader is None or isinstance(self.scorer.reader, Mapping))
 
     def _reader(self, given: Any, name: str | None = None, how: Any = None) -> Reader:
         """Of the scorer, where its inputs are of its own kind; of several inputs it may have one for each name, and a
@@ -200,7 +201,9 @@ class Preparation:
         if isinstance(loaded.read, Several):
             return self.removal.resident_of_each(loaded.read, baseline, self.scorer)
         seen: Any = None if loaded.read.modality == UNREAD else x
-        return self.removal.resident_of(given["image"], seen, _spread(loaded), baseline, self.scorer)
+        return self.removal.resident_of(
+            given["image"], seen, loaded.read.spread_regions(loaded.regions), baseline, self.scorer
+        )
 
     def _provenance(self, item: Mapping[str, Any], modality: str) -> dict[str, Any]:
         how, image = item.get("regions", self.regions), item["image"]
@@ -237,13 +240,6 @@ def _grid(read: Input) -> tuple[int, ...]:
     if read.points is not None and read.content is not None:
         return tuple(read.content.shape[:2])
     return tuple(read.x.shape[1:] if read.x.dim() > 1 else read.x.shape)
-
-
-def _spread(loaded: Loaded) -> Regions:
-    """The regions on the grid of what the model is given."""
-    if loaded.read.points is None:
-        return loaded.regions
-    return replace(loaded.regions, labels=loaded.read.spread(loaded.regions.labels))
 
 
 def _framed(target: Any, frame: Frame | None) -> Any:

@@ -81,6 +81,7 @@ class Family:
         prompt: What it is asked; None where it is asked nothing.
         decodes: What its decoder begins with, where it has an encoder of its own.
         asked: What its processor is told, if not the prompt.
+        follows: The type of an answer's tokens, where tokens have types.
     """
 
     model: Any
@@ -88,12 +89,15 @@ class Family:
     prompt: str | None = QUESTION
     decodes: list[int] | None = None
     asked: str | None = None
+    follows: int = 0
 
     def given(self, picture: Any) -> dict[str, Any]:
-        """What the processor makes of a picture of Pillow's, and the prompt."""
+        """What the processor makes of a picture of Pillow's, or a list of them, and the prompt."""
         if self.asked is None and self.decodes is not None:
             return {"pixel_values": self.processor(images=picture, return_tensors="pt")["pixel_values"]}
-        return dict(self.processor(images=picture, text=[self.asked], return_tensors="pt"))
+        images = [picture] if isinstance(picture, list) else picture
+        found = dict(self.processor(images=images, text=[self.asked], return_tensors="pt"))
+        return {name: value for name, value in found.items() if name not in ("labels", "num_crops")}
 
     def before(self, given: dict[str, Any]) -> list[int]:
         """What an answer follows on."""
@@ -104,9 +108,9 @@ class Family:
         if self.decodes is not None:
             return {**given, "decoder_input_ids": tokens}
         fed = {**given, "input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-        if "mm_token_type_ids" in given:
-            more = tokens.shape[1] - given["input_ids"].shape[1]
-            fed["mm_token_type_ids"] = nn.functional.pad(given["mm_token_type_ids"], (0, more))
+        more = tokens.shape[1] - given["input_ids"].shape[1]
+        for name in {"mm_token_type_ids", "token_type_ids"} & given.keys():
+            fed[name] = nn.functional.pad(given[name], (0, more), value=self.follows)
         return fed
 
     def masked(self, given: dict[str, Any], kept: Any, absent: dict[str, Any] | None) -> dict[str, Any]:
@@ -118,6 +122,17 @@ class Family:
     def shown(self, kept: Any, x: Tensor) -> Tensor:
         """Which of the pixel values are of points that are shown."""
         return torch.from_numpy(kept)
+
+
+def probabilities(family: Family, given: dict[str, Any], answer: list[int]) -> torch.Tensor:
+    """Of each token of an answer that is given, from the logits at all positions. [T]."""
+    before = family.before(given)
+    tokens = torch.tensor([before + answer])
+    fed = family.forced(given, tokens)
+    with torch.no_grad():
+        logits = family.model(**fed).logits[0].float()
+    at = logits.shape[0] - tokens.shape[1] + len(before) - 1 + torch.arange(len(answer))
+    return logits.softmax(-1)[at, torch.tensor(answer)]
 
 
 def llava() -> Family:
@@ -149,15 +164,99 @@ def _llava(vision: Any, images: Any, keeps: str) -> Family:
     return Family(model, processor, asked=f"<image>\n{QUESTION}")
 
 
-def paligemma() -> Any:
-    """One of a family that is not known here."""
+class Lines:
+    """As PixtralProcessor, which needs torchvision for itself: lines of image tokens, each with its end."""
+
+    image_token = "[IMG]"
+
+    def __init__(self, image_processor: Any, words: Any, patch_size: int, spatial_merge_size: int) -> None:
+        self.image_processor, self.tokenizer = image_processor, words
+        self.patch_size, self.spatial_merge_size = patch_size, spatial_merge_size
+
+    def __call__(self, images: Any, text: list[str], return_tensors: str, **settings: Any) -> dict[str, Any]:
+        side = self.patch_size * self.spatial_merge_size
+        made = self.image_processor(images=images, return_tensors="pt", patch_size=side)
+        first, *parts = text[0].split(self.image_token)
+        for (high, wide), part in zip(made["image_sizes"].tolist(), parts, strict=True):
+            lines = [" [IMG]" * (wide // side)] * (high // side)
+            first += " [IMG_BREAK]".join(lines) + " [IMG_END] " + part
+        return {**self.tokenizer([first], return_tensors="pt", **settings), **made}
+
+
+def pixtral(kind: str = "Mistral3") -> Family:
+    """Pixtral's tower before Mistral's language model, or LLaVA's."""
     transformers = release_5()
-    vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8)
-    text = transformers.GemmaConfig(vocab_size=40, head_dim=16, **TEXT)
-    config = transformers.PaliGemmaConfig(
-        vision_config=vision, text_config=text, image_token_index=4, projection_dim=32
+    words = tokenizer(("[IMG]", "[IMG_BREAK]", "[IMG_END]"))
+    image = words.convert_tokens_to_ids("[IMG]")
+    vision = transformers.PixtralVisionConfig(**VISION, image_size=96, patch_size=8, head_dim=16)
+    merged, own = (
+        (2, {"spatial_merge_size": 2}) if kind == "Mistral3" else (1, {"vision_feature_select_strategy": "full"})
     )
-    return transformers.PaliGemmaForConditionalGeneration(config).eval()
+    config = getattr(transformers, f"{kind}Config")(
+        vision_config=vision, text_config=transformers.MistralConfig(vocab_size=len(words), **TEXT),
+        image_token_index=image, vision_feature_layer=-1, **own,
+    )  # fmt: skip
+    model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
+    images = processor_of("Pixtral", size={"longest_edge": 96}, patch_size=8)
+    return Family(model, Lines(images, words, 8, merged), asked=f"[IMG]\n{QUESTION}")
+
+
+def paligemma(kind: str = "Gemma", **settings: Any) -> Family:
+    """Whose prompt sees itself in both directions; of Gemma2 its logits have a cap, and half its layers a window."""
+    transformers = release_5()
+    words = tokenizer(begins=False)
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8)
+    text = getattr(transformers, f"{kind}Config")(vocab_size=len(words) + 1152, head_dim=16, **TEXT, **settings)
+    config = transformers.PaliGemmaConfig(
+        vision_config=vision, text_config=text, image_token_index=4, projection_dim=32, tie_word_embeddings=False
+    )
+    model = quiet(loud(transformers.PaliGemmaForConditionalGeneration, config))
+    images = processor_of("Siglip", size={"height": 32, "width": 32})
+    images.image_seq_length = 16
+    processor = without_video("PaliGemma")(images, words)
+    return Family(model, processor, asked=f"<image>{QUESTION}", follows=1)
+
+
+def gemma3() -> Family:
+    """Whose picture sees itself in both directions; one of its two layers has a window."""
+    transformers = release_5()
+    marks = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    words = tokenizer(marks)
+    words.boi_token, words.eoi_token, words.image_token = marks
+    words.boi_token_id, words.eoi_token_id, words.image_token_id = words.convert_tokens_to_ids(list(marks))
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=4)
+    text = transformers.Gemma3TextConfig(
+        vocab_size=len(words) - 1, head_dim=16, query_pre_attn_scalar=16, sliding_window=12,
+        layer_types=["sliding_attention", "full_attention"], **TEXT,
+    )  # fmt: skip
+    config = transformers.Gemma3Config(
+        vision_config=vision, text_config=text, image_token_index=words.image_token_id, mm_tokens_per_image=16,
+        boi_token_index=words.boi_token_id, eoi_token_index=words.eoi_token_id, tie_word_embeddings=False,
+    )  # fmt: skip
+    model = quiet(loud(transformers.Gemma3ForConditionalGeneration, config))
+    nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.2)  # 0 where untrained
+    processor = without_video("Gemma3")(
+        processor_of("Gemma3", size={"height": 32, "width": 32}), words, image_seq_length=16
+    )
+    return Family(model, processor, asked=f"<start_of_image>\n{QUESTION}")
+
+
+def quiet(model: Any) -> Any:
+    """The same, of words that are small beside what its layers add: Gemma's are large."""
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(0.1)
+    return model
+
+
+def vipllava() -> Any:
+    """One of a family that is not known here."""
+    transformers = pytest.importorskip("transformers")
+    vision = transformers.CLIPVisionConfig(**VISION, image_size=32, patch_size=8)
+    config = transformers.VipLlavaConfig(
+        vision_config=vision, text_config=transformers.LlamaConfig(vocab_size=40, **TEXT), image_token_index=4,
+        vision_feature_layers=[-1, -2],
+    )  # fmt: skip
+    return transformers.VipLlavaForConditionalGeneration(config).eval()
 
 
 class Patches(Family):
@@ -185,13 +284,46 @@ def qwen(kind: str = "Qwen2_5_VL") -> Family:
               "fullatt_block_indexes": [1], "window_size": 56, "patch_size": 7, "temporal_patch_size": 2}  # fmt: skip
     if kind == "Qwen2VL":
         vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 7}
+    if kind.startswith("Qwen3VL"):
+        vision = {**vision, "depth": 3, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 2]}
+        text = {**text, "head_dim": 16}
+    if kind == "Qwen3_5":  # half of whose layers keep a state
+        text |= {"linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 16, "head_dim": 16,
+                 "linear_value_head_dim": 16, "layer_types": ["linear_attention", "full_attention"],
+                 "rope_parameters": {**rope, "partial_rotary_factor": 1.0, "mrope_interleaved": True}}  # fmt: skip
+        vision = {**vision, "num_position_embeddings": 16}
+        del vision["fullatt_block_indexes"], vision["window_size"]
+    if kind == "Qwen3VLMoe":
+        text = {**text, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
     config = getattr(transformers, f"{kind}Config")(
         text_config=text, vision_config=vision, image_token_id=image, video_token_id=video,
         vision_start_token_id=start, vision_end_token_id=end,
     )  # fmt: skip
     model = loud(getattr(transformers, f"{kind}ForConditionalGeneration"), config)
     images = processor_of("Qwen2VL", patch_size=7, size={"shortest_edge": 28 * 28, "longest_edge": 56 * 84})
-    return Patches(model, without_video(kind)(images, words), asked=f"<|image_pad|>\n{QUESTION}")
+    return Patches(
+        model,
+        without_video("Qwen3VL" if kind.startswith("Qwen3") else kind)(images, words),
+        asked=f"<|image_pad|>\n{QUESTION}",
+    )
+
+
+def glm() -> Family:
+    transformers = release_5()
+    marks = [f"<|{mark}{kind}|>" for mark in ("", "begin_of_", "end_of_") for kind in ("image", "video")]
+    words = tokenizer(tuple(marks), begins=False)
+    image, video, *ends = words.convert_tokens_to_ids(marks)
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4, "partial_rotary_factor": 1.0}
+    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32,
+              "patch_size": 7, "temporal_patch_size": 2, "image_size": 56}  # fmt: skip
+    config = transformers.Glm4vConfig(
+        text_config={**TEXT, "vocab_size": len(words), "rope_parameters": rope}, vision_config=vision,
+        image_token_id=image, video_token_id=video, image_start_token_id=ends[0], video_start_token_id=ends[1],
+        image_end_token_id=ends[2], video_end_token_id=ends[3],
+    )  # fmt: skip
+    model = loud(transformers.Glm4vForConditionalGeneration, config)
+    images = processor_of("Glm4v", patch_size=7, size={"shortest_edge": 2 * 28 * 28, "longest_edge": 2 * 56 * 84})
+    return Patches(model, without_video("Glm4v")(images, words), asked=f"<|image|>\n{QUESTION}")
 
 
 def without_video(kind: str) -> Any:
@@ -234,6 +366,21 @@ def internvl() -> Family:
     return Tiles(model, processor, asked=f"<IMG_CONTEXT>\n{QUESTION}")
 
 
+def aya() -> Family:
+    transformers = release_5()
+    marks = ("<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_PATCH|>", "TILE", "TILE_GLOBAL")
+    words = tokenizer((*marks, *(f"TILE_{i}" for i in range(1, 7))), begins=False)
+    config = transformers.AyaVisionConfig(
+        vision_config=transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8),
+        text_config=transformers.Cohere2Config(vocab_size=len(words), **TEXT), downsample_factor=2,
+        image_token_index=words.convert_tokens_to_ids("<|IMG_PATCH|>"), vision_feature_layer=-1,
+    )  # fmt: skip
+    model = loud(transformers.AyaVisionForConditionalGeneration, config)
+    images = processor_of("GotOcr2", size={"height": 32, "width": 32}, max_patches=6)
+    processor = without_video("AyaVision")(images, words, patch_size=8, img_size=32, downsample_factor=2)
+    return Tiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
 class NestedTiles(Tiles):
     """Idefics3's: a tile that is 0 everywhere counts as padding, so it is not quite 0 here."""
 
@@ -272,6 +419,23 @@ def llava_next() -> Family:
         processor_of("LlavaNext", **EXACT, image_grid_pinpoints=PINPOINTS), words, patch_size=8,
         vision_feature_select_strategy="default", num_additional_image_tokens=1,
     )  # fmt: skip
+    return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
+
+
+def onevision() -> Family:
+    transformers = release_5()
+    words = tokenizer(("<video>",))
+    config = transformers.LlavaOnevisionConfig(
+        vision_config=transformers.SiglipVisionConfig(**VISION, image_size=32, patch_size=8),
+        text_config=transformers.Qwen2Config(vocab_size=len(words), **TEXT), image_token_index=4,
+        video_token_index=words.convert_tokens_to_ids("<video>"), vision_feature_layer=-1,
+        vision_feature_select_strategy="full", image_grid_pinpoints=PINPOINTS,
+    )  # fmt: skip
+    model = loud(transformers.LlavaOnevisionForConditionalGeneration, config)
+    images = processor_of("LlavaOnevision", size={"height": 32, "width": 32}, image_grid_pinpoints=PINPOINTS)
+    processor = without_video("LlavaOnevision")(
+        images, words, num_image_tokens=16, vision_feature_select_strategy="full"
+    )
     return PaddedTiles(model, processor, asked=f"<image>\n{QUESTION}")
 
 
@@ -442,7 +606,18 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "LLaVA-NeXT": llava_next,
     "Qwen2.5-VL": qwen,
     "Qwen2-VL": lambda: qwen("Qwen2VL"),
+    "Qwen3-VL": lambda: qwen("Qwen3VL"),
+    "Qwen3.5": lambda: qwen("Qwen3_5"),
+    "GLM-4.1V": glm,
+    "Qwen3-VL-MoE": lambda: qwen("Qwen3VLMoe"),
+    "Mistral 3": pixtral,
+    "LLaVA of Pixtral": lambda: pixtral("Llava"),
+    "Gemma 3": gemma3,
+    "PaliGemma": paligemma,
+    "PaliGemma 2": lambda: paligemma("Gemma2", sliding_window=8, final_logit_softcapping=4.0),
+    "LLaVA-OneVision": onevision,
     "InternVL": internvl,
+    "Aya Vision": aya,
     "Idefics3": idefics,
     "SmolVLM": lambda: idefics("SmolVLM"),
     "BLIP-2": blip2,

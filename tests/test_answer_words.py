@@ -241,9 +241,12 @@ def test_a_chat_template_words_the_prompt_and_an_image_token_leaves_it_as_it_is(
     )
     family.processor.chat_template = template + "{% endfor %}{% if add_generation_prompt %}here{% endif %}"
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt="what is")
-    before = ours.speech.opening(photograph(), None).before
+    before = ours.speech.opening([photograph()], None).before
     assert family.processor.tokenizer.decode(before[17:]) == "what is here"
-    plain = ours.speech.opening(photograph(), "what <image> is").before
+    both = ours.speech.opening([photograph(), photograph()], None).before
+    assert both.count(4) == 32
+    assert family.processor.tokenizer.decode(both[33:]) == "what is here"
+    plain = ours.speech.opening([photograph()], "what <image> is").before
     assert family.processor.tokenizer.decode(plain[:2]) == "<bos> what"
 
 

@@ -35,7 +35,7 @@ HEADS = {
 def test_a_head_of_an_answer_is_that_of_its_logits_as_a_function(name):
     head, family = HEADS[name], llava()
     ours = scorer(answer=OTHER, head=head)
-    before = ours.speech.opening(photograph(), None).before
+    before = ours.speech.opening([photograph()], None).before
     answer = ours.speech.tokens_of(OTHER)
 
     def logits(batch):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from answer_models import FAMILIES, Family, paligemma, whisper
+from answer_models import FAMILIES, Family, gemma3, probabilities, vipllava, whisper
 from PIL import Image
 
 import pysmdl
@@ -30,17 +30,6 @@ def own_answer(family: Family, picture: Any) -> list[int]:
     while found and found[-1] in (0, 1, 2):
         found.pop()
     return found
-
-
-def probabilities(family: Family, given: dict[str, Any], answer: list[int]) -> torch.Tensor:
-    """Of each token of an answer that is given, from the logits at all positions. [T]."""
-    before = family.before(given)
-    tokens = torch.tensor([before + answer])
-    fed = family.forced(given, tokens)
-    with torch.no_grad():
-        logits = family.model(**fed).logits[0].float()
-    at = logits.shape[0] - tokens.shape[1] + len(before) - 1 + torch.arange(len(answer))
-    return logits.softmax(-1)[at, torch.tensor(answer)]
 
 
 @pytest.mark.slow
@@ -141,15 +130,35 @@ def test_a_prompt_may_hold_the_token_that_fills_shorter_ones(name):
     family.asked = f"a <pad> {mark} what <pad> is"
     scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.asked)
     picture = photograph()
-    said = scorer.speech.said(scorer.input.view(picture)[0], scorer.speech.opening(picture, None))
+    said = scorer.speech.said(scorer.input.view(picture)[0], scorer.speech.opening([picture], None))
     assert list(said) == own_answer(family, picture)
 
 
 @pytest.mark.parametrize("prompt", [None, "what is in the picture ?"])
 def test_a_family_that_is_not_known_is_told_so_and_what_there_is(prompt):
     message = (
-        r"PaliGemmaForConditionalGeneration answers a picture with words in a form that is not known here, unlike "
+        r"VipLlavaForConditionalGeneration answers a picture with words in a form that is not known here, unlike "
         r".*InternVL, Llava, .*: give pysmdl\.scorers\.tokens a function"
     )
     with pytest.raises(ValueError, match=message):
-        pysmdl.explain(photograph(), paligemma(), prompt=prompt, progress=False)
+        pysmdl.explain(photograph(), vipllava(), prompt=prompt, progress=False)
+
+
+def test_a_processor_that_cuts_views_out_of_a_picture_is_refused():
+    family = gemma3()
+    family.processor.image_processor.do_pan_and_scan = True
+    message = (
+        r"Gemma3ForConditionalGeneration is explained by one view of a picture, but its processor cuts out more: set "
+        r"processor\.image_processor\.do_pan_and_scan to False"
+    )
+    with pytest.raises(ValueError, match=message):
+        pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
+
+
+@pytest.mark.parametrize("name", ["Gemma 3", "PaliGemma", "Qwen3-VL"])
+def test_what_needs_a_newer_transformers_is_told_so(name, monkeypatch):
+    family = FAMILIES[name]()
+    monkeypatch.setattr(pytest.importorskip("transformers"), "__version__", "4.57.1")
+    kind = type(family.model).__name__
+    with pytest.raises(ValueError, match=rf"{kind} needs transformers 5 or newer; got 4\.57\.1"):
+        pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)

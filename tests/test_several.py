@@ -304,3 +304,21 @@ def test_any_inputs_go_together(given, players):
     for name, each in given.items():
         if isinstance(each, str):
             assert whole[name] == pytest.approx(len(each), abs=2)  # the spaces where it ends
+
+
+def test_an_input_may_stay_as_it_is_and_is_drawn_as_such():
+    found = pair(players={"image": "shown", "text": ["loud", "soft"]})
+    assert found.players == ("text: loud", "text: soft")
+    assert found.insertion.tolist() == pytest.approx([4, 4 + 16 / 8 + 1, 4 + 20 / 8 + 1])
+    assert found.by_group().keys() == {"text"}
+    photo = np.full((8, 8, 3), 90, np.uint8)
+    drawn = pysmdl.explain(
+        {"photo": photo, "text": "a dark evening"}, scorers.scalar(lambda batch: batch["photo"].mean((1, 2, 3))),
+        players={"photo": "grid:4", "text": "shown"}, progress=False,
+    )  # fmt: skip
+    titles = [axes.get_title() for axes in drawn.plot().axes]
+    assert any(title.endswith(", always shown") for title in titles)
+    with pytest.raises(
+        ValueError, match="players of several inputs must be of one of them; all are 'shown': image, tex"
+    ):
+        pair(players={"image": "shown", "text": "shown"})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from answer_models import FAMILIES, QUESTION, llava, llava_of_siglip
-from PIL import Image
+from dropped_tokens import SIDES, dropped, shown_tokens, whole
 
 import pysmdl
 from pysmdl import heads
@@ -18,40 +17,9 @@ from library_models import photograph
 
 pytest.importorskip("transformers")
 CLOSE = 1e-4
-# Points of a token, each way.
-SIDES = {"LLaVA": 8, "Qwen2.5-VL": 14, "Qwen2-VL": 14, "InternVL": 16, "Idefics3": 16}
 
 
-def whole(family, answer):
-    """What the language model is given of the whole picture and an answer: states, positions, and which are visual."""
-    given = family.given(Image.fromarray(photograph()))
-    before = family.before(given)
-    fed = family.forced(given, torch.tensor([before + answer]))
-    inner, held = family.model.model, {}
-    language = inner.text_model if hasattr(inner, "text_model") else inner.language_model
-    hook = language.register_forward_pre_hook(lambda _, args, words: held.update(words), with_kwargs=True)
-    with torch.no_grad():
-        family.model(**fed)
-    hook.remove()
-    config = family.model.config
-    image = getattr(config, "image_token_id", None) or config.image_token_index
-    return held["inputs_embeds"], held.get("position_ids"), fed["input_ids"][0] == image, len(before)
-
-
-def dropped(family, whole_, answer, shown):
-    """Mean probability of an answer's tokens with some visual tokens left out: one sequence, by the model itself."""
-    states, places, visual, before = whole_
-    keep = ~visual
-    keep[visual] = torch.from_numpy(shown)
-    words = {} if places is None or places.dim() < 3 else {"position_ids": places[:, :, keep]}
-    with torch.no_grad():
-        logits = family.model(inputs_embeds=states[:, keep], use_cache=False, **words).logits[0]
-    start = int(keep[:before].sum()) - 1
-    p = logits[start : start + len(answer)].float().softmax(-1)
-    return float(p[torch.arange(len(answer)), torch.tensor(answer)].mean())
-
-
-@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL", "Qwen3-VL"])
 def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypatch):
     """Beside what it scores where each row reads it; at a prompt's end too, where nothing of a picture may be left."""
     family, lengths = FAMILIES[name](), []
@@ -73,18 +41,33 @@ def test_a_long_text_before_the_picture_is_read_once_for_a_batch(name, monkeypat
     assert any(rows == 1 and 5 <= length <= 6 for rows, length in lengths)
 
 
+def test_a_text_is_read_by_each_row_where_layers_keep_a_state(monkeypatch):
+    """As Qwen3.5's of linear attention, which go on from a state by one token at a time."""
+    monkeypatch.setattr(visual_tokens, "SHARED", 1)
+    family, answer = FAMILIES["Qwen3.5"](), "the red dog"
+    family.asked = "the cat sits on the mat <|image_pad|> what is here"
+    ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.asked, answer=answer)
+    game = pysmdl.Game(photograph(), ours, regions="grid:4", removal="token-drop")
+    kept = np.array([[i >> j & 1 for j in range(4)] for i in range(16)], bool)
+    tokens = family.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    own = whole(family, tokens)
+    slow = [dropped(family, own, tokens, shown_tokens(row[game.labels], 14, int(own[1].sum()))) for row in kept]
+    np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
+    assert np.ptp(slow) > 10 * CLOSE
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIDES)
 def test_tokens_left_out_score_as_a_sequence_without_them(name):
     family = FAMILIES[name]()
     scorer = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt)
-    answer = list(scorer.speech.said(scorer.input.view(photograph())[0], scorer.speech.opening(photograph(), None)))
+    answer = list(scorer.speech.said(scorer.input.view(photograph())[0], scorer.speech.opening([photograph()], None)))
     game = pysmdl.Game(photograph(), scorer, regions="grid:9", removal="token-drop")
     kept = np.random.default_rng(2).random((20, game.n_players)) < 0.5
     kept[:2] = [[False], [True]]
     own = whole(family, answer)
     slow = [
-        dropped(family, own, answer, shown_tokens(row[game.labels], SIDES[name], int(own[2].sum()))) for row in kept
+        dropped(family, own, answer, shown_tokens(row[game.labels], SIDES[name], int(own[1].sum()))) for row in kept
     ]
     np.testing.assert_allclose(game(kept), slow, atol=CLOSE)
     assert np.ptp(slow) > 10 * CLOSE
@@ -113,18 +96,6 @@ def test_an_answer_that_would_follow_on_nothing_is_refused():
         pysmdl.explain(photograph(), ours, removal="token-drop", regions="grid:4", progress=False)
 
 
-def shown_tokens(shown, side, count):
-    """Which visual tokens are shown, of a canvas [H, W]: its own, or those of its tiles and a small view of all."""
-    if shown.size == count * side * side:
-        return shown[side // 2 :: side, side // 2 :: side].ravel()
-    tile = 32
-    down, across = (length // tile for length in shown.shape)
-    cut = [shown[i * tile :, j * tile :][:tile, :tile] for i in range(down) for j in range(across)]
-    at = [((np.arange(tile) + 0.5) * length / tile).astype(int) for length in shown.shape]
-    cut.append(shown[np.ix_(*at)])
-    return np.concatenate([each[side // 2 :: side, side // 2 :: side].ravel() for each in cut])
-
-
 def scorer(**words):
     family = llava()
     return pysmdl.adapt(family.model, **{"processor": family.processor, "prompt": QUESTION, **words})
@@ -140,7 +111,7 @@ def test_the_vision_tower_runs_once_for_an_input():
 
 
 @pytest.mark.parametrize("head", [None, heads.jsd()])
-@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL"])
+@pytest.mark.parametrize("name", ["LLaVA", "Qwen2.5-VL", "Qwen3-VL", "Gemma 3", "PaliGemma 2"])
 def test_rows_of_several_inputs_share_batches(name, head):
     family = FAMILIES[name]()
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=family.prompt, head=head)
@@ -164,7 +135,7 @@ def test_where_tokens_are_of_no_place_they_cannot_be_dropped():
     family = FAMILIES["BLIP-2"]()
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt=QUESTION)
     with pytest.raises(
-        ValueError, match=r"token dropping needs visual tokens .*; Blip2ForConditionalGeneration has none"
+        ValueError, match=r"token dropping needs visual tokens .*; of Blip2ForConditionalGeneration none are known"
     ):
         pysmdl.explain(photograph(), ours, removal="token-drop", progress=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pysmdl.inputs.image_files import Pixels
-from pysmdl.models.image_text import ImageText, Told
+from pysmdl.models.image_text import ImageText, Rows, Told
 from pysmdl.scorers.answer_places import pieces_of
 from pysmdl.scorers.answers import Opening
 
@@ -29,6 +30,7 @@ class Conversation:
         marks: Whether the prompt has to hold the image token, where there is no chat template to put it there.
         begins: What each answer follows on; None: a decoder's start.
         cuts: Whether its generate() leaves out the last token that it is given, as BLIP's does.
+        between: What stands between the image token and the prompt, where no chat template says it.
     """
 
     def __init__(
@@ -40,8 +42,9 @@ class Conversation:
         marks: bool,
         begins: tuple[int, ...] | None = None,
         cuts: bool = False,
+        between: str = "\n",
     ) -> None:
-        self.begins, self.cuts = begins, cuts
+        self.begins, self.cuts, self.between = begins, cuts, between
         self.model, self.processor, self.tokenizer, self.prompt = model, processor, tokenizer, prompt
         self.marks = marks
         self.settings = model.network.generation_config
@@ -49,25 +52,26 @@ class Conversation:
         listed = [each for end in ends for each in (end if isinstance(end, list) else [end])]
         self.silent = {each for each in (*listed, self._start()) if each is not None}
 
-    def opening(self, picture: Pixels | None, prompt: str | None) -> Opening:
-        """What stands before the answer, by the processor's own tokens of this picture and prompt.
+    def opening(self, pictures: Sequence[Pixels], prompt: str | None) -> Opening:
+        """What stands before the answer, by the processor's own tokens of these pictures and prompt.
 
         Raises:
-            ValueError: there is no prompt where the family needs one, or no picture.
+            ValueError: there is no prompt where the family needs one, or no picture, or the prompt has another number
+                of image tokens.
         """
         asked = self.prompt if prompt is None else prompt
         if self.begins is not None or not self.model.asked:
             return Opening((), self._decoded(asked))
         if asked is None:
             raise ValueError('an image-to-text model needs a prompt: give prompt="What is in the picture?"')
-        if picture is None:
+        if not pictures:
             raise ValueError(
                 "an image-to-text model needs a picture, not a tensor that is none: its prompt depends on it"
             )
-        tokens = self._tokens(picture, self._worded(asked))
+        tokens = self._tokens(pictures, self._worded(asked, len(pictures)))
         if self.model.encodes:
             return Opening(tokens, (self._start() or 0,))
-        return Opening(picture.shape[:2] if self.model.sized else (), tokens)
+        return Opening(pictures[0].shape[:2] if self.model.sized else (), tokens)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """Tokens of a given answer.
@@ -79,10 +83,11 @@ class Conversation:
             raise ValueError(f"answer must be a text, or None for the model's own; got {text!r}")
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
-        """What the model generates of one input [C, *grid], greedily, without what ends it."""
+    def said(self, x: Rows, opening: Opening) -> tuple[int, ...]:
+        """What the model generates of one input [C, *grid], or several by name, greedily, without what ends it."""
         most = getattr(self.settings, "max_new_tokens", None) or LONGEST
-        given = self.model.given(x[None].clone(), _told(opening, x.device))
+        row: Rows = x[None].clone() if isinstance(x, Tensor) else {name: own[None].clone() for name, own in x.items()}
+        given = self.model.given(row, _told(opening, self.model.device))
         if self.marks:  # else it takes tokens for padding that are as those which fill
             given["attention_mask"] = torch.ones_like(given["input_ids"])
         if self.cuts:
@@ -99,24 +104,48 @@ class Conversation:
         """The text that each token adds to that of those before it; empty for what begins, ends and fills answers."""
         return pieces_of(self.tokenizer, self.silent, tokens)
 
-    def _worded(self, prompt: str) -> str:
-        """The prompt as the model was trained on it: in the processor's chat template, if it has one."""
+    def _worded(self, prompt: str, count: int) -> str:
+        """The prompt as the model was trained on it: in the processor's chat template, if it has one.
+
+        Raises:
+            ValueError: it marks the places of more or fewer pictures than there are.
+        """
         mark = _mark(self.processor)
         if mark and mark in prompt:
+            if self.marks and prompt.count(mark) != count:
+                raise ValueError(
+                    f"prompt must have an image token {mark} for each picture, of which there "
+                    f"{'is 1' if count == 1 else f'are {count}'}; it has {prompt.count(mark)}: several pictures are "
+                    'given by name, {"left": image, "right": image}, in the order in which the prompt has them'
+                )
             return prompt
         if getattr(self.processor, "chat_template", None):
-            content = [{"type": "image"}, {"type": "text", "text": prompt}]
+            content = [*[{"type": "image"}] * count, {"type": "text", "text": prompt}]
             said = [{"role": "user", "content": content}]
             return str(self.processor.apply_chat_template(said, add_generation_prompt=True))
-        return f"{mark}\n{prompt}" if self.marks else prompt
+        return f"{(mark + self.between) * count}{prompt}" if self.marks else prompt
 
-    def _tokens(self, picture: Pixels, text: str) -> tuple[int, ...]:
+    def _tokens(self, pictures: Sequence[Pixels], text: str) -> tuple[int, ...]:
         from PIL import Image
 
         begins = getattr(self.tokenizer, "bos_token", None)
         once = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
-        found = self.processor(images=Image.fromarray(np.asarray(picture)), text=[text], return_tensors="pt", **once)
-        return tuple(found["input_ids"][0].tolist())
+        images: Any = [Image.fromarray(np.asarray(each)) for each in pictures]
+        images = images[0] if len(images) == 1 else [images]
+        found = self.processor(images=images, text=[text], return_tensors="pt", **once)
+        tokens = tuple(found["input_ids"][0].tolist())
+        self._check_apart(tokens, len(pictures))
+        return tokens
+
+    def _check_apart(self, tokens: Sequence[int], count: int) -> None:
+        """Raise ValueError where pictures touch that the network tells apart by what stands between them."""
+        image = self.model.image_token
+        runs = sum(one == image != before for before, one in pairwise((None, *tokens)))
+        if 1 < count != runs and hasattr(getattr(self.model.network, "model", None), "get_rope_index"):
+            raise ValueError(
+                f"prompt must have something between its {count} image tokens, as {type(self.model.network).__name__} "
+                "takes pictures that touch for one"
+            )
 
     def _start(self) -> int | None:
         """What a decoder begins with."""
@@ -144,8 +173,8 @@ def _told(opening: Opening, device: torch.device) -> Told:
     def row(ids: Sequence[int]) -> Tensor:
         return torch.tensor([list(ids)], dtype=torch.int64, device=device)
 
-    prompts = row(opening.prompt) if opening.prompt else None
-    return Told(row(opening.before), row([0]), prompts, row([len(opening.prompt)])[0])
+    prompts, lengths = row(opening.prompt) if opening.prompt else None, row([len(opening.prompt)])[0]
+    return Told(row(opening.before), row([0]), prompts, lengths, row([len(opening.before)])[0])
 
 
 def _mark(processor: Any) -> str:

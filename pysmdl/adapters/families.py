@@ -21,9 +21,12 @@ DETECTING, READING = "ForObjectDetection", ("prompts", "phrases")  # families of
 # What transformers' models that answer a picture with words are given, by the names of their classes.
 ANSWERING = {
     "picture": ("Llava",),
-    "patches": ("Qwen2VL", "Qwen2_5_VL"),
-    "tiles": ("InternVL",),
-    "tiles of a padded picture": ("LlavaNext",),
+    "picture of any size": ("Mistral3",),  # and LLaVA, where its tower is Pixtral's: told how large it is
+    "picture that sees itself": ("Gemma3",),  # its tokens see each other in both directions
+    "prompt that sees itself": ("PaliGemma",),  # and so do those of the prompt
+    "patches": ("Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3VLMoe", "Qwen3_5", "Qwen3_5Moe", "Glm4v"),
+    "tiles": ("InternVL", "AyaVision"),
+    "tiles of a padded picture": ("LlavaNext", "LlavaOnevision"),
     "tiles in a list": ("Idefics3", "SmolVLM"),
     "sound": ("Whisper",),
     "after": ("Git",),  # the answer follows on the picture's own states
@@ -33,8 +36,11 @@ ANSWERING = {
 GENERATING = ("ForConditionalGeneration", "VisionEncoderDecoderModel", "GitForCausalLM")
 SEEN = {"pixel_values", "image_patches", "flattened_patches"}  # arguments that pictures come in
 PROCESSORS = ("image_processor", "video_processor", "feature_extractor")
+BLOCKS = {"picture that sees itself": "picture", "prompt that sees itself": "prompt"}
 MARKED = (
     "picture",
+    "picture of any size",
+    *BLOCKS,
     "patches",
     "tiles",
     "tiles in a list",
@@ -120,6 +126,8 @@ def answering_family(model: Any) -> str | None:
         re.sub("(ForConditionalGeneration|ForCausalLM|Model)$", "", kind) for kind in kinds if kind.endswith(GENERATING)
     ]
     found = next((families[name] for name in bare if name in families), None)
+    if found == "picture" and model.config.vision_config.model_type == "pixtral":
+        found = "picture of any size"
     if found is None and _speaks_of_pictures(model):
         known = ", ".join(sorted(families.keys() - ANSWERING["sound"]))
         raise ValueError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from pysmdl.adapters.conversations import Conversation
-from pysmdl.adapters.families import MARKED, answering_family
-from pysmdl.adapters.pieces import padded, patched, tiled
+from pysmdl.adapters.families import BLOCKS, MARKED, answering_family
+from pysmdl.adapters.pieces import of_any_size, padded, patched, tiled
 from pysmdl.adapters.preprocessing import input_of
 from pysmdl.inputs.image import InputSettings, InputSpec
 from pysmdl.models import patches
@@ -19,7 +21,13 @@ from pysmdl.scorers.answers import AnswerScorer
 
 __all__ = ["answering"]
 
-SPECS = {"patches": patched, "tiles": tiled, "tiles in a list": tiled, "tiles of a padded picture": padded}
+SPECS = {
+    "patches": patched,
+    "picture of any size": of_any_size,
+    "tiles": tiled,
+    "tiles in a list": tiled,
+    "tiles of a padded picture": padded,
+}
 MELS = (0.4,), (0.4,)  # of which 0 is a log-mel of -1, quieter than what is heard, and 1 is the loudest, 1.5
 
 
@@ -58,6 +66,9 @@ def answering(
         if text is not None and (not isinstance(text, str) or not text.strip()):
             raise ValueError(f"{name} must be a text with a word in it; got {text!r}")
     refuse_training([model])
+    if family in BLOCKS or "Qwen3VL" in kind:
+        _check_release(model)
+    _check_views(model, processor)
     if transform is not None or input:
         spec = input_of(model, None, transform, input)
     elif family == "sound":
@@ -68,8 +79,10 @@ def answering(
     network = ImageText(model, _pictures(family, processor), image_token_of(model), encodes, device)
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
-    network.sized = family == "tiles of a padded picture"
-    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, cuts=family == "across")
+    network.sized, network.block = family == "tiles of a padded picture", BLOCKS.get(family)
+    network.several = family in MARKED and not network.sized
+    between = "" if network.block == "prompt" else "\n"
+    speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, family == "across", between)
     scorer = make(network, spec, speech, answer)
     scorer.tiled = family.startswith("tiles")
     if prompt is None and network.asked and begins is None:
@@ -83,6 +96,11 @@ def _pictures(family: str, processor: Any) -> Pictures:
         images = getattr(processor, "image_processor", processor)
         sizes = images.patch_size, images.merge_size, images.temporal_patch_size
         return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
+    if family == "picture of any size":
+        return lambda batch: {
+            "pixel_values": batch,
+            "image_sizes": torch.tensor([batch.shape[2:]], device=batch.device).expand(len(batch), 2),
+        }
     if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
         return lambda batch: {
             "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
@@ -101,11 +119,35 @@ def _side(family: str, config: Any, processor: Any) -> int | None:
     if family == "patches":
         images = getattr(processor, "image_processor", processor)
         return int(images.patch_size * images.merge_size)
-    if family not in ("picture", "tiles", "tiles in a list"):
+    if family == "picture that sees itself":
+        return int(config.vision_config.image_size) // math.isqrt(config.mm_tokens_per_image)
+    if family not in ("picture", "picture of any size", "prompt that sees itself", "tiles", "tiles in a list"):
         return None
     patch = config.vision_config.patch_size
     merged = getattr(config, "scale_factor", 1) / getattr(config, "downsample_ratio", 1)
+    merged *= getattr(config, "spatial_merge_size", 1) * getattr(config, "downsample_factor", 1)
     return int((patch[0] if isinstance(patch, (list, tuple)) else patch) * merged)
+
+
+def _check_release(model: Any) -> None:
+    """Raises:
+    ValueError: transformers is one of before its release 5, in which an answer that is given to PaliGemma sees itself
+        ahead, and what Qwen3-VL's layers are given of a picture comes in another form.
+    """
+    version = sys.modules["transformers"].__version__
+    if int(version.partition(".")[0]) < 5:
+        raise ValueError(f"{type(model).__name__} needs transformers 5 or newer; got {version}")
+
+
+def _check_views(model: Any, processor: Any) -> None:
+    """Raises:
+    ValueError: several views are cut out of a picture.
+    """
+    if getattr(getattr(processor, "image_processor", None), "do_pan_and_scan", False):
+        raise ValueError(
+            f"{type(model).__name__} is explained by one view of a picture, but its processor cuts out more: set "
+            "processor.image_processor.do_pan_and_scan to False"
+        )
 
 
 def _begins(family: str, model: Any, tokenizer: Any) -> tuple[int, ...] | None:

@@ -126,6 +126,16 @@ def patched(processor: Any) -> InputSpec:
     return _made(OwnPipeline(seen, _name(images)))
 
 
+def of_any_size(processor: Any) -> InputSpec:
+    """How Pixtral's tower is given one: at its own aspect, sides multiples of what a visual token covers."""
+    images, side = processor.image_processor, processor.patch_size * getattr(processor, "spatial_merge_size", 1)
+    return _made(
+        OwnPipeline(
+            lambda image: images(images=image, return_tensors="pt", patch_size=side)["pixel_values"], _name(images)
+        )
+    )
+
+
 def _made(pipeline: OwnPipeline) -> InputSpec:
     return replace(pipeline.making(None), size=None)
 

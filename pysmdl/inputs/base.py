@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -54,6 +54,10 @@ class Input:
     def spread(self, of_content: NDArray[Any]) -> NDArray[Any]:
         """What is known of each point of the content, as that of each point of x."""
         return of_content if self.points is None else of_content.ravel()[self.points]
+
+    def spread_regions(self, regions: Regions) -> Regions:
+        """Regions of the content as those of x."""
+        return regions if self.points is None else replace(regions, labels=self.spread(regions.labels))
 
 
 class Reader(Protocol):

@@ -12,8 +12,12 @@ import numpy as np
 
 from pysmdl.inputs.base import Input
 from pysmdl.inputs.folders import names_file
+from pysmdl.inputs.held import KEYS
+from pysmdl.inputs.sound import HELD
 from pysmdl.inputs.text import Text, TextReader, is_chat, plain
 from pysmdl.types import Regions
+
+SHOWN = "shown"  # what players= says of an input that stays as it is
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,16 @@ class PassageReader(TextReader):
     def text(self, given: Any) -> Text:
         named = isinstance(given, str) and given.lower().endswith(".txt") and os.path.isfile(given)
         return super().text(Path(given) if named else given)
+
+
+def is_several(given: Any) -> bool:
+    """Whether these are inputs by name: a dict that is no sound and no file."""
+    return isinstance(given, Mapping) and not set(given) >= HELD and set(given) != KEYS
+
+
+def undivided(regions: Regions) -> Regions:
+    """The same input without players of its own: always shown."""
+    return Regions(np.full_like(regions.labels, -1), 0)
 
 
 def together(parts: Mapping[str, tuple[Input, Regions]]) -> tuple[Several, Regions]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from pysmdl.models.answers import Form, tensor_in
 from pysmdl.models.base import Model, of_model
 
 Pictures = Callable[[Tensor], dict[str, Tensor]]  # composed rows, to what the network is given of them
+Rows = Tensor | Mapping[str, Tensor]  # of one picture each, or of several by name
 LOGITS = Form("the model", 3, ("logits",))
 
 
@@ -29,12 +30,14 @@ class Told:
         prompts: What an encoder of its own reads, or height and width of the photograph where the network asks for
             these; None where prompt and answer stand in one sequence. [B, E], int64.
         lengths: Of the prompts without what is repeated. [B], int64.
+        starts: Which of the tokens each answer begins with; None where nobody asks for it. [B], int64.
     """
 
     tokens: Tensor
     at: Tensor
     prompts: Tensor | None = None
     lengths: Tensor | None = None
+    starts: Tensor | None = None
 
 
 class ImageText(Model):
@@ -52,11 +55,16 @@ class ImageText(Model):
         asked: Whether it reads a prompt beside what its answer follows on.
         sized: Whether it is told height and width of the photograph.
         side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
+        several: Whether a prompt may have several pictures.
+        block: Which of its tokens see each other in both directions: those of a "picture", as Gemma 3's, or all of the
+            "prompt", as PaliGemma's; None: none do.
     """
 
     told = True
     sized = False
     side: int | None = None
+    several = False
+    block: str | None = None
 
     def __init__(
         self,
@@ -78,9 +86,10 @@ class ImageText(Model):
         """As given, or its compiled form."""
         return self.function
 
-    def given(self, batch: Tensor, told: Told) -> dict[str, Tensor]:
+    def given(self, batch: Rows, told: Told) -> dict[str, Tensor]:
         """All that the network is given of some rows."""
-        found = dict(self.pictures(batch))
+        each = batch.values() if isinstance(batch, Mapping) else (batch,)
+        found = beside([self.pictures(rows) for rows in each], len(told.tokens))
         found["decoder_input_ids" if self.encodes else "input_ids"] = told.tokens
         if told.prompts is not None and self.sized:
             found["image_sizes"] = told.prompts
@@ -91,9 +100,18 @@ class ImageText(Model):
             ).long()
         if self._typed and self.image_token is not None:
             found["mm_token_type_ids"] = (told.tokens == self.image_token).long()
+        if self.block is not None:
+            found["token_type_ids"] = self.types(told)
         return found
 
-    def next_tokens(self, batch: Tensor, told: Told) -> Tensor:
+    def types(self, told: Told) -> Tensor:
+        """What tells the network which tokens see each other: 1 of a picture's, or 0 of a prompt's. [B, L], int64."""
+        if self.block == "picture" and self.image_token is not None:
+            return (told.tokens == self.image_token).long()
+        assert told.starts is not None
+        return (torch.arange(told.tokens.shape[1], device=told.tokens.device) >= told.starts[:, None]).long()
+
+    def next_tokens(self, batch: Rows, told: Told) -> Tensor:
         """Logits of the tokens that follow on those at the places asked for. [B, k, K], float32, float16 or bfloat16.
 
         Raises:
@@ -102,7 +120,24 @@ class ImageText(Model):
         """
         with of_model(), only(self._headed.get_output_embeddings(), told):
             answer = self.network(**self.given(batch, told), use_cache=False)
-        return tensor_in(answer, len(batch), LOGITS, self.device)
+        return tensor_in(answer, len(told.tokens), LOGITS, self.device)
+
+
+def beside(pictures: Sequence[dict[str, Tensor]], rows: int) -> dict[str, Tensor]:
+    """What a network is given of several pictures in each of some rows, from what it is given of each picture."""
+    if len(pictures) == 1:
+        return dict(pictures[0])
+    found = {}
+    for name in pictures[0]:
+        each = [of[name] for of in pictures]
+        if each[0].dim() == 5:  # tiles [B, T, C, S, S], all of a row's in one
+            found[name] = torch.cat(each, 1)
+            continue
+        if each[0].dim() == 4:  # pictures of several sizes, which the network is told
+            high, wide = (max(own.shape[axis] for own in each) for axis in (2, 3))
+            each = [nn.functional.pad(own, (0, wide - own.shape[3], 0, high - own.shape[2])) for own in each]
+        found[name] = torch.cat([own.unflatten(0, (rows, -1)) for own in each], 1).flatten(0, 1)
+    return found
 
 
 @contextmanager

@@ -7,7 +7,6 @@ stay as they were, and so does what stands behind the picture.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 from pysmdl.errors import ScorerError
 from pysmdl.models.base import of_model
 from pysmdl.models.image_text import ImageText, Told
+from pysmdl.models.packs import Pack, begun, may_begin, next_of_parts, next_of_whole
 
 SHARED = 128  # tokens before the picture that are worth reading apart: of fewer, a CPU lost as much by the longer way
 FILLED = 0.75  # rows that go together have at least this share of the longest one's tokens
@@ -29,7 +29,8 @@ class Kept:
 
     Attributes:
         features: Of the inputs in flight. [M, V, D].
-        grids: Of each, what the network is told of its picture's shape: time, height, width in patches. [M, 3], int64.
+        grids: Of each, what the network is told of its pictures' shapes: time, height, width in patches. [M, 3], of
+            several pictures [M, p, 3], int64.
         source: Which of the inputs each row shows. [B], int64.
         keep: Which of its tokens. [B, V], bool.
     """
@@ -49,7 +50,7 @@ class Kept:
 
 
 class VisualTokens(ImageText):
-    """The same network with its parts called one by one.
+    """The same network, given only what is kept.
 
     Args:
         whole: With `side`, and a language model of its own behind the vision tower.
@@ -57,18 +58,21 @@ class VisualTokens(ImageText):
 
     def __init__(self, whole: ImageText) -> None:
         super().__init__(whole.network, whole.pictures, whole.image_token, whole.encodes, whole._device)
-        self.side = whole.side
+        self.side, self.block, self.several = whole.side, whole.block, whole.several
         self._image = -1 if whole.image_token is None else whole.image_token
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Visual tokens of an input [C, *grid] as the language model is given them [V, D], and its grid [3]."""
+        """Visual tokens of an input [C, *grid] as the language model is given them [V, D], and its grid [3].
+
+        What its layers are given of them beside, as Qwen3-VL's first ones are, stands behind: D is as often more.
+        """
         given = self.pictures(x[None].clone())
         with of_model(), torch.no_grad():
             found = self.network.get_image_features(**given)
-        found = getattr(found, "pooler_output", found)
-        tokens = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
+        layers = getattr(found, "deepstack_features", None) or ()
+        tokens = [_joined(each) for each in (getattr(found, "pooler_output", found), *layers)]
         grid = given.get("image_grid_thw")
-        return tokens.flatten(0, -2), torch.zeros(3, dtype=torch.int64) if grid is None else grid[0]
+        return torch.cat(tokens, -1), torch.zeros(3, dtype=torch.int64) if grid is None else grid[0]
 
     def next_tokens(self, batch: Any, told: Told) -> Tensor:
         """As :meth:`ImageText.next_tokens`, of rows of which only these visual tokens are kept.
@@ -91,58 +95,46 @@ class VisualTokens(ImageText):
                 "token dropping needs a token beside the picture's for the answer to follow on where nothing of the "
                 "picture is left: put a word into the prompt"
             )
-        places = self._places(told.tokens, batch)
-        found: list[tuple[list[int], Tensor]] = []
+        places, types = self._places(told.tokens, batch), self._types(told, keep)
+        head, found = self._headed.get_output_embeddings(), list[tuple[list[int], Tensor]]()
         with of_model(), torch.no_grad():
-            begun = self._begun(told.tokens[:1, :shared], places) if shared else None
+            before = begun(self.network, told.tokens[:1, :shared], places) if shared else None
             for rows, length in alike(keep.sum(1).tolist()):
                 some = torch.tensor(rows, device=order.device)
                 chosen = order[some, shared:length]
-                shown = batch.features[batch.source[some][:, None], rank[some].gather(1, chosen)]
-                states = self._states(told.tokens[some].gather(1, chosen), shown)
-                where = None if places is None else places[:, some].gather(2, chosen.expand(len(places), -1, -1))
-                hidden = self._read(states, where, begun)
-                asked = hidden[torch.arange(len(rows), device=hidden.device)[:, None], at[some].to(hidden.device)]
-                found.append((rows, self._headed.get_output_embeddings()(asked)))
+                pack = Pack(
+                    told.tokens[some].gather(1, chosen),
+                    seen[some].gather(1, chosen),
+                    batch.features[batch.source[some][:, None], rank[some].gather(1, chosen)],
+                    None if places is None else places[:, some].gather(2, chosen.expand(len(places), -1, -1)),
+                    None if types is None else types[some].gather(1, chosen),
+                    at[some],
+                )
+                follow = (
+                    next_of_parts(self.network, head, pack, before)
+                    if types is None
+                    else next_of_whole(self.network, head, pack)
+                )
+                found.append((rows, follow))
         back = torch.tensor([row for rows, _ in found for row in rows]).argsort()
         return torch.cat([logits for _, logits in found])[back].to(self.device)
 
     def _shared(self, tokens: Tensor, seen: Tensor) -> int:
         """How many tokens all rows have in common before the first visual one, but for the last of them, which may be
-        asked what follows; 0 where it is not worth reading them apart.
+        asked what follows; 0 where it is not worth reading them apart, or cannot be: tokens see what comes after
+        them, or layers keep a state.
         """
+        if self.block is not None or not may_begin(self.network):
+            return 0
         apart = seen.any(0) | (tokens != tokens[:1]).any(0)
         shared = int(apart.byte().argmax()) - 1
         return shared if shared >= SHARED and len(tokens) > 1 else 0
 
-    def _begun(self, tokens: Tensor, places: Tensor | None) -> Any:
-        """The keys and values of the tokens before the picture [1, l], which are read once for a batch."""
-        where, language = None if places is None else places[:, :1, : tokens.shape[1]], self._language()
-        answer = language(inputs_embeds=self._embed(tokens), position_ids=where, use_cache=True)
-        return getattr(answer, _cache_of(language))
-
-    def _read(self, states: Tensor, where: Tensor | None, begun: Any) -> Tensor:
-        """What the language model makes of states [g, l, D] that follow on what it has begun with."""
-        language, words = self._language(), {}
-        if begun is not None:
-            own = copy.deepcopy(begun)
-            own.batch_repeat_interleave(len(states))
-            words[_cache_of(language)] = own
-        found: Tensor = language(inputs_embeds=states, position_ids=where, use_cache=begun is not None, **words)[0]
-        return found
-
-    def _language(self) -> Any:
-        inner = getattr(self.network, "model", self.network)
-        return inner.text_model if hasattr(inner, "text_model") else inner.language_model
-
-    def _embed(self, tokens: Tensor) -> Tensor:
-        found: Tensor = self.network.get_input_embeddings()(tokens)
-        return found
-
-    def _states(self, tokens: Tensor, shown: Tensor) -> Tensor:
-        """What the language model is given of tokens [g, l]: of visual ones what is shown [g, l, D]."""
-        states = self._embed(tokens)
-        return torch.where(torch.eq(tokens, self._image)[:, :, None], shown.to(states), states)
+    def _types(self, told: Told, keep: Tensor) -> Tensor | None:
+        """As :meth:`ImageText.types`; what fills rows up is seen by nothing that is kept. [B, L], int64."""
+        if self.block is None:
+            return None
+        return self.types(told).masked_fill(~keep, 0 if self.block == "picture" else 1)
 
     def _places(self, tokens: Tensor, batch: Kept) -> Tensor | None:
         """Where in time, height and width each token of the whole sequence lies [3, B, L]; None: by its number."""
@@ -151,16 +143,18 @@ class VisualTokens(ImageText):
             return None
         several, of_row = torch.unique(batch.source, return_inverse=True)
         first = [int((of_row == each).nonzero()[0]) for each in range(len(several))]
-        given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several]}
+        given = {"input_ids": tokens[first], "image_grid_thw": batch.grids[several].reshape(-1, 3)}
         given["mm_token_type_ids"] = torch.eq(given["input_ids"], self._image).int()
         takes = inspect.signature(place).parameters
         found: Tensor = place(**{name: value for name, value in given.items() if name in takes})[0]
         return found[:, of_row]
 
 
-def _cache_of(language: Any) -> str:
-    """What its forward calls keys and values: transformers has renamed them."""
-    return "cache" if "cache" in inspect.signature(language.forward).parameters else "past_key_values"
+def _joined(found: Any) -> Tensor:
+    """Visual tokens [V, D], of a picture or of each of its pieces."""
+    whole = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
+    tokens: Tensor = whole.flatten(0, -2)
+    return tokens
 
 
 def alike(lengths: list[int]) -> list[tuple[list[int], int]]:

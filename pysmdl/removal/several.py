@@ -59,7 +59,8 @@ def resident_of_each(
             texts.append(held)
         else:
             own_baseline = baseline.get(name, scorer.baseline) if isinstance(baseline, Mapping) else baseline
-            tensors |= _of_one(resident, name, each.x, regions, own_baseline, scorer, start)
+            own_regions = each.spread_regions(regions)
+            tensors |= _of_one(resident, name, each.x, own_regions, own_baseline, scorer, start)
         start += regions.n
     return Resident(tensors, None, tuple(texts))
 

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pysmdl import bitrows
+from pysmdl.inputs.several import Several
 from pysmdl.kernels import pack_tokens
 from pysmdl.kernels.dispatch import serves
 from pysmdl.models.towers import Packed, TowerModel
 from pysmdl.regions.label_maps import snap_to_patches, squares_of
 from pysmdl.removal.base import NOTHING, DeviceRows, Removal, Resident
-from pysmdl.removal.visual_tokens import answer_form, side_of, visual_resident, visual_view
+from pysmdl.removal.visual_tokens import answer_form, side_of, visual_resident, visual_resident_of_each, visual_view
 from pysmdl.scorers import Scorer
 from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.scorers.classes import Classifier
@@ -64,6 +65,12 @@ class TokenDrop(Removal):
         areas = np.bincount(labels[labels >= 0], minlength=regions.n)
         always = len(labels) - int(areas.sum())
         return Resident({"x": tokens, "labels": torch.from_numpy(labels)}, None, (areas.astype(np.float32), always))
+
+    def resident_of_each(self, read: Several, baseline: Any, scorer: Any) -> Resident:
+        """Of several pictures that a model answers in words."""
+        if not isinstance(scorer, AnswerScorer):
+            return super().resident_of_each(read, baseline, scorer)
+        return visual_resident_of_each(read, scorer)
 
     def plan(self, bits: Sequence[Ints], hosts: Sequence[Any], size: int, few: bool) -> tuple[Ints, int]:
         """Where the tokens that each row keeps start, and where the last end [B + 1]; and room for all of them."""

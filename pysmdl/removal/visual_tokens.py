@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pysmdl.inputs.several import Several
 from pysmdl.models.visual_tokens import Kept, VisualTokens
 from pysmdl.regions.label_maps import squares_of
 from pysmdl.removal.base import DeviceRows, Resident
@@ -25,9 +26,9 @@ def answer_form(scorer: AnswerScorer) -> AnswerScorer:
     """
     if scorer.model.side is None:
         raise ValueError(
-            f"token dropping needs visual tokens that stand for places of the picture in the language model's own "
-            f"sequence, as LLaVA, Qwen2-VL and InternVL have; {type(scorer.model.network).__name__} has none: leave "
-            "removal out, and absent regions are painted over"
+            "token dropping needs visual tokens that stand for places of the picture in the language model's own "
+            f"sequence, as LLaVA, Qwen-VL, InternVL and Gemma 3 have; of {type(scorer.model.network).__name__} none "
+            "are known: leave removal out, and absent regions are painted over"
         )
     form = copy.copy(scorer)
     form.model = VisualTokens(scorer.model)
@@ -46,6 +47,19 @@ def visual_resident(x: Tensor, regions: Regions, scorer: Any) -> Resident:
     tokens, grid = scorer.model.features(x)
     labels = visual_labels(regions, scorer.model.side, len(tokens), scorer.tiled)
     return Resident({"x": tokens, "grid": grid, "labels": torch.from_numpy(labels)}, None)
+
+
+def visual_resident_of_each(read: Several, scorer: Any) -> Resident:
+    """The same of several pictures, whose tokens follow on each other and whose regions are counted through."""
+    made, start = list[Mapping[str, Tensor]](), 0
+    for each, regions in read.parts.values():
+        x = each.x.detach().to(scorer.device, scorer.dtype)
+        own = visual_resident(x, each.spread_regions(regions), scorer).tensors
+        labels = own["labels"]
+        made.append({**own, "labels": torch.where(labels < 0, labels, labels + start)})
+        start += regions.n
+    joined = {name: torch.cat([own[name] for own in made]) for name in ("x", "labels")}
+    return Resident({**joined, "grid": torch.stack([own["grid"] for own in made])}, None)
 
 
 def visual_labels(regions: Regions, side: int, count: int, tiled: bool) -> Ints:

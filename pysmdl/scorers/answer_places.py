@@ -101,4 +101,4 @@ def told_of(targets: Tensor) -> tuple[Told, Tensor]:
     positions, ids = part(start, k, most), part(start + k, k, most)
     prompts = part(start + 2 * k, prompt, longest) if longest else None
     tokens = part(start + 2 * k + prompt, before + answer, whole)
-    return Told(tokens, before + positions - 1, prompts, prompt[:, 0]), ids.int()
+    return Told(tokens, before + positions - 1, prompts, prompt[:, 0], before[:, 0]), ids.int()

@@ -14,8 +14,9 @@ from torch import Tensor
 from pysmdl.inputs import Input, reader_of
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.inputs.image_files import Pixels
+from pysmdl.inputs.several import Several, is_several
 from pysmdl.kernels import class_scores
-from pysmdl.models.image_text import ImageText
+from pysmdl.models.image_text import ImageText, Rows
 from pysmdl.scorers.answer_places import described_tokens, places, told_of
 from pysmdl.scorers.answer_tokens import token_reading
 from pysmdl.scorers.answered import Answered, refuse_trace
@@ -48,14 +49,14 @@ class Speech(Protocol):
 
     prompt: str | None
 
-    def opening(self, picture: Pixels | None, prompt: str | None) -> Opening:
-        """What stands before the answer to a picture; prompt: None for the one that it was made with."""
+    def opening(self, pictures: Sequence[Pixels], prompt: str | None) -> Opening:
+        """What stands before the answer to pictures; prompt: None for the one that it was made with."""
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """The tokens of an answer that is given."""
 
-    def said(self, x: Tensor, opening: Opening) -> tuple[int, ...]:
-        """The tokens that the model answers by itself, greedily, to an input [C, *grid]."""
+    def said(self, x: Rows, opening: Opening) -> tuple[int, ...]:
+        """The tokens that the model answers by itself, greedily, to an input [C, *grid] or several by name."""
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """The text of each token, as they follow on each other; empty of those that stand for no text."""
@@ -100,9 +101,9 @@ class AnswerScorer(Answered):
         """What the model answers to an image by itself, also to one of which only a part is shown.
 
         Args:
-            image: As :func:`pysmdl.explain` takes it.
+            image: As :func:`pysmdl.explain` takes it, several by name too.
             kept: Where it is shown, True on the grid where its regions are: ``np.isin(e.labels, e.order[:j])`` of an
-                explanation, as the paths that EAGLE's AMCR walks need. None: everywhere.
+                explanation, as the paths that EAGLE's AMCR walks need. Of several images by name. None: everywhere.
             baseline: What is shown elsewhere, in model space: a number, or a tensor that expands to [C, *grid]. None:
                 black.
             prompt: In place of the scorer's own.
@@ -115,16 +116,25 @@ class AnswerScorer(Answered):
     def _answered(
         self, image: Any, prompt: str | None, kept: Any = None, baseline: Any = None
     ) -> tuple[Input, list[str]]:
-        """An image as it was read, and the text of each token of the answer to it."""
+        """An image as it was read, or the first of several, and the text of each token of the answer."""
         self.ready()
-        read = reader_of(image).read(image, self.input, False)
+        several = is_several(image)
+        parts = image if several else {"": image}
+        where = {} if kept is None else kept if several else {"": kept}
+        if not isinstance(where, Mapping) or set(where) - set(parts):
+            raise ValueError(f"kept of several images is given by name, of {', '.join(parts)}; got {kept!r}")
+        reads = {name: reader_of(each).read(each, self.input, False) for name, each in parts.items()}
+        rows = {name: self._shown(read, where.get(name), baseline) for name, read in reads.items()}
+        opening = self._opened(reads, prompt)
+        return next(iter(reads.values())), self.speech.pieces(self.speech.said(rows if several else rows[""], opening))
+
+    def _shown(self, read: Input, kept: Any = None, baseline: Any = None) -> Tensor:
+        """An input on the device, with something else in the place of what is not kept."""
         x = read.x.detach().to(self.device).to(self.dtype)
-        if kept is not None:
-            shown = _spread(kept, read)
-            absent = self.input.black() if baseline is None else torch.as_tensor(baseline)
-            x = torch.where(torch.from_numpy(shown).to(x.device), x, absent.to(x))
-        opening = self._opened(read, prompt)
-        return read, self.speech.pieces(self.speech.said(x, opening))
+        if kept is None:
+            return x
+        absent = self.input.black() if baseline is None else torch.as_tensor(baseline)
+        return torch.where(torch.from_numpy(_spread(kept, read)).to(x.device), x, absent.to(x))
 
     def boxes(self, image: Any, prompt: str | None = None) -> list[NamedBox]:
         """The boxes that the model's own answer to an image names by tokens of location, as Florence-2's to "<OD>".
@@ -141,9 +151,12 @@ class AnswerScorer(Answered):
 
     def located(self, target: Any, x: Tensor, read: Input, names: Mapping[int, str] | None) -> Located:
         asked = target if isinstance(target, Answer) else Answer(target)
-        opening = self._opened(read, asked.prompt)
+        several = isinstance(read, Several)
+        parts = {name: part for name, (part, _) in read.parts.items()} if isinstance(read, Several) else {"": read}
+        opening = self._opened(parts, asked.prompt)
         text = self.given if asked.text is None else asked.text
-        answer = self.speech.said(x, opening) if text is None else self.speech.tokens_of(text)
+        rows: Rows = {name: self._shown(part) for name, part in parts.items()} if several and text is None else x
+        answer = self.speech.said(rows, opening) if text is None else self.speech.tokens_of(text)
         pieces = self.speech.pieces(answer)
         if not any(pieces):
             raise ValueError("the model's answer to this input has no words: give answer=, or another prompt")
@@ -160,10 +173,30 @@ class AnswerScorer(Answered):
         """Positions of the tokens that a target means in an answer, of which the text is given token by token."""
         return places(words, pieces)
 
-    def _opened(self, read: Input, prompt: str | None) -> Opening:
-        if self.tiled and read.frame is None:
-            raise ValueError("this model sees tiles of a picture, so it must be given a picture, not a tensor")
-        return self.speech.opening(_picture(read), prompt)
+    def _opened(self, parts: Mapping[str, Input], prompt: str | None) -> Opening:
+        """What stands before the answer to inputs by name.
+
+        Raises:
+            ValueError: there are several where the model reads one, one is a text, or no picture where it must be one.
+        """
+        kind = type(self.model.network).__name__
+        if len(parts) > 1 and not self.model.several:
+            raise ValueError(
+                f"{kind} is given one picture; got {len(parts)}, {', '.join(parts)}: several are read here by LLaVA, "
+                "Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma"
+            )
+        for name, read in parts.items():
+            if read.modality == "text":
+                raise ValueError(f"{kind} is given pictures, and a text as its prompt=; input {name!r} is a text")
+            if self.tiled and read.frame is None:
+                raise ValueError("this model sees tiles of a picture, so it must be given a picture, not a tensor")
+            if read.modality == "clip":
+                raise ValueError(
+                    f"{kind} is given a picture, or several by name, {{'left': image, 'right': image}}; got a list of "
+                    "them, which is a clip's frames"
+                )
+        seen = [each for each in map(_picture, parts.values()) if each is not None]
+        return self.speech.opening(seen if len(seen) == len(parts) else [], prompt)
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
         refuse_trace(trace)
@@ -172,12 +205,12 @@ class AnswerScorer(Answered):
         row = (*counts, *target.positions, *target.ids, *prompt, *before, *target.answer)
         return np.array(row, np.int32)
 
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+    def score(self, batch: Rows, targets: Tensor, wanted: Wanted) -> Outputs:
         batch = self.input.into_model(batch)
         told, ids = told_of(targets)
         logits = self.model.next_tokens(batch, told)
         scores = class_scores(logits.flatten(0, 1), ids.reshape(-1, 1), entropy=False, backend=wanted.backend)
-        return Outputs(scores[:, 1:].reshape(len(batch), -1))
+        return Outputs(scores[:, 1:].reshape(len(targets), -1))
 
     def read(self, values: Floats, target: NDArray[Any]) -> Reading:
         k = target[0]

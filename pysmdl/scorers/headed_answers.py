@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pysmdl.inputs.image import InputSpec, Scale
-from pysmdl.models.image_text import ImageText
+from pysmdl.models.image_text import ImageText, Rows
 from pysmdl.scorers.answer_places import told_of
 from pysmdl.scorers.answers import AnswerScorer, Speech
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
@@ -47,7 +47,7 @@ class HeadedAnswers(AnswerScorer):
             known.append(features[0][: self._width * target[0]])
         return np.concatenate((target[: _end(target)], np.concatenate(known).astype(np.float32).view(np.int32)))
 
-    def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
+    def score(self, batch: Rows, targets: Tensor, wanted: Wanted) -> Outputs:
         told, ids = told_of(targets)
         logits = self.model.next_tokens(self.input.into_model(batch), told).float()  # [B, k, K]
         self._width = logits.shape[2]

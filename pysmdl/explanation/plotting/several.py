@@ -76,6 +76,8 @@ def _heading(named: Named) -> str:
 def _sum(named: Named, name: str) -> str:
     """What all players of an input did together."""
     e = named.explanation
+    if name not in e.groups:
+        return ", always shown"
     return "" if e.flat else f", {grouped(e.groups, e.values())[name]:+.2f} in all"
 
 
@@ -83,7 +85,7 @@ def _image(named: Named, title: str, enough: bool) -> Iterator[Panel]:
     """The map, and what is kept of the image by those that are enough."""
     on = canvas(named.explanation)
     yield replace(kinds.map_panel(named, on, numbers=named.numbered), title=title)
-    if enough:
+    if enough and (named.explanation.labels >= 0).any():
         yield replace(kinds.enough_panel(named, on), title=_kept(named))
 
 
