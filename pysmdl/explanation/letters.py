@@ -1,8 +1,11 @@
-"""Letters of any script on a picture: a font that has each, and where they stand where they are read from the right."""
+"""Letters of any script on a picture: a font that has each, what is drawn of those that no font has, and where they
+stand where they are read from the right.
+"""
 
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +13,8 @@ from typing import Any
 
 from PIL import ImageFont
 
+MISSING = "\N{WHITE SQUARE}"  # stands for a letter that no font has
+UNSEEN = ("Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs")  # categories of what leaves no mark by itself
 NOWHERE = "\U0010fffe"  # no font has it: what is drawn for it is drawn for all that is missing
 FROM_THE_RIGHT = ("R", "AL")
 
@@ -28,13 +33,51 @@ def font_of(letter: str, size: int) -> Any:
 
 
 @cache
+def drawable(text: str) -> str:
+    """A text for a matplotlib figure, a square for each letter that no font of this machine has.
+
+    Warns:
+        UserWarning: there are such letters; once for a text.
+    """
+    lost = {each for each in text if unicodedata.category(each) not in UNSEEN and _path_of(each) is None}
+    if not lost:
+        return text
+    warnings.warn(
+        f"no font of this machine has {' '.join(sorted(lost))}: a picture shows a square for each. Install a font of "
+        "that script, as Debian's fonts-noto-cjk",
+        stacklevel=2,
+    )
+    return "".join(MISSING if each in lost else each for each in text)
+
+
+def with_fonts(figure: Any) -> None:
+    """Let a figure's texts fall back on fonts that have their letters, where matplotlib's own has not all."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.text import Text
+
+    ticks = [label for axes in figure.axes for label in axes.get_xticklabels() + axes.get_yticklabels()]
+    for text in {*figure.findobj(Text), *ticks}:
+        paths = dict.fromkeys(_path_of(each) for each in text.get_text() if each.isprintable())
+        others = [FontProperties(fname=path).get_name() for path in paths if path not in (None, _shipped())]
+        if others:
+            text.set_fontfamily([*text.get_fontfamily(), *others])
+
+
+@cache
+def _shipped() -> str:
+    """The font that comes with matplotlib, and that it draws with."""
+    from matplotlib import get_data_path
+
+    return str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+
+@cache
 def _path_of(letter: str) -> str | None:
-    from matplotlib import font_manager, get_data_path
+    from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
-    shipped = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     fonts = {each.fname for each in font_manager.fontManager.ttflist if "Last Resort" not in each.name}
-    for path in (str(shipped), *sorted(fonts)):
+    for path in (_shipped(), *sorted(fonts)):
         try:
             font = FT2Font(path)
             if all(font.get_char_index(ord(each)) for each in letter):

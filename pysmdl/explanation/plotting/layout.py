@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pysmdl.explanation.letters import drawable, with_fonts
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -44,7 +46,8 @@ class Panel:
     def wrapped(self) -> str:
         """The title, no line longer than the panel is wide."""
         most = letters(self.width)
-        return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in self.title.splitlines())
+        lines = drawable(self.title).splitlines()
+        return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class Strip:
             left += panel.width + panel.after + MARGIN
         if self.heading:
             top = (bottom + self.size[1] - MARGIN / 2) / high
-            figure.text(MARGIN / wide, top, self.heading, fontsize=10.5, fontweight="bold", va="top", parse_math=False)
+            figure.text(
+                MARGIN / wide, top, drawable(self.heading), fontsize=10.5, fontweight="bold", va="top", parse_math=False
+            )
 
 
 def figure_of(strips: Sequence[Strip]) -> Figure:
@@ -95,4 +100,5 @@ def figure_of(strips: Sequence[Strip]) -> Figure:
     for strip, (_, high) in zip(strips, sizes, strict=True):
         bottom -= high
         strip.draw(made, bottom)
+    with_fonts(made)
     return made
