@@ -188,6 +188,10 @@ def test_the_colours_scale_fits_below_a_small_picture(browser, tmp_path):
     right = "getBoundingClientRect().right"
     beyond = f"[...document.querySelectorAll('.scale')].map(at => at.{right} - at.closest('figure').{right})"
     assert max(browser.js(beyond)) < 1
+    pysmdl.report([sample(0, notes=each) for each in notes[:2]], page)
+    browser.open(page, 1300, 900)
+    show(browser, 0)
+    assert min(browser.js("[...document.querySelectorAll('.ramp')].map(at => at.offsetWidth)")) > 20
 
 
 def test_numbers_do_not_lie_on_each_other_and_leave_what_is_written_readable(browser, tmp_path):
