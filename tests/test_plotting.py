@@ -179,6 +179,22 @@ def test_a_number_stands_in_front_of_what_a_sheet_says():
     assert dark.min() - x > 20 * scale  # room for it
 
 
+def test_silence_is_a_line_that_is_seen():
+    shown = np.append(np.zeros(4000), np.sin(np.arange(4000) / 5)).astype(np.float32)
+    labels = np.arange(8).repeat(1000)
+    curve = np.linspace(0, 1, 9)
+    figure = made(curve, curve[::-1], labels=labels, modality="sound", shown=shown, rate=8000).plot()
+    agg = FigureCanvasAgg(figure)
+    figure.set_dpi(72)
+    agg.draw()
+    drawn = np.asarray(agg.buffer_rgba())[:, :, :3].astype(int)
+    for axes in figure.axes[:2]:
+        box = axes.get_window_extent()
+        left, right = round(box.x0) + 6, round(box.x0 + 0.45 * box.width)
+        middle = round(figure.bbox.height - axes.transData.transform((0, 0))[1])
+        assert (255 - drawn[middle - 2 : middle + 3, left:right].min((0, 2)) > 25).all()
+
+
 def test_numbers_of_a_sound_that_is_cut_finely_stand_beside_each_other():
     n = 300
     sound = made(

@@ -192,7 +192,7 @@ def with_han(tmp_path):
 
 
 def forget():
-    for each in (letters._path_of, letters.font_of, letters.drawable):
+    for each in (letters._path_of, letters.font_of):
         each.cache_clear()
 
 
@@ -201,6 +201,7 @@ def test_matplotlib_falls_back_on_a_font_that_has_the_letters(kind, with_han):
     e = pysmdl.explain(f"good {HAN}", pysmdl.scorers.string(lambda texts: [text.count(HAN) for text in texts]))
     figure = e.plot(kind=kind)
     FigureCanvasAgg(figure).draw()  # matplotlib's warning of a letter without a font would be an error
+    assert [text.get_text() for text in figure.texts] == ["why this score? 1.00"]
     titled = pysmdl.plot([e], kind="map", titles=[HAN])
     FigureCanvasAgg(titled).draw()
 
@@ -208,14 +209,13 @@ def test_matplotlib_falls_back_on_a_font_that_has_the_letters(kind, with_han):
 def test_letters_that_no_font_has_are_squares_and_said_once_in_words(monkeypatch):
     path = letters._path_of
     monkeypatch.setattr(letters, "_path_of", lambda letter: None if letter == HAN else path(letter))
-    letters.drawable.cache_clear()
-    e = pysmdl.explain(f"good {HAN}", pysmdl.scorers.string(lambda texts: [text.count(HAN) for text in texts]))
-    message = f"no font of this machine has {HAN}: a picture shows a square for each. Install a font of that script"
+    text = f"good {HAN} and {HAN * 2}"
+    e = pysmdl.explain(text, pysmdl.scorers.string(lambda texts: [text.count(HAN) for text in texts]))
+    message = f"no font of this machine has {HAN}: a picture shows a square for each. Install a font that has them"
     with pytest.warns(UserWarning, match=re.escape(message)) as warned:
         figure = e.plot(kind="bars")
     assert len(warned) == 1
     FigureCanvasAgg(figure).draw()  # matplotlib finds nothing to warn of
-    letters.drawable.cache_clear()
     assert "□" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -32,22 +33,25 @@ def font_of(letter: str, size: int) -> Any:
     return own if path is None else ImageFont.truetype(path, size)
 
 
-@cache
-def drawable(text: str) -> str:
-    """A text for a matplotlib figure, a square for each letter that no font of this machine has.
+def drawable(texts: Sequence[str]) -> list[str]:
+    """Texts for a matplotlib figure, a square for each letter that no font of this machine has.
 
     Warns:
-        UserWarning: there are such letters; once for a text.
+        UserWarning: there are such letters.
     """
-    lost = {each for each in text if unicodedata.category(each) not in UNSEEN and _path_of(each) is None}
-    if not lost:
-        return text
-    warnings.warn(
-        f"no font of this machine has {' '.join(sorted(lost))}: a picture shows a square for each. Install a font of "
-        "that script, as Debian's fonts-noto-cjk",
-        stacklevel=2,
-    )
-    return "".join(MISSING if each in lost else each for each in text)
+    lost = {each for text in texts for each in text if _mark(each) and _path_of(each) is None}
+    if lost:
+        warnings.warn(
+            f"no font of this machine has {' '.join(sorted(lost))}: a picture shows a square for each. Install a font "
+            "that has them, as Debian's fonts-noto-cjk, or fonts-symbola for emoji",
+            stacklevel=2,
+        )
+    return ["".join(MISSING if each in lost else each for each in text) for text in texts]
+
+
+def _mark(letter: str) -> bool:
+    """Whether a letter leaves one by itself."""
+    return unicodedata.category(letter) not in UNSEEN
 
 
 def with_fonts(figure: Any) -> None:

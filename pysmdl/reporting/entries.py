@@ -18,7 +18,7 @@ from pysmdl.explanation.sheets import cornered, with_sheet
 from pysmdl.explanation.values import labels_at
 from pysmdl.explanation.views import parts_of_covers
 from pysmdl.metrics import summary
-from pysmdl.reporting.making import made_by
+from pysmdl.reporting.making import made_by, parts_of
 from pysmdl.targets import kind, outline, title, why
 from pysmdl.types import Ints
 
@@ -112,12 +112,14 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
 
 
 def _model(name: Any) -> str | None:
-    """Which model it was: of a class or a function its own name, without the module's; of a file the file's."""
-    if not isinstance(name, str) or not name:
+    """Which model it was: a class or a function by its own name, a file by its; None where it has none."""
+    if not isinstance(name, str) or not name or name.endswith("<lambda>"):
         return None
-    module, _, own = name.rpartition(".")
-    in_code = all(map(str.isidentifier, name.split("."))) and own not in FILES
-    return short(own if module and in_code else PurePath(name).name if own in FILES else name)
+    code, weights = parts_of(name)
+    own = code.rpartition(".")[2]
+    if own in FILES:
+        return short(PurePath(name).name)
+    return short((own if all(map(str.isidentifier, code.split("."))) else code) + weights)
 
 
 def _metrics(explanation: Explanation) -> dict[str, float]:

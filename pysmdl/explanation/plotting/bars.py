@@ -48,7 +48,7 @@ def bars(explanation: ExplanationData, unit: str, axes: Any, title: str) -> None
     axes.set_xlim(low - 0.14 * span * (low < 0), high + 0.14 * span)
     thick = axes.get_position().height * axes.figure.get_size_inches()[1] / THICKEST
     axes.set_ylim(len(rows) - 0.4 - max(len(rows) + 0.2, thick), len(rows) - 0.4)  # few bars stand above
-    axes.set_yticks(places, [drawable(label) for label, _ in rows], fontsize=8, parse_math=False)
+    axes.set_yticks(places, drawable([label for label, _ in rows]), fontsize=8, parse_math=False)
     axes.set_xlabel(unit, fontsize=SMALL)
     axes.tick_params(axis="x", labelsize=7.5)
     axes.tick_params(axis="y", length=0)

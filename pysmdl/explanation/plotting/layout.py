@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pysmdl.explanation.letters import drawable, with_fonts
@@ -42,11 +43,11 @@ class Panel:
     below: float = 0.0
     above: float = 0.0
 
-    @property
+    @cached_property
     def wrapped(self) -> str:
         """The title, no line longer than the panel is wide."""
         most = letters(self.width)
-        lines = drawable(self.title).splitlines()
+        lines = drawable([self.title])[0].splitlines()
         return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in lines)
 
 
@@ -85,9 +86,8 @@ class Strip:
             left += panel.width + panel.after + MARGIN
         if self.heading:
             top = (bottom + self.size[1] - MARGIN / 2) / high
-            figure.text(
-                MARGIN / wide, top, drawable(self.heading), fontsize=10.5, fontweight="bold", va="top", parse_math=False
-            )
+            (words,) = drawable([self.heading])
+            figure.text(MARGIN / wide, top, words, fontsize=10.5, fontweight="bold", va="top", parse_math=False)
 
 
 def figure_of(strips: Sequence[Strip]) -> Figure:

@@ -17,6 +17,7 @@ from pysmdl.explanation.views import T, envelope, kept_points, labels_on, layers
 from pysmdl.types import Bools, Ints
 
 COLUMNS = 1200  # of a waveform
+THIN = 0.015  # of its height, what silence is drawn as
 PALE = "#d4d4d4"
 
 
@@ -33,15 +34,15 @@ def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: A
     top = float(max(np.abs(low).max(), np.abs(high).max())) or 1.0
     if unit is None:
         kept = along(kept_points(e, e.order[:count]), len(low))
-        axes.vlines(at[~kept], low[~kept], high[~kept] + 0.004 * top, color=PALE, linewidth=0.9)
-        axes.vlines(at[kept], low[kept], high[kept] + 0.004 * top, color=KEPT, linewidth=0.9)
+        axes.vlines(at[~kept], low[~kept], high[~kept] + THIN * top, color=PALE, linewidth=0.9)
+        axes.vlines(at[kept], low[kept], high[kept] + THIN * top, color=KEPT, linewidth=0.9)
     else:
         points, (norm, map_) = worth(e)
         values = along(points, len(low))
         for player, start, stop in runs(labels):
             colour = map_(norm(values[start])) if player >= 0 else "white"
             axes.axvspan(start * seconds / len(low), stop * seconds / len(low), color=colour, linewidth=0)
-        axes.vlines(at, low, high + 0.004 * top, color="#3a3a3a", linewidth=0.75)
+        axes.vlines(at, low, high + THIN * top, color="#3a3a3a", linewidth=0.75)
         colour_bar(axes, norm, map_, unit)
     axes.set_xlim(0, seconds)
     axes.set_ylim(-1.08 * top, 1.3 * top if unit is not None else 1.08 * top)
