@@ -78,17 +78,21 @@ def _shipped() -> str:
 @cache
 def _path_of(letter: str) -> str | None:
     from matplotlib import font_manager
-    from matplotlib.ft2font import FT2Font
 
     fonts = {each.fname for each in font_manager.fontManager.ttflist if "Last Resort" not in each.name}
-    for path in (_shipped(), *sorted(fonts)):
-        try:
-            font = FT2Font(path)
-            if all(font.get_char_index(ord(each)) for each in letter):
-                return path
-        except (OSError, RuntimeError):  # a font that was removed, or is broken
-            continue
-    return None
+    found = (path for path in (_shipped(), *sorted(fonts)) if _letters_of(path).issuperset(map(ord, letter)))
+    return next(found, None)
+
+
+@cache
+def _letters_of(path: str) -> frozenset[int]:
+    """The letters that a font has; none of one that was removed, or is broken."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
 
 
 def with_marks(letters: list[str]) -> list[str]:
