@@ -17,6 +17,7 @@ from pysmdl.errors import one_of
 
 MODES = ("object", "cls", "iou")
 Names = Sequence[str] | Mapping[int, str]  # of classes
+SCORE = "the score"  # what a scorer of one number explains
 LIMIT = 2**31  # scorers hold indices in int32
 
 
@@ -216,6 +217,12 @@ def title(plain: Any, names: Names | None = None) -> str:
     if found is None:
         return plain if isinstance(plain, str) else "this answer"
     return found.title(names)
+
+
+def why(plain: Any, names: Names | None = None) -> str:
+    """The question that an explanation of a target answers."""
+    found = title(plain, names)
+    return f"why {'this score' if found == SCORE else found}?"
 
 
 def outline(plain: Any) -> tuple[float, float, float, float] | None:

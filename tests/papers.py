@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 PAGE = Path(__file__).parents[1] / "docs" / "papers.md"
 HEADER = """# Papers as settings
@@ -313,7 +314,8 @@ PAPERS = (
 
 def page() -> str:
     """docs/papers.md."""
-    differs = "\n".join(f"- {each.name}: {each.differs}." for each in PAPERS if each.differs)
+    said = (f"- {each.name}: {each.differs}." for each in PAPERS if each.differs)
+    differs = "\n".join(fill(each, 120, subsequent_indent="  ", break_on_hyphens=False) for each in said)
     return HEADER + "".join(map(Paper.line, PAPERS)) + FOOTER.format(differs=differs)
 
 

@@ -361,8 +361,12 @@ def test_the_demo_goes_without_its_packages(tmp_path, monkeypatch, one_scene):
 def test_the_demo_tells_of_an_answer_that_nothing_shows():
     names = ("bus", "cat", "dog", "owl")
     found = pysmdl.explain(image(), linear_model(), trace="predicted", regions="grid:4", names=names, progress=False)
-    assert demo._story(found, "x").startswith("x: shows nothing that the model knows; its first ")
-    assert demo._story(found, "x").endswith(f" of 4 regions alone are read as {names[found.target]}")
+    assert demo._story(found, "x").startswith("x: shows nothing that the model knows; shown only ")
+    assert demo._story(found, "x").endswith(f" of its 4 regions it is read as {names[found.target]}")
+    for few, alone in ((0, "none"), (1, "the first"), (3, "the first 3")):
+        found.predicted[0] = found.target
+        found.predicted[0, :few] = 3 - found.target
+        assert f"shown only {alone} of its 4 regions it" in demo._story(found, "x")
 
 
 @pytest.mark.slow

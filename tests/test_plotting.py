@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import pysmdl
 from pysmdl.explanation.plotting.canvas import canvas
 from pysmdl.explanation.plotting.palette import colours
+from pysmdl.explanation.sheets import with_sheet
 
 from toys import explain, image, linear_model, made
 
@@ -106,9 +108,103 @@ def test_the_first_regions_bear_their_numbers(wrong):
 def test_a_number_lies_in_its_region(wrong):
     on = canvas(wrong)
     for region in wrong.order:
-        x, y = on.middle(region)
+        x, y = on.spot(region)
         assert on.labels[round(y), round(x)] == region
-    assert on.middle(99) is None
+    assert on.spot(99) is None
+
+
+def circles(axes):
+    """Around the numbers, in pixels of the drawn figure."""
+    FigureCanvasAgg(axes.figure).draw()
+    return [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+
+
+SHAPES = {"tall": (200, 8), "wide": (8, 200), "square": (60, 60)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_numbers_do_not_lie_on_each_other_nor_far_from_their_regions(shape):
+    height, width = SHAPES[shape]
+    y, x = np.mgrid[:height, :width]
+    labels = np.clip((y if height > width else x) - 20, 0, 15)  # 16 regions, most of them a point across
+    e = made(np.linspace(0, 1, 17), np.linspace(1, 0, 17), labels=labels, pixels=np.zeros((height, width, 3), np.uint8))
+    figure = e.plot(kind="order")
+    axes = figure.axes[0]
+    boxes = circles(axes)
+    middles = np.array([(box.x0 + box.x1, box.y0 + box.y1) for box in boxes]) / 2
+    assert len(boxes) == 9
+    for number, box in enumerate(boxes):
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.y1
+        far = np.hypot(*(middles[:number] - middles[number]).T)
+        assert (far >= 0.98 * box.width).all(), "circles do not overlap"
+    spots = axes.transData.transform([canvas(e).spot(region) for region in e.order[:9]])
+    moved = np.hypot(*(middles - spots).T) / figure.dpi
+    assert moved.max() < 1.3  # inches
+    assert len(axes.lines) == (moved > 0.11).sum() > 0  # a line leads from each that had to move
+
+
+def test_numbers_of_regions_that_have_room_stand_on_them(wrong):
+    axes = wrong.plot(kind="order").axes[0]
+    spots = [canvas(wrong).spot(region) for region in wrong.order[: len(axes.texts)]]
+    assert np.abs(np.array([text.get_position() for text in axes.texts]) - spots).max() < 1e-6
+    assert not len(axes.lines)
+
+
+def test_a_long_image_is_drawn_as_wide_as_the_page_with_no_empty_bands():
+    labels = np.arange(12).repeat(50)[None].repeat(30, 0)
+    pixels = np.zeros((30, 600, 3), np.uint8)
+    e = made(np.linspace(0, 1, 13), np.linspace(1, 0, 13), labels=labels, pixels=pixels)
+    for kind, pictures in (("row", 3), ("order", 1), ("map", 1), ("steps", None)):
+        figure = e.plot(kind=kind)
+        figure.canvas.draw()
+        shown = [axes for axes in figure.axes if axes.images][:pictures]
+        for axes in shown:
+            empty = axes.get_position(original=True).height - axes.get_position().height
+            assert empty * figure.get_size_inches()[1] < 0.55
+        if pictures:
+            assert min(axes.get_window_extent().width for axes in shown) / figure.dpi > 9
+
+
+def test_a_number_stands_in_front_of_what_a_sheet_says():
+    table = made(
+        np.linspace(0, 1, 4), np.linspace(1, 0, 4), labels=np.arange(3), modality="table", shown=np.arange(3.0)
+    )
+    on = canvas(with_sheet(table))
+    x, y = on.spot(1)
+    inside = np.argwhere(on.inside(1))
+    assert (x, y) == (inside[:, 1].min(), pytest.approx(inside[:, 0].mean(), abs=1))
+    scale = on.pixels.shape[0] / with_sheet(table).pixels.shape[0]
+    dark = np.nonzero((on.pixels[on.labels[:, 0] == 1] < 150).any((0, 2)))[0]
+    assert dark.min() - x > 20 * scale  # room for it
+
+
+def test_silence_is_a_line_that_is_seen():
+    shown = np.append(np.zeros(4000), np.sin(np.arange(4000) / 5)).astype(np.float32)
+    labels = np.arange(8).repeat(1000)
+    curve = np.linspace(0, 1, 9)
+    figure = made(curve, curve[::-1], labels=labels, modality="sound", shown=shown, rate=8000).plot()
+    agg = FigureCanvasAgg(figure)
+    figure.set_dpi(72)
+    agg.draw()
+    drawn = np.asarray(agg.buffer_rgba())[:, :, :3].astype(int)
+    for axes in figure.axes[:2]:
+        box = axes.get_window_extent()
+        left, right = round(box.x0) + 6, round(box.x0 + 0.45 * box.width)
+        middle = round(figure.bbox.height - axes.transData.transform((0, 0))[1])
+        assert (255 - drawn[middle - 2 : middle + 3, left:right].min((0, 2)) > 25).all()
+
+
+def test_numbers_of_a_sound_that_is_cut_finely_stand_beside_each_other():
+    n = 300
+    sound = made(
+        np.linspace(0, 1, n + 1), np.linspace(1, 0, n + 1), labels=np.arange(n).repeat(20), modality="sound",
+        shown=np.sin(np.arange(20 * n) / 9).astype(np.float32), rate=8000,
+    )  # fmt: skip
+    axes = sound.plot(kind="map").axes[0]
+    boxes = sorted(circles(axes), key=lambda box: box.x0)
+    assert len(boxes) == 9
+    assert all(before.x1 <= after.x0 + 1 for before, after in pairwise(boxes))
 
 
 def test_full_colour_is_the_largest_value_and_white_is_zero(wrong):

@@ -46,6 +46,32 @@ def test_it_holds_what_an_explanation_says(page):
     assert found["words"] == given.verbalise()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("package.module.Net", "Net"),
+        ("__main__.model", "model"),
+        ("__main__.<lambda>", None),
+        ("a/net.v2.onnx", "net.v2.onnx"),
+        ("https://models.example/a", "https://models.example/a"),
+        ("package.ViT (google/vit)", "ViT (google/vit)"),
+        ("package.ViT (/home/me/folders/vit)", "ViT (vit)"),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_the_model_goes_by_its_own_name(name, shown, page):
+    pysmdl.report(sample(0, provenance={"model": name}), page)
+    ((found, _),) = entries(page)
+    assert found["model"] == shown
+    assert "/home/me" not in page.read_text()
+
+
+def test_the_question_of_one_number_is_why_this_score(page):
+    pysmdl.report([sample(0, target="the score", predicted=None), sample(1)], page)
+    assert [found["why"] for found, _ in entries(page)] == ["Why this score?", "Why cat?"]
+
+
 def test_every_kind_of_explanation_has_its_place(page):
     given = mixed()
     assert pysmdl.report(given, page) == len(given)

@@ -148,11 +148,11 @@ def test_cards_are_filtered_by_class_answer_and_name(gallery):
     assert gallery.js(COUNT) == "12 of 12"
     gallery.choose("#class", "=dog")
     assert (ids(gallery), gallery.js(COUNT)) == (["picture 1", "picture 2"], "2 of 12")
-    gallery.choose("#answer", "right")
+    gallery.choose("#answer", "own")
     assert (ids(gallery), gallery.js(COUNT)) == ([], "0 of 12")
     gallery.click("#reset")
     assert (gallery.js(COUNT), gallery.js("document.activeElement.id")) == ("12 of 12", "search")
-    for answer, expected in (("wrong", ["picture 1", "picture 2"]), ("unknown", ["picture 6"]), ("", TWELVE)):
+    for answer, expected in (("other", ["picture 1", "picture 2"]), ("unknown", ["picture 6"]), ("", TWELVE)):
         gallery.choose("#answer", answer)
         assert ids(gallery) == expected
     gallery.click("#search")
@@ -161,11 +161,66 @@ def test_cards_are_filtered_by_class_answer_and_name(gallery):
     assert ids(gallery) == ["picture 1", "picture 10"]
 
 
-def test_right_and_wrong_are_told_without_colour(gallery):
+def test_whether_it_is_the_models_own_answer_is_told_without_colour(gallery):
     marks = gallery.js("[...document.querySelectorAll('.card')].map(at => at.querySelector('.mark')?.textContent)")
-    assert marks[:7] == ["✓right", "✗wrong", "✗wrong", "✓right", "○nothing decides", "✓right", None]
-    texts = gallery.js("[...document.querySelectorAll('.card')].map(at => at.textContent)")
-    assert ["the model says cat" in text for text in texts[:4]] == [False, True, True, False]
+    own, other = "=the model's own answer", "≠the model says cat"
+    assert marks[:7] == [own, other, other, own, "○nothing decides", own, None]
+
+
+def test_a_stranger_reads_what_the_words_mean_and_which_model_it_was(gallery):
+    assert gallery.js("document.querySelector('#models').textContent") == "The model: a net."
+    assert not gallery.js("document.querySelector('.guide dl').checkVisibility()")
+    gallery.click(".guide summary")
+    meant = gallery.js("[...document.querySelectorAll('.guide dt')].map(at => at.textContent)")
+    assert meant == ["Regions", "Score", "Kept, or insertion", "Removed, or deletion", "AUC", "Value, importance"]
+    assert gallery.js("document.querySelector('.guide dl').checkVisibility()")
+    show(gallery, 1)
+    assert gallery.js(LINE) == "picture 1 · a net · guided · 101 evaluations · 0.25 s ≠the model says cat"
+
+
+def test_the_colours_scale_fits_below_a_small_picture(browser, tmp_path):
+    notes = ({"search": "guided"}, {"search": "exact"}, {"search": "lazy"}, {"search": "scoped"})
+    page = tmp_path / "four.html"
+    pysmdl.report([sample(0, notes=each) for each in notes], page)
+    browser.open(page, 1100, 900)
+    show(browser, 0)
+    assert browser.js("document.querySelector('#detail').scrollWidth <= document.querySelector('#detail').clientWidth")
+    right = "getBoundingClientRect().right"
+    beyond = f"[...document.querySelectorAll('.scale')].map(at => at.{right} - at.closest('figure').{right})"
+    assert max(browser.js(beyond)) < 1
+    pysmdl.report([sample(0, notes=each) for each in notes[:2]], page)
+    browser.open(page, 1300, 900)
+    show(browser, 0)
+    assert min(browser.js("[...document.querySelectorAll('.ramp')].map(at => at.offsetWidth)")) > 20
+
+
+def test_numbers_do_not_lie_on_each_other_and_leave_what_is_written_readable(browser, tmp_path):
+    strips = np.repeat(np.arange(24)[:, None], 3, 1)  # 24 regions below each other, 40 times as high as wide
+    pixels = np.full((480, 12, 3), 120, np.uint8)
+    narrow = sample(0, labels=strips, pixels=pixels, size=(480, 12), order=np.arange(24))
+    row = sample(0, labels=np.arange(24), pixels=None, size=None, modality="table", id="row", order=np.arange(24))
+    page = tmp_path / "narrow.html"
+    pysmdl.report([narrow, row], page)
+    browser.open(page)
+    browser.js(
+        "window.written = []; const pens = CanvasRenderingContext2D.prototype, write = pens.fillText;"
+        " pens.fillText = function (text, x, y) {"
+        " written.push([this.canvas.dataset.view, x, y, parseFloat(this.font.split(' ')[1])]);"
+        " return write.call(this, text, x, y); }"
+    )
+    show(browser, 0)
+    written = [each[1:] for each in browser.js("written") if each[0] == "importance"][-9:]
+    assert len(written) == 9
+    for number, (x, y, size) in enumerate(written):
+        assert all(np.hypot(x - other[0], y - other[1]) > 0.95 * size for other in written[:number])
+    browser.press("ArrowRight")
+    browser.settle()
+    covered = browser.js(
+        "(() => { const at = document.querySelector(`canvas[data-view='importance']`), pen = at.getContext('2d');"
+        " const data = pen.getImageData(Math.round(0.9 * at.width), 0, 1, at.height).data;"
+        " return Math.max(...data.filter((_, i) => i % 4 === 3)); })()"
+    )
+    assert covered / 255 < 0.5  # of a sheet, so that its letters are read; 0.8 of a picture
 
 
 def test_keys_walk_through_explanations_and_regions(gallery):
@@ -181,7 +236,7 @@ def test_keys_walk_through_explanations_and_regions(gallery):
     gallery.press("ArrowUp")
     assert gallery.js(READOUT).startswith("24 of 24 regions")
     gallery.press("ArrowRight")
-    assert gallery.js(LINE).startswith("the model says cat · picture 2")
+    assert gallery.js(LINE).startswith("picture 2 · a net")
     gallery.press("ArrowLeft")
     gallery.press("ArrowLeft")
     assert "picture 0" in gallery.js(LINE)
@@ -203,7 +258,7 @@ def test_arrows_on_the_slider_move_it(gallery):
 
 
 def test_the_walk_follows_what_is_listed(gallery):
-    gallery.choose("#answer", "wrong")
+    gallery.choose("#answer", "other")
     gallery.click("#direction")
     show(gallery, 2)
     assert gallery.js("document.querySelector('#position').textContent") == "1 of 2"

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from command_line import call
 from language_models import bert, byte_level, qwen3, word_pieces
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import pysmdl
 from pysmdl import scorers
+from pysmdl.explanation import letters
 from pysmdl.explanation.letters import NOWHERE, font_of, placed, with_marks
 from pysmdl.explanation.sheets import with_sheet
 from pysmdl.explanation.text_sheets import terminal
@@ -139,18 +142,87 @@ def test_a_folder_of_a_text_model_on_the_command_line(tmp_path, monkeypatch):
         assert made.players == ("The ", "key ", "is ", "red.")
 
 
-@pytest.mark.parametrize("letters", ["Пж", "Γω", "بد", "של", "½∑"])
-def test_letters_of_other_scripts_are_drawn_as_what_they_are(letters):
-    drawn = [bytes(font_of(each, 16).getmask(each)) for each in letters]
-    missing = [bytes(font_of(each, 16).getmask(NOWHERE)) for each in letters]
+@pytest.mark.parametrize("pair", ["Пж", "Γω", "بد", "של", "½∑"])
+def test_letters_of_other_scripts_are_drawn_as_what_they_are(pair):
+    drawn = [bytes(font_of(each, 16).getmask(each)) for each in pair]
+    missing = [bytes(font_of(each, 16).getmask(NOWHERE)) for each in pair]
     assert drawn[0] != drawn[1]
     assert not set(drawn) & set(missing)
 
 
 def test_what_is_read_from_the_right_stands_so_with_its_numbers_and_marks():
-    letters = with_marks(list("a של 12 e\u0301"))
-    assert letters == ["a", " ", "ש", "ל", " ", "1", "2", " ", "e\u0301", ""]
+    found = with_marks(list("a של 12 e\u0301"))
+    assert found == ["a", " ", "ש", "ל", " ", "1", "2", " ", "e\u0301", ""]
     ends = [(float(place), place + 1.0) for place in range(9)] + [(9.0, 9.0)]
-    stands = [start for start, _ in placed(letters, ends)]
+    stands = [start for start, _ in placed(found, ends)]
     assert stands == [0, 1, 3, 2, 4, 5, 6, 7, 8, 9]
     assert [start for start, _ in placed(list("שב, ל"), ends[:5])] == [4, 3, 2, 1, 0]
+
+
+HAN = "\u4e2d"
+
+
+@pytest.fixture
+def with_han(tmp_path):
+    """A font for one letter that no other font here has."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+    pen = TTGlyphPen(None)
+    for at in ((0, 0), (0, 900), (900, 900), (900, 0)):
+        (pen.lineTo if at != (0, 0) else pen.moveTo)(at)
+    pen.closePath()
+    box = pen.glyph()
+    made = FontBuilder(1000, isTTF=True)
+    made.setupGlyphOrder([".notdef", "han"])
+    made.setupCharacterMap({ord(HAN): "han"})
+    made.setupGlyf({".notdef": box, "han": box})
+    made.setupHorizontalMetrics({".notdef": (1000, 0), "han": (1000, 0)})
+    made.setupHorizontalHeader(ascent=900, descent=-100)
+    made.setupNameTable({"familyName": "One Letter", "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(tmp_path / "one.ttf")
+    before = list(font_manager.fontManager.ttflist)
+    font_manager.fontManager.addfont(tmp_path / "one.ttf")
+    forget()
+    yield
+    font_manager.fontManager.ttflist[:] = before
+    forget()
+
+
+def forget():
+    for each in (letters._path_of, letters.font_of):
+        each.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["row", "bars", "map"])
+def test_matplotlib_falls_back_on_a_font_that_has_the_letters(kind, with_han):
+    e = pysmdl.explain(f"good {HAN}", pysmdl.scorers.string(lambda texts: [text.count(HAN) for text in texts]))
+    figure = e.plot(kind=kind)
+    FigureCanvasAgg(figure).draw()  # matplotlib's warning of a letter without a font would be an error
+    assert [text.get_text() for text in figure.texts] == ["why this score? 1.00"]
+    titled = pysmdl.plot([e], kind="map", titles=[HAN])
+    FigureCanvasAgg(titled).draw()
+
+
+def test_letters_that_no_font_has_are_squares_and_said_once_in_words(monkeypatch):
+    path = letters._path_of
+    monkeypatch.setattr(letters, "_path_of", lambda letter: None if letter == HAN else path(letter))
+    text = f"good {HAN} and {HAN * 2}"
+    e = pysmdl.explain(text, pysmdl.scorers.string(lambda texts: [text.count(HAN) for text in texts]))
+    message = f"no font of this machine has {HAN}: a picture shows a square for each. Install a font that has them"
+    with pytest.warns(UserWarning, match=re.escape(message)) as warned:
+        figure = e.plot(kind="bars")
+    assert len(warned) == 1
+    FigureCanvasAgg(figure).draw()  # matplotlib finds nothing to warn of
+    assert "□" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def test_bars_say_nothing_as_nothing_with_the_axis_minus_and_few_are_not_thick():
+    e = pysmdl.explain("not a good", pysmdl.scorers.string(lambda texts: [1 - text.count("not") for text in texts]))
+    (axes,) = e.plot(kind="bars").axes
+    assert {text.get_text() for text in axes.texts} == {"−1", "0"}
+    alone = pysmdl.explain("good", pysmdl.scorers.string(lambda texts: [text.count("good") for text in texts])).plot()
+    (bar,) = next(axes for axes in alone.axes if axes.patches).patches
+    assert bar.get_window_extent().height / alone.dpi < 0.4  # inches

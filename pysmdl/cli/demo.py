@@ -146,7 +146,7 @@ def _face(findings: Findings) -> None:
     seen, lost = int(np.argmax(kept > 0.5)), int(np.argmax(removed <= 0.5))
     findings.stories.append(
         f"portrait, VPS: OpenCV's Haar cascade, a black box without gradients, finds the face once {seen} of "
-        f"{face.n} regions are shown, and loses it once {lost} of them are hidden"
+        f"{face.n} regions are shown, and loses it once {lost} of them {'is' if lost == 1 else 'are'} hidden"
     )
 
 
@@ -171,12 +171,12 @@ def _story(found: Explanation, who: str) -> str:
     if len(gives) == 0:
         return f"{who}: no set of its first regions makes the model read {target} instead of {said}"
     few = int(gives[0])
+    first = f"the first {few} of its {found.n} regions" if few > 1 else f"the first of its {found.n} regions"
+    alone = first if few else f"none of its {found.n} regions"
     if said == target:
-        return (
-            f"{who}: shows nothing that the model knows; its first {few} of {found.n} regions alone are read as {said}"
-        )
+        return f"{who}: shows nothing that the model knows; shown only {alone} it is read as {said}"
     hidden = 100 * (1 - found.area[few])
     return (
-        f"{who}: read as {said}, but shown only its first {few} of {found.n} regions the model reads {target}: the "
-        f"other {hidden:.0f} % of the picture misled it"
+        f"{who}: read as {said}, but shown only {alone} the model reads {target}: the other {hidden:.0f} % of the "
+        "picture misled it"
     )

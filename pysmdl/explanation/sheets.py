@@ -24,6 +24,7 @@ E = TypeVar("E", bound=ExplanationData)
 WIDE, HIGH = 900, 240  # of a waveform, in pixels
 LINE, LETTERS = 22, 60  # of a list of players: pixels a line, letters of a name
 LINES = 40
+FRONT = 26  # before a name, for a number
 LEAST = 120  # pixels of a frame, about
 IMAGE, NARROW = 300, 260  # of several: an image's height, a text's width
 TITLE, GAP = 22, 8  # their names, and what is between
@@ -44,6 +45,11 @@ def with_sheet(explanation: E) -> E:
     pixels, labels = found
     players = explanation.players or tuple(map(str, range(explanation.n)))  # one may have no point of the sheet
     return replace(explanation, pixels=pixels, labels=labels, covers=None, size=None, frame=None, players=players)
+
+
+def cornered(explanation: ExplanationData) -> bool:
+    """Whether numbers stand at the corners of a sheet's regions, above what is written; else in front of it."""
+    return explanation.modality == "text" or bool(explanation.inputs)
 
 
 def _with_covers(explanation: E, covers: Bools) -> E:
@@ -169,11 +175,11 @@ def _listed(e: ExplanationData, players: Sequence[int]) -> tuple[Pixels, Ints]:
     """A line for each of these players, its name on it."""
     names = [label(e, player, LETTERS) for player in players]
     font = ImageFont.load_default(13)
-    wide = int(max(font.getlength(name) for name in names)) + 24
+    wide = int(max(font.getlength(name) for name in names)) + FRONT + 12
     image = Image.new("RGB", (wide, LINE * len(names)), (PAPER,) * 3)
     draw = ImageDraw.Draw(image)
     for number, name in enumerate(names):
-        draw.text((12, LINE * number + 3), name, fill=(INK,) * 3, font=font)
+        draw.text((FRONT, LINE * number + 3), name, fill=(INK,) * 3, font=font)
     lines = np.repeat(np.asarray(players, np.int32), LINE)
     return np.asarray(image), np.ascontiguousarray(np.broadcast_to(lines[:, None], (len(lines), wide)))
 

@@ -20,6 +20,7 @@ from pysmdl.types import Ints
 
 WIDE, SIZE, LINE = 760, 16, 25  # of a sheet, in pixels: its width, letters and lines
 LEAST = 240
+SPACE = 4.5  # between words, at least
 MARGIN = 12
 LINES = 120
 INK, PAPER = 40, 250
@@ -112,6 +113,8 @@ def _lines(letters: list[str], most: int) -> list[list[Drawn]]:
     """Characters in lines."""
     letters = with_marks(letters)
     widths = {each: font_of(each, SIZE).getlength(each) for each in set(letters) if each and each.isprintable()}
+    if " " in widths:  # Pillow's own is a fifth of the letters' height
+        widths[" "] = max(widths[" "], SPACE)
     lines: list[list[Drawn]] = [[]]
     left, start = 0.0, 0
     for stop in [i + 1 for i, letter in enumerate(letters) if letter.isspace()] + [len(letters)]:

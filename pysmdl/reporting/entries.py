@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from numpy.typing import ArrayLike
 
 from pysmdl.explanation import Explanation, thumbnails
 from pysmdl.explanation.files import plain, runs
-from pysmdl.explanation.sheets import with_sheet
+from pysmdl.explanation.sheets import cornered, with_sheet
 from pysmdl.explanation.values import labels_at
 from pysmdl.explanation.views import parts_of_covers
 from pysmdl.metrics import summary
-from pysmdl.reporting.making import made_by
-from pysmdl.targets import kind, outline, title
+from pysmdl.reporting.making import made_by, parts_of
+from pysmdl.targets import kind, outline, title, why
 from pysmdl.types import Ints
 
 MOST = 60_000  # bytes of an entry
@@ -28,6 +29,7 @@ SIDES = (256, 192, 128, 96, 64, 32)
 PLACES = 1000  # regions of which the page knows more than where they are
 NAMED = 60  # players whose names it knows
 TEXT = 300  # characters of an id or a name
+FILES = ("onnx", "pt", "pt2", "pth", "ts")  # endings of models' files
 
 
 def entry(explanation: Explanation, number: int) -> dict[str, Any]:
@@ -67,7 +69,10 @@ def _name(text: str) -> str:
 
 def index_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What cards are sorted and filtered by, and what they say."""
-    names = ("number", "id", "named", "title", "says", "wrong", "flat", "n", "evaluations", "seconds", "method")
+    names = (
+        "number", "id", "named", "title", "why", "says", "wrong", "flat", "n", "evaluations", "seconds", "method",
+        "model",
+    )  # fmt: skip
     found = {name: entry[name] for name in names}
     found["score"] = entry["deletion"][0]
     found["aspect"] = entry["aspect"] if "picture" in entry else None
@@ -97,11 +102,24 @@ def _identity(explanation: Explanation, number: int) -> dict[str, Any]:
         "id": short(explanation.id or f"input {number}"),
         "named": explanation.id is not None,
         "title": short(title(target, names)),
+        "why": f"W{short(why(target, names))[1:]}",
         "says": short(title(said, names)) if said >= 0 else None,
         "wrong": bool(said != target) if of_class and said >= 0 else None,
         "flat": explanation.flat,
         "method": short(str(search)) if search else None,
+        "model": _model(explanation.provenance.get("model")),
     }
+
+
+def _model(name: Any) -> str | None:
+    """Which model it was: a class or a function by its own name, a file by its; None where it has none."""
+    if not isinstance(name, str) or not name or name.endswith("<lambda>"):
+        return None
+    code, weights = parts_of(name)
+    own = code.rpartition(".")[2]
+    if own in FILES:
+        return short(PurePath(name).name)
+    return short((own if all(map(str.isidentifier, code.split("."))) else code) + weights)
 
 
 def _metrics(explanation: Explanation) -> dict[str, float]:
@@ -123,6 +141,8 @@ def _picture(explanation: Explanation, spent: int) -> dict[str, Any]:
         "aspect": rounded(width / height),
         "labels": _labels(labels),
         **parts,
+        "sheet": explanation.modality != "image",
+        "corner": cornered(explanation),
         "frame": explanation.frame and [rounded(share) for share in explanation.frame],
     }
     corners = outline(explanation.target)

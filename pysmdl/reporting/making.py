@@ -19,6 +19,8 @@ def made_by(explanation: Explanation) -> list[tuple[str, str]]:
     made = dict(explanation.provenance)
     if isinstance(made.get("source"), str):
         made["source"] = PurePath(made["source"]).name
+    if isinstance(made.get("model"), str):
+        made["model"] = "".join(parts_of(made["model"]))
     found, spent = [], 0
     for line in (*_lines("", notes), *_lines("", made)):
         cut = (line[0][:WORDS], line[1][:WORDS])
@@ -26,6 +28,13 @@ def made_by(explanation: Explanation) -> list[tuple[str, str]]:
         if spent <= MOST:
             found.append(cut)
     return found
+
+
+def parts_of(model: str) -> tuple[str, str]:
+    """A model's name in code, and " (where its weights are from)" where that is told: of a folder its name alone."""
+    code, opened, rest = model.partition(" (")
+    path = PurePath(rest.removesuffix(")"))
+    return code, f" ({path.name})" if path.is_absolute() else opened + rest
 
 
 def _lines(above: str, given: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@
     const places = Math.min(6, Math.max(2, 1 - Math.floor(Math.log10(Math.abs(value)))));
     return (value > 0 ? "+" : "") + minus(value.toFixed(places));
   };
+  const seconds = (value) => (known(value) ? `${value < 100 ? value.toPrecision(2) : value.toFixed(0)} s` : null);
   const share = (value) => {
     const percent = 100 * value;
     return `${percent.toFixed(percent > 0 && percent < 1 ? 1 : 0)} %`;
@@ -104,8 +105,9 @@
     return found;
   };
 
-  /* A point inside each of the first regions, the one nearest to its middle, for its number. */
-  const spotsOf = (layout, count) => {
+  /* Where the number of each of the first regions belongs: in a picture the point of it that is nearest to its middle,
+     on a sheet its upper left corner, or the middle of its left edge, clear of what is written there. */
+  const spotsOf = (layout, count, entry) => {
     const sums = Array.from({ length: count }, () => ({ x: 0, y: 0, points: 0, far: Infinity, at: null }));
     const each = (visit) => {
       for (let at = 0; at < layout.region.length; at++) {
@@ -122,10 +124,42 @@
       spot.points += 1;
     });
     each((spot, x, y) => {
-      const far = (x - spot.x / spot.points) ** 2 + (y - spot.y / spot.points) ** 2;
+      const far = entry.sheet ? 0 : (x - spot.x / spot.points) ** 2 + (y - spot.y / spot.points) ** 2;
       if (far < spot.far) [spot.far, spot.at] = [far, [x, y]];
     });
-    return sums.map((spot) => spot.at);
+    if (!entry.sheet || entry.corner) return sums.map((spot) => spot.at);
+    return sums.map(({ at }) => {
+      if (!at) return at;
+      const [x, top] = at;
+      let y = top;
+      while (y < layout.height && layout.region[y * layout.width + x] === layout.region[top * layout.width + x]) y++;
+      return [x, (top + y) / 2];
+    });
+  };
+
+  /* Where they are written: those too close to each other are pushed apart, within the picture. */
+  const pushed = (spots, apart, layout) => {
+    const inside = (at, most) => Math.min(Math.max(at, apart / 2), Math.max(most - apart / 2, apart / 2));
+    const found = spots.map((spot, i) => spot && [inside(spot[0] + i / 100, layout.width), inside(spot[1] + i / 100, layout.height)]);
+    for (let round = 0; round < 200; round++) {
+      let moved = false;
+      for (let i = 0; i < found.length; i++) {
+        for (let j = 0; j < i; j++) {
+          if (!found[i] || !found[j]) continue;
+          const [x, y] = [found[i][0] - found[j][0], found[i][1] - found[j][1]];
+          const far = Math.hypot(x, y);
+          if (far >= apart) continue;
+          const push = (1.02 * apart - far) / far / 2;
+          for (const [spot, sign] of [[found[i], push], [found[j], -push]]) {
+            spot[0] = inside(spot[0] + sign * x, layout.width);
+            spot[1] = inside(spot[1] + sign * y, layout.height);
+          }
+          moved = true;
+        }
+      }
+      if (!moved) break;
+    }
+    return found;
   };
 
   // ---- Drawing over a picture --------------------------------------------------------------------------------------
@@ -163,16 +197,17 @@
       return layout.border[at] ? (colours[region] === DARK ? DARK_EDGE : EDGE) : colours[region];
     });
     finish(context, layout, entry, marked);
-    if (keeps) numbers(context, layout, Math.min(k, NUMBERED));
+    if (keeps) numbers(context, layout, entry, Math.min(k, NUMBERED));
   };
 
-  /* Values as colours, each as strong as it is large beside the largest. Where nothing decides, no colours. */
+  /* Values as colours, each as strong as it is large beside the largest; on a sheet paler, so that what is written there
+     is read. Where nothing decides, no colours. */
   const coloursOf = (entry, layout) => {
     const of = (region) => entry.values[layout.place[region]] || 0;
     const values = Float64Array.from({ length: layout.count }, (_, label) => layout.of(label).reduce((sum, region) => sum + of(region), 0));
     const most = values.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
     if (entry.flat || most === 0) return new Uint32Array(layout.count);
-    return Uint32Array.from(values, (value) => colour(...(value > 0 ? FOR : AGAINST), 0.8 * Math.abs(value / most) ** 0.7));
+    return Uint32Array.from(values, (value) => colour(...(value > 0 ? FOR : AGAINST), (entry.sheet ? 0.45 : 0.8) * Math.abs(value / most) ** 0.7));
   };
 
   const paintValues = (canvas, layout, entry, on, marked, borders = true) => {
@@ -182,7 +217,7 @@
       return borders && layout.border[at] ? EDGE : colours[region];
     });
     finish(context, layout, entry, marked);
-    if (borders) numbers(context, layout, NUMBERED);
+    if (borders) numbers(context, layout, entry, NUMBERED);
   };
 
   /* The box that is explained, and the region that is pointed at. */
@@ -206,20 +241,34 @@
     }
   };
 
-  const numbers = (context, layout, count) => {
-    layout.spots = layout.spots || spotsOf(layout, NUMBERED);
-    const size = Math.round(Math.max(layout.width, layout.height) / 24);
+  const numbers = (context, layout, entry, count) => {
+    const size = Math.round(Math.max(layout.width, layout.height) / (entry.sheet ? 36 : 24));
+    if (!layout.spots) {
+      layout.spots = spotsOf(layout, NUMBERED, entry);
+      layout.written = pushed(layout.spots, 1.05 * size, layout);
+    }
     context.font = `700 ${size}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
-    context.lineWidth = size / 4;
-    context.strokeStyle = "rgb(0 0 0 / 80%)";
-    context.fillStyle = "#fff";
     layout.spots.slice(0, count).forEach((spot, place) => {
       if (!spot) return;
-      context.strokeText(place + 1, ...spot);
-      context.fillText(place + 1, ...spot);
+      const at = layout.written[place];
+      if (Math.hypot(at[0] - spot[0], at[1] - spot[1]) > size) {
+        for (const [style, line] of [["rgb(0 0 0 / 80%)", size / 6], ["#fff", size / 14]]) {
+          context.strokeStyle = style;
+          context.lineWidth = line;
+          context.beginPath();
+          context.moveTo(...spot);
+          context.lineTo(...at);
+          context.stroke();
+        }
+      }
+      context.lineWidth = size / 4;
+      context.strokeStyle = "rgb(0 0 0 / 80%)";
+      context.fillStyle = "#fff";
+      context.strokeText(place + 1, ...at);
+      context.fillText(place + 1, ...at);
     });
   };
 
@@ -331,28 +380,27 @@
 
   // ---- Cards -------------------------------------------------------------------------------------------------------
 
+  /* Whether it is the model's own answer that is explained. Which answer would be right, the page does not know. */
   const verdict = (row) => {
     if (row.flat) return make("span", { class: "mark flat" }, make("span", { "aria-hidden": "true" }, "○"), "nothing decides");
     if (row.wrong === null) return null;
-    const [kind, sign] = row.wrong ? ["wrong", "✗"] : ["right", "✓"];
-    return make("span", { class: `mark ${kind}` }, make("span", { "aria-hidden": "true" }, sign), kind);
+    const [kind, sign, words] = row.wrong ? ["other", "≠", `the model says ${row.says}`] : ["own", "=", "the model's own answer"];
+    return make("span", { class: `mark ${kind}` }, make("span", { "aria-hidden": "true" }, sign), make("span", {}, words));
   };
-  const said = (row) => (row.wrong ? `the model says ${row.says}` : null);
 
   const cardOf = (row) => {
-    const number = (name, value) => make("span", {}, `${name} `, make("b", {}, value));
+    const number = (name, kind, value) => make("span", {}, make("span", { class: kind }, name), " ", make("b", {}, value));
     const shot = row.aspect ? make("span", { class: "shot" }) : null;
     const card = make("button", { type: "button", class: "card", "data-number": row.number },
       shot,
       make("span", { class: "text" },
         make("span", { class: "title" }, make("span", {}, row.title), make("span", { class: "score" }, digits(row.score))),
         make("span", { class: "id" }, [row.id, row.method].filter(known).join(" · ")),
-        said(row) && make("span", { class: "id" }, said(row)),
         verdict(row),
       ),
       make("span", { class: "curve" }),
       make("span", { class: "numbers" },
-        number("insertion", digits(row.metrics.insertion_auc, 3)), number("deletion", digits(row.metrics.deletion_auc, 3))),
+        number("insertion", "kept-text", digits(row.metrics.insertion_auc, 3)), number("deletion", "gone-text", digits(row.metrics.deletion_auc, 3))),
     );
     card.addEventListener("click", () => open(row.number));
     return make("li", {}, card);
@@ -416,7 +464,7 @@
   };
 
   const matches = (row) => {
-    const answer = row.wrong === null ? "unknown" : row.wrong ? "wrong" : "right";
+    const answer = row.wrong === null ? "unknown" : row.wrong ? "other" : "own";
     const wanted = controls.search.value.trim().toLowerCase();
     return (
       (!controls.class.value || controls.class.value === `=${row.title}`) &&
@@ -436,7 +484,14 @@
     controls.direction.setAttribute("aria-label", `Sort direction: ${descending ? "descending" : "ascending"}`);
   };
 
+  const fillModels = () => {
+    const models = [...new Set(index.map((row) => row.model).filter(known))];
+    byId("models").hidden = !models.length || models.length > 3;
+    byId("models").textContent = `${models.length > 1 ? "The models" : "The model"}: ${models.join(", ")}.`;
+  };
+
   fillControls();
+  fillModels();
   for (const name of ["sort", "class", "answer"]) controls[name].addEventListener("change", arrange);
   controls.search.addEventListener("input", arrange);
   controls.direction.addEventListener("click", () => {
@@ -492,10 +547,9 @@
 
   const head = (entries) => {
     const row = state.row;
-    byId("detail-title").textContent = `Why ${row.title}? ${digits(row.score)}`;
-    const says = said(row);
-    const facts = [row.id, ...(entries.length > 1 ? [`${entries.length} explanations of one input`] : [row.method, `${row.evaluations} evaluations`, known(row.seconds) ? `${row.seconds} s` : null])];
-    const line = [says, row.flat ? "nothing decides: the score hardly moves" : null, ...facts].filter((each) => known(each));
+    byId("detail-title").textContent = `${row.why} ${digits(row.score)}`;
+    const facts = [row.id, ...(entries.length > 1 ? [`${entries.length} explanations of one input`] : [row.model, row.method, `${row.evaluations} evaluations`, seconds(row.seconds)])];
+    const line = [row.flat ? "nothing decides: the score hardly moves" : null, ...facts].filter((each) => known(each));
     byId("detail-line").replaceChildren(line.join(" · "), " ", verdict(row) && !row.flat ? verdict(row) : "");
     const at = listed.indexOf(row);
     byId("position").textContent = at < 0 ? "" : `${at + 1} of ${listed.length}`;

@@ -18,6 +18,7 @@ from pysmdl.models.base import Forward, Model
 from pysmdl.scorers import reference
 from pysmdl.scorers.base import Outputs, Scorer, Wanted, own_rows
 from pysmdl.scorers.head import bounded, called, checked, compares, kept_of, reduced
+from pysmdl.targets import SCORE
 from pysmdl.types import Floats, Reading
 
 NO_OUTPUT = -1  # a target that names none; a head is given 0
@@ -72,7 +73,7 @@ class Custom(Scorer):
         return reference.with_reference(target, float(full.score[0]), answer)
 
     def describe(self, target: NDArray[Any]) -> Any:
-        return "the score" if target[0] == NO_OUTPUT else int(target[0])
+        return SCORE if target[0] == NO_OUTPUT else int(target[0])
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
         if self.input.mask_at == "image":

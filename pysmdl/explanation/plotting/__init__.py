@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,13 @@ def plot(
     named = [Named(each, names) for each in found]
     if kind == "row":
         rows = [kinds.row(each, canvas(each.explanation)) for each in named]
-        return figure_of([Strip(row.panels, word) for (row,), word in zip(rows, words, strict=True)])
+        return figure_of(
+            [
+                replace(strip, heading="" if place else word)
+                for row, word in zip(rows, words, strict=True)
+                for place, strip in enumerate(row)
+            ]
+        )
     return figure_of([Strip(list(_beside(kind, named, words)))])
 
 

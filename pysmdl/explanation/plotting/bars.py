@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.letters import drawable
 from pysmdl.explanation.plotting.palette import MARK
 from pysmdl.explanation.plotting.panels import SMALL, shades
 from pysmdl.explanation.sheets import label
 
 MOST = 14
 LETTERS = 34
-ROW = 0.235  # inches
+ROW, THICKEST = 0.235, 0.4  # inches of a bar with what is between, at least and at most
 
 
 def height(explanation: ExplanationData) -> float:
@@ -40,18 +41,24 @@ def bars(explanation: ExplanationData, unit: str, axes: Any, title: str) -> None
     for place, value in zip(places, values, strict=True):
         left = value < 0
         axes.annotate(
-            f"{value:+.3g}", (value, place), (-3 if left else 3, 0), textcoords="offset points", fontsize=7.5,
+            _signed(value), (value, place), (-3 if left else 3, 0), textcoords="offset points", fontsize=7.5,
             ha="right" if left else "left", va="center", color=MARK,
         )  # fmt: skip
     axes.axvline(0, color=MARK, linewidth=0.8)
     axes.set_xlim(low - 0.14 * span * (low < 0), high + 0.14 * span)
-    axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_yticks(places, [label for label, _ in rows], fontsize=8, parse_math=False)
+    thick = axes.get_position().height * axes.figure.get_size_inches()[1] / THICKEST
+    axes.set_ylim(len(rows) - 0.4 - max(len(rows) + 0.2, thick), len(rows) - 0.4)  # few bars stand above
+    axes.set_yticks(places, drawable([label for label, _ in rows]), fontsize=8, parse_math=False)
     axes.set_xlabel(unit, fontsize=SMALL)
     axes.tick_params(axis="x", labelsize=7.5)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_title(title, fontsize=SMALL, pad=4, parse_math=False)
+
+
+def _signed(value: float) -> str:
+    """With its sign, as the axis writes it; nothing of what is nothing."""
+    return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 
 def _rows(explanation: ExplanationData) -> list[tuple[str, float]]:

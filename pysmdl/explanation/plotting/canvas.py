@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.sheets import cornered
 from pysmdl.explanation.values import labels_at, spread, window
 from pysmdl.explanation.views import kept_points
 from pysmdl.inputs.image_files import Pixels, load
@@ -70,17 +71,26 @@ class Canvas:
             found += values[region] * self.inside(region)
         return found
 
-    def middle(self, region: int) -> tuple[float, float] | None:
-        """The point of a region, x and y, that is furthest from its border; None where it is too small to be seen."""
+    def spot(self, region: int) -> tuple[float, float] | None:
+        """Where a region's number stands, x and y; None where it is too small to be seen. In an image its point that is
+        furthest from its border, of several the one nearest to their mean; on a sheet its upper left corner, or the
+        middle of its left edge, clear of what is written in it.
+        """
         from scipy.ndimage import distance_transform_edt
 
         inside = self.inside(region)
         if not inside.any():
             return None
         rows, columns = np.nonzero(inside)
-        top, left = rows.min(), columns.min()
-        box = np.pad(inside[top : rows.max() + 1, left : columns.max() + 1], 1)
-        y, x = np.unravel_index(int(distance_transform_edt(box).argmax()), box.shape)
+        top, left = int(rows.min()), int(columns.min())
+        if self.explanation.modality != "image":
+            left = int(columns[rows == top].min())
+            below = inside[top:, left]
+            high = 0 if cornered(self.explanation) else len(below) if below.all() else int(below.argmin())
+            return float(left), float(top + high // 2)
+        depth = distance_transform_edt(np.pad(inside[top : rows.max() + 1, left : columns.max() + 1], 1))
+        deepest = np.argwhere(depth >= depth.max() - 0.5)
+        y, x = deepest[np.square(deepest - deepest.mean(0)).sum(1).argmin()]
         return float(left + x - 1), float(top + y - 1)
 
     def dimmed(self, shown: NDArray[np.bool_]) -> Pixels:

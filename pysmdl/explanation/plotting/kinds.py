@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from pysmdl.explanation.plotting import panels
+from pysmdl.explanation.plotting import badges, panels
 from pysmdl.explanation.plotting.canvas import Canvas
 from pysmdl.explanation.plotting.layout import HIGH, Panel, Strip, letters
 from pysmdl.explanation.plotting.named import Named
@@ -15,26 +15,30 @@ from pysmdl.explanation.plotting.palette import GONE, KEPT, OTHER
 from pysmdl.explanation.values import Values, gains
 
 BIG = 1.5  # times the height, where a picture stands alone
+SMALL = 1.9  # inches of a view, and
 STEPS = 6  # columns of the picture of steps
+LONG = 2.5  # times as wide as high, or more: pictures stand below each other
 
 
 def row(named: Named, on: Canvas) -> list[Strip]:
-    """The order, what each region did, what is enough, the curves."""
-    return [
-        Strip(
-            [order_panel(named, on), map_panel(named, on, numbers=0), enough_panel(named, on), curves_panel(named, "")]
-        )
-    ]
+    """The order, what each region did, what is enough, the curves; of a long image below each other."""
+    curves = curves_panel(named, "")
+    if _shape(on) >= LONG:
+        high = BIG * HIGH
+        pictures = order_panel(named, on, high=high), map_panel(named, on, high=high, numbers=0)
+        low = [Strip([each], height=_low(_shape(on), high)) for each in (*pictures, enough_panel(named, on, high=high))]
+        return [*low, Strip([curves])]
+    return [Strip([order_panel(named, on), map_panel(named, on, numbers=0), enough_panel(named, on), curves])]
 
 
 def alone(make: Callable[..., Panel], named: Named, on: Canvas) -> list[Strip]:
     """One panel, larger."""
-    return [Strip([make(named, on, high=BIG * HIGH)], height=BIG * HIGH)]
+    return [Strip([make(named, on, high=BIG * HIGH)], height=_low(_shape(on), BIG * HIGH))]
 
 
 def order_panel(named: Named, on: Canvas, *, high: float = HIGH, word: str = "") -> Panel:
     """The image, its regions, the first ones numbered."""
-    return Panel(_wide(on, high), _lines(word, named.why), partial(_order, on, named.numbered))
+    return Panel(_wide(_shape(on), high), _lines(word, named.why), partial(_order, on, named.numbered))
 
 
 def map_panel(
@@ -51,7 +55,7 @@ def map_panel(
     shown = named.numbered if numbers is None else numbers
     title = _lines(word, named.why, words) if shown or word else words
     draw = partial(_map, on, named.explanation.values(), unit, shown, most)
-    return Panel(_wide(on, high), title, draw, after=0.8)
+    return Panel(_wide(_shape(on), high), title, draw, after=0.8)
 
 
 def fused_panel(named: Named, on: Canvas, points: Values, word: str) -> Panel:
@@ -62,12 +66,12 @@ def fused_panel(named: Named, on: Canvas, points: Values, word: str) -> Panel:
     def draw(axes: panels.Axes, title: str) -> None:
         panels.tinted(axes, on, points, coloured, title, "share of the highest")
 
-    return Panel(_wide(on, HIGH), word, draw, after=0.8)
+    return Panel(_wide(_shape(on), HIGH), word, draw, after=0.8)
 
 
-def enough_panel(named: Named, on: Canvas) -> Panel:
+def enough_panel(named: Named, on: Canvas, *, high: float = HIGH) -> Panel:
     """The fewest regions that are enough."""
-    return Panel(_seen(on, HIGH), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
+    return Panel(_wide(_seen(on), high), named.enough, lambda axes, title: panels.enough(axes, on, named.best, title))
 
 
 def curves_panel(named: Named, word: str = "", limits: tuple[float, float] | None = None) -> Panel:
@@ -93,12 +97,12 @@ def steps(named: Named, on: Canvas) -> list[Strip]:
         first, always = on.first(count), on.labels < 0
         shown, word, curve = ((first, "kept", e.insertion), (~first | always, "removed", e.deletion))[part]
         says = "" if e.predicted is None else named.title(int(e.predicted[part, count]))
-        title = _lines(f"{count} {word}: {float(curve[count]):.2f}", _cut(says, 2 * letters(_seen(on, 1.9))))
-        return Panel(_seen(on, 1.9), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
+        title = _lines(f"{count} {word}: {float(curve[count]):.2f}", _cut(says, 2 * letters(_wide(_seen(on), SMALL))))
+        return Panel(_wide(_seen(on), SMALL), title, lambda axes, title: panels.picture(axes, on.dimmed(shown), title))
 
-    heading = named.why.replace("\n", " ")
+    heading, high = named.why.replace("\n", " "), _low(_seen(on), SMALL)
     return [
-        Strip([panel(int(count), part) for count in chosen], "" if part else heading, height=1.9) for part in (0, 1)
+        Strip([panel(int(count), part) for count in chosen], "" if part else heading, height=high) for part in (0, 1)
     ]
 
 
@@ -127,7 +131,7 @@ def mistake(named: Named, on: Canvas) -> list[Strip]:
         panels.dressed(axes, e, np.concatenate((e.insertion, e.deletion, *e.traced[other])))
         axes.set_ylabel("score", fontsize=panels.SMALL)
 
-    shown = Panel(_wide(on, HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.8)
+    shown = Panel(_wide(_shape(on), HIGH), f"orange: for {mine}\nblue: for {theirs}", draw, after=0.8)
     return [
         Strip([order_panel(named, on), shown, Panel(1.5 * HIGH, "", curves, 0.6, 0.08, below=0.42, above=0.4)]),
     ]
@@ -143,14 +147,26 @@ def _map(on: Canvas, values: Values, unit: str, count: int, most: float | None, 
         panels.numbers(axes, on, count)
 
 
-def _wide(on: Canvas, high: float) -> float:
-    return high * float(np.clip(on.pixels.shape[1] / on.pixels.shape[0], 0.5, 2.0))  # beyond, smaller than its place
+def _shape(on: Canvas) -> float:
+    """How many times as wide as high."""
+    return float(on.pixels.shape[1] / on.pixels.shape[0])
 
 
-def _seen(on: Canvas, high: float) -> float:
-    """Width of a panel that shows what the model sees."""
+def _seen(on: Canvas) -> float:
+    """Likewise what the model sees of it."""
     x0, y0, x1, y1 = on.framed or (0, 0, on.pixels.shape[1], on.pixels.shape[0])
-    return high * float(np.clip((x1 - x0) / (y1 - y0), 0.5, 2.0))
+    return (x1 - x0) / (y1 - y0)
+
+
+def _wide(shape: float, high: float) -> float:
+    """Inches of a picture's place; beyond these shapes it is smaller than its place."""
+    return high * float(np.clip(shape, 0.6, 2.0))
+
+
+def _low(shape: float, high: float) -> float:
+    """Inches of a strip of such pictures: no higher than they are, with room for numbers below narrow ones."""
+    low = _wide(shape, high) / shape
+    return min(high, low + (0.5 if low < badges.NARROW else 0.0))
 
 
 def _cut(name: str, most: int) -> str:

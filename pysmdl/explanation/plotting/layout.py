@@ -5,7 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from pysmdl.explanation.letters import drawable, with_fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,11 +43,12 @@ class Panel:
     below: float = 0.0
     above: float = 0.0
 
-    @property
+    @cached_property
     def wrapped(self) -> str:
         """The title, no line longer than the panel is wide."""
         most = letters(self.width)
-        return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in self.title.splitlines())
+        lines = drawable([self.title])[0].splitlines()
+        return "\n".join(textwrap.fill(line, most, break_long_words=True) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class Strip:
             left += panel.width + panel.after + MARGIN
         if self.heading:
             top = (bottom + self.size[1] - MARGIN / 2) / high
-            figure.text(MARGIN / wide, top, self.heading, fontsize=10.5, fontweight="bold", va="top", parse_math=False)
+            (words,) = drawable([self.heading])
+            figure.text(MARGIN / wide, top, words, fontsize=10.5, fontweight="bold", va="top", parse_math=False)
 
 
 def figure_of(strips: Sequence[Strip]) -> Figure:
@@ -95,4 +100,5 @@ def figure_of(strips: Sequence[Strip]) -> Figure:
     for strip, (_, high) in zip(strips, sizes, strict=True):
         bottom -= high
         strip.draw(made, bottom)
+    with_fonts(made)
     return made

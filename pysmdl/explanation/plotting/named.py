@@ -9,7 +9,7 @@ import numpy as np
 
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.plotting.panels import NUMBERED
-from pysmdl.targets import title
+from pysmdl.targets import title, why
 
 
 class Named:
@@ -32,7 +32,7 @@ class Named:
     def why(self) -> str:
         """What is explained, how the model scores it, and what it says where that is something else."""
         e = self.explanation
-        found = f"why {self.title(e.target)}? {float(e.deletion[0]):.2f}"
+        found = f"{why(e.target, self.names)} {float(e.deletion[0]):.2f}"
         return found if e.said in (e.target, -1) else f"{found}\n(the model says {self.title(e.said)})"
 
     @property

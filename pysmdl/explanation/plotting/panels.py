@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.explanation.data import FLAT, ExplanationData, counted
+from pysmdl.explanation.plotting import badges
 from pysmdl.explanation.plotting.canvas import Canvas
 from pysmdl.explanation.plotting.palette import GONE, KEPT, MARK, colours
 from pysmdl.explanation.values import Values
@@ -16,7 +17,6 @@ from pysmdl.targets import outline
 NUMBERED = 9  # regions that bear their number, at most
 Axes = Any  # matplotlib's, which is imported late
 SMALL = 9  # points of a title
-HALO = "#101010"
 
 
 def picture(axes: Axes, pixels: NDArray[Any], title: str) -> None:
@@ -39,20 +39,20 @@ def numbers(axes: Axes, on: Canvas, count: int) -> None:
     """Outlines and numbers of the first regions."""
     from matplotlib.patheffects import withStroke
 
+    points, places = [], []
     for place, region in enumerate(on.explanation.order[:count].tolist(), 1):
-        middle = on.middle(region)
-        if middle is None:
+        spot = on.spot(region)
+        if spot is None:
             continue
         inside = np.pad(on.inside(region), 1).astype(float)
         x, y = np.arange(-1, inside.shape[1] - 1), np.arange(-1, inside.shape[0] - 1)
         drawn = axes.contour(x, y, inside, [0.5], colors="white", linewidths=1.2)
-        drawn.set_path_effects([withStroke(linewidth=2.6, foreground=HALO)])
-        axes.text(
-            *middle, str(place), color="white", fontsize=8, fontweight="bold", ha="center", va="center",
-            bbox={"boxstyle": "circle,pad=0.25", "facecolor": HALO, "edgecolor": "white", "linewidth": 0.8},
-        )  # fmt: skip
+        drawn.set_path_effects([withStroke(linewidth=2.6, foreground=badges.HALO)])
+        points.append(spot)
+        places.append(place)
     axes.set_xlim(-0.5, on.pixels.shape[1] - 0.5)
     axes.set_ylim(on.pixels.shape[0] - 0.5, -0.5)
+    badges.draw(axes, np.array(points, float).reshape(-1, 2), places)
 
 
 def importance(axes: Axes, on: Canvas, values: Values, title: str, unit: str, most: float | None = None) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl.explanation.data import ExplanationData
+from pysmdl.explanation.plotting import badges
 from pysmdl.explanation.plotting.palette import KEPT, MARK
-from pysmdl.explanation.plotting.panels import HALO, SMALL, colour_bar, picture, shades
+from pysmdl.explanation.plotting.panels import SMALL, colour_bar, picture, shades
 from pysmdl.explanation.values import Values
 from pysmdl.explanation.views import T, envelope, kept_points, labels_on, layers_of, parts_of_covers
 from pysmdl.types import Bools, Ints
 
 COLUMNS = 1200  # of a waveform
+THIN = 0.015  # of its height, what silence is drawn as
 PALE = "#d4d4d4"
 
 
@@ -32,22 +34,22 @@ def waveform(explanation: ExplanationData, unit: str | None, count: int, axes: A
     top = float(max(np.abs(low).max(), np.abs(high).max())) or 1.0
     if unit is None:
         kept = along(kept_points(e, e.order[:count]), len(low))
-        axes.vlines(at[~kept], low[~kept], high[~kept] + 0.004 * top, color=PALE, linewidth=0.9)
-        axes.vlines(at[kept], low[kept], high[kept] + 0.004 * top, color=KEPT, linewidth=0.9)
+        axes.vlines(at[~kept], low[~kept], high[~kept] + THIN * top, color=PALE, linewidth=0.9)
+        axes.vlines(at[kept], low[kept], high[kept] + THIN * top, color=KEPT, linewidth=0.9)
     else:
         points, (norm, map_) = worth(e)
         values = along(points, len(low))
         for player, start, stop in runs(labels):
             colour = map_(norm(values[start])) if player >= 0 else "white"
             axes.axvspan(start * seconds / len(low), stop * seconds / len(low), color=colour, linewidth=0)
-        axes.vlines(at, low, high + 0.004 * top, color="#3a3a3a", linewidth=0.75)
-        for place, player in enumerate(e.order[:count].tolist(), 1):
-            inside = along(where(e, player), len(low))
-            if inside.any():
-                badge(axes, float(at[inside].mean()), 1.12 * top, place)
+        axes.vlines(at, low, high + THIN * top, color="#3a3a3a", linewidth=0.75)
         colour_bar(axes, norm, map_, unit)
     axes.set_xlim(0, seconds)
     axes.set_ylim(-1.08 * top, 1.3 * top if unit is not None else 1.08 * top)
+    if unit is not None:
+        inside = {place: along(where(e, player), len(low)) for place, player in enumerate(e.order[:count].tolist(), 1)}
+        middles = {place: (at[points].mean(), 1.12 * top) for place, points in inside.items() if points.any()}
+        badges.draw(axes, np.array([*middles.values()]), [*middles], on_line=True)
     axes.set_yticks([])
     dressed(axes, e, title)
     axes.spines["left"].set_visible(False)
@@ -69,12 +71,14 @@ def spectrogram(explanation: ExplanationData, unit: str | None, count: int, axes
         points, (norm, map_) = worth(e)
         tint = map_(norm(labels_on(points, e.shown.shape)))[:, :, :3]
         axes.imshow(np.clip(grey * tint, 0, 1), **place)
+        middles = {}
         for number, player in enumerate(e.order[:count].tolist(), 1):
             rows, columns = np.nonzero(where(e, player))
             if not len(rows):  # of another input
                 continue
             outline(axes, e, columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
-            badge(axes, (columns.mean() + 0.5) / (e.rate or 1.0), rows.mean() + 0.5, number)
+            middles[number] = (columns.mean() + 0.5) / (e.rate or 1.0), rows.mean() + 0.5
+        badges.draw(axes, np.array([*middles.values()]), [*middles])
         colour_bar(axes, norm, map_, unit)
     axes.set_ylabel("frequency bin", fontsize=SMALL)
     dressed(axes, e, title)
@@ -128,14 +132,6 @@ def runs(labels: Ints) -> list[tuple[int, int, int]]:
     return [(int(labels[start]), start, stop) for start, stop in pairwise(ends)]
 
 
-def badge(axes: Any, x: float, y: float, number: int) -> None:
-    """A player's place in the order."""
-    axes.text(
-        x, y, str(number), color="white", fontsize=7.5, fontweight="bold", ha="center", va="center",
-        bbox={"boxstyle": "circle,pad=0.22", "facecolor": HALO, "edgecolor": "white", "linewidth": 0.8},
-    )  # fmt: skip
-
-
 def outline(axes: Any, e: ExplanationData, left: int, right: int, low: int, high: int) -> None:
     """Around a band."""
     from matplotlib.patches import Rectangle
@@ -143,7 +139,7 @@ def outline(axes: Any, e: ExplanationData, left: int, right: int, low: int, high
     rate = e.rate or 1.0
     place = (left / rate, low), (right - left) / rate, high - low
     axes.add_patch(Rectangle(*place, fill=False, edgecolor="white", linewidth=2.4))
-    axes.add_patch(Rectangle(*place, fill=False, edgecolor=HALO, linewidth=1))
+    axes.add_patch(Rectangle(*place, fill=False, edgecolor=badges.HALO, linewidth=1))
 
 
 def dressed(axes: Any, e: ExplanationData, title: str) -> None:
