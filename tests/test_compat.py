@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,6 +129,22 @@ def test_a_game_follows_shapiqs_protocol():
     assert game.empty_value == pytest.approx(full.insertion[0], abs=1e-6)
     centred = pysmdl.Game(image(), linear_model(), 1, regions="grid:9", normalize=True)
     np.testing.assert_allclose(centred(coalitions), values - game.empty_value, atol=1e-6)
+
+
+def test_a_game_asks_each_coalition_once_in_whatever_thread():
+    seen = []
+
+    def model(batch):
+        seen.extend(row.numpy().tobytes() for row in batch)
+        time.sleep(0.005)
+        return batch.mean((2, 3))
+
+    game = pysmdl.Game(image(), model, 1, regions="grid:9")
+    some = np.random.default_rng(0).random((60, 9)) < 0.5
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(game, [some] * 4)
+    assert all(np.array_equal(first, each) for each in others)
+    assert game.evaluations == len(seen) == len(set(seen))
 
 
 def test_a_game_asks_each_coalition_once():

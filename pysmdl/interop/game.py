@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Game:
         self.names = self._item.regions.names
         self.evaluations = 0
         self._values: dict[bytes, float] = {}
+        self._turn = threading.Lock()  # of the thread that asks the model
         ends = np.repeat([[False], [True]], self.n_players, axis=1)
         self.empty_value, self.grand_value = (float(value) for value in self._evaluate(ends))
         self.normalization_value = self.empty_value if normalize else 0.0
@@ -85,9 +87,10 @@ class Game:
 
     def _evaluate(self, member: Bools) -> NDArray[np.float64]:
         keys = bitrows.keys(member)
-        new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
-        if new:
-            found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))
-            self.evaluations += len(new)
-            self._values |= dict(zip(new, found.tolist(), strict=True))
+        with self._turn:
+            new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
+            if new:
+                found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))
+                self.evaluations += len(new)
+                self._values |= dict(zip(new, found.tolist(), strict=True))
         return np.array([self._values[key] for key in keys])
