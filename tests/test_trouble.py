@@ -558,8 +558,56 @@ def test_values_of_a_search_of_ones_own_may_be_a_list(tmp_path):
     np.testing.assert_array_equal(pysmdl.load(tmp_path / "why.npz").attribution, range(16))
 
 
-def test_a_term_of_the_wrong_length_is_refused():
-    short = pysmdl.Term("short", "kept", lambda kept: kept["score"][:1])
-    mine = pysmdl.Objective("mine", "class", (short,), {"short": 1.0})
-    with pytest.raises(pysmdl.errors.SearchError, match="objective 'mine' gave 1 values for 16 rows"):
-        explain(linear_model(), objective=mine, search="exact")
+def of_a_term(value):
+    return pysmdl.Objective("mine", "class", (pysmdl.Term("odd", "kept", value),), {"odd": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        (lambda kept: kept["score"][:1], r"ndarray of float32 \[1\]"),
+        (lambda kept: kept["score"][:, None], r"ndarray of float32 \[16, 1\]"),
+        (lambda kept: kept["score"].astype(complex), r"ndarray of complex128 \[16\]"),
+        (lambda kept: ["much"] * len(kept["score"]), r"list of <U4 \[16\]"),
+        (lambda kept: 0.5, r"float of float64 \[\]"),
+        (lambda kept: None, r"NoneType of object \[\]"),
+    ],
+)
+def test_a_term_that_gives_no_number_for_each_row_is_refused(value, got):
+    wrong = f"term 'odd' must give an array of numbers, one for each of 16 rows; got {got}"
+    with pytest.raises(pysmdl.errors.SearchError, match=wrong):
+        explain(linear_model(), objective=of_a_term(value), search="exact")
+
+
+class Short:
+    """A pairwise term that gives one value, whatever it is asked."""
+
+    def of(self, ask, n):
+        return np.zeros(1, np.float32)
+
+    def of_subsets(self, member):
+        return np.zeros(1, np.float32)
+
+
+def test_a_pairwise_term_of_the_wrong_length_is_refused():
+    term = pysmdl.Term("short", "regions", pairwise=lambda features, backend: Short())
+    scorer = pysmdl.scorers.classifier(linear_model(), features=lambda batch: batch.mean((2, 3)))
+    short = pysmdl.Objective("mine", "class", (term,), {"short": 1.0})
+    with pytest.raises(
+        pysmdl.errors.SearchError, match=r"term 'short' must give .* each of 16 rows; got ndarray of float32 \[1\]"
+    ):
+        explain(scorer, objective=short, search="exact")
+
+
+@pytest.mark.parametrize("made", [list, torch.from_numpy, lambda score: score.astype(float)])
+def test_a_term_may_give_a_list_a_tensor_or_float64(made):
+    plain = explain(linear_model(), objective=of_a_term(lambda kept: kept["score"]), search="exact")
+    found = explain(linear_model(), objective=of_a_term(lambda kept: made(kept["score"])), search="exact")
+    for name in ("order", "score", "insertion"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+    assert found.score.dtype == np.float32
+
+
+def test_a_term_beyond_float32_is_infinite():
+    with pytest.raises(ScorerError, match="objective 'mine' gave NaN or infinity: odd"):
+        explain(linear_model(), objective=of_a_term(lambda kept: kept["score"] * np.float64(1e300)), search="exact")
