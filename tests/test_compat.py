@@ -159,8 +159,9 @@ def test_a_game_asks_each_coalition_once():
     game(every)
     game(every[::-1])
     assert sum(seen) == 16 == game.evaluations  # the full input, off which the target was read, among them
-    with pytest.raises(ValueError, match="coalitions must have 4 players"):
-        game(np.ones((2, 5), bool))
+    for shape in ((2, 5), (2, 4, 4)):
+        with pytest.raises(ValueError, match="coalitions must have 4 players"):
+            game(np.ones(shape, bool))
 
 
 @pytest.mark.parametrize(("coalition", "got"), [([0, 2, 1, 3], "2"), ([1, 0, np.nan, 0], "nan"), ([-1, 0, 1, 0], "-1")])

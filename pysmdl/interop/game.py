@@ -77,7 +77,7 @@ class Game:
         if given.dtype != bool and not (known := np.isin(given, (0, 1))).all():
             raise ValueError(f"coalitions must be True or False for each player; got {given[~known][0]!r}")
         member = np.atleast_2d(given.astype(bool))
-        if member.shape[1] != self.n_players:
+        if member.ndim != 2 or member.shape[1] != self.n_players:
             raise ValueError(f"coalitions must have {self.n_players} players; got {list(member.shape)}")
         return self._evaluate(member) - self.normalization_value
 
