@@ -85,10 +85,11 @@ def described(error: BaseException) -> str:
 
 def one_of(argument: str, value: object, known: object) -> ValueError:
     """The error for a name that does not exist: it lists the names that do, and says which one may be meant."""
-    names = {name.lower(): name for name in sorted(map(str, known))}  # type: ignore[call-overload]
-    near = difflib.get_close_matches(value.lower(), names, 1) if isinstance(value, str) else []
-    meant = f": {names[near[0]]!r}?" if near else ""
-    return ValueError(f"{argument} must be one of {', '.join(map(repr, names.values()))}; got {value!r}{meant}")
+    names = sorted(map(str, known))  # type: ignore[call-overload]
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(value.lower(), lower, 1) if isinstance(value, str) else []
+    meant = f": {lower[near[0]]!r}?" if near else ""
+    return ValueError(f"{argument} must be one of {', '.join(map(repr, names))}; got {value!r}{meant}")
 
 
 def whole_number(argument: str, value: Any, least: int) -> int:
