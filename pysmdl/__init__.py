@@ -6,7 +6,6 @@ Names and modules load on first use: ``import pysmdl`` brings in nothing heavy.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +134,8 @@ _MODULES = {"compat": "interop.compat", "heads": "scorers.heads"}  # those that 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version  # 40 ms, most of what `import pysmdl` took
+
         return version("pysmdl")
     value = getattr(_module(_HOMES[name]), name) if name in _HOMES else _module(_MODULES.get(name, name))
     globals()[name] = value

@@ -30,8 +30,9 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
         FileNotFoundError: there is none.
         OSError: it is a folder, a pipe, a socket or a device, or must not be read.
     """
+    path = os.fspath(path)  # no number of an open file, which would be closed
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "Not an ordinary file", os.fspath(path))
+        raise OSError(errno.EINVAL, "Not an ordinary file", path)
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from operator import index
@@ -83,9 +84,12 @@ def described(error: BaseException) -> str:
 
 
 def one_of(argument: str, value: object, known: object) -> ValueError:
-    """The error for a name that does not exist: it lists the names that do."""
-    names = ", ".join(repr(name) for name in sorted(map(str, known)))  # type: ignore[call-overload]
-    return ValueError(f"{argument} must be one of {names}; got {value!r}")
+    """The error for a name that does not exist: it lists the names that do, and says which one may be meant."""
+    names = sorted(map(str, known))  # type: ignore[call-overload]
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(value.lower(), lower, 1) if isinstance(value, str) else []
+    meant = f": {lower[near[0]]!r}?" if near else ""
+    return ValueError(f"{argument} must be one of {', '.join(map(repr, names))}; got {value!r}{meant}")
 
 
 def whole_number(argument: str, value: Any, least: int) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pysmdl import bitrows
-from pysmdl.search.vocabulary import Evaluation, Ranking, Search, Task
+from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Search, Task, agreed
 from pysmdl.types import Floats, Regions
 
 SetFunction = Callable[[NDArray[Any]], NDArray[Any]]
@@ -19,18 +19,27 @@ SetFunction = Callable[[NDArray[Any]], NDArray[Any]]
 def drive(
     search: Search, f: SetFunction, n: int, k: int | None = None, seed: int = 0, regions: Regions | None = None
 ) -> tuple[Ranking, int]:
-    """Run a search on a set function; returns its ranking and how many subsets it asked for."""
-    rounds = search.start(Task(n, n if k is None else min(k, n), seed=seed, regions=regions))
+    """Run a search on a set function; returns its ranking and how many subsets it asked for.
+
+    Raises:
+        SearchError: the search breaks what was agreed.
+    """
+    task = Task(n, n if k is None else min(k, n), seed=seed, regions=regions)
+    rounds: Rounds = agreed(search.start(task), Generator, "start")
+    found: Any = None  # what starts a generator
     asked = 0
     try:
-        ask = next(rounds)
         while True:
+            ask = agreed(rounds.send(found), Ask, "yield")
+            ask.check(n, search.soft)
             member = bitrows.unpack(ask.rows(n), n) if ask.weights is None else ask.weights
             values = {} if ask.free else {"f": np.asarray(f(member), np.float32)}
             asked += 0 if ask.free else len(member)
-            ask = rounds.send(Evaluation(values, {"f": 1.0}))
+            found = Evaluation(values, {"f": 1.0})
     except StopIteration as done:
-        return done.value, asked
+        ranking = agreed(done.value, Ranking, "return")
+        ranking.check(n)
+        return ranking, asked
 
 
 def coverage(n: int, points: int = 40, seed: int = 0) -> SetFunction:

@@ -167,7 +167,12 @@ def test_logits_of_another_type_are_the_numbers_they_are(dtype):
     assert same(explain(model, regions="grid:9"), explain(lambda batch: model(batch).float(), regions="grid:9"))
 
 
+async def awaited(z):
+    return z
+
+
 REFUSED = {
+    "an answer to come": (awaited, r"got coroutine.*: an async function goes into pysmdl.scorers.endpoint\(function\)"),
     "nothing": (lambda z: None, "the model must return a tensor, an array or a list of rows; got NoneType"),
     "a name": (lambda z: "cat", "the model must return a tensor, an array or a list of rows; got str"),
     "a number": (lambda z: 0.5, "the model must return a tensor, an array or a list of rows; got float"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,6 +131,22 @@ def test_a_game_follows_shapiqs_protocol():
     np.testing.assert_allclose(centred(coalitions), values - game.empty_value, atol=1e-6)
 
 
+def test_a_game_asks_each_coalition_once_in_whatever_thread():
+    seen = []
+
+    def model(batch):
+        seen.extend(row.numpy().tobytes() for row in batch)
+        time.sleep(0.005)
+        return batch.mean((2, 3))
+
+    game = pysmdl.Game(image(), model, 1, regions="grid:9")
+    some = np.random.default_rng(0).random((60, 9)) < 0.5
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(game, [some] * 4)
+    assert all(np.array_equal(first, each) for each in others)
+    assert game.evaluations == len(seen) == len(set(seen))
+
+
 def test_a_game_asks_each_coalition_once():
     seen = []
 
@@ -141,8 +159,9 @@ def test_a_game_asks_each_coalition_once():
     game(every)
     game(every[::-1])
     assert sum(seen) == 16 == game.evaluations  # the full input, off which the target was read, among them
-    with pytest.raises(ValueError, match="coalitions must have 4 players"):
-        game(np.ones((2, 5), bool))
+    for shape in ((2, 5), (2, 4, 4)):
+        with pytest.raises(ValueError, match="coalitions must have 4 players"):
+            game(np.ones(shape, bool))
 
 
 @pytest.mark.parametrize(("coalition", "got"), [([0, 2, 1, 3], "2"), ([1, 0, np.nan, 0], "nan"), ([-1, 0, 1, 0], "-1")])

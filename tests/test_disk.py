@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import pysmdl
 from pysmdl import disk
 
 
@@ -74,6 +75,13 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path):
     disk.write(tmp_path / "pipe", b"through")
     reader.join()
     assert read == [b"through"]
+
+
+def test_the_number_of_an_open_file_is_no_path(tmp_path):
+    with open(tmp_path / "mine", "w+") as mine:
+        with pytest.raises(pysmdl.errors.StoreError, match=r"is not a saved explanation: .*not int"):
+            pysmdl.load(mine.fileno())
+        mine.write("still open")
 
 
 def test_only_ordinary_files_are_opened(tmp_path):

@@ -181,9 +181,10 @@ def test_a_damaged_answer_on_disk_is_asked_for_again(tmp_path):
         found = explain(scorers.endpoint(served.url, cache=tmp_path), regions="grid:4")
         files = sorted(tmp_path.glob("*.json"))
         assert len(files) == found.evaluations
-        files[0].write_text("[1.0, ")
+        for file, damaged in zip(files, ("[1.0, ", "null", "[]", '{"a": 1}', "3"), strict=False):
+            file.write_text(damaged)
         again = explain(scorers.endpoint(served.url, cache=tmp_path), regions="grid:4")
-        assert served.count == found.evaluations + 1
+        assert served.count == found.evaluations + 5
     np.testing.assert_array_equal(found.insertion, again.insertion)
 
 
@@ -246,9 +247,69 @@ def test_a_function_that_gives_up_its_task_is_named():
         explain(scorers.endpoint(asked), regions="grid:4")
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["asked", "parse"])
+def test_a_function_that_ends_the_process_ends_the_call_and_not_the_loop(error, where):
+    seen = []
+
+    def met(place):
+        if place == where:
+            seen.append(place)
+            if len(seen) == 10:
+                raise error("no key")
+
+    async def asked(png):
+        met("asked")
+        return logits(pixels_of(png))
+
+    def parse(reply):
+        met("parse")
+        return reply
+
+    scorer = scorers.endpoint(asked, parse=parse, concurrency=1)
+    with pytest.raises(error):
+        explain(scorer, regions="grid:4")
+    found = explain(scorer, regions="grid:4")  # the loop goes on
+    np.testing.assert_array_equal(found.order, explain(local, regions="grid:4").order)
+
+
+def test_a_reply_that_parse_does_not_take_is_shown():
+    async def asked(png):
+        return {"error": "busy"}
+
+    with pytest.raises(ScorerError, match=r"parse failed on {'error': 'busy'}, of .*asked: KeyError: 'scores'"):
+        explain(scorers.endpoint(asked, parse=lambda reply: reply["scores"]), regions="grid:4")
+
+
+def test_answers_that_cannot_be_kept_on_disk_are_not_lost(tmp_path, caplog):
+    async def asked(png):
+        if not broken:
+            broken.append(tmp_path.joinpath("cache").rmdir())
+        return logits(pixels_of(png))
+
+    broken = []
+    scorer = scorers.endpoint(asked, cache=tmp_path / "cache")
+    found = explain(scorer, regions="grid:4")
+    assert scorer.model.requests == found.evaluations
+    assert [each.getMessage().partition(":")[0] for each in caplog.records] == [
+        f"answers cannot be kept in cache={str(tmp_path / 'cache')!r}, the run goes on without"
+    ]
+
+
+def test_a_cache_that_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cache must be a folder, or where one can be made; got '.*file'"):
+        scorers.endpoint(logits_of, cache=tmp_path / "file")
+
+
+async def logits_of(png):
+    return logits(pixels_of(png))
+
+
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
+        (None, r"must reply with a list of numbers, one a class; got None"),
         ({"logits": [1, 2]}, r"must reply with a list of numbers, one a class; got {'logits': \[1, 2\]}"),
         ([], r"must reply with a list of numbers"),
         ("busy", r"must reply with a list of numbers, one a class; got busy"),

@@ -402,3 +402,9 @@ def test_it_loses_little_where_exact_greedy_is_at_its_best():
         rows.append(found["guided"].evaluations / 1332)
     assert np.mean(better) > -0.01
     assert max(rows) <= 0.38
+
+
+def test_numpys_errors_may_be_raised_meanwhile():
+    with np.errstate(all="raise"):
+        found, _ = drive(search.guided(), interacting(8), 8)
+    assert found.order == drive(search.guided(), interacting(8), 8)[0].order

@@ -126,6 +126,7 @@ HEAVY = (
     "rich",
     "typer",
     "PIL",
+    "importlib.metadata",
 )
 
 

@@ -241,6 +241,7 @@ def test_bad_regions_are_refused(case):
             r"regions must be one of 'bands:8x6', 'columns', 'grid', .*, 'slico', .*; got 'sam'",
         ),
         ("slico:many", "NAME or NAME:COUNT"),
+        ("grid:", "NAME or NAME:COUNT with a count of at least 1; got 'grid:'"),
         ("slico:0", "count of at least 1"),
     ],
 )

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+import pysmdl
 from pysmdl import bitrows, methods, search
 from pysmdl.search.vocabulary import Ask, Claim, Evaluation
 from pysmdl.testing import coverage, drive, interacting, modular
@@ -203,6 +204,23 @@ def test_pending_below_2_is_refused():
 def test_unknown_search_lists_those_there_are():
     with pytest.raises(ValueError, match=r"search must be one of 'backward', .*'exact', .*; got 'greedy'"):
         methods.resolve("greedy")
+
+
+def test_a_name_that_is_nearly_right_is_told_which_is_meant():
+    with pytest.raises(ValueError, match=r"search must be one of .*; got 'Kernel-SHAP': 'kernel_shap'\?"):
+        methods.resolve("Kernel-SHAP")
+
+
+@pytest.mark.parametrize("made", [search.exact, methods.lime])
+def test_a_search_that_was_not_made_yet_is_told_so(made):
+    with pytest.raises(ValueError, match=rf"search must be what {made.__name__}\(\) gives, not the function itself"):
+        methods.resolve(made)
+
+
+@pytest.mark.parametrize("setting", ["search", "objective", "preset"])
+def test_what_is_no_name_at_all_is_named(setting):
+    with pytest.raises(ValueError, match=rf"{setting} must be one of .*; got \['smdl'\]"):
+        pysmdl.Explainer(lambda batch: batch.mean((2, 3)), **{setting: ["smdl"]})
 
 
 def test_an_ask_keeps_what_it_was_given():

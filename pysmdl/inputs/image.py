@@ -208,7 +208,7 @@ class InputSpec:
         return (
             f"the tensor has values from {low:.3g} to {high:.3g}, and the scorer neither mean nor std: its regions and "
             'pictures are made as if it were pixel / 255, and baseline="black" is 0, not black. Give mean= and std= to '
-            "the scorer (pysmdl.scorers.classifier(model, mean=..., std=...))"
+            "the scorer, as in pysmdl.scorers.classifier(model, mean=..., std=...)"
         )
 
     def doubt_levels(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Game:
         self.names = self._item.regions.names
         self.evaluations = 0
         self._values: dict[bytes, float] = {}
+        self._turn = threading.Lock()  # of the thread that asks the model
         ends = np.repeat([[False], [True]], self.n_players, axis=1)
         self.empty_value, self.grand_value = (float(value) for value in self._evaluate(ends))
         self.normalization_value = self.empty_value if normalize else 0.0
@@ -75,7 +77,7 @@ class Game:
         if given.dtype != bool and not (known := np.isin(given, (0, 1))).all():
             raise ValueError(f"coalitions must be True or False for each player; got {given[~known][0]!r}")
         member = np.atleast_2d(given.astype(bool))
-        if member.shape[1] != self.n_players:
+        if member.ndim != 2 or member.shape[1] != self.n_players:
             raise ValueError(f"coalitions must have {self.n_players} players; got {list(member.shape)}")
         return self._evaluate(member) - self.normalization_value
 
@@ -85,9 +87,10 @@ class Game:
 
     def _evaluate(self, member: Bools) -> NDArray[np.float64]:
         keys = bitrows.keys(member)
-        new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
-        if new:
-            found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))
-            self.evaluations += len(new)
-            self._values |= dict(zip(new, found.tolist(), strict=True))
+        with self._turn:
+            new = {key: row for key, row in zip(keys, member, strict=True) if key not in self._values}
+            if new:
+                found, self._item = self._explainer.scores(self._item, np.stack(list(new.values())))
+                self.evaluations += len(new)
+                self._values |= dict(zip(new, found.tolist(), strict=True))
         return np.array([self._values[key] for key in keys])

@@ -34,6 +34,7 @@ be soft: ``sobol(masks="soft")``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pysmdl.errors import one_of
 from pysmdl.methods.leave_one_out import occlusion
@@ -72,10 +73,17 @@ __all__ = [
 
 
 def resolve(search: str | Search) -> Search:
-    """A search or a method from its name, or as it is."""
+    """A search or a method from its name, or as it is.
+
+    Raises:
+        ValueError: there is none of that name, or it is the function that makes it.
+    """
     if isinstance(search, Search):
         return search
     known = {**SEARCHES, **METHODS, "reagent": reagent}
-    if search not in known:
-        raise one_of("search", search, known)
-    return known[search]()
+    given: Any = search  # whatever it is
+    if isinstance(given, str) and given in known:
+        return known[given]()
+    if any(given is made for made in known.values()):
+        raise ValueError(f"search must be what {given.__name__}() gives, not the function itself")
+    raise one_of("search", given, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,8 @@ def part_in(answer: Any, rows: int, form: Form) -> Tensor:
     except ValueError as error:
         raise ScorerError(str(error)) from None
     if found is None:
-        raise ScorerError(f"{form.what} must return a tensor, an array or a list of rows; got {described(answer)}")
+        wrong = f"{form.what} must return a tensor, an array or a list of rows; got {described(answer)}"
+        raise ScorerError(wrong + _awaited(answer))
     shape = tuple(found.shape)
     if len(shape) > form.dims and set(shape[form.dims :]) == {1}:
         found = found.reshape(shape[: form.dims])
@@ -74,6 +76,14 @@ def _instead(form: Form, found: Tensor) -> str:
     if form.what == "the model" and (form.dims, found.dim()) == (1, 2):
         return ': classes need gives="probabilities" or "logits"'
     return ""
+
+
+def _awaited(answer: Any) -> str:
+    """What an async function is for."""
+    if not inspect.iscoroutine(answer):
+        return ""
+    answer.close()  # else Python warns that nobody awaited it
+    return ": an async function goes into pysmdl.scorers.endpoint(function)"
 
 
 def number_tensor(found: Tensor, device: torch.device) -> Tensor:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-import json
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pysmdl.errors import ScorerError, number, one_of, whole_number
+from pysmdl.errors import ScorerError, described, number, one_of, whole_number
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.image_files import Pixels
+from pysmdl.models.answer_files import AnswerFiles
 from pysmdl.models.base import Model
 from pysmdl.models.posting import close, need_client, posting
-from pysmdl.models.sending import Call, Sender, Spent, loop_of
+from pysmdl.models.sending import Call, Ended, Sender, Spent, loop_of
 from pysmdl.models.views import ENCODED, encoded
 from pysmdl.profiling import stage
 from pysmdl.types import Floats
@@ -87,9 +86,7 @@ class Remote(Model):
         self._settings = self._concurrency, *tries
         self._wrap, self._means = wrap, means
         self._input, self._encode, self._parse, self._headers = input, encode, parse, dict(headers or {})
-        self._cache = None if cache is None else Path(cache)
-        if self._cache is not None:
-            self._cache.mkdir(parents=True, exist_ok=True)
+        self._cache = None if cache is None else AnswerFiles(cache)
         if self._url is not None:
             need_client()
         self._had: dict[str, Floats] = {}
@@ -198,11 +195,11 @@ class Remote(Model):
             known.update(self._take(views, reply))
         except Spent as error:
             call.spent = error
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if call.failed is not None:
                 raise asyncio.CancelledError from error
-            call.failed = error
-            raise
+            call.failed = error.__cause__ if isinstance(error, Ended) else error
+            raise Ended from error  # which ends this task, and never the loop
 
     def _take(self, views: Sequence[Asked], reply: Any) -> dict[str, Floats]:
         """A reply's numbers by the keys of its views, kept on disk if they are to be.
@@ -210,10 +207,12 @@ class Remote(Model):
         Raises:
             ScorerError: these are no numbers, or not of so many views.
         """
-        given = reply if self._parse is None else self._parse(reply)
+        given = self._parsed(reply)
         try:
             found = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float32)
         except (TypeError, ValueError):
+            found = np.zeros(0, np.float32)
+        if given is None:  # which NumPy takes for NaN
             found = np.zeros(0, np.float32)
         found = found.reshape(1, -1) if self._views == 1 and found.size else found
         if found.ndim != 2 or len(found) != len(views):
@@ -221,20 +220,22 @@ class Remote(Model):
             raise ScorerError(f"{self.name} must reply with {wanted}; got {str(given)[:80]}")
         answers = {key: row for (key, _), row in zip(views, found, strict=True)}
         if self._cache is not None:
-            for key, row in answers.items():
-                _write(self._cache / f"{key}.json", json.dumps(row.tolist()))
+            self._cache.keep(answers)
         return answers
+
+    def _parsed(self, reply: Any) -> Any:
+        if self._parse is None:
+            return reply
+        try:
+            return self._parse(reply)
+        except Exception as error:
+            raise ScorerError(f"parse failed on {str(reply)[:80]}, of {self.name}: {described(error)}") from error
 
     def _remembered(self, key: str) -> Floats | None:
         """An answer that a call before left, or that lies on disk; None where it must be asked for."""
         if key in self._had:
             return self._had.pop(key)
-        if self._cache is None:
-            return None
-        try:
-            return np.array(json.loads((self._cache / f"{key}.json").read_text()), np.float32)
-        except (OSError, ValueError):  # not there, or not whole
-            return None
+        return None if self._cache is None else self._cache.read(key)
 
 
 def is_url(given: Any) -> bool:
@@ -257,10 +258,3 @@ def _stacked(answers: Sequence[Floats], what: str) -> Floats:
     if len(wide) > 1:
         raise ScorerError(f"{what} must reply with as many numbers for each view; got {sorted(wide)}")
     return np.stack(answers)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all; a crash of the machine may lose it, and then it is asked for again."""
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    beside.write_text(text)
-    os.replace(beside, path)

@@ -33,12 +33,16 @@ class Call:
     is under way when the budget is spent comes to its end.
     """
 
-    failed: Exception | None = None
+    failed: BaseException | None = None
     spent: Exception | None = None
 
 
 class Spent(ScorerError):
     """No more requests may be sent."""
+
+
+class Ended(Exception):
+    """A function of the caller's own ends the process, or Ctrl-C came in it: on the loop that would end the loop."""
 
 
 class Sender:
@@ -73,6 +77,7 @@ class Sender:
         Raises:
             ScorerError: the last try failed too, or one failed for good.
             Spent: no more tries are left.
+            Ended: SystemExit or KeyboardInterrupt was raised, its cause.
             CancelledError: another request of the call has failed.
         """
         for tried in range(self._retries + 1):
@@ -82,19 +87,25 @@ class Sender:
                     raise asyncio.CancelledError
                 self._spend()
                 try:
-                    return await asyncio.wait_for(self._send(request), self._timeout)
+                    return await asyncio.wait_for(self._try(request), self._timeout)
                 except asyncio.TimeoutError:
                     why = f"no reply within {self._timeout:g} s"
                 except (Refused, OSError) as error:
                     why = str(error) or type(error).__name__
                     self._hold(getattr(error, "after", None))
-                except ScorerError:
+                except (ScorerError, Ended):
                     raise
                 except Exception as error:  # of a function of the caller's own
                     raise ScorerError(f"{self._what} failed: {described(error)}") from error
             if tried < self._retries:
                 await asyncio.sleep(min(LONGEST, FIRST * 2**tried) * random.uniform(0.5, 1.5))
         raise ScorerError(f"{self._what} failed {self._retries + 1} times, the last time with: {why}")
+
+    async def _try(self, request: Any) -> Any:
+        try:
+            return await self._send(request)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Ended from error
 
     def _spend(self) -> None:
         if self._sent == self._most:

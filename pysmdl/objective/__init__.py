@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from pysmdl.errors import number, one_of
+from pysmdl.errors import SearchError, number, one_of
 from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.types import Bools, Floats, Reading
 
-__all__ = ["Objective", "Pairwise", "Term", "removed_score", "target_score"]
+__all__ = ["Objective", "Pairwise", "Term", "numbers_of", "removed_score", "target_score"]
 
 VIEWS = ("kept", "removed", "regions")
 
@@ -116,6 +116,9 @@ class Objective:
         """F of some subsets from the readings of their views, and the values of the pairwise terms by name.
 
         A view or a value that is not given leaves its terms out.
+
+        Raises:
+            SearchError: a term gives something else than a number for each row.
         """
         terms: dict[str, Floats] = {}
         for term in self.terms:
@@ -124,7 +127,7 @@ class Objective:
                 if term.name in regions:
                     terms[term.name] = regions[term.name]
             elif reading is not None and term.value is not None:
-                terms[term.name] = term.value(reading)
+                terms[term.name] = numbers_of(term.name, term.value(reading), len(reading.score))
         return Evaluation(
             terms,
             self.weights,
@@ -133,6 +136,22 @@ class Objective:
             decided=None if kept is None or kept.decided is None else kept.decided > 0,
             bounded=all(view is None or view.whole is None for view in (kept, removed)),
         )
+
+
+def numbers_of(term: str, given: Any, rows: int) -> Floats:
+    """What a term gave, in float32: it may be the caller's own, and give a tensor, a list or float64.
+
+    Raises:
+        SearchError: these are no numbers, or not one for each row.
+    """
+    found = np.asarray(given)
+    if found.shape != (rows,) or found.dtype.kind not in "biuf":
+        raise SearchError(
+            f"term {term!r} must give an array of numbers, one for each of {rows} rows; got {type(given).__name__} of "
+            f"{found.dtype} {list(found.shape)}"
+        )
+    with np.errstate(over="ignore"):  # infinity is refused by whoever weighs it
+        return found.astype(np.float32, copy=False)
 
 
 def target_score(kept: Reading) -> Floats:

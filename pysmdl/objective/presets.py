@@ -140,7 +140,7 @@ def resolve(objective: str | Objective, prototypes: bool = False) -> Objective:
     if isinstance(objective, Objective):
         return objective
     known = CLIP if prototypes else NETWORK
-    if objective not in known:
+    if not isinstance(objective, str) or objective not in known:
         raise one_of("objective", objective, known)
     return known[objective]()
 
@@ -151,6 +151,6 @@ def preset_of(name: str) -> tuple[str, str | Search]:
     Raises:
         ValueError: there is none of that name.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise one_of("preset", name, PRESETS)
     return PRESETS[name]

@@ -156,10 +156,10 @@ def _is_named(spec: str) -> bool:
 
 def _by_name(spec: str, pixels: Pixels | None) -> Regions:
     refuse_several(spec)
-    name, _, count = spec.partition(":")
+    name, colon, count = spec.partition(":")
     if name not in REGIONS:
         raise one_of("regions", spec, (*REGIONS, "slico:50", *GRIDS))
-    if count and not (count.isdecimal() and int(count) > 0):
+    if colon and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"regions must be NAME or NAME:COUNT with a count of at least 1; got {spec!r}")
     if pixels is None or pixels.ndim != 3:
         ways = "a label map" if pixels is None else '"tubes:4x4x4", "tubes:5x25" or a label map'

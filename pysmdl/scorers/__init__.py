@@ -167,7 +167,8 @@ def endpoint(
         gives: "logits", "probabilities" or "sigmoid", as in :func:`classifier`.
         parse: Makes numbers of a reply of another form, as JSON has read it.
         cache: A folder, made where there is none, that keeps an answer a file, by a hash of what was sent and to whom:
-            what was answered once is never asked again, by no later run.
+            what was answered once is never asked again, by no later run. Where it cannot be written the run goes on
+            without, and says so.
         headers: Sent with each request: a key, say.
         max_requests: Sent at most, retries among them, in all calls of this scorer. One beyond is a ScorerError, whose
             `partial` is what was found by then; what was answered is kept. None: any number.

@@ -98,8 +98,8 @@ class Moves:
 
     def ranked(self, left: int) -> list[int]:
         """The moves that cost something and are affordable, by expected improvement a row."""
-        z = self.gain / self.doubt
-        improvement = self.gain * logistic(1.702 * z.clip(-30, 30)) + self.doubt * np.exp(-z * z / 2) / 2.5066
+        z = (self.gain / self.doubt).clip(-30, 30)  # beyond, nothing changes, and exp would underflow
+        improvement = self.gain * logistic(1.702 * z) + self.doubt * np.exp(-z * z / 2) / 2.5066
         tried = np.flatnonzero((self.cost > 0) & (self.cost <= left))
         score = improvement[tried] / self.cost[tried]
         ranked: list[int] = tried[np.argsort(-score, kind="stable")].tolist()

@@ -101,10 +101,9 @@ class Ask:
         ahead: Ask | None = None,
         likely: Sequence[int] = (),
     ) -> None:
-        self.base = np.array(base, np.int32)
-        self.candidates = np.array(candidates, np.int32)
+        self.base, self.candidates = _numbered("base", base), _numbered("candidates", candidates)
         self.claim, self.complement = claim, complement
-        self.subsets = None if subsets is None else np.array(subsets, bool)
+        self.subsets = None if subsets is None else _membership(subsets)
         self.weights = None if weights is None else np.array(weights, np.float32)
         self.free, self.score_only, self.ahead = free, score_only, ahead
         self.likely = tuple(likely)
@@ -119,6 +118,11 @@ class Ask:
         single = bitrows.singles(n)
         rows: Ints = np.bitwise_or.reduce(single[self.base], axis=0) | single[self.candidates]
         return ~rows & bitrows.full(n) if self.complement else rows
+
+    def __len__(self) -> int:
+        """How many subsets it asks for."""
+        given: NDArray[Any] = next(each for each in (self.weights, self.subsets, self.candidates) if each is not None)
+        return len(given) if given.ndim else 1
 
     def after(self, winner: int) -> Ask:
         """What a greedy search asks where this candidate wins."""
@@ -139,7 +143,14 @@ class Ask:
         return other
 
     def check(self, n: int, soft: bool = False) -> None:
-        """Raise SearchError where the ask is not of subsets of n regions, or of soft ones where the search has none."""
+        """Raise SearchError where the ask is not of subsets of n regions, or of soft ones where the search has none, or
+        claims an order that is none.
+        """
+        if not len(self):
+            raise SearchError("an ask must be of one subset or more; got none")
+        claimed = self.claim.order
+        if len(set(claimed)) < len(claimed) or (claimed and not 0 <= min(claimed) <= max(claimed) < n):
+            raise SearchError(f"an ask must claim an order of distinct regions 0 to {n - 1}; got {list(claimed)}")
         if self.weights is not None:
             within = self.weights.shape[1:] == (n,) and bool(((self.weights >= 0) & (self.weights <= 1)).all())
             if not (soft and self.score_only and within):
@@ -157,6 +168,22 @@ class Ask:
         for name, regions in (("base", self.base), ("candidates", self.candidates)):
             if regions.ndim != 1 or (len(regions) and not 0 <= regions.min() <= regions.max() < n):
                 raise SearchError(f"an ask's {name} must be regions 0 to {n - 1}; got {regions.tolist()}")
+
+
+def _numbered(name: str, regions: Sequence[int]) -> Ints:
+    """Regions by their numbers, copied; neither membership nor fractions, which would pass for other regions."""
+    given = np.array(regions)
+    if given.size and given.dtype.kind not in "iu":
+        raise SearchError(f"an ask's {name} must be regions by their numbers; got {given.dtype}")
+    return given.astype(np.int32, copy=False)
+
+
+def _membership(subsets: Any) -> Bools:
+    """Membership, copied; 0 and 1 may stand for it."""
+    given = np.array(subsets)
+    if given.dtype != bool and not np.isin(given, (0, 1)).all():
+        raise SearchError(f"an ask's subsets must be bool, whether each region is in it; got {given.dtype}")
+    return given.astype(bool, copy=False)
 
 
 @dataclass(frozen=True)
@@ -217,14 +244,33 @@ class Ranking:
     notes: dict[str, Any] = field(default_factory=dict)
     attribution: Floats | None = None
 
+    def __post_init__(self) -> None:
+        if self.attribution is not None:
+            object.__setattr__(self, "attribution", np.array(self.attribution, np.float32))
+
     def check(self, n: int) -> None:
-        """Raise SearchError where the order is not of distinct regions of n."""
-        order = [region for region in self.order if isinstance(region, (int, np.integer))]
+        """Raise SearchError where the order is not of distinct regions of n, or a value is no number."""
+        order = [each for each in self.order if isinstance(each, (int, np.integer)) and not isinstance(each, bool)]
         if len(order) < len(self.order) or len(set(order)) < len(order) or not all(0 <= each < n for each in order):
             raise SearchError(f"a search must return distinct regions 0 to {n - 1}; got the order {self.order}")
-        if self.attribution is not None and np.shape(self.attribution) != (n,):
-            shape = list(np.shape(self.attribution))
+        if self.attribution is None:
+            return
+        if self.attribution.shape != (n,):
+            shape = list(self.attribution.shape)
             raise SearchError(f"a method must return an attribution [n] with n = {n}; got shape {shape}")
+        if not np.isfinite(self.attribution).all():
+            raise SearchError(f"a method must return finite values; got the attribution {self.attribution.tolist()}")
+
+
+def agreed(given: Any, kind: Any, verb: str) -> Any:
+    """What a search gave, if it is what was agreed.
+
+    Raises:
+        SearchError: it is something else.
+    """
+    if not isinstance(given, kind):
+        raise SearchError(f"a search must {verb} a {kind.__name__}; got {type(given).__name__}")
+    return given
 
 
 Rounds: TypeAlias = Generator[Ask, Evaluation, Ranking]

@@ -7,7 +7,7 @@ import numpy as np
 from pysmdl import bitrows
 from pysmdl.engine.requests.memo import Memo
 from pysmdl.errors import ScorerError
-from pysmdl.objective import Objective, Pairwise
+from pysmdl.objective import Objective, Pairwise, numbers_of
 from pysmdl.search.vocabulary import Ask
 from pysmdl.types import Bools, Floats, Ints
 
@@ -66,11 +66,11 @@ class RegionFeatures:
 
     def of_ask(self, ask: Ask) -> dict[str, Floats]:
         """Each pairwise term of an ask's subsets, by name. [a] each."""
-        return {name: term.of(ask, self._n) for name, term in self._priced().items()}
+        return {name: numbers_of(name, term.of(ask, self._n), len(ask)) for name, term in self._priced().items()}
 
     def of_subsets(self, member: Bools) -> dict[str, Floats]:
         """Each pairwise term of any subsets [a, n], by name. [a] each."""
-        return {name: term.of_subsets(member) for name, term in self._priced().items()}
+        return {name: numbers_of(name, term.of_subsets(member), len(member)) for name, term in self._priced().items()}
 
     def _priced(self) -> dict[str, Pairwise]:
         """The terms over these features; made once."""

@@ -19,7 +19,7 @@ from pysmdl.engine.requests.outcome import explanation_of
 from pysmdl.engine.requests.subset_values import SubsetValues
 from pysmdl.explanation import Explanation
 from pysmdl.profiling import count
-from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Task
+from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Task, agreed
 from pysmdl.types import Bools, Floats, Ints, Reading
 
 
@@ -132,15 +132,16 @@ class Request:
         values.features.want_one(NONE)
 
     def _search(self) -> Generator[None, None, tuple[Ints, dict[str, Any], Floats | None]]:
-        rounds = self.plan.search.start(Task(self.n, self.k, self._budget.of_search, self.plan.seed, self.item.regions))
+        task = Task(self.n, self.k, self._budget.of_search, self.plan.seed, self.item.regions)
+        rounds: Rounds = agreed(self.plan.search.start(task), Generator, "start")
         found: Any = None  # what starts a generator
         while True:
             try:
-                ask = rounds.send(found)
+                ask = agreed(rounds.send(found), Ask, "yield")
             except StopIteration as done:
-                ranking = done.value
+                ranking = agreed(done.value, Ranking, "return")
                 ranking.check(self.n)
-                return np.array(ranking.order, np.int32), dict(ranking.notes), ranking.attribution
+                return np.array(ranking.order[: self.k], np.int32), dict(ranking.notes), ranking.attribution
             ask.check(self.n, self.plan.search.soft)
             if self.plan.until is not None and self._decided(ask.claim):
                 return np.array(ask.claim.front[: self.k], np.int32), {"stopped": "decided"}, None

@@ -13,7 +13,7 @@ from pysmdl import bitrows
 from pysmdl.engine.plan import Plan
 from pysmdl.engine.requests.features import RegionFeatures
 from pysmdl.engine.requests.memo import Memo, SoftMemo
-from pysmdl.errors import ScorerError, SearchError
+from pysmdl.errors import ScorerError
 from pysmdl.search.vocabulary import Ask, Evaluation
 from pysmdl.types import Bools, Floats, Ints, Reading
 
@@ -120,13 +120,9 @@ class SubsetValues:
 
     def _weigh(self, values: dict[str, Floats], regions: dict[str, Floats]) -> Evaluation:
         kept, removed = values.get("kept"), values.get("removed")
-        found = self._plan.objective.evaluate(
+        return self._plan.objective.evaluate(
             None if kept is None else self.read(kept), None if removed is None else self.read(removed), regions
         )
-        rows = len(next(iter(values.values()), found.total))
-        if len(found.total) != rows:
-            raise SearchError(f"objective {self._plan.objective.name!r} gave {len(found.total)} values for {rows} rows")
-        return found
 
     def along(self, order: Ints) -> tuple[Evaluation, Reading, Reading]:
         """F along an order, and both curves: readings with its first 0, 1, ... regions kept, and removed."""
