@@ -256,7 +256,8 @@ def guided(
     """pysmdl's own: a surrogate fitted on everything measured says what to measure next (see its module).
 
     Better orders than exact greedy's at a fraction of its evaluations, and the better the more it may take, from
-    2 n + 40 on: see docs/searches.md. Every row counts, its blobs and the curves too. The same seed, the same order.
+    2 n + 40 on: see docs/searches.md. Every row counts, its blobs and the curves too. The same seed, the same order. Of
+    up to 10 regions with a row for each of the 2^n subsets, the best order there is.
 
     Args:
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.

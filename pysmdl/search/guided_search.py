@@ -12,11 +12,13 @@ any order; its favourite is measured where it is least sure, and with each measu
 4. With the last rows, and where the surrogate has nothing new to propose, single regions of the best order are moved
    where that is likely to gain (:mod:`pysmdl.search.local_moves`).
 
-Any number of rows will do, and more find better orders.
+Any number of rows will do, and more find better orders; of few regions all subsets are measured at once, and the best
+order is found.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
 from operator import attrgetter
 
@@ -41,6 +43,7 @@ STALLS = 30  # fits in a row that propose nothing new, after which there is noth
 BLOB = 0.3  # how far the regions of a blob lie from each other, the whole being of size 1
 SMALL, EXPLORED = (0.03, 0.25), 3  # shares of the regions in a blob that varies a prefix; so many batches at a time
 WAVES = 64  # of which blobs are made
+FEW = 10  # regions, of which all subsets are measured where that many rows are granted
 
 
 def guided_rounds(task: Task, evaluations: int, pairs: int, batch: int = 1) -> Rounds:
@@ -113,7 +116,11 @@ class Guide:
         return Ranking(found[: self.k].tolist(), {"fits": self.fits, "subsets_measured": len(self.lattice.total)})
 
     def _begin(self) -> Measuring:
-        """Nothing, everything, and as many blobs as leave enough for an order."""
+        """Nothing, everything, and as many blobs as leave enough for an order; or all subsets there are."""
+        if self.n <= FEW and 2**self.n <= self.evaluations:
+            every = np.array(list(itertools.product((False, True), repeat=self.n)))
+            yield from self.known.measure(every, self.order)
+            return
         count = max(1, min(self.pairs, (self.evaluations - self.curves) // 4))
         ends = np.array([[False], [True]]).repeat(self.n, 1)
         yield from self.known.measure(np.vstack((ends, blobs(self.rng, count, self.n, self.places))), self.order)
