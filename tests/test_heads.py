@@ -195,7 +195,7 @@ def test_a_scalar_explanation_is_kept_and_read(tmp_path):
     again = pysmdl.load(tmp_path / "why.npz")
     assert again.target == "the score"
     np.testing.assert_array_equal(again.insertion, found.insertion)
-    assert "the score" in found.plot().axes[0].get_title()
+    assert "why this score?" in found.plot().axes[0].get_title()
     assert again.normalised_auc == found.normalised_auc
 
 
