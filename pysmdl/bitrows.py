@@ -68,6 +68,12 @@ def complement(rows: Rows, n: int) -> Rows:
 
 def prefixes(order: NDArray[np.int32], n: int, sizes: NDArray[Any] | None = None) -> Rows:
     """The first 0, 1, ... len(order) regions of `order`, or as many as each of `sizes` says: [len(order) + 1, W]."""
+    return pack(in_prefixes(order, n, sizes))
+
+
+def in_prefixes(order: NDArray[np.int32], n: int, sizes: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+    """The same as bool membership [len(order) + 1, n]."""
     rank = np.full(n, len(order))
     rank[order] = np.arange(len(order))
-    return pack(rank < (np.arange(len(order) + 1) if sizes is None else sizes)[:, None])
+    member: NDArray[np.bool_] = rank < (np.arange(len(order) + 1) if sizes is None else sizes)[:, None]
+    return member

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl import bitrows
 from pysmdl.types import Bools
 
 Numbers = NDArray[np.float64]
@@ -92,10 +93,7 @@ class Lattice:
 
 def prefixes(order: NDArray[np.int32], k: int) -> Bools:
     """The subsets of an order's first 0, 1, ... k regions. [k + 1, n]."""
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    subsets: Bools = rank < np.arange(k + 1)[:, None]
-    return subsets
+    return bitrows.in_prefixes(order[:k], len(order))
 
 
 def numbers(member: Bools) -> list[int]:
