@@ -349,6 +349,17 @@ def a_difference(rng: Rng) -> Case:
     return lambda: _C.differences(**arrays), lambda: Plain.differences(**arrays) if honest else None
 
 
+def an_effect(rng: Rng) -> Case:
+    n, count = (int(each) for each in rng.integers(0, (7, 70)))
+    weight = rng.integers(1, 128, (n, 1))
+    arrays, honest = given(rng, {
+        "flip": np.where(rng.random((n, count)) < 0.5, weight, -weight).astype(np.int8),
+        "alike": rng.random((n, n)), "pull": rng.normal(size=count),
+    })  # fmt: skip
+    arrays.pop("out", None)
+    return lambda: _C.effects(**arrays), lambda: Plain.effects(**arrays) if honest else None
+
+
 CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer may be off by
     "compose": (a_compose, 0),
     "class_scores": (a_class_scores, 2e-6),
@@ -363,6 +374,7 @@ CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer 
     "kernel": (a_kernel, 1e-4),  # float32 sums of some ten numbers around 1
     "factor": (a_factor, 1e-6),
     "difference": (a_difference, 0),
+    "effect": (an_effect, 1e-6),
 }
 
 

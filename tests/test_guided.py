@@ -108,6 +108,11 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
             surrogate._native.differences(surrogate._flip, ~member[::2]),
             ((~member[::2, None] != member) * surrogate._weight.astype(int)).sum(2),
         )
+        np.testing.assert_allclose(
+            surrogate._effect,
+            Plain.effects(surrogate._flip, surrogate._prior, surrogate._near - surrogate._far),
+            atol=1e-9,
+        )
         surrogate.kept, surrogate.removed = weights
         surrogate.bounded = bounded
         start = surrogate.greedy()
@@ -135,6 +140,23 @@ def test_the_number_of_threads_changes_no_bit_of_a_factor(monkeypatch):
     assert len(found[0]) > 1000  # whose blocks are worth threads
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 8, 9, 12, 64, 70, 150])
+def test_a_factor_grows_by_any_number_of_rows(step):
+    _C = pytest.importorskip("pysmdl._C")
+    rng = np.random.default_rng(step)
+    size, root = 150, rng.normal(size=(150, 40))
+    matrix = root @ root.T  # of rank 40: the noise makes it definite
+    factor = np.full((200, 200), np.nan)
+    factor[:size, :size] = np.tril(matrix)
+    for known in range(0, size, step):
+        _C.extend_cholesky(factor, known, min(known + step, size), 0.5, 2)
+    found = np.tril(factor[:size, :size])
+    np.testing.assert_allclose(found @ found.T, matrix + 0.5 * np.eye(size), atol=1e-10)
+    assert np.isnan(factor[size:]).all()
+    with pytest.raises(ValueError, match="matrix \\+ noise is not positive definite"):
+        _C.extend_cholesky(-np.eye(70), 0, 70, 0.5, 1)
 
 
 def test_moves_find_the_best_chain_of_a_small_surrogate():

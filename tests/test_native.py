@@ -218,6 +218,14 @@ def test_what_solves_checks_both_dimensions():
             _C.solve_cholesky(factor, wrong)  # never a copy, which nobody would see
     with pytest.raises(ValueError, match=r"factor must be float64 \[size, size\]"):
         _C.extend_cholesky(np.ones((3, 2)), 0, 2, 0.1, 1)
+    flip = np.ones((2, 3), np.int8)
+    for alike, pull, message in (
+        (np.eye(3), np.ones(3), r"alike must be float64 \[2, 2\]"),
+        (np.eye(2), np.ones(2), r"pull must be float64 \[3\]"),
+        (np.eye(2), np.ones((3, 1)), r"pull must be float64 \[3\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _C.effects(flip, alike, pull)
     for known, count in ((-1, 2), (2, 1), (0, 4)):
         with pytest.raises(ValueError, match="known and count must be 0 <= known <= count <= 3"):
             _C.extend_cholesky(factor, known, count, 0.1, 1)

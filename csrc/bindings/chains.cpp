@@ -163,12 +163,16 @@ double* rows_of(InPlace<double>& matrix, const char* name, int64_t size, int64_t
   return writable(matrix, name);
 }
 
+void expect_alike(const Array<double>& alike, int64_t n) {
+  PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
+               "]");
+}
+
 void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& table, int64_t first,
                  InPlace<double>& even, std::optional<InPlace<double>> odd) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
   const int64_t n = flip.shape(0), count = flip.shape(1), size = even.ndim() == 2 ? even.shape(0) : -1;
-  PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
-               "]");
+  expect_alike(alike, n);
   PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
   const int64_t span = table.size() - 1;
   const std::vector<int8_t> flips(flip.data(), flip.data() + flip.size());
@@ -179,6 +183,20 @@ void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Ar
   const double *from = alike.data(), *by_difference = table.data();
   const py::gil_scoped_release release;
   kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to_even, to_odd);
+}
+
+Array<double> effects_of(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& pull) {
+  PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
+  const int64_t n = flip.shape(0), count = flip.shape(1);
+  expect_alike(alike, n);
+  PYSMDL_CHECK(pull.ndim() == 1 && pull.shape(0) == count, "pull must be float64 [", count, "]");
+  Array<double> effect(n);
+  double* to = effect.mutable_data();
+  const int8_t* from = flip.data();
+  const double *by_likeness = alike.data(), *each = pull.data();
+  const py::gil_scoped_release release;
+  effects(from, n, count, by_likeness, each, to);
+  return effect;
 }
 
 void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
@@ -215,6 +233,7 @@ void register_chains(py::module_& m) {
   m.def("predict", &predicted, arg("fitted"), arg("member"));
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
         arg("odd").noconvert() = py::none());
+  m.def("effects", &effects_of, arg("flip"), arg("alike"), arg("pull"));
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
         arg("least"));

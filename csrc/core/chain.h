@@ -34,6 +34,9 @@ void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* me
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
                  int64_t first, int64_t stride, double* even, double* odd);
 
+// effect[x] = 2 sum over y of alike[x, y] * (sum over T of pull[T], minus where T lacks y): the linear part of a fit.
+void effects(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* pull, double* effect);
+
 // What subsets are worth, and how unsure that is by the nearest one measured: member [subsets, n], to value and unsure
 // [subsets].
 void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, double* value, double* unsure);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "dot.h"
 #include "parallel.h"
@@ -10,54 +11,84 @@
 namespace pysmdl {
 namespace {
 
-constexpr int64_t kBlock = 32;              // columns done for all rows at a time: their rows stay in cache
-constexpr int64_t kWorthThreads = 1 << 23;  // products of a block, about a millisecond: awaiting a thread may cost more
+constexpr int kRows = 8, kColumns = 4;      // whose sums are in registers at a time; of few rows, half as many
+constexpr int64_t kShared = 64;             // rows that threads may share
+constexpr int64_t kWorthThreads = 1 << 23;  // products of these, about a millisecond: awaiting a thread may cost more
 
 // y -= scale * x
 PYSMDL_SIMD void subtract(double* y, const double* x, double scale, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] -= scale * x[i];
 }
 
-// Columns first .. last - 1 of row i, those to the left of the diagonal.
-void eliminate(double* factor, int64_t stride, int64_t i, int64_t first, int64_t last) {
-  double* at = factor + i * stride;
-  for (int64_t j = first; j < last; ++j) {
-    const double* row = factor + j * stride;
-    at[j] = (at[j] - dot(at, row, j)) / row[j];
-  }
+// sums[c][r] = sum over t < count of lines[c][t] * rows[t, r], rows [count, R], in order of t.
+template <int R>
+[[gnu::always_inline]] inline void products(const double* const* lines, const double* rows, int64_t count,
+                                            double (*sums)[R]) {
+  double in[kColumns][R] = {};
+  for (int64_t t = 0; t < count; ++t, rows += R)
+    for (int c = 0; c < kColumns; ++c) {
+      const double value = lines[c][t];
+#pragma GCC unroll 1  // unrolled first, it is not vectorised
+      for (int r = 0; r < R; ++r) in[c][r] += value * rows[r];
+    }
+  for (int c = 0; c < kColumns; ++c) std::copy(in[c], in[c] + R, sums[c]);
 }
 
-// The same of rows begin .. end - 1, all below row `last`: four at a time, for each column is read from afar.
-void eliminate_rows(double* factor, int64_t stride, int64_t begin, int64_t end, int64_t first, int64_t last) {
-  int64_t i = begin;
-  for (double products[4]; i + 4 <= end; i += 4) {
-    double* at = factor + i * stride;
+// Columns from .. to - 1 of rows begin .. end - 1, at most R, as far as the diagonal; those before are done. False
+// where the matrix is not positive definite. group: room for [to, R], the rows side by side.
+template <int R>
+[[gnu::always_inline]] inline bool eliminate(double* factor, int64_t stride, int64_t begin, int64_t end, int64_t from,
+                                             int64_t to, double noise, double* group) {
+  for (int64_t r = 0; r < R; ++r)
+    for (int64_t k = 0; k < to; ++k)
+      group[k * R + r] = k <= begin + r && begin + r < end ? factor[(begin + r) * stride + k] : 0;
+  for (int64_t first = from; first < to; first += kColumns) {
+    const int64_t last = std::min(first + kColumns, to);
+    const double* lines[kColumns];
+    for (int64_t c = 0; c < kColumns; ++c) lines[c] = factor + std::min(first + c, last - 1) * stride;
+    double sums[kColumns][R];
+    products<R>(lines, group, first, sums);
     for (int64_t j = first; j < last; ++j) {
-      const double* row = factor + j * stride;
-      dot_of_four(at, stride, row, j, products);
-      for (int64_t r = 0; r < 4; ++r) at[r * stride + j] = (at[r * stride + j] - products[r]) / row[j];
+      double *column = group + j * R, *line = factor + j * stride;
+      for (int r = 0; r < R; ++r) column[r] -= sums[j - first][r];
+      for (int64_t k = first; k < j; ++k)
+        for (int r = 0; r < R; ++r) column[r] -= line[k] * group[k * R + r];
+      if (j >= begin) {
+        const double rest = column[j - begin] + noise;
+        if (!(rest > 0)) return false;
+        line[j] = std::sqrt(rest);
+      }
+      for (int r = 0; r < R; ++r) column[r] /= line[j];
+      for (int64_t i = std::max(begin, j + 1); i < end; ++i) factor[i * stride + j] = column[i - begin];
     }
   }
-  for (; i < end; ++i) eliminate(factor, stride, i, first, last);
+  return true;
+}
+
+PYSMDL_SIMD bool eliminate_rows(double* factor, int64_t stride, int64_t begin, int64_t end, int64_t from, int64_t to,
+                                double noise, double* group) {
+  if (end - begin <= kRows / 2) return eliminate<kRows / 2>(factor, stride, begin, end, from, to, noise, group);
+  return eliminate<kRows>(factor, stride, begin, end, from, to, noise, group);
 }
 
 }  // namespace
 
 bool extend_cholesky(double* factor, int64_t stride, int64_t known, int64_t count, double noise, int threads) {
-  for (int64_t first = 0; first < count; first += kBlock) {
-    const int64_t last = std::min(first + kBlock, count);
-    for (int64_t i = std::max(first, known); i < last; ++i) {
-      eliminate(factor, stride, i, first, i);
-      double* at = factor + i * stride;
-      const double rest = at[i] - dot(at, at, i) + noise;
-      if (!(rest > 0)) return false;
-      at[i] = std::sqrt(rest);
-    }
-    const int64_t below = std::max(last, known);
-    const bool worth_threads = (count - below) * (last - first) * last > kWorthThreads;
-    parallel_for(count - below, worth_threads ? threads : 1, [&](int64_t begin, int64_t end) {
-      eliminate_rows(factor, stride, below + begin, below + end, first, last);
+  std::vector<double> room(count * kRows);
+  for (int64_t begin = known; begin < count; begin += kShared) {
+    const int64_t end = std::min(begin + kShared, count), groups = (end - begin + kRows - 1) / kRows;
+    const auto columns = [&](int64_t group, int64_t from, int64_t to, double* side_by_side) {
+      const int64_t first = begin + group * kRows, last = std::min(first + kRows, end);
+      return eliminate_rows(factor, stride, first, last, from, std::min(to, last), noise, side_by_side);
+    };
+    const bool worth_threads = (end - begin) * begin * begin / 2 > kWorthThreads;
+    // Left of their own square these rows do not need each other.
+    parallel_for(groups, worth_threads ? threads : 1, [&](int64_t group, int64_t past) {
+      std::vector<double> side_by_side(begin * kRows);
+      for (; group < past; ++group) columns(group, 0, begin, side_by_side.data());
     });
+    for (int64_t group = 0; group < groups; ++group)
+      if (!columns(group, begin, end, room.data())) return false;
   }
   return true;
 }

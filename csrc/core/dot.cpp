@@ -26,16 +26,4 @@ PYSMDL_SIMD double dot(const double* a, const double* b, int64_t n) {
   return sum_of(lanes) + rest;
 }
 
-PYSMDL_SIMD void dot_of_four(const double* a, int64_t stride, const double* b, int64_t n, double* out) {
-  constexpr int kRows = 4;
-  double lanes[kRows][kLanes] = {}, rest[kRows] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int row = 0; row < kRows; ++row)
-      for (int lane = 0; lane < kLanes; ++lane) lanes[row][lane] += a[row * stride + i + lane] * b[i + lane];
-  for (; i < n; ++i)
-    for (int row = 0; row < kRows; ++row) rest[row] += a[row * stride + i] * b[i];
-  for (int row = 0; row < kRows; ++row) out[row] = sum_of(lanes[row]) + rest[row];
-}
-
 }  // namespace pysmdl

@@ -32,8 +32,4 @@ PYSMDL_SIMD void sums_of_one(const float* kept, const float* removed, const int8
   }
 }
 
-PYSMDL_SIMD void add_to(const double* row, double* to, int64_t n) {
-  for (int64_t x = 0; x < n; ++x) to[x] += row[x];
-}
-
 }  // namespace pysmdl

@@ -11,49 +11,31 @@
 namespace pysmdl {
 namespace {
 
-PYSMDL_SIMD void add_row(const int8_t* flip, const int16_t* from, int16_t* to, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(from[t] + flip[t]);
-}
-
-PYSMDL_SIMD void subtract_row(const int8_t* flip, int16_t* to, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(to[t] - flip[t]);
-}
-
-PYSMDL_SIMD void add_size(const int8_t* flip, int16_t* to, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) to[t] = static_cast<int16_t>(to[t] + (flip[t] < 0 ? -flip[t] : 0));
-}
-
-// Of the empty subset: the size of each T.
-std::vector<int16_t> sizes(const int8_t* flip, int64_t n, int64_t count) {
-  std::vector<int16_t> found(count, 0);
-  for (int64_t x = 0; x < n; ++x) add_size(flip + x * count, found.data(), count);
-  return found;
-}
-
 // Sums over T of near and far by alikeness, of a subset and of its complement.
 struct Sums {
   double near[2], far[2];
 };
 
-// kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms; `both` holds
-// e(d) and e(span - d) by d.
-PYSMDL_SIMD Sums weighted(const double* near, const double* far, const double (*both)[2], const int16_t* d, int64_t n,
-                          float* kept, float* removed) {
-  constexpr int kBlock = 8;
-  double sums[4][kBlock] = {}, close[kBlock], remote[kBlock];
-  for (int64_t t = 0; t < n; t += kBlock) {
-    const int size = static_cast<int>(std::min<int64_t>(kBlock, n - t));
-    for (int i = 0; i < size; ++i) close[i] = both[d[t + i]][0], remote[i] = both[d[t + i]][1];
-    for (int i = 0; i < size; ++i) {
-      const double a = near[t + i] * close[i], b = far[t + i] * remote[i];
-      const double c = near[t + i] * remote[i], e = far[t + i] * close[i];
+// kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms. All of whole
+// tiles: a compiler vectorises no rest.
+PYSMDL_SIMD Sums weighted(const Terms& terms, const int16_t* d, int64_t padded, float* kept, float* removed) {
+  const float rate = terms.rate, smooth = terms.smooth;
+  float sums[4][kTile] = {}, close[kTile], remote[kTile];
+  for (int64_t t = 0; t < padded; t += kTile) {
+    const float *near = &terms.near[t], *far = &terms.far[t];
+    for (int i = 0; i < kTile; ++i) {
+      close[i] = smooth * exp_nonpositive(-rate * static_cast<float>(d[t + i]));
+      remote[i] = smooth * exp_nonpositive(-rate * static_cast<float>(terms.span - d[t + i]));
+    }
+    for (int i = 0; i < kTile; ++i) {
+      const float a = near[i] * close[i], b = far[i] * remote[i], c = near[i] * remote[i], e = far[i] * close[i];
       sums[0][i] += a, sums[1][i] += b, sums[2][i] += c, sums[3][i] += e;
-      kept[t + i] = static_cast<float>(a - b), removed[t + i] = static_cast<float>(c - e);
+      kept[t + i] = a - b, removed[t + i] = c - e;
     }
   }
   double total[4] = {};
   for (int s = 0; s < 4; ++s)
-    for (const double each : sums[s]) total[s] += each;
+    for (const float each : sums[s]) total[s] += each;
   return {{total[0], total[2]}, {total[1], total[3]}};
 }
 
@@ -63,17 +45,6 @@ PYSMDL_SIMD std::pair<int16_t, int16_t> range(const int16_t* d, int64_t n, int16
   for (int64_t t = 0; t < n; ++t) least = std::min(least, d[t]), most = std::max(most, d[t]);
   return {least, most};
 }
-
-// e(d) and e(span - d) by d.
-std::vector<double> exponentials(const Surrogate& s) {
-  std::vector<double> both(2 * (s.span + 1));
-  const double rate = 1 / (s.reach * static_cast<double>(s.span));
-  for (int64_t d = 0; d <= s.span; ++d)
-    both[2 * d] = both[2 * (s.span - d) + 1] = s.smooth * std::exp(-rate * static_cast<double>(d));
-  return both;
-}
-
-const double (*pairs(const std::vector<double>& both))[2] { return reinterpret_cast<const double(*)[2]>(both.data()); }
 
 double score(const Surrogate& s, double z) {
   if (!s.bounded) return z;
@@ -107,88 +78,104 @@ PYSMDL_SIMD void link(float* z, int64_t n, float soft) {
   }
 }
 
-}  // namespace
-
-void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* member, int64_t subsets, int16_t* out) {
-  Walk walk(flip, n, count);
-  for (int64_t s = 0; s < subsets; ++s, out += count) {
-    const int16_t* found = walk.to(member + s * n);
-    std::copy(found, found + count, out);
+// z of a subset and of its complement with region x changed, for every x, from the sums over those T that lack x.
+PYSMDL_SIMD void all_log_odds(const Subset& subset, const float* more, const float* fewer, const float* effect,
+                              double offset, int64_t n, float* kept, float* removed) {
+  const auto near = static_cast<float>(subset.near[0]), mirrored_near = static_cast<float>(subset.near[1]);
+  const auto far = static_cast<float>(subset.far[0]), mirrored_far = static_cast<float>(subset.far[1]);
+  const auto line = static_cast<float>(subset.line), middle = static_cast<float>(offset);
+  const uint8_t* has = subset.has;
+  for (int64_t x = 0; x < n; ++x) {
+    // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
+    const float lack = has[x] ? fewer[x] : more[x], have = has[x] ? more[x] : fewer[x];
+    const float slope = line + (has[x] ? -effect[x] : effect[x]);
+    kept[x] = middle + slope + lack * (far + kept[x]) + have * (near - kept[x]);
+    removed[x] = middle - slope + have * (mirrored_far + removed[x]) + lack * (mirrored_near - removed[x]);
   }
 }
 
+}  // namespace
+
+Subsets::Subsets(int64_t subsets, int64_t n, int64_t count)
+    : terms_(new float[2 * subsets * whole_tiles(count)]),
+      differences_(new int16_t[subsets * whole_tiles(count)]),
+      has_(new uint8_t[subsets * n]),
+      subsets_(subsets) {
+  const int64_t padded = whole_tiles(count);
+  for (int64_t i = 0; i < subsets; ++i) {
+    float* terms = terms_.get() + 2 * i * padded;
+    int16_t* differences = differences_.get() + i * padded;
+    subsets_[i] = {differences, has_.get() + i * n, terms, terms + padded, {}, {}, 0};
+    std::fill(differences + count, differences + padded, int16_t{0});
+  }
+}
+
+Terms::Terms(const Surrogate& s)
+    : near(whole_tiles(s.count)),
+      far(near.size()),
+      rate(static_cast<float>(1 / (s.reach * static_cast<double>(s.span)))),
+      smooth(static_cast<float>(s.smooth)),
+      span(static_cast<int>(s.span)) {
+  std::copy(s.near, s.near + s.count, near.begin());
+  std::copy(s.far, s.far + s.count, far.begin());
+}
+
 void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, double* value, double* unsure) {
-  const std::vector<double> both = exponentials(s);
-  std::vector<float> unused(2 * s.count);
+  const Terms terms(s);
+  const auto padded = static_cast<int64_t>(terms.near.size());
+  std::vector<float> unused(2 * padded);
   Walk walk(s.flip, s.n, s.count);
   for (int64_t i = 0; i < subsets; ++i, member += s.n) {
     const int16_t* d = walk.to(member);
     double line = 0;
     for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
-    const Sums sums = weighted(s.near, s.far, pairs(both), d, s.count, unused.data(), unused.data() + s.count);
+    const Sums sums = weighted(terms, d, padded, unused.data(), unused.data() + padded);
     const LogOdds z{s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
     value[i] = worth_of(s, z.kept, z.removed);
     unsure[i] = unsure_of(s, z, d);
   }
 }
 
-Walk::Walk(const int8_t* flip, int64_t n, int64_t count)
-    : flip_(flip), n_(n), count_(count), nothing_(sizes(flip, n, count)), differences_(nothing_), has_(n, 0) {}
-
-const int16_t* Walk::to(const uint8_t* member) {
-  int64_t steps = 0, size = 0;
-  for (int64_t x = 0; x < n_; ++x) steps += !member[x] != !has_[x], size += member[x] != 0;
-  if (size < steps) {  // shorter from nothing
-    differences_ = nothing_;
-    std::fill(has_.begin(), has_.end(), uint8_t{0});
-  }
-  for (int64_t x = 0; x < n_; ++x) {
-    if (!member[x] == !has_[x]) continue;
-    int16_t* d = differences_.data();
-    if (member[x]) add_row(flip_ + x * count_, d, d, count_);
-    else subtract_row(flip_ + x * count_, d, count_);
-    has_[x] = member[x] != 0;
-  }
-  return differences_.data();
-}
-
 Neighbours::Neighbours(const Surrogate& s)
     : s_(s),
-      wide_((s.n + kTile - 1) / kTile * kTile),
+      wide_(whole_tiles(s.n)),
       lacks_(s.count * wide_),
       fewer_(s.n),
       more_(s.n),
-      both_(exponentials(s)),
+      effect_(s.n),
+      terms_(s),
       sums_(2 * kRows * wide_) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   for (int64_t x = 0; x < s.n; ++x) {
     const int8_t* flip = s.flip + x * s.count;
     float* to = lacks_.data() + x / kTile * kTile * s.count + x % kTile;
     for (int64_t t = 0; t < s.count; ++t) to[t * kTile] = flip[t] > 0 ? 1.0f : 0.0f;
-    more_[x] = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
-    fewer_[x] = 1 / more_[x];
+    const double more = s.count ? std::exp(-rate * std::abs(flip[0])) : 1;
+    more_[x] = static_cast<float>(more), fewer_[x] = static_cast<float>(1 / more);
+    effect_[x] = static_cast<float>(s.effect[x]);
   }
 }
 
-Subset Neighbours::of_nothing() const {
-  Subset subset{sizes(s_.flip, s_.n, s_.count), std::vector<uint8_t>(s_.n), std::vector<float>(s_.count),
-                std::vector<float>(s_.count)};
-  for (int64_t x = 0; x < s_.n; ++x) subset.line -= s_.effect[x] / 2;
-  settle(subset);
-  return subset;
+void Neighbours::take_nothing(Subset& to) const {
+  const std::vector<int16_t> found = sizes(s_.flip, s_.n, s_.count);
+  std::copy(found.begin(), found.end(), to.differences);
+  std::fill(to.has, to.has + s_.n, uint8_t{0});
+  to.line = 0;
+  for (int64_t x = 0; x < s_.n; ++x) to.line -= s_.effect[x] / 2;
+  settle(to);
 }
 
 void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
-  add_row(s_.flip + x * s_.count, from.differences.data(), to.differences.data(), s_.count);
-  to.has = from.has;
+  add_row(s_.flip + x * s_.count, from.differences, to.differences, s_.count);
+  if (to.has != from.has) std::copy(from.has, from.has + s_.n, to.has);
   to.has[x] = 1;
   to.line = from.line + s_.effect[x];
   settle(to);
 }
 
 void Neighbours::settle(Subset& subset) const {
-  const Sums sums = weighted(s_.near, s_.far, pairs(both_), subset.differences.data(), s_.count, subset.kept.data(),
-                             subset.removed.data());
+  const auto padded = static_cast<int64_t>(terms_.near.size());
+  const Sums sums = weighted(terms_, subset.differences, padded, subset.kept, subset.removed);
   std::copy(sums.near, sums.near + 2, subset.near);
   std::copy(sums.far, sums.far + 2, subset.far);
 }
@@ -203,39 +190,31 @@ double Neighbours::worth(const Subset& subset) const {
   return worth_of(s_, z.kept, z.removed);
 }
 
-double Neighbours::unsure(const Subset& subset) const {
-  return unsure_of(s_, log_odds(subset), subset.differences.data());
-}
+double Neighbours::unsure(const Subset& subset) const { return unsure_of(s_, log_odds(subset), subset.differences); }
 
 double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
   float sums[2];
-  sums_of_one(subset.kept.data(), subset.removed.data(), s_.flip + x * s_.count, s_.count, sums);
+  sums_of_one(subset.kept, subset.removed, s_.flip + x * s_.count, s_.count, sums);
   const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
   const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
   return worth_of(s_, s_.offset + line + lack * (subset.far[0] + sums[0]) + have * (subset.near[0] - sums[0]),
                   s_.offset - line + have * (subset.far[1] + sums[1]) + lack * (subset.near[1] - sums[1]));
 }
 
-void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out) const {
+void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const {
   const float* rows[2 * kRows];
   for (int i = 0; i < kRows; ++i) {
     const Subset& subset = *subsets[std::min(i, count - 1)];
-    rows[2 * i] = subset.kept.data(), rows[2 * i + 1] = subset.removed.data();
+    rows[2 * i] = subset.kept, rows[2 * i + 1] = subset.removed;
   }
   for (int64_t x = 0; x < wide_; x += kTile)
     tile_sums(rows, lacks_.data() + x * s_.count, s_.count, wide_, sums_.data() + x);
   for (int i = 0; i < count; ++i) {
-    const Subset& subset = *subsets[i];
     float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
-    for (int64_t x = 0; x < s_.n; ++x) {
-      // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
-      const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
-      const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
-      kept[x] = float(s_.offset + line + lack * (subset.far[0] + kept[x]) + have * (subset.near[0] - kept[x]));
-      removed[x] = float(s_.offset - line + have * (subset.far[1] + removed[x]) + lack * (subset.near[1] - removed[x]));
-    }
+    all_log_odds(*subsets[i], more_.data(), fewer_.data(), effect_.data(), s_.offset, s_.n, kept, removed);
     if (s_.bounded) link(kept, s_.n, float(s_.soft)), link(removed, s_.n, float(s_.soft));
-    for (int64_t x = 0; x < s_.n; ++x) out[i][x] = float(s_.kept * kept[x] - s_.removed * removed[x]);
+    const auto own = static_cast<float>(s_.kept), other = static_cast<float>(s_.removed);
+    for (int64_t x = 0; x < s_.n; ++x) out[i][x * apart] = own * kept[x] - other * removed[x];
   }
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "chain.h"
 #include "exact_sums.h"
+#include "walk.h"
 
 namespace pysmdl {
 
@@ -16,27 +18,35 @@ struct LogOdds {
 
 // A subset S, by its differences from every measured T.
 struct Subset {
-  std::vector<int16_t> differences;  // |S xor T|
-  std::vector<uint8_t> has;          // [n]
-  std::vector<float> kept, removed;  // near e(d) - far e(span - d), and near e(span - d) - far e(d); padded
-  double near[2] = {}, far[2] = {};  // sums of the terms, of S and of its complement
-  double line = 0;                   // sum of signed effects / 2
+  int16_t* differences;    // |S xor T|, whole tiles as kept and removed
+  uint8_t* has;            // [n]
+  float *kept, *removed;   // near e(d) - far e(span - d), and near e(span - d) - far e(d)
+  double near[2], far[2];  // sums of the terms, of S and of its complement
+  double line;             // sum of signed effects / 2
 };
 
-// The differences of one subset after the other from every measured T.
-class Walk {
+// So many subsets in one piece of memory, to be filled.
+class Subsets {
  public:
-  Walk(const int8_t* flip, int64_t n, int64_t count);
+  Subsets(int64_t subsets, int64_t n, int64_t count);
 
-  // |S xor T| of the subset S, member [n]; valid until the next one is asked for. From one prefix of an order to the
-  // next it is a single step.
-  const int16_t* to(const uint8_t* member);
+  Subset& operator[](int64_t i) { return subsets_[i]; }
+  const Subset& operator[](int64_t i) const { return subsets_[i]; }
 
  private:
-  const int8_t* flip_;
-  int64_t n_, count_;
-  std::vector<int16_t> nothing_, differences_;  // of the empty subset, and of the last one
-  std::vector<uint8_t> has_;                    // the last one. [n]
+  std::unique_ptr<float[]> terms_;
+  std::unique_ptr<int16_t[]> differences_;
+  std::unique_ptr<uint8_t[]> has_;
+  std::vector<Subset> subsets_;
+};
+
+// What the terms of z(S) are made of, in float32.
+struct Terms {
+  explicit Terms(const Surrogate& surrogate);
+
+  std::vector<float> near, far;  // [count], and zeros up to whole tiles
+  float rate, smooth;            // e(d) = smooth * exp(-rate * d)
+  int span;
 };
 
 // A region more or less multiplies each exponential by one of two numbers, whichever T has or lacks: so a neighbour
@@ -46,15 +56,16 @@ class Neighbours {
  public:
   explicit Neighbours(const Surrogate& surrogate);
 
-  Subset of_nothing() const;
+  Subsets room_for(int64_t subsets) const { return {subsets, s_.n, s_.count}; }
+  void take_nothing(Subset& to) const;
   // Makes `to` the subset `from` with region x more; they may be the same.
   void add(int32_t x, const Subset& from, Subset& to) const;
   double worth(const Subset& subset) const;
   // How unsure that is, by the nearest one measured.
   double unsure(const Subset& subset) const;
-  // Of each of up to kRows subsets with region x changed, for every x: out[i] [n].
+  // Of each of up to kRows subsets with region x changed, for every x: out[i] [n], `apart` elements apart.
   static constexpr int kRows = kTogether / 2;  // two views each
-  void worth_of_all(const Subset* const* subsets, int count, float* const* out) const;
+  void worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const;
   // With region x changed, alone.
   double worth_of_one(const Subset& subset, int32_t x) const;
 
@@ -63,11 +74,12 @@ class Neighbours {
   LogOdds log_odds(const Subset& subset) const;
 
   const Surrogate& s_;
-  int64_t wide_;                      // n, rounded up to whole tiles
-  std::vector<float> lacks_;          // [wide / kTile, count, kTile]: 1 where T lacks x, else 0
-  std::vector<double> fewer_, more_;  // [n]: what an exponential is multiplied by when d falls, and grows
-  std::vector<double> both_;          // the exponential of d and of span - d, by d. [span + 1, 2]
-  mutable std::vector<float> sums_;   // [kRows, 2, wide]
+  int64_t wide_;                     // n, rounded up to whole tiles
+  std::vector<float> lacks_;         // [wide / kTile, count, kTile]: 1 where T lacks x, else 0
+  std::vector<float> fewer_, more_;  // [n]: what an exponential is multiplied by when d falls, and grows
+  std::vector<float> effect_;        // [n]
+  const Terms terms_;
+  mutable std::vector<float> sums_;  // [kRows, 2, wide]
 };
 
 }  // namespace pysmdl

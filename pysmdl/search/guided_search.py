@@ -68,7 +68,7 @@ class Guide:
         # An order of few regions is no better for large ones: each place counts the same.
         sized = regions is not None and self.k == n
         area = regions.areas() / max(1, regions.areas().sum()) if sized and regions is not None else np.full(n, 1 / n)
-        self.surrogate = Surrogate(n, area, self.places)
+        self.surrogate = Surrogate(n, area, self.places, expected=evaluations // 2)
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
@@ -102,7 +102,7 @@ class Guide:
             chain = prefixes(self.order, self.k)
             subsets = numbers(chain)
             missing = ~self.known.has(subsets)
-            if missing.any() and self.known.cost(subsets) <= self.left:
+            if missing.any() and self.known.affords(subsets, int(missing.sum()), self.left):
                 yield from self._measure(chain, missing)
                 stalls = max(0, stalls - 1)
             elif self.best is None and missing.any():
@@ -197,10 +197,13 @@ def blobs(
     if places is None:
         return rng.random((count, n)) < rng.uniform(*share, (count, 1))
     waves = rng.standard_normal((count, WAVES, places.shape[1])) / BLOB  # of a Gaussian spectrum: a Gaussian process
-    phases = rng.uniform(0, 2 * np.pi, (count, WAVES)).astype(np.float32)
-    at = places.astype(np.float32)
-    each = zip(waves.astype(np.float32), phases, strict=True)  # one by one: of many regions all take gigabytes
-    heights = np.array([np.cos(np.einsum("wd,nd->wn", wave, at) + phase[:, None]).sum(0) for wave, phase in each])
+    phases = rng.uniform(0, 2 * np.pi, (count, WAVES, 1)).astype(np.float32)
+    waves, at = waves.astype(np.float32), places.astype(np.float32)
+    heights = np.empty((count, n), np.float32)
+    some = max(1, (1 << 16) // (WAVES * n))  # at a time: of many regions all take gigabytes
+    for part in (slice(i, i + some) for i in range(0, count, some)):
+        angles = phases[part] + sum(waves[part, :, axis, None] * at[:, axis] for axis in range(at.shape[1]))
+        heights[part] = np.cos(angles).sum(1)
     below = np.ceil(rng.uniform(*share, count) * (n - 1)).astype(int)
     blobs: Bools = heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
     return blobs
@@ -208,10 +211,12 @@ def blobs(
 
 def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The most uncertain places of a chain, each making its neighbours less so."""
-    unsure, place = unsure.copy(), np.arange(len(unsure))
+    unsure, size = unsure.copy(), len(unsure)
+    less = 1 - np.exp(-np.abs(np.arange(1 - size, size)) / SPACING)  # by how far a place lies from the one chosen
     chosen = []
     for _ in range(count):
-        chosen.append(int(unsure.argmax()))
-        unsure *= np.where(unsure > 0, 1 - np.exp(-np.abs(place - chosen[-1]) / SPACING), 1)
-        unsure[chosen[-1]] = -1
+        place = int(unsure.argmax())
+        unsure *= less[size - 1 - place : 2 * size - 1 - place]
+        unsure[place] = -1
+        chosen.append(place)
     return np.sort(chosen)

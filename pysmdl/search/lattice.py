@@ -29,7 +29,8 @@ class Lattice:
         self._half = [float(each) / 2 for each in area]
         self.total: dict[int, float] = {}
         self._of_size: list[list[int]] = [[] for _ in range(len(self._half) + 1)]
-        self._worth: dict[int, float] = {}  # of the best path to each subset, from the empty one
+        self._reached: list[list[int]] = [[] for _ in self._of_size]  # of these, those that a path leads to
+        self._worth: dict[int, float] = {}  # of the best path to each of them, from the empty one
         self._last: dict[int, int] = {}  # the region that it adds last
 
     def add(self, subsets: Sequence[int], total: NDArray[np.float32]) -> None:
@@ -41,17 +42,20 @@ class Lattice:
                 self._of_size[size].append(subset)
                 new.append((size, subset))
         for size, subset in sorted(new):
+            before = self._worth.get(subset)  # where a smaller one that is new too leads to it
             if subset == 0:
                 self._worth[subset] = 0.0
             if subset == 0 or self._reach(size, subset):
-                self._extend(size, [subset])
+                if before is None:
+                    self._reached[size].append(subset)
+                if self._worth[subset] != before:
+                    self._extend(size, [subset])
 
     def best(self) -> tuple[list[int], float] | None:
         """The best order of k regions and what it is worth; None where none is known from end to end."""
-        ends = [subset for subset in self._of_size[self.k] if subset in self._worth]
-        if not ends:
+        if not self._reached[self.k]:
             return None
-        at = last = max(ends, key=self._worth.__getitem__)
+        at = last = max(self._reached[self.k], key=self._worth.__getitem__)
         order = []
         while at:
             order.append(self._last[at])
@@ -62,11 +66,11 @@ class Lattice:
         """Find the best path to a new subset; whether there is one."""
         f, worth, total = self.total[subset], self._worth, self.total
         best = -np.inf
-        for smaller in self._of_size[size - 1]:
+        for smaller in self._reached[size - 1]:
             added = subset ^ smaller
-            if not added & (added - 1) and (before := worth.get(smaller)) is not None:
+            if not added & (added - 1):
                 region = added.bit_length() - 1
-                found = before + self._half[region] * (total[smaller] + f)
+                found = worth[smaller] + self._half[region] * (total[smaller] + f)
                 if found > best:
                     best, self._last[subset] = found, region
                     worth[subset] = found
@@ -85,7 +89,10 @@ class Lattice:
                     if not added & (added - 1):
                         region = added.bit_length() - 1
                         found = before + self._half[region] * (f + total[larger])
-                        if larger not in worth or found > worth[larger]:
+                        known = worth.get(larger)
+                        if known is None:
+                            self._reached[size].append(larger)
+                        if known is None or found > known:
                             worth[larger], self._last[larger] = found, region
                             further[larger] = None
             subsets = list(further)
@@ -101,8 +108,8 @@ def numbers(member: Bools) -> list[int]:
     count, n = member.shape
     packed = np.zeros((count, (n + 63) // 64 * 8), np.uint8)
     packed[:, : (n + 7) // 8] = np.packbits(member, axis=1, bitorder="little")
-    words = packed.view("<u8").T.tolist()
-    found: list[int] = words[0] if words else [0] * count
-    for place, word in enumerate(words[1:], 1):
-        found = [low | high << 64 * place for low, high in zip(found, word, strict=True)]
-    return found
+    if n <= 64:
+        found: list[int] = packed.view("<u8").ravel().tolist()
+        return found
+    size, text = packed.shape[1], packed.tobytes()
+    return [int.from_bytes(text[at : at + size], "little") for at in range(0, len(text), size)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.search.lattice import prefixes
+from pysmdl.search.lattice import numbers, prefixes
 from pysmdl.search.measurements import Measurements
 from pysmdl.search.surrogate import Order, logistic
 from pysmdl.types import Bools
@@ -41,7 +41,7 @@ def promising(known: Measurements, order: Order, k: int, left: int) -> Bools:
         rows, left = rows - int(moves.cost[move]), left - int(moves.cost[move])
         if rows <= 0:
             break
-    return moves.member[chosen]
+    return moves.member(np.array(chosen, np.int64))
 
 
 class Moves:
@@ -49,7 +49,7 @@ class Moves:
 
     Attributes:
         source, target: Places of each move's region, before and after. [moves].
-        member: The one prefix that a move has and the move one place shorter has not. [moves, n].
+        prefix, earlier: Which of the order's prefixes gets the region, or loses it where it moves on. [moves].
         gain, doubt: Expected gain of a move, and its deviation. [moves].
         cost: Rows it takes to know. [moves].
     """
@@ -64,21 +64,28 @@ class Moves:
         self.order, self.k, self.shape = order, k, source.shape
         self.source, self.target = source.ravel(), target.ravel()
         self.chain = prefixes(order, n)
-        earlier = self.target < self.source
+        self.earlier = self.target < self.source
         place = self.target.clip(0, n - 1)
-        self.member = self.chain[np.where(earlier, place, place + 1)]
-        self.member[np.arange(len(self.member)), order[self.source]] = earlier
-        self.size = np.where(earlier, place + 1, place)
+        self.prefix = np.where(self.earlier, place, place + 1)
+        self.size = np.where(self.earlier, place + 1, place)
         self._price(known, inside.ravel() & (self.size <= n))
+
+    def member(self, moves: NDArray[np.int64]) -> Bools:
+        """The one prefix that each of these has and the move one place shorter has not. [moves, n]."""
+        member: Bools = self.chain[self.prefix[moves]]
+        member[np.arange(len(moves)), self.order[self.source[moves]]] = self.earlier[moves]
+        return member
 
     def _price(self, known: Measurements, inside: NDArray[np.bool_]) -> None:
         surrogate, order, k = known.surrogate, self.order, self.k
-        total, found = known.of(self.chain), np.full(len(self.member), np.nan)
-        found[inside] = known.of(self.member[inside])
+        chain = numbers(self.chain)
+        total, found = known.of(chain), np.full(len(inside), np.nan)
+        moved = zip(self.prefix[inside].tolist(), order[self.source[inside]].tolist(), strict=True)
+        found[inside] = known.of([chain[prefix] ^ (1 << region) for prefix, region in moved])
         unknown = np.isnan(found)
         asked = unknown & inside & (self.size <= k)
         predicted, unsure = np.zeros(len(unknown)), np.zeros(len(unknown))
-        predicted[asked], unsure[asked] = surrogate.predict(self.member[asked])
+        predicted[asked], unsure[asked] = surrogate.predict(self.member(np.flatnonzero(asked)))
         missed = np.nan_to_num(total - surrogate.predict(self.chain)[0])
         value = np.where(unknown, predicted + TRUST * missed[self.size], found).reshape(self.shape)
         total = np.nan_to_num(total)

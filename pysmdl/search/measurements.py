@@ -42,7 +42,7 @@ class Measurements:
         if not subsets:
             return
         member = member[[places[subset] for subset in subsets]]
-        claim = Claim(rest=[int(region) for region in order], final=final)
+        claim = Claim(rest=np.asarray(order).tolist(), final=final)
         # Where F reads both views, complements cost no row: both of theirs are measured with these.
         together = self._measured and self.views == 2
         found = yield Ask(subsets=np.concatenate((member, ~member)) if together else member, claim=claim)
@@ -59,15 +59,17 @@ class Measurements:
         """Which subsets F is known of. [a]."""
         return np.array([subset in self.lattice.total for subset in subsets], bool)
 
-    def of(self, member: Bools) -> NDArray[np.float64]:
-        """F of subsets [a, n], NaN where it is not known. [a]."""
-        return np.array([self.lattice.total.get(subset, np.nan) for subset in numbers(member)])
+    def of(self, subsets: Sequence[int]) -> NDArray[np.float64]:
+        """F of subsets, NaN where it is not known. [a]."""
+        return np.array([self.lattice.total.get(subset, np.nan) for subset in subsets])
 
-    def cost(self, subsets: Sequence[int]) -> int:
-        """Rows that measuring these subsets would add."""
+    def affords(self, subsets: Sequence[int], missing: int, left: int) -> bool:
+        """Whether so many rows pay for measuring these subsets, of which F of `missing` is not known."""
+        if missing * self.views <= left:
+            return True
         kept = subsets if self._kept else ()
         removed = [self._everything ^ subset for subset in subsets] if self._removed else ()
-        return len({*kept, *removed} - self._rows)
+        return len({*kept, *removed} - self._rows) <= left
 
     @property
     def spent(self) -> int:

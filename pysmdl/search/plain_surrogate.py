@@ -37,6 +37,12 @@ class Plain:
             odd[first:count, :count] = 2 * line + near - far
 
     @staticmethod
+    def effects(flip: NDArray[np.int8], alike: Numbers, pull: Numbers) -> Numbers:
+        """What regions add to log-odds by the linear part of a fit of which subsets pull so much. [n]."""
+        effect: Numbers = 2 * alike @ (np.where(flip < 0, 1.0, -1.0) @ pull)
+        return effect
+
+    @staticmethod
     def extend_cholesky(factor: Numbers, known: int, count: int, noise: float, threads: int) -> None:
         """The lower factor of matrix + noise * identity, in place; rows known .. count - 1 are the matrix's."""
         old, new = slice(known), slice(known, count)

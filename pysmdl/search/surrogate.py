@@ -81,6 +81,7 @@ class Surrogate:
         area: Share of each region. [n]; None: all alike.
         places: Where each region lies, in a space of volume 1. [n, dimensions]; None: nowhere.
         native: What computes; None: ``_C``, or the plain twin where that is not built.
+        expected: Subsets that it is to be given, about.
 
     Attributes:
         kept, removed: Weights of the two views in what a chain is worth.
@@ -89,8 +90,11 @@ class Surrogate:
         noise: Variance that fits allow for.
     """
 
-    def __init__(self, n: int, area: Numbers | None = None, places: Numbers | None = None, native: Any = None) -> None:
+    def __init__(
+        self, n: int, area: Numbers | None = None, places: Numbers | None = None, native: Any = None, expected: int = 0
+    ) -> None:
         self.n = n
+        self._expected = expected
         self.kept = self.removed = 1.0
         self.bounded, self.paired = True, False
         self.noise = min(NOISES)
@@ -184,7 +188,7 @@ class Surrogate:
         self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
-            room = min(2 * count + 8, MOST_KNOWN)
+            room = min(max(count + count // 2, self._expected), MOST_KNOWN)
             grown = [np.empty((room, room)) for _ in range(1 + self.paired)]  # their lower triangles count
             for matrix, factor in zip(grown, self._factors, strict=False):
                 matrix[:old, :old] = factor[:old, :old]
@@ -195,7 +199,7 @@ class Surrogate:
         self._factored = count
 
     def _solve(self, odds: Numbers) -> None:
-        self._offset = float(odds.mean())
+        self._offset = float(odds.sum()) / odds.size
         centred = odds - self._offset
         if not self.paired:
             self._near, self._far = np.ascontiguousarray(centred[0]), np.zeros(centred.shape[1])
@@ -205,10 +209,8 @@ class Surrogate:
             for factor, x in zip(self._factors, (even, odd), strict=True):
                 self._native.solve_cholesky(factor, x)
             self._near, self._far = (even + odd) / 2, (even - odd) / 2
-        pull = self._near - self._far
-        # No matrix products: BLAS's threads would fight the model's.
-        signed = 2 * np.einsum("t,tx->x", pull, self._member) - pull.sum()
-        self._effect = 2 * np.einsum("xy,y->x", self._prior, signed)
+        # Not by NumPy's matrix products: BLAS's threads would fight the model's.
+        self._effect = self._native.effects(self._flip, self._prior, self._near - self._far)
 
     def greedy(self) -> Order:
         """A chain to start from."""
