@@ -113,7 +113,10 @@ class Chain {
   std::vector<int64_t> asked_;  // how often since its subset changed; up to date above patience. [n + 1]
 };
 
-PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to) {
+// 1 where a flip is negative, else -1, to whole tiles `apart` elements apart.
+PYSMDL_SIMD void signs_of(const int8_t* flip, int64_t count, float* to, int64_t apart) {
+  for (; count >= kTile; count -= kTile, flip += kTile, to += apart)
+    for (int t = 0; t < kTile; ++t) to[t] = flip[t] < 0 ? 1.0f : -1.0f;
   for (int64_t t = 0; t < count; ++t) to[t] = flip[t] < 0 ? 1.0f : -1.0f;
 }
 
@@ -138,9 +141,8 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
       lines(kTogether * wide);
   const float *each[kTogether], *each_own[kTogether];
   for (int i = 0; i < kTogether; ++i) each[i] = rows.data() + i * across, each_own[i] = own.data() + i * n;
-  for (int64_t t = 0; t < count; t += kTile)  // [wide / kTile, n, kTile]
-    for (int64_t x = 0; x < n; ++x)
-      signs_of(flip + x * count + t, std::min<int64_t>(kTile, count - t), signs.data() + t * n + x * kTile);
+  for (int64_t x = 0; x < n; ++x)  // [wide / kTile, n, kTile]
+    signs_of(flip + x * count, count, signs.data() + x * kTile, n * kTile);
   for (int64_t x = 0; x < across; x += kTile)  // [across / kTile, n, kTile]
     for (int64_t y = 0; y < n; ++y)
       std::copy(alike + y * n + x, alike + y * n + std::min(x + kTile, n), likeness.data() + x * n + y * kTile);

@@ -31,14 +31,15 @@ def promising(known: Measurements, order: Order, k: int, left: int) -> Bools:
     moves = Moves(known, order, k)
     rows = min(left, max(ROWS, int(SHARE * len(order))))
     chosen: list[int] = []
-    touched = np.zeros(len(order), bool)
+    touched = bytearray(len(order))
+    source, target, cost = moves.source.tolist(), moves.target.tolist(), moves.cost.tolist()
     for move in moves.ranked(left):
-        first, last = sorted((int(moves.source[move]), int(moves.target[move])))
-        if touched[first : last + 1].any() or moves.cost[move] > left:
+        first, last = sorted((source[move], target[move]))
+        if cost[move] > left or any(touched[first : last + 1]):
             continue
-        touched[first : last + 1] = True
+        touched[first : last + 1] = bytes([1]) * (last + 1 - first)
         chosen += moves.subsets(move)
-        rows, left = rows - int(moves.cost[move]), left - int(moves.cost[move])
+        rows, left = rows - cost[move], left - cost[move]
         if rows <= 0:
             break
     return moves.member(np.array(chosen, np.int64))
@@ -83,10 +84,11 @@ class Moves:
         moved = zip(self.prefix[inside].tolist(), order[self.source[inside]].tolist(), strict=True)
         found[inside] = known.of([chain[prefix] ^ (1 << region) for prefix, region in moved])
         unknown = np.isnan(found)
-        asked = unknown & inside & (self.size <= k)
+        asked = np.flatnonzero(unknown & inside & (self.size <= k))
         predicted, unsure = np.zeros(len(unknown)), np.zeros(len(unknown))
-        predicted[asked], unsure[asked] = surrogate.predict(self.member(np.flatnonzero(asked)))
-        missed = np.nan_to_num(total - surrogate.predict(self.chain)[0])
+        told, doubted = surrogate.predict(np.concatenate((self.chain, self.member(asked))))
+        predicted[asked], unsure[asked] = told[len(chain) :], doubted[len(chain) :]
+        missed = np.nan_to_num(total - told[: len(chain)])
         value = np.where(unknown, predicted + TRUST * missed[self.size], found).reshape(self.shape)
         total = np.nan_to_num(total)
         area = surrogate.area[order]

@@ -120,10 +120,11 @@ class Surrogate:
         member = member[: MOST_KNOWN - len(self._member)]
         score, of_complement = score[: len(member)], None if of_complement is None else of_complement[: len(member)]
         self._member = np.concatenate((self._member, member))
-        scores = np.stack((score, score if of_complement is None else of_complement)).astype(np.float64)
-        within = scores.clip(0, 1)  # a cosine may lie below 0
-        odds = np.log((within + SOFT) / (1 - within + SOFT)) if self.bounded else scores
-        self._odds = np.hstack((self._odds, np.rint(odds / GRAIN) * GRAIN))
+        odds = np.array((score, score if of_complement is None else of_complement), np.float64)
+        if self.bounded:
+            within = np.minimum(np.maximum(odds, 0), 1)  # a cosine may lie below 0
+            odds = np.log((within + SOFT) / (1 - within + SOFT))
+        self._odds = np.concatenate((self._odds, np.rint(odds / GRAIN) * GRAIN), 1)
 
     def fit(self) -> None:
         """Fit to all that was given."""
@@ -185,7 +186,9 @@ class Surrogate:
         """Extend the factors by what is new."""
         old, count = self._factored, len(self._member)
         new = self._member[self._flip.shape[1] :].T
-        self._flip = np.hstack((self._flip, np.where(new, -self._weight[:, None], self._weight[:, None])))
+        if new.size:
+            weight = self._weight[:, None]
+            self._flip = np.concatenate((self._flip, np.where(new, -weight, weight)), 1)
         size = len(self._factors[0]) if self._factors else 0
         if count > size:
             room = min(max(count + count // 2, self._expected), MOST_KNOWN)
