@@ -340,6 +340,18 @@ def test_of_few_regions_it_measures_every_subset_at_once_and_finds_the_best_orde
         assert area([*order, *(set(range(n)) - set(order))]) == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.parametrize("objective", [CLASS, pysmdl.smdl(0, 0, 1, 0)], ids=["both views", "one view"])
+@pytest.mark.parametrize("n", [4, 6, 8])
+def test_a_row_for_each_subset_pays_for_all_of_them_and_the_curves(n, objective):
+    """What a budget sets aside for curves is no more than the subsets that there are."""
+    labels = (np.arange(144) * n // 144).reshape(12, 12)
+    settings = {"regions": labels, "objective": objective}
+    found = explain(linear_model(), search=search.guided(2**n), **settings)
+    assert found.evaluations == 2**n
+    assert "stopped" not in found.notes
+    assert same(found, explain(linear_model(), search=search.guided(2**n + 100), **settings))
+
+
 def test_one_row_less_than_all_subsets_is_searched():
     sizes = []
 
@@ -376,6 +388,20 @@ def test_where_regions_lie_and_how_large_they_are_is_used():
     informed = [worth(f, drive(search.guided(120), f, 36, seed=s, regions=regions)[0].order) for s in range(4)]
     blind = [worth(f, drive(search.guided(120), f, 36, seed=s)[0].order) for s in range(4)]
     assert np.mean(informed) > np.mean(blind)
+
+
+def test_where_regions_lie_is_no_matter_of_what_they_count_for():
+    covers = np.zeros((3, 6, 8), bool)
+    covers[0], covers[1, :2, :2], covers[2, :2, :2] = True, True, True  # the last is hidden by the one before
+    unit = np.sqrt(48)
+    places = pysmdl.regions.overlapping(covers).places()
+    np.testing.assert_allclose(places, np.array([[2.5, 3.5], [0.5, 0.5], [0.5, 0.5]]) / unit)
+    one_hot = pysmdl.regions.columns(list("abcd"), {"letter": list("bcd")})
+    np.testing.assert_allclose(one_hot.places(), [[0], [2 / 4]])
+    for weights in (np.full(24, 10.0), np.full(24, 1e-6)):
+        scaled, alike = pysmdl.regions.players(24, weights=weights), pysmdl.regions.players(24)
+        found = [drive(search.guided(150), interacting(24, 3), 24, regions=each)[0] for each in (scaled, alike)]
+        assert found[0].order == found[1].order
 
 
 def test_k_regions_are_the_best_found_for_k():
