@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pysmdl
-from pysmdl import _native, search
+from pysmdl import _native, bitrows, search
 from pysmdl.search import guided_search
 from pysmdl.search.lattice import Lattice, numbers
 from pysmdl.search.local_moves import Moves
@@ -179,7 +179,7 @@ def test_the_noise_is_the_one_under_which_scores_are_likeliest(jump, noise, pair
 
 
 def area_under(f, order, area) -> float:
-    value = np.asarray(f(guided_search.prefixes(np.array(order, np.int32), len(order))), np.float64)
+    value = np.asarray(f(bitrows.in_prefixes(np.array(order, np.int32), len(area))), np.float64)
     return float((area[order] * (value[1:] + value[:-1]) / 2).sum())
 
 
@@ -220,23 +220,39 @@ def test_subsets_are_numbers(n, rng):
 # Moves of single regions
 
 
-@pytest.mark.parametrize("n", [2, 6, 11])
-def test_what_a_move_gains_is_known_where_its_prefixes_are(n):
+@pytest.mark.parametrize(("n", "k"), [(2, 2), (6, 6), (11, 11), (2, 1), (6, 1), (6, 4), (11, 3), (11, 10)])
+def test_what_a_move_gains_is_known_where_its_prefixes_are(n, k):
     rng, f = np.random.default_rng(0), rough(n, 1)
     area = rng.dirichlet(np.ones(n))
     everything = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
-    surrogate, lattice = Surrogate(n, area), Lattice(area, n)
+    surrogate, lattice = Surrogate(n, area), Lattice(area, k)
     surrogate.bounded = False
     lattice.add(numbers(everything), f(everything).astype(np.float32))
     surrogate.add(everything[:4], f(everything[:4]).astype(np.float32))
     surrogate.fit()
     order = rng.permutation(n).astype(np.int32)
-    moves = Moves(Measurements(surrogate, lattice), order, n)
-    for source, target, gain, cost in zip(moves.source, moves.target, moves.gain, moves.cost, strict=True):
+    moves = Moves(Measurements(surrogate, lattice), order, k)
+    columns = np.arange(len(moves.source)) % n
+    assert set(range(k, n)) <= set(columns[moves.target == k - 1])  # any other may take the last place
+    for place, source, target, gain, cost in zip(
+        columns, moves.source, moves.target, moves.gain, moves.cost, strict=True
+    ):
         assert cost == 0
-        if 0 <= target < n:
-            moved = np.insert(np.delete(order, source), target, order[source])
-            assert gain == pytest.approx(area_under(f, moved, area) - area_under(f, order, area), abs=1e-6)
+        if 0 <= target < n and min(source, target) < k:
+            moved = np.insert(np.delete(order, place), target, order[place])
+            better = area_under(f, moved[:k], area) - area_under(f, order[:k], area)
+            assert gain == pytest.approx(better, abs=1e-6)
+
+
+def test_moves_of_few_regions_among_many_are_no_more_than_those_of_all():
+    """Each of the others may take the last place; one to each pair of regions had taken minutes, and gigabytes."""
+    member = np.tri(4, 300, -1, dtype=bool)
+    surrogate, lattice = Surrogate(300), Lattice(np.full(300, 1 / 300), 3)
+    surrogate.add(member, np.zeros(4, np.float32))
+    surrogate.fit()
+    moves = Moves(Measurements(surrogate, lattice), np.arange(300, dtype=np.int32), 3)
+    assert len(moves.member) == 2 * 8 * 300
+    assert set(np.flatnonzero((moves.target == 2) & (moves.cost > 0)) % 300) == {0, 1, *range(3, 300)}
 
 
 # The search

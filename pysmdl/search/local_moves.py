@@ -48,7 +48,7 @@ class Moves:
     """Each region to each place at most REACH away: what that gains, and what it costs to know.
 
     Attributes:
-        source, target: Places of each move's region, before and after. [moves].
+        source, target: Places of each move's region, before and after, k standing for all after the first k. [moves].
         member: The one prefix that a move has and the move one place shorter has not. [moves, n].
         gain, doubt: Expected gain of a move, and its deviation. [moves].
         cost: Rows it takes to know. [moves].
@@ -56,10 +56,11 @@ class Moves:
 
     def __init__(self, known: Measurements, order: Order, k: int) -> None:
         n = len(order)
-        self.reach = min(REACH if k == n else n, n - 1)  # of a few regions any other may take the last place
+        self.reach = min(REACH, n - 1)
         steps = np.r_[-np.arange(1, self.reach + 1), np.arange(1, self.reach + 1)]
         # One row a step, one column a region: what is summed up along a move is a running sum down the rows.
-        source, target = np.broadcast_arrays(np.arange(n), np.arange(n) + steps[:, None])
+        source = np.minimum(np.arange(n), k)  # after the first k, all stand at the same place: any may take the last
+        region, source, target = np.broadcast_arrays(order, source, source + steps[:, None])
         inside = (target >= 0) & (target < n) & (np.minimum(source, target) < k)
         self.order, self.k, self.shape = order, k, source.shape
         self.source, self.target = source.ravel(), target.ravel()
@@ -67,7 +68,7 @@ class Moves:
         earlier = self.target < self.source
         place = self.target.clip(0, n - 1)
         self.member = self.chain[np.where(earlier, place, place + 1)]
-        self.member[np.arange(len(self.member)), order[self.source]] = earlier
+        self.member[np.arange(len(self.member)), region.ravel()] = earlier
         self.size = np.where(earlier, place + 1, place)
         self._price(known, inside.ravel() & (self.size <= n))
 
