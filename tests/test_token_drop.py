@@ -133,6 +133,17 @@ def test_what_token_dropping_refuses():
         pysmdl.explain(image(0), token_drop(eager), 1, regions=patch_labels(0), progress=False)
 
 
+def test_a_second_head_is_not_left_out():
+    """As timm's distilled transformers have."""
+    model = torch.nn.Module()
+    for name in ("patch_embed", "blocks", "norm", "head", "head_dist"):
+        setattr(model, name, torch.nn.Identity())
+    model._pos_embed, model.num_prefix_tokens, model.global_pool = None, 2, "token"
+    model.patch_embed.patch_size = (8, 8)
+    with pytest.raises(ValueError, match="token dropping reads one head; this model has another, head_dist"):
+        tower_of(model.eval())
+
+
 def test_attention_with_a_bias_of_places_is_refused():
     """As BEiT's: it is made for the whole image's sequence."""
 

@@ -236,12 +236,16 @@ def _vit(model: nn.Module) -> Tower | None:
     base = _inner(model, "vit", "deit")
     if not _has(base, "embeddings", "layernorm") or not hasattr(base.config, "patch_size"):
         return None
-    head = getattr(model, "classifier", None)
+    teacher = getattr(model, "distillation_classifier", None)
+    head = getattr(model, "classifier" if teacher is None else "cls_classifier", None)
     prefix = 1 + hasattr(base.embeddings, "distillation_token")  # DeiT's, even where no teacher is
 
     def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         pooled = base.layernorm(class_token(tokens, offsets))
-        return pooled, None if head is None else head(pooled)
+        answer = None if head is None else head(pooled)
+        if teacher is not None:
+            answer = (answer + teacher(base.layernorm(class_token(tokens, offsets + 1)))) / 2
+        return pooled, answer
 
     return Tower(base.embeddings, _layers(base), finish, prefix, _side(base.config.patch_size))
 
@@ -286,6 +290,8 @@ def _clip(model: nn.Module) -> Tower | None:
 def _timm(model: Any) -> Tower | None:
     if not (_has(model, "patch_embed", "blocks", "norm", "head") and hasattr(model, "_pos_embed")):
         return None
+    if _has(model, "head_dist"):
+        raise ValueError("token dropping reads one head; this model has another, head_dist, for a distillation token")
     pools = {"token": class_token, "avg": patch_mean(int(model.num_prefix_tokens))}
     if model.global_pool not in pools:
         raise ValueError(f"token dropping pools by 'token' or 'avg'; this model has global_pool={model.global_pool!r}")
