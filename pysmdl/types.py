@@ -100,11 +100,16 @@ class Regions:
         [n, dimensions with more than one point]; [n, 1] of zeros where there are none.
         """
         labels = self.labels.reshape([side for side in self.labels.shape if side > 1] or [1])
-        shown = labels >= 0
-        areas, unit = np.maximum(self.areas(), 1), labels.size ** (1 / labels.ndim)
+        shown, unit = labels >= 0, labels.size ** (1 / labels.ndim)
+        covers = None if self.covers is None else self.covers.reshape(self.n, *labels.shape)
+        points = np.bincount(labels[shown], minlength=self.n) if covers is None else covers.reshape(self.n, -1).sum(1)
         found = np.empty((self.n, labels.ndim))
         for axis, side in enumerate(labels.shape):
-            place = np.arange(side).reshape([-1 if other == axis else 1 for other in range(labels.ndim)])
-            weights = np.broadcast_to(place, labels.shape)[shown]
-            found[:, axis] = np.bincount(labels[shown], weights, minlength=self.n) / areas / unit
+            place = np.arange(side)
+            if covers is None:
+                place = place.reshape([-1 if other == axis else 1 for other in range(labels.ndim)])
+                along = np.bincount(labels[shown], np.broadcast_to(place, labels.shape)[shown], minlength=self.n)
+            else:
+                along = covers.sum(tuple(1 + other for other in range(labels.ndim) if other != axis)) @ place
+            found[:, axis] = along / np.maximum(points, 1) / unit
         return found

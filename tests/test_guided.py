@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pysmdl
-from pysmdl import _native, search
+from pysmdl import _native, bitrows, search
 from pysmdl.search import guided_search
 from pysmdl.search.lattice import Lattice, numbers
 from pysmdl.search.local_moves import Moves
@@ -201,7 +201,7 @@ def test_the_noise_is_the_one_under_which_scores_are_likeliest(jump, noise, pair
 
 
 def area_under(f, order, area) -> float:
-    value = np.asarray(f(guided_search.prefixes(np.array(order, np.int32), len(order))), np.float64)
+    value = np.asarray(f(bitrows.in_prefixes(np.array(order, np.int32), len(area))), np.float64)
     return float((area[order] * (value[1:] + value[:-1]) / 2).sum())
 
 
@@ -242,23 +242,39 @@ def test_subsets_are_numbers(n, rng):
 # Moves of single regions
 
 
-@pytest.mark.parametrize("n", [2, 6, 11])
-def test_what_a_move_gains_is_known_where_its_prefixes_are(n):
+@pytest.mark.parametrize(("n", "k"), [(2, 2), (6, 6), (11, 11), (2, 1), (6, 1), (6, 4), (11, 3), (11, 10)])
+def test_what_a_move_gains_is_known_where_its_prefixes_are(n, k):
     rng, f = np.random.default_rng(0), rough(n, 1)
     area = rng.dirichlet(np.ones(n))
     everything = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
-    surrogate, lattice = Surrogate(n, area), Lattice(area, n)
+    surrogate, lattice = Surrogate(n, area), Lattice(area, k)
     surrogate.bounded = False
     lattice.add(numbers(everything), f(everything).astype(np.float32))
     surrogate.add(everything[:4], f(everything[:4]).astype(np.float32))
     surrogate.fit()
     order = rng.permutation(n).astype(np.int32)
-    moves = Moves(Measurements(surrogate, lattice), order, n)
-    for source, target, gain, cost in zip(moves.source, moves.target, moves.gain, moves.cost, strict=True):
+    moves = Moves(Measurements(surrogate, lattice), order, k)
+    columns = np.arange(len(moves.source)) % n
+    assert set(range(k, n)) <= set(columns[moves.target == k - 1])  # any other may take the last place
+    for place, source, target, gain, cost in zip(
+        columns, moves.source, moves.target, moves.gain, moves.cost, strict=True
+    ):
         assert cost == 0
-        if 0 <= target < n:
-            moved = np.insert(np.delete(order, source), target, order[source])
-            assert gain == pytest.approx(area_under(f, moved, area) - area_under(f, order, area), abs=1e-6)
+        if 0 <= target < n and min(source, target) < k:
+            moved = np.insert(np.delete(order, place), target, order[place])
+            better = area_under(f, moved[:k], area) - area_under(f, order[:k], area)
+            assert gain == pytest.approx(better, abs=1e-6)
+
+
+def test_moves_of_few_regions_among_many_are_no_more_than_those_of_all():
+    """Each of the others may take the last place; one to each pair of regions had taken minutes, and gigabytes."""
+    member = np.tri(4, 300, -1, dtype=bool)
+    surrogate, lattice = Surrogate(300), Lattice(np.full(300, 1 / 300), 3)
+    surrogate.add(member, np.zeros(4, np.float32))
+    surrogate.fit()
+    moves = Moves(Measurements(surrogate, lattice), np.arange(300, dtype=np.int32), 3)
+    assert len(moves.target) == 2 * 8 * 300
+    assert set(np.flatnonzero((moves.target == 2) & (moves.cost > 0)) % 300) == {0, 1, *range(3, 300)}
 
 
 # The search
@@ -362,6 +378,18 @@ def test_of_few_regions_it_measures_every_subset_at_once_and_finds_the_best_orde
         assert area([*order, *(set(range(n)) - set(order))]) == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.parametrize("objective", [CLASS, pysmdl.smdl(0, 0, 1, 0)], ids=["both views", "one view"])
+@pytest.mark.parametrize("n", [4, 6, 8])
+def test_a_row_for_each_subset_pays_for_all_of_them_and_the_curves(n, objective):
+    """What a budget sets aside for curves is no more than the subsets that there are."""
+    labels = (np.arange(144) * n // 144).reshape(12, 12)
+    settings = {"regions": labels, "objective": objective}
+    found = explain(linear_model(), search=search.guided(2**n), **settings)
+    assert found.evaluations == 2**n
+    assert "stopped" not in found.notes
+    assert same(found, explain(linear_model(), search=search.guided(2**n + 100), **settings))
+
+
 def test_one_row_less_than_all_subsets_is_searched():
     sizes = []
 
@@ -398,6 +426,20 @@ def test_where_regions_lie_and_how_large_they_are_is_used():
     informed = [worth(f, drive(search.guided(120), f, 36, seed=s, regions=regions)[0].order) for s in range(4)]
     blind = [worth(f, drive(search.guided(120), f, 36, seed=s)[0].order) for s in range(4)]
     assert np.mean(informed) > np.mean(blind)
+
+
+def test_where_regions_lie_is_no_matter_of_what_they_count_for():
+    covers = np.zeros((3, 6, 8), bool)
+    covers[0], covers[1, :2, :2], covers[2, :2, :2] = True, True, True  # the last is hidden by the one before
+    unit = np.sqrt(48)
+    places = pysmdl.regions.overlapping(covers).places()
+    np.testing.assert_allclose(places, np.array([[2.5, 3.5], [0.5, 0.5], [0.5, 0.5]]) / unit)
+    one_hot = pysmdl.regions.columns(list("abcd"), {"letter": list("bcd")})
+    np.testing.assert_allclose(one_hot.places(), [[0], [2 / 4]])
+    for weights in (np.full(24, 10.0), np.full(24, 1e-6)):
+        scaled, alike = pysmdl.regions.players(24, weights=weights), pysmdl.regions.players(24)
+        found = [drive(search.guided(150), interacting(24, 3), 24, regions=each)[0] for each in (scaled, alike)]
+        assert found[0].order == found[1].order
 
 
 def test_k_regions_are_the_best_found_for_k():

@@ -8,7 +8,7 @@ import torch
 from vision_towers import PATCH, SIDE, TOWERS, hugging_face, patch_labels
 
 import pysmdl
-from pysmdl.models.towers import Tower
+from pysmdl.models.towers import Tower, tower_of
 from pysmdl.removal.token_drop import token_labels
 from pysmdl.scorers import token_drop
 from pysmdl.types import Regions
@@ -131,6 +131,44 @@ def test_what_token_dropping_refuses():
     eager = hugging_face("vit", attn_implementation="eager")
     with pytest.raises(pysmdl.PysmdlError, match="0 of 3 blocks use torch's scaled_dot_product_attention"):
         pysmdl.explain(image(0), token_drop(eager), 1, regions=patch_labels(0), progress=False)
+
+
+def test_a_second_head_is_not_left_out():
+    """As timm's distilled transformers have."""
+    model = torch.nn.Module()
+    for name in ("patch_embed", "blocks", "norm", "head", "head_dist"):
+        setattr(model, name, torch.nn.Identity())
+    model._pos_embed, model.num_prefix_tokens, model.global_pool = None, 2, "token"
+    model.patch_embed.patch_size = (8, 8)
+    with pytest.raises(ValueError, match="token dropping reads one head; this model has another, head_dist"):
+        tower_of(model.eval())
+
+
+def test_attention_with_a_bias_of_places_is_refused():
+    """As BEiT's: it is made for the whole image's sequence."""
+
+    class Biased(torch.nn.Module):
+        def forward(self, x):
+            q, bias = x[:, None], torch.zeros(1, 1, x.shape[1], x.shape[1])
+            return torch.nn.functional.scaled_dot_product_attention(q, q, q, attn_mask=bias)[:, 0]
+
+    own = hugging_face("vit")
+    known = tower_of(own)
+    own.tower = Tower(known.embed, [Biased()], known.finish, known.prefix, known.patch)
+    with pytest.raises(pysmdl.PysmdlError, match="token dropping knows attention without a mask or a bias of places"):
+        pysmdl.explain(image(0), token_drop(own), 1, regions=patch_labels(0), progress=False)
+
+
+def test_a_transformer_of_other_tokens_is_told_what_is_needed():
+    """Ijepa's have none before the patches; MAE's embeddings leave patches out by themselves."""
+    transformers = pytest.importorskip("transformers")
+    sides = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "image_size": SIDE, "patch_size": 8}
+    for kind, gave in (("IJepa", r"\[1, 16, 32\]"), ("ViTMAE", "tuple")):
+        config = getattr(transformers, f"{kind}Config")(**sides, intermediate_size=64)
+        model = getattr(transformers, f"{kind}Model")(config).eval()
+        needed = r"needs tokens \[1, 17, D\] of this image, 1 and one for each 8x8 patch; the model's embeddings gave "
+        with pytest.raises(ValueError, match=needed + gave):
+            pysmdl.explain(image(0), token_drop(model, torch.eye(32)), 1, regions=patch_labels(0), progress=False)
 
 
 def test_labels_of_tokens():

@@ -1,4 +1,4 @@
-"""Small random vision transformers of four kinds, each with a slow loop that really drops the tokens of one subset."""
+"""Small random vision transformers of five kinds, each with a slow loop that really drops the tokens of one subset."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def hugging_face(kind: str, **settings: str) -> nn.Module:
         model = transformers.ViTForImageClassification(
             transformers.ViTConfig(**shared, intermediate_size=64, num_labels=5)
         )
+    elif kind.startswith("deit"):
+        made = transformers.DeiTForImageClassification
+        made = transformers.DeiTForImageClassificationWithTeacher if kind == "deit with teacher" else made
+        model = made(transformers.DeiTConfig(**shared, intermediate_size=64, num_labels=5))
     elif kind == "clip":
         config = transformers.CLIPVisionConfig(**shared, intermediate_size=64, projection_dim=12)
         model = transformers.CLIPVisionModelWithProjection(config)
@@ -62,9 +66,12 @@ def run(blocks: nn.ModuleList, tokens: Tensor, **masks: None) -> Tensor:
 
 
 def slow_vit(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
-    base = model.vit
+    base = model.deit if hasattr(model, "deit") else model.vit
     tokens = run(getattr(base, "layers", None) or base.encoder.layer, base.embeddings(x)[:, keep])
-    return model.classifier(base.layernorm(tokens)[:, 0])
+    final = base.layernorm(tokens)
+    if hasattr(model, "distillation_classifier"):
+        return (model.cls_classifier(final[:, 0]) + model.distillation_classifier(final[:, 1])) / 2
+    return model.classifier(final[:, 0])
 
 
 def slow_clip(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
@@ -100,6 +107,8 @@ def slow_timm(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
 
 TOWERS: dict[str, tuple[Callable[[], nn.Module], SLOW, int]] = {
     "vit": (lambda: hugging_face("vit"), slow_vit, 1),
+    "deit": (lambda: hugging_face("deit"), slow_vit, 2),
+    "deit with teacher": (lambda: hugging_face("deit with teacher"), slow_vit, 2),
     "clip": (lambda: hugging_face("clip"), slow_clip, 1),
     "clip with classes": (lambda: hugging_face("clip with classes"), slow_clip_classes, 1),
     "dinov2": (lambda: hugging_face("dinov2"), slow_dinov2, 1),

@@ -1,7 +1,7 @@
 """Vision transformers taken apart: tokens in, blocks, pooled features and logits out.
 
-Known by their parts: Hugging Face's ViT, CLIP vision and DINOv2 models, and timm's VisionTransformer. Blocks run as
-they are on many sequences packed into one; only attention is told where each ends (:func:`run_blocks`).
+Known by their parts: Hugging Face's ViT, DeiT, CLIP vision and DINOv2 models, and timm's VisionTransformer. Blocks run
+as they are on many sequences packed into one; only attention is told where each ends (:func:`run_blocks`).
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def tower_of(model: nn.Module) -> Tower:
         if found is not None:
             return found
     raise ValueError(
-        "token dropping knows Hugging Face's ViT, CLIP vision and DINOv2 models and timm's VisionTransformer, and "
-        f"a model of your own says its parts in an attribute tower; got {type(model).__name__}"
+        "token dropping knows Hugging Face's ViT, DeiT, CLIP vision and DINOv2 models and timm's VisionTransformer, "
+        f"and a model of your own says its parts in an attribute tower; got {type(model).__name__}"
     )
 
 
@@ -133,7 +133,7 @@ def run_blocks(blocks: Sequence[nn.Module], packed: Packed) -> Tensor:
     blocks where torch is asked for it.
 
     Raises:
-        ScorerError: a block's attention does not go through torch's scaled_dot_product_attention.
+        ScorerError: a block's attention does not go through torch's scaled_dot_product_attention, or has a mask.
     """
     x = packed.tokens[None]
     with _Cut(packed) as cut:
@@ -173,7 +173,13 @@ def _attention_arguments(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: Any = 0.0, is_causal: Any = False,
     scale: Any = None, enable_gqa: Any = False,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
-    """The arguments of scaled_dot_product_attention that count here, however they are given."""
+    """The arguments of scaled_dot_product_attention that count here, however they are given.
+
+    Raises:
+        ScorerError: others count too, which are of one whole sequence.
+    """
+    if attn_mask is not None or is_causal:
+        raise ScorerError("token dropping knows attention without a mask or a bias of places; this model's has one")
     return query, key, value, scale
 
 
@@ -227,16 +233,21 @@ def _side(size: Any) -> int:
 
 
 def _vit(model: nn.Module) -> Tower | None:
-    base = _inner(model, "vit")
+    base = _inner(model, "vit", "deit")
     if not _has(base, "embeddings", "layernorm") or not hasattr(base.config, "patch_size"):
         return None
-    head = getattr(model, "classifier", None)
+    teacher = getattr(model, "distillation_classifier", None)
+    head = getattr(model, "classifier" if teacher is None else "cls_classifier", None)
+    prefix = 1 + hasattr(base.embeddings, "distillation_token")  # DeiT's, even where no teacher is
 
     def finish(tokens: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         pooled = base.layernorm(class_token(tokens, offsets))
-        return pooled, None if head is None else head(pooled)
+        answer = None if head is None else head(pooled)
+        if teacher is not None:
+            answer = (answer + teacher(base.layernorm(class_token(tokens, offsets + 1)))) / 2
+        return pooled, answer
 
-    return Tower(base.embeddings, _layers(base), finish, 1, _side(base.config.patch_size))
+    return Tower(base.embeddings, _layers(base), finish, prefix, _side(base.config.patch_size))
 
 
 def _dinov2(model: nn.Module) -> Tower | None:
@@ -279,6 +290,8 @@ def _clip(model: nn.Module) -> Tower | None:
 def _timm(model: Any) -> Tower | None:
     if not (_has(model, "patch_embed", "blocks", "norm", "head") and hasattr(model, "_pos_embed")):
         return None
+    if _has(model, "head_dist"):
+        raise ValueError("token dropping reads one head; this model has another, head_dist, for a distillation token")
     pools = {"token": class_token, "avg": patch_mean(int(model.num_prefix_tokens))}
     if model.global_pool not in pools:
         raise ValueError(f"token dropping pools by 'token' or 'avg'; this model has global_pool={model.global_pool!r}")

@@ -59,9 +59,16 @@ class TokenDrop(Removal):
         if isinstance(scorer, AnswerScorer):
             return visual_resident(x, regions, scorer)
         tower = scorer.model.tower
-        with torch.no_grad():
-            tokens = tower.embed(x[None])[0]
         labels = token_labels(regions, tower.patch, tower.prefix)
+        with torch.no_grad():
+            embedded = tower.embed(x[None])
+        if not isinstance(embedded, Tensor) or embedded.shape[:2] != (1, len(labels)):
+            made = list(embedded.shape) if isinstance(embedded, Tensor) else type(embedded).__name__
+            raise ValueError(
+                f"token dropping needs tokens [1, {len(labels)}, D] of this image, {tower.prefix} and one for each "
+                f"{tower.patch}x{tower.patch} patch; the model's embeddings gave {made}"
+            )
+        tokens = embedded[0]
         areas = np.bincount(labels[labels >= 0], minlength=regions.n)
         always = len(labels) - int(areas.sum())
         return Resident({"x": tokens, "labels": torch.from_numpy(labels)}, None, (areas.astype(np.float32), always))

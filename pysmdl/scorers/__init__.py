@@ -299,7 +299,7 @@ def token_drop(
     for regions that it computes itself. There is no baseline. Features are the pooled ones.
 
     Args:
-        model: Hugging Face's ViT, CLIP vision or DINOv2 model, or timm's VisionTransformer, with SDPA attention.
+        model: Hugging Face's ViT, DeiT, CLIP vision or DINOv2 model, or timm's VisionTransformer, with SDPA attention.
         prototypes: Class prototypes [K, D], for models without a classification head.
         normalize: Whether the features are L2-normalised before they meet the prototypes, as CLIP's are.
         device, **input: As in :func:`classifier`.

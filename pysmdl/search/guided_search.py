@@ -67,7 +67,7 @@ class Guide:
         self.places = None if regions is None or n == 1 else regions.places()
         # An order of few regions is no better for large ones: each place counts the same.
         sized = regions is not None and self.k == n
-        area = regions.areas() / max(1, regions.areas().sum()) if sized and regions is not None else np.full(n, 1 / n)
+        area = regions.areas() / regions.areas().sum() if sized and regions is not None else np.full(n, 1 / n)
         self.surrogate = Surrogate(n, area, self.places, expected=evaluations // 2)
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)

@@ -49,24 +49,26 @@ class Moves:
     """Each region to each place at most REACH away: what that gains, and what it costs to know.
 
     Attributes:
-        source, target: Places of each move's region, before and after. [moves].
-        prefix, earlier: Which of the order's prefixes gets the region, or loses it where it moves on. [moves].
+        source, target: Places of each move's region, before and after, k standing for all after the first k. [moves].
+        region, prefix, earlier: It, and which of the order's prefixes gets it, or loses it where it moves on. [moves].
         gain, doubt: Expected gain of a move, and its deviation. [moves].
         cost: Rows it takes to know. [moves].
     """
 
     def __init__(self, known: Measurements, order: Order, k: int) -> None:
         n = len(order)
-        self.reach = min(REACH if k == n else n, n - 1)  # of a few regions any other may take the last place
+        self.reach = min(REACH, n - 1)
         steps = np.r_[-np.arange(1, self.reach + 1), np.arange(1, self.reach + 1)]
         # One row a step, one column a region: what is summed up along a move is a running sum down the rows.
-        source, target = np.broadcast_arrays(np.arange(n), np.arange(n) + steps[:, None])
+        source = np.minimum(np.arange(n), k)  # after the first k, all stand at the same place: any may take the last
+        region, source, target = np.broadcast_arrays(order, source, source + steps[:, None])
         inside = (target >= 0) & (target < n) & (np.minimum(source, target) < k)
         self.order, self.k, self.shape = order, k, source.shape
         self.source, self.target = source.ravel(), target.ravel()
         self.chain = prefixes(order, n)
         self.earlier = self.target < self.source
         place = self.target.clip(0, n - 1)
+        self.region = region.ravel()
         self.prefix = np.where(self.earlier, place, place + 1)
         self.size = np.where(self.earlier, place + 1, place)
         self._price(known, inside.ravel() & (self.size <= n))
@@ -74,14 +76,14 @@ class Moves:
     def member(self, moves: NDArray[np.int64]) -> Bools:
         """The one prefix that each of these has and the move one place shorter has not. [moves, n]."""
         member: Bools = self.chain[self.prefix[moves]]
-        member[np.arange(len(moves)), self.order[self.source[moves]]] = self.earlier[moves]
+        member[np.arange(len(moves)), self.region[moves]] = self.earlier[moves]
         return member
 
     def _price(self, known: Measurements, inside: NDArray[np.bool_]) -> None:
         surrogate, order, k = known.surrogate, self.order, self.k
         chain = numbers(self.chain)
         total, found = known.of(chain), np.full(len(inside), np.nan)
-        moved = zip(self.prefix[inside].tolist(), order[self.source[inside]].tolist(), strict=True)
+        moved = zip(self.prefix[inside].tolist(), self.region[inside].tolist(), strict=True)
         found[inside] = known.of([chain[prefix] ^ (1 << region) for prefix, region in moved])
         unknown = np.isnan(found)
         asked = np.flatnonzero(unknown & inside & (self.size <= k))

@@ -52,6 +52,8 @@ class Budget:
             new = _new(exact, [view[ask.recheck] for view in views]) + _new(exact, curves)
         elif ask.score_only or not self._plan.mixed:
             new = _new(exact, [*views, *curves])
+            if not self._plan.search.soft:
+                later = min(later, 2**self._n - exact.wanted - new)  # there are no more subsets than that
         else:
             new = _new(memo, views) + _new(exact, curves)
         if self._plan.objective.pairwise and not len(self._values.features.ids):
