@@ -67,6 +67,13 @@ class Game:
         self.empty_value, self.grand_value = (float(value) for value in self._evaluate(ends))
         self.normalization_value = self.empty_value if normalize else 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._turn = threading.Lock()
+
     def __call__(self, coalitions: Bools) -> NDArray[np.float64]:
         """Values of coalitions [n_coalitions, n_players] (or one, [n_players]).
 

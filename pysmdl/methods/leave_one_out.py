@@ -7,9 +7,11 @@ import numpy as np
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import with_flips
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 
+@remade
 def occlusion(keep: bool = False) -> Search:
     """Occlusion sensitivity (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014).
 

@@ -17,7 +17,9 @@ from pysmdl.models.failures import in_words
 from pysmdl.models.hugging_face import unmasked
 from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, mixing, refuse_training
 from pysmdl.models.references import modules_of
+from pysmdl.models.scripts import Script
 from pysmdl.profiling import stage
+from pysmdl.session import Copied
 
 log = logging.getLogger("pysmdl")
 Forward = Callable[[Tensor], Any]
@@ -37,7 +39,7 @@ def of_model() -> Iterator[None]:
             raise ModelError(f"{type(error).__name__}: {error}") from error
 
 
-class Model:
+class Model(Copied):
     """A network behind one call: a batch in, its answer out, whatever form that has.
 
     Whoever adapts a kind of network (a library's, a file's, a server's) makes one of these, by a function of its own or
@@ -107,6 +109,12 @@ class Model:
                 "depends on the others in its batch; batch_size=1 asks for each alone",
                 mixed,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self.function, torch.jit.ScriptModule):
+            return vars(self)
+        script = Script(self.function)
+        return {**vars(self), "function": script, "_shown": script}
 
     @property
     def modules(self) -> list[nn.Module]:

@@ -98,6 +98,10 @@ class Remote(Model):
         super().__init__(self._answer if isinstance(asked, str) else asked)
         self.name = self._url.partition("?")[0] if self._url else f"{asked.__module__}.{_named(asked)}"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without connections and without answers that wait to be asked for again: another process has its own."""
+        return {**super().__getstate__(), "_had": {}, "_sender": None, "_process": 0}
+
     def __call__(self, batch: Tensor) -> Tensor:
         """Answers [B, K] to a batch in model space; every view is asked for once.
 

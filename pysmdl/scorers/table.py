@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from pysmdl.scorers.base import Scorer
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.estimators import Called, called, classes_of, is_estimator
+from pysmdl.types import Regions
 
 GIVES = ("probabilities", "logits", "value")
 OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.nanmean, "median": np.nanmedian}
@@ -113,9 +115,7 @@ def table(
         scorer.names = _names(owner) if names is None else names
     scorer.about = found.about
     missing = owner is not None  # an estimator says itself whether it takes NaN for that
-    scorer.reader = TableReader(
-        listed, lambda names, groups: columns_of(names, {**(categorical or {}), **groups}), missing
-    )
+    scorer.reader = TableReader(listed, partial(_divided, categorical or {}), missing)
     scorer.baseline = "zero"
     if data is not None:
         rows = _numbers(in_order("data", data, listed))
@@ -127,6 +127,10 @@ def table(
     if listed:
         columns_of(listed, categorical)  # a category of other columns is refused here
     return scorer
+
+
+def _divided(categorical: Mapping[str, Sequence[str]], names: Any, groups: Mapping[str, Sequence[str]]) -> Regions:
+    return columns_of(names, {**categorical, **groups})
 
 
 def _numbers(data: Any) -> NDArray[np.float64]:
@@ -173,16 +177,17 @@ def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:
         return Model(function, device=device)
     names = getattr(owner, "feature_names_in_", None)
 
-    def predicted(rows: Any) -> Any:
-        rows = rows.astype(np.float64)
-        if names is None:
-            return function(rows)
-        import pandas
-
-        return function(pandas.DataFrame(rows, columns=names))
-
-    model = Model(predicted, takes="numpy")
+    model = Model(partial(_predicted, function, names), takes="numpy")
     model.fitted = owner
     named = function if owner is None else type(owner)
     model.name = f"{named.__module__}.{getattr(named, '__qualname__', type(named).__qualname__)}"
     return model
+
+
+def _predicted(function: Callable[..., Any], names: Any, rows: NDArray[Any]) -> Any:
+    rows = rows.astype(np.float64)
+    if names is None:
+        return function(rows)
+    import pandas
+
+    return function(pandas.DataFrame(rows, columns=names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,15 @@ class OfTexts(Scorer):
     def read_texts(self, tokenizer: Any, laid: Callable[[Any], Text]) -> None:
         """Take texts for inputs."""
         self.tokenizer = tokenizer
-        self._tokenized = lru_cache(KEPT)(lambda text, special: tokenized(tokenizer, text, special))
+        self._tokenized = lru_cache(KEPT)(partial(tokenized, tokenizer))
         self.reader = TextReader(laid, self._divided)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_tokenized"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._tokenized = lru_cache(KEPT)(partial(tokenized, self.tokenizer))
 
     def tokenized(self, text: Text) -> Tokenized | None:
         """The tokens of a text; None where there is no tokenizer."""
@@ -140,7 +147,7 @@ def text_classifier(
     network.name = type(model).__name__
     known = getattr(config, "id2label", None) if names is None and gives != "value" else names
     scorer = _scored(network, gives, head, known, decided_at)
-    scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    scorer.read_texts(tokenizer, partial(templated, tokenizer=tokenizer, asks=False))
     return scorer
 
 
@@ -158,11 +165,12 @@ def _scored(model: Model, gives: str, head: Any, names: Any, decided_at: float |
 
 
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
-    def numbers(texts: list[str]) -> Any:
-        found = function(texts) if batched else [function(text) for text in texts]
-        return _stacked(list(found)) if isinstance(found, (list, Iterator)) else found
+    return partial(_numbers, function, batched)
 
-    return numbers
+
+def _numbers(function: Callable[[Any], Any], batched: bool, texts: list[str]) -> Any:
+    found = function(texts) if batched else [function(text) for text in texts]
+    return _stacked(list(found)) if isinstance(found, (list, Iterator)) else found
 
 
 def _stacked(found: list[Any]) -> NDArray[np.float32]:
