@@ -136,7 +136,7 @@ BAD_ARGUMENTS = {
         lambda: explain(linear_model(), target="cat"),
         "target 'cat' is a name, and the model's classes have none",
     ),
-    "traced class out of range": (lambda: explain(linear_model(), trace=[9]), "target .*9"),
+    "traced class out of range": (lambda: explain(linear_model(), trace=[9]), "trace .*9"),
     "effectiveness without features": (
         lambda: explain(linear_model(), objective="smdl"),
         "effectiveness term, which needs features",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import one_of
+from pysmdl.checks import image_size
+from pysmdl.errors import one_of, share, yes_or_no
 from pysmdl.explanation.parts import Part
 from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
 from pysmdl.types import Bools, Floats, Ints
@@ -160,9 +161,7 @@ class ExplanationData:
         Raises:
             ValueError: area is not above 0 and at most 1.
         """
-        if not 0 < area <= 1:
-            raise ValueError(f"area must be above 0 and at most 1; got {area}")
-        return _highest(self.insertion[self.area <= area + 1e-6])
+        return _highest(self.insertion[self.area <= share("area", area) + 1e-6])
 
     def best_step(self, within: float = 0.0) -> int:
         """The fewest regions whose target score comes `within` this much of the highest on the insertion curve."""
@@ -244,7 +243,8 @@ class ExplanationData:
         Raises:
             ValueError: as :meth:`values`, or a size where the regions divide no image.
         """
-        values = self.values(kind)
+        values, size = self.values(kind), None if size is None else image_size("size", size)
+        positive, density = yes_or_no("positive", positive), yes_or_no("density", density)
         if self.covers is not None:
             return self._covered(np.maximum(values, 0) if positive else values, density, size)
         labels = self.labels if size is None else labels_at(self._image_labels("value_map(size=)"), size, self.frame)
@@ -280,7 +280,8 @@ class ExplanationData:
             ValueError: the regions divide no image, but a grid of another number of axes.
         """
         labels = self._image_labels("overlay()")
-        height, width = size or (self.pixels.shape[:2] if self.pixels is not None else labels.shape)
+        own = self.pixels.shape[:2] if self.pixels is not None else labels.shape
+        height, width = own if size is None else image_size("size", size)
         shown = labels_at(labels, (height, width), self.frame)
         return ranks(self.order, self.insertion, self.deletion, self.n)[shown]
 

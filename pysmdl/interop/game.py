@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.engine.item import Item, stored_shape
+from pysmdl.errors import yes_or_no
 from pysmdl.explainer import Explainer
 from pysmdl.settings import spelt_out
 from pysmdl.types import Bools
@@ -56,6 +57,7 @@ class Game:
     def __init__(
         self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Unpack[Settings]
     ) -> None:
+        normalize = yes_or_no("normalize", normalize)
         self._explainer = Explainer(model, **settings)
         self._item = _own(self._explainer.prepare({"image": image, "target": target}))
         self.labels, self.n_players = self._item.regions.labels.copy(), self._item.regions.n

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import ScorerError, whole_number
+from pysmdl.errors import ScorerError, one_of, whole_number
+from pysmdl.inputs.image import LAYOUTS, TAKES
 from pysmdl.models.answers import FLOATS, Form, tensor_in
 from pysmdl.models.failures import in_words
 from pysmdl.models.hugging_face import unmasked
@@ -93,6 +94,10 @@ class Model(Copied):
     ) -> None:
         if not callable(function):
             raise TypeError(f"the model must be callable; got {type(function).__name__}")
+        if layout not in LAYOUTS:
+            raise one_of("layout", layout, LAYOUTS)
+        if takes not in TAKES:
+            raise one_of("takes", takes, TAKES)
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
         if takes == "numpy" and dtype is torch.bfloat16:

@@ -75,6 +75,8 @@ class Remote(Model):
             raise TypeError(f"an endpoint must be a URL or an async function; got {type(asked).__name__}")
         if self._url is None and headers is not None:
             raise ValueError("headers go with a URL; a function of yours sends its own")
+        if headers is not None and not isinstance(headers, Mapping):
+            raise ValueError(f"headers must be {{name: value}}; got {headers!r}")
         if encode not in ENCODED:
             raise one_of("encode", encode, ENCODED)
         if parse is not None and not callable(parse):

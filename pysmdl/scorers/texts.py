@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pysmdl.errors import ScorerError, one_of
+from pysmdl.errors import ScorerError, one_of, yes_or_no
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
+from pysmdl.models.class_names import names_of
 from pysmdl.models.text import Tokenized, tokenized
 from pysmdl.models.token_classifier import TokenClassifier, pad_of
 from pysmdl.regions.spans import divided
@@ -105,7 +106,7 @@ def string(
             "function must be callable: strings to numbers, such as an estimator's predict_proba with "
             f'gives="probabilities"; got {type(function).__name__}'
         )
-    model = Model(_listed(function, batched))
+    model = Model(_listed(function, yes_or_no("batched", batched)))
     model.name = getattr(function, "__qualname__", type(function).__qualname__)
     scorer = _scored(model, gives, head, names, decided_at)
     scorer.read_texts(None, plain)
@@ -160,7 +161,7 @@ def _scored(model: Model, gives: str, head: Any, names: Any, decided_at: float |
             raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
         return TextValue(model, heads.value(), InputSpec(), 1, decided_at)
     scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
-    scorer.names = names
+    scorer.names = names_of(names)
     return scorer
 
 

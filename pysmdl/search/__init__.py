@@ -7,12 +7,12 @@ and returns a :class:`Ranking`, in a :class:`Search`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from pysmdl.errors import number, one_of, whole_number
+from pysmdl.errors import number, one_of, whole_number, yes_or_no
 from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
@@ -219,15 +219,13 @@ def phase_window(
     """
     if policy not in POLICIES:
         raise one_of("policy", policy, POLICIES)
-    if not isinstance(anneal, (bool, np.bool_)):
-        raise ValueError(f"anneal must be True or False; got {anneal!r}")
     rules = WindowRules(
         _share("window_share", window_share),
         _share("delete", delete),
         _share("select", select),
         policy,
         _share("batch", batch),
-        bool(anneal),
+        yes_or_no("anneal", anneal),
         0 if seed is None else whole_number("seed", seed, 0),
         number("jump", jump, least=0),
         number("protect", protect, least=0),
@@ -300,6 +298,8 @@ def fixed(order: Sequence[int]) -> Search:
     Args:
         order: Distinct regions, most important first; those left out follow in ascending order.
     """
+    if not isinstance(order, Iterable) or isinstance(order, (str, bytes)):
+        raise ValueError(f"order must be regions by their numbers, most important first; got {order!r}")
     return _fixed(tuple(whole_number("order's regions", region, 0) for region in order))
 
 
