@@ -82,7 +82,7 @@ def answering(
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
     network.sized, network.block = family == "tiles of a padded picture", BLOCKS.get(family)
-    network.several = family in MARKED and not network.sized
+    network.several = family in MARKED and "LlavaOnevision" not in kind  # which cuts no tiles of several
     between = "" if network.block == "prompt" else "\n"
     speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, family == "across", between)
     scorer = make(network, spec, speech, answer)
