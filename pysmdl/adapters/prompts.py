@@ -54,8 +54,7 @@ class SigmoidPrompts(ClassScorer):
             self.prototypes = self.prototypes.to(self.device)
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
+        batch = self.input.into_model(batch)
         features = self.model.tensor(batch, IMAGES)
         if features.shape[1] != self.prototypes.shape[1]:
             raise ScorerError(

@@ -206,8 +206,7 @@ class Classifier(ClassScorer):
         return self._evidence and self._evidence.function
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
+        batch = self.input.into_model(batch)
         features = self._features if wanted.features is not None else None
         evidence = self._evidence if wanted.confidence == "evidential" else None
         others = features is not None or evidence is not None
