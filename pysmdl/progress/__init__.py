@@ -14,7 +14,7 @@ from pysmdl.progress.bar import Bar, terminal
 from pysmdl.progress.lines import Lines, Notebook
 from pysmdl.progress.state import Progress
 
-__all__ = ["Progress", "Report", "checked", "reporting"]
+__all__ = ["Progress", "Report", "reporting"]
 
 SHOWN = threading.Lock()  # held while a bar is shown: two would write over each other
 
