@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import whole_number
+
 NOT_FINITE = "data must be finite; it holds NaN or infinity: fill what is missing first, or drop its rows"
 
 
@@ -43,6 +45,20 @@ def as_mask(argument: str, given: Any, error: type[ValueError] = ValueError) -> 
             )
         array = array != 0
     return array
+
+
+def image_size(argument: str, given: Any) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        ValueError: these are no two whole numbers of at least 1.
+    """
+    sides = tuple(given) if isinstance(given, (tuple, list, np.ndarray)) else ()
+    try:
+        height, width = (whole_number(argument, side, 1) for side in sides)
+    except ValueError:
+        raise ValueError(f"{argument} must be (height, width), whole numbers of at least 1; got {given!r}") from None
+    return height, width
 
 
 def legible(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pysmdl.errors import one_of, whole_number
+from pysmdl.errors import one_of, whole_number, yes_or_no
 
 BACKENDS = ("auto", "cpu", "cuda", "triton", "reference")
 PRECISIONS = ("model", "mixed", "mixed-float16")
@@ -63,8 +63,7 @@ class EngineConfig:
         if self.precision not in PRECISIONS:
             raise one_of("precision", self.precision, PRECISIONS)
         for name in ("deterministic", "graphs", "compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
+            object.__setattr__(self, name, yes_or_no(name, getattr(self, name)))
         if self.ahead is not None and not isinstance(self.ahead, bool):
             object.__setattr__(self, "ahead", whole_number("ahead, if not None, True or False,", self.ahead, 0))
         if self.ahead and self.deterministic:

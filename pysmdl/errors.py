@@ -107,6 +107,17 @@ def whole_number(argument: str, value: Any, least: int) -> int:
     return found
 
 
+def yes_or_no(argument: str, value: Any) -> bool:
+    """True or False, Python's or NumPy's.
+
+    Raises:
+        ValueError: it is something else, of which not even Python's idea of truth is taken.
+    """
+    if not isinstance(value, bool) and (type(value).__module__, type(value).__name__.rstrip("_")) != ("numpy", "bool"):
+        raise ValueError(f"{argument} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def number(
     argument: str,
     value: Any,
@@ -137,6 +148,25 @@ def number(
         bounds = " and ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
         kind = "a number" if infinite else "a finite number"
         raise ValueError(f"{argument} must be {kind} {bounds}".rstrip() + f"; got {value!r}")
+    return found
+
+
+def share(argument: str, value: Any, what: str = "") -> float:
+    """A number above 0 and at most 1.
+
+    Args:
+        argument: Its name, for the error.
+        what: What it is a share of, likewise: ", a share of the area".
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        found = number(argument, value, above=0)
+    except ValueError:
+        found = math.inf
+    if found > 1:
+        raise ValueError(f"{argument} must be above 0 and at most 1{what}; got {value!r}")
     return found
 
 

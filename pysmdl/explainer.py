@@ -15,7 +15,7 @@ import torch
 from pysmdl.adapters import resolve as resolve_scorer
 from pysmdl.config import EngineConfig
 from pysmdl.engine import Engine, Item, Loader, OnError, Plan, Probe, Request
-from pysmdl.errors import whole_number
+from pysmdl.errors import whole_number, yes_or_no
 from pysmdl.explanation import Explanation
 from pysmdl.methods import resolve as resolve_search
 from pysmdl.models.class_names import listed, names_of
@@ -24,7 +24,7 @@ from pysmdl.objective.presets import preset_of
 from pysmdl.objective.presets import resolve as resolve_objective
 from pysmdl.preparation import Loaded, Preparation
 from pysmdl.profiling import Profile
-from pysmdl.progress import Report, reporting
+from pysmdl.progress import Report, checked, reporting
 from pysmdl.removal import Fill, Removal, fill_of
 from pysmdl.removal import resolve as resolve_removal
 from pysmdl.scorers import Scorer
@@ -189,7 +189,7 @@ class Explainer:
             ValueError: it is a single input, or the model is in training mode by now.
         """
         self._ready()
-        return self._run(self._source(inputs), progress, on_error, profile, ordered)
+        return self._run(self._source(inputs), checked(progress), on_error, profile, yes_or_no("ordered", ordered))
 
     def _source(self, inputs: Iterable[Any]) -> Loader:
         inputs = self.inputs.several(inputs)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import Interrupted, one_of
+from pysmdl.errors import Interrupted, one_of, yes_or_no
 from pysmdl.explainer import Explainer
 from pysmdl.explanation import Explanation
 from pysmdl.explanation.notebook import framed
 from pysmdl.explanation.plotting import fused, plot
-from pysmdl.progress import Report
+from pysmdl.progress import Report, checked
 from pysmdl.regions import are_partitions
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.removal.render import Render
@@ -103,7 +103,7 @@ def scales_of(settings: Mapping[str, Any], fuse: str | None, resolutions: Any, n
     if spec is not None and are_partitions(spec) and not isinstance(settings.get("removal"), Render):
         return tuple(spec)
     several = 'regions=["slico:25", "slico:100"]'
-    if nested:
+    if yes_or_no("nested", nested):
         raise ValueError(f"nested=True needs several partitions, the coarse ones first, such as {several}")
     if resolutions is not None:
         return (spec,)
@@ -143,9 +143,11 @@ def explain_scales(
     """
     if fuse not in FUSIONS:
         raise one_of("fuse", fuse, FUSIONS)
-    if isinstance(scales, str) or not len(scales):
+    if not isinstance(scales, (list, tuple)) or not len(scales):
         raise ValueError(f"scales must be partitions, one at least; got {scales!r}")
-    if resolutions is not None and (nested or isinstance(resolutions, (str, int)) or not len(resolutions)):
+    checked(progress)
+    nested = yes_or_no("nested", nested)
+    if resolutions is not None and (nested or not isinstance(resolutions, (list, tuple)) or not len(resolutions)):
         wrong = "nested=True" if nested else repr(resolutions)
         raise ValueError(f"resolutions must be sizes, one at least, without nested=True; got {wrong}")
     item = {"image": image, "target": target}

@@ -1,13 +1,16 @@
-"""Session: what is kept for a scorer or a bare model from one call to the next, and goes when that goes."""
+"""What is kept for a scorer or a bare model from one call to the next, and what goes into pickles and copies."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from functools import partial, wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made", bound="Remade")
 
 
 @dataclass
@@ -59,3 +62,32 @@ class WeakStore(Generic[T]):
 
 
 SESSIONS: WeakStore[Session] = WeakStore(Session)
+
+
+class Remade:
+    """What :func:`remade` makes; what is made otherwise, by hand or by dataclasses.replace, is pickled as it is."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        call = self.__dict__.get("_call")
+        return super().__reduce_ex__(protocol) if call is None else (call, ())
+
+
+class Copied:
+    """What is copied as it is, whatever its pickles leave out."""
+
+    def __copy__(self) -> Any:
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+
+def remade(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+    """For a function of a module that makes something of functions within it, of arguments that never change."""
+
+    @wraps(make)
+    def made(*args: Arguments.args, **settings: Arguments.kwargs) -> Made:
+        found = make(*args, **settings)
+        object.__setattr__(found, "_call", partial(made, *args, **settings))  # found may be frozen
+        return found
+
+    return made

@@ -132,6 +132,13 @@ class Tokens:
                     f"got {self.ids!r}"
                 )
             object.__setattr__(self, "ids", ids)
+        if self.texts is not None:
+            texts = () if isinstance(self.texts, str) or not isinstance(self.texts, Iterable) else tuple(self.texts)
+            if len(texts) != len(positions) or not all(isinstance(each, str) for each in texts):
+                raise ValueError(f"texts must be text, one for each of {len(positions)} positions; got {self.texts!r}")
+            object.__setattr__(self, "texts", texts)
+        if not isinstance(self.answer, (str, type(None))):
+            raise ValueError(f"answer must be a text or None; got {self.answer!r}")
 
     def describe(self) -> dict[str, Any]:
         """As results and files show it."""

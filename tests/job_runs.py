@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -12,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from command_line import ANSWER, saved
 
@@ -109,3 +113,17 @@ def equal(first: pysmdl.Explanation, second: pysmdl.Explanation) -> bool:
 
 
 __all__ = ["MODEL", "SETTINGS", "Forked", "equal", "items", "job", "made", "pictures", "started"]
+
+
+def write_manifest(kind, folder, rows):
+    path = folder / f"manifest.{kind}"
+    if kind == "csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif kind == "jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    return path

@@ -14,8 +14,7 @@ import pysmdl
 from pysmdl.errors import ImageError, MissingPackageError
 from pysmdl.inputs import image_files
 from pysmdl.inputs.image import input_spec
-from pysmdl.removal import baseline_of
-from pysmdl.scorers import InputSpec, classifier, scalar
+from pysmdl.scorers import InputSpec, classifier
 
 from toys import image, linear_model, same
 
@@ -244,70 +243,6 @@ def test_bad_input_settings_are_refused(settings, message):
         classifier(linear_model(), **settings)
 
 
-# Baselines
-
-
-def test_baselines_by_name():
-    spec = input_spec(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
-    x, black = spec.normalise(RGB), spec.black()
-    shown = baseline_of("black", x, black)
-    assert shown.shape == x.shape
-    np.testing.assert_allclose(shown[:, 3, 4], [-0.2, -0.8, -0.3], atol=1e-6)
-    np.testing.assert_array_equal(shown, spec.normalise(np.zeros_like(RGB)))
-    assert not baseline_of("zero", x, black).any()
-    np.testing.assert_allclose(baseline_of("mean", x, black)[:, 0, 0], x.mean((1, 2)), atol=1e-6)
-
-
-def test_blur_is_a_gaussian_of_a_twentieth_of_the_shorter_side():
-    x = torch.zeros(1, 60, 80)
-    x[0, 30, 40] = 1
-    blurred = baseline_of("blur", x, torch.zeros(1, 1, 1))[0]
-    sigma = 60 / 20
-    np.testing.assert_allclose(blurred[30, 40] / blurred[30, 43], np.exp(9 / (2 * sigma**2)), rtol=1e-3)
-    assert blurred.sum() == pytest.approx(1, abs=1e-3)
-
-
-def test_baselines_as_numbers():
-    x, black = torch.rand(3, 4, 5), torch.zeros(1, 1, 1)
-    for given in (
-        0.5,
-        np.float64(0.5),
-        torch.tensor(0.5),
-        [0.5, 0.5, 0.5],
-        torch.full((3, 1, 1), 0.5),
-        np.full((3, 4, 5), 0.5),
-    ):
-        assert (baseline_of(given, x, black) == 0.5).all()
-    assert baseline_of([1.0, 2.0, 3.0], x, black)[:, 2, 2].tolist() == [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("white", "baseline must be one of 'black', 'blur', 'mean', 'zero'; got 'white'"),
-        (np.zeros((4, 4, 5)), r"baseline must be a number, one per channel \[3\].*got \[4, 4, 5\]"),
-        (float("nan"), "baseline must be finite"),
-    ],
-)
-def test_bad_baselines_are_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        baseline_of(given, torch.rand(3, 4, 5), torch.zeros(1, 1, 1))
-
-
-def test_the_baseline_is_what_the_empty_view_shows():
-    rows = []
-
-    def model(batch):
-        rows.extend(batch.clone())
-        return batch.mean((2, 3))
-
-    scorer = classifier(model, mean=0.5, std=0.5)
-    for baseline, value in (("black", -1.0), ("zero", 0.0), (0.25, 0.25)):
-        rows.clear()
-        pysmdl.explain(image(), scorer, 0, regions="grid:4", baseline=baseline, progress=False)
-        assert any((row == value).all() for row in rows), baseline
-
-
 # Sizes that are out of the ordinary, through the whole of explain
 
 
@@ -325,63 +260,6 @@ def test_an_image_of_one_pixel(regions):
     found = pysmdl.explain(pixel, lambda batch: batch.mean((2, 3)), 0, regions=regions, progress=False)
     assert found.order.tolist() == [0]
     assert pysmdl.explain(pixel, classifier(lambda b: b.mean((2, 3)), size=16), 0, progress=False).n >= 1
-
-
-@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", ">i4", "u4", "i8", "u8", "?"])
-def test_whole_numbers_of_any_type_are_ids(kind):
-    ids, table = np.array([3, 0, 1, 2]).astype(kind), torch.tensor([0.0, 1, 2, 4])
-    scorer = scalar(lambda batch: table[batch.long()].sum(1))
-    found = pysmdl.explain(ids, scorer, baseline=0, search="occlusion", progress=False)
-    assert found.modality == "ids"
-    assert found.attribution.tolist() == table[torch.from_numpy(ids.astype(np.int64))].tolist()
-
-
-def test_lists_and_series_of_numbers_are_ids_and_signals():
-    pandas = pytest.importorskip("pandas")
-    table = torch.tensor([0.0, 1, 2, 4])
-    scorer = scalar(lambda batch: table[batch.long()].sum(1))
-    for ids in ([3, 1, 2], [np.int64(3), 1, 2], pandas.Series([3, 1, 2]), pandas.Series([3, 1, 2])[::-1][::-1]):
-        found = pysmdl.explain(ids, scorer, baseline=0, search="occlusion", progress=False)
-        assert found.attribution.tolist() == [4, 1, 2]
-    for values in ([0.5, 1, 2], pandas.Series([0.5, 1, 2])):
-        found = pysmdl.explain(values, scalar(lambda batch: batch.sum(1)), search="occlusion", progress=False)
-        assert found.attribution.tolist() == [0.5, 1, 2]
-    with pytest.raises(ImageError, match=r"must be float .*, or plain \[N\]; got torch.complex64"):
-        pysmdl.explain(torch.ones(3, dtype=torch.complex64), scorer, progress=False)
-    with pytest.raises(ImageError, match="image must be a path"):
-        pysmdl.explain(["a", 1], scorer, progress=False)
-
-
-def test_of_ids_no_fraction_is_drawn():
-    scorer = scalar(lambda batch: batch.float().sum(1))
-    for fill in (pysmdl.removal.noise(1.0), pysmdl.removal.boundary_gaussian()):
-        with pytest.raises(ValueError, match="draws fractions; of ids a baseline must hold whole numbers"):
-            pysmdl.explain(torch.tensor([3, 14, 15]), scorer, baseline=fill, progress=False)
-    drawn = pysmdl.removal.marginal([[1, 2, 3], [3, 2, 1]])
-    found = pysmdl.explain(torch.tensor([3, 14, 15]), scorer, baseline=drawn, search="occlusion", progress=False)
-    assert found.attribution.tolist() == [1, 12, 13]
-
-
-def test_axes_that_are_short_are_not_divided_so_that_cells_are_about_so_many():
-    total = scalar(lambda batch: batch.flatten(1).sum(1))
-    for shape in ((4, 1, 500), (4, 500, 2), (2, 1, 3, 500), (2, 7, 7)):
-        assert pysmdl.explain(torch.ones(shape), total, search="occlusion", progress=False).n == 49
-
-
-def test_other_grids_than_images():
-    sound = torch.rand(1, 40)
-    labels = np.arange(40) // 8
-
-    def model(batch):
-        return torch.stack((batch[:, 0, 16:24].sum(1), batch[:, 0].mean(1)), 1)
-
-    found = pysmdl.explain(sound, model, 0, regions=labels, progress=False)
-    assert found.order[0] == 2
-    volume = torch.rand(2, 4, 4, 4)
-    found = pysmdl.explain(
-        volume, lambda b: b.flatten(1)[:, :3], 0, regions=np.arange(64).reshape(4, 4, 4) // 16, progress=False
-    )
-    assert found.saliency().shape == (4, 4, 4)
 
 
 def test_mean_and_std_of_another_number_of_channels():

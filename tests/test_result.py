@@ -59,6 +59,23 @@ def test_highest_confidence_within_an_area():
             e.highest_confidence(bad)
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1000.0, 0.0), (10.0, -500.0), (3.0, 4e5)])
+def test_what_is_enough_does_not_depend_on_the_units_of_a_score(scale, shift):
+    insertion, deletion = np.array([0.0, 0.5, 0.97, 0.985, 1.0]), np.array([1.0, 0.5, 0.3, 0.1, 0.0])
+    plain, e = made(insertion, deletion), made(shift + scale * insertion, shift + scale * deletion)
+    assert (plain.unit, e.unit) == (1, pytest.approx(scale, rel=0.03))
+    assert [plain.enough(), plain.enough(0.05), plain.best_step(), plain.best_step(0.6)] == [3, 2, 4, 1]
+    assert [e.enough(), e.enough(0.05), e.best_step(), e.best_step(0.6)] == [3, 2, 4, 1]
+
+
+@pytest.mark.parametrize("within", ["yes", -0.1, None, float("nan")])
+def test_what_comes_near_enough_is_a_number(within):
+    e = made([0.1, 0.7], [1, 0])
+    for step in (e.enough, e.best_step):
+        with pytest.raises(ValueError, match="within must be a finite number of at least 0"):
+            step(within)
+
+
 def test_saliency_is_the_specs_by_hand():
     e = made([0.0, 0.6, 0.5, 0.9], [1.0, 0.5, 0.4, 0.1], order=[2, 0, 1], labels=[[0, 1, 2, -1]])
     # s = 0, 1.1, 1.1, 1.8: v = -1.1, -1.1, -1.8

@@ -67,16 +67,16 @@ def subsets(count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "LLaVA-NeXT"])
 def test_points_of_several_pictures_are_painted_over(name):
     family, ours, answer = asking(name)
     quarters = Quarters()
-    both = {"left": LEFT, "right": RIGHT}
+    both = {"left": LEFT, "right": photograph(32, 96) if name == "LLaVA-NeXT" else RIGHT}  # of fewer tiles
     game = pysmdl.Game(both, ours, players={"left": quarters, "right": quarters})
     pictures = [Image.fromarray(each) for each in both.values()]
     given = family.given(pictures)
     one = FAMILIES[name]()
-    black = Image.fromarray(np.zeros_like(LEFT)), Image.fromarray(np.zeros_like(RIGHT))
+    black = [Image.fromarray(np.zeros_like(each)) for each in both.values()]
     apart = [(one.given(picture), one.given(dark)) for picture, dark in zip(pictures, black, strict=True)]
     kept, slow = subsets(8), []
     for row in kept:
@@ -84,6 +84,9 @@ def test_points_of_several_pictures_are_painted_over(name):
         values = [family.masked(own, at, dark)["pixel_values"] for (own, dark), at in zip(apart, where, strict=True)]
         if name == "Mistral 3":
             values = [torch.nn.functional.pad(each, (0, 96 - each.shape[3], 0, 96 - each.shape[2])) for each in values]
+        if name == "LLaVA-NeXT":
+            most = given["pixel_values"].shape[1]
+            values = [torch.nn.functional.pad(each, (0, 0) * 3 + (0, most - each.shape[1])) for each in values]
         masked = {**given, "pixel_values": torch.cat(values, int(name == "Idefics3"))}
         slow.append(float(probabilities(family, masked, answer).mean()))
     np.testing.assert_allclose(game(kept), slow, **CLOSE)
@@ -114,11 +117,13 @@ def test_tokens_of_several_pictures_are_left_out(name):
 
 
 @pytest.mark.parametrize("head", [None, heads.jsd()])
-@pytest.mark.parametrize("removal", ["baseline", "token-drop"])
-def test_rows_of_several_pictures_share_batches(removal, head):
-    family = FAMILIES["Qwen3-VL"]()
+@pytest.mark.parametrize(
+    ("name", "removal"), [("Qwen3-VL", "baseline"), ("Qwen3-VL", "token-drop"), ("LLaVA-NeXT", "baseline")]
+)
+def test_rows_of_several_pictures_share_batches(name, removal, head):
+    family, mark = FAMILIES[name](), MARKS.get(name, "<image>")
     ours = pysmdl.adapt(family.model, processor=family.processor, prompt="what", head=head)
-    prompts = ["what <|image_pad|> is <|image_pad|> here", "is the <|image_pad|> cat <|image_pad|> on the mat"]
+    prompts = [f"what {mark} is {mark} here", f"is the {mark} cat {mark} on the mat"]
     pairs = [{"a": LEFT, "b": RIGHT}, {"a": RIGHT, "b": LEFT}]
     items = [
         (pair, pysmdl.Answer(text=text, prompt=prompt))
@@ -167,9 +172,10 @@ def refused(name, given, message, **words):
 def test_what_several_pictures_need_is_said():
     both = {"left": LEFT, "right": RIGHT}
     refused(
-        "LLaVA-NeXT", both,
-        r"LlavaNextForConditionalGeneration is given one picture; got 2, left, right: several are read here by LLaVA, "
-        r"Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma",
+        "LLaVA-OneVision", both,
+        r"LlavaOnevisionForConditionalGeneration is given one picture; got 2, left, right: several are read here by "
+        r"LLaVA, LLaVA-NeXT, Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 "
+        r"and PaliGemma",
     )  # fmt: skip
     refused(
         "LLaVA", {"left": LEFT, "what": "a text"},

@@ -105,3 +105,17 @@ def linear_net(seed: int = 0) -> nn.Module:
 def profiled(model=None, **settings):
     profile = pysmdl.Profile()
     return explain(model or linear_net(), profile=profile, **settings), profile
+
+
+def explained(x, scorer, target=None, **settings) -> pysmdl.Explanation:
+    return pysmdl.explain(x, scorer, target, progress=False, **settings)
+
+
+def failing_at(batches):
+    """For a :class:`Recorder`: Ctrl-C once the model has seen more batches than this."""
+
+    def fail(model, batch):
+        if len(model.sizes) > batches:
+            raise KeyboardInterrupt
+
+    return fail

@@ -71,7 +71,8 @@ class Conversation:
         tokens = self._tokens(pictures, self._worded(asked, len(pictures)))
         if self.model.encodes:
             return Opening(tokens, (self._start() or 0,))
-        return Opening(pictures[0].shape[:2] if self.model.sized else (), tokens)
+        sizes = tuple(side for each in pictures for side in each.shape[:2])
+        return Opening(sizes if self.model.sized else (), tokens)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """Tokens of a given answer.

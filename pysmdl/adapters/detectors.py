@@ -139,15 +139,14 @@ def asked(model: Any, prompts: tuple[str, ...], tokens_of: Any) -> Forward:
     Source: transformers/models/owlvit/modeling_owlvit.py, OwlViTForObjectDetection.forward.
     """
     towers = getattr(model, model.base_model_prefix)
-    queries = text_features(towers, prompts, tokens_of)[None]
+    return partial(_asked, model, text_features(towers, prompts, tokens_of)[None])
 
-    def found(batch: Tensor) -> dict[str, Tensor]:
-        features = model.image_embedder(batch)[0]
-        flat = features.flatten(1, 2)
-        own = queries.to(flat.device, flat.dtype).expand(len(flat), -1, -1)
-        return {"logits": model.class_predictor(flat, own)[0], "pred_boxes": model.box_predictor(flat, features)}
 
-    return found
+def _asked(model: Any, queries: Tensor, batch: Tensor) -> dict[str, Tensor]:
+    features = model.image_embedder(batch)[0]
+    flat = features.flatten(1, 2)
+    own = queries.to(flat.device, flat.dtype).expand(len(flat), -1, -1)
+    return {"logits": model.class_predictor(flat, own)[0], "pred_boxes": model.box_predictor(flat, features)}
 
 
 def _parts(answer: Any) -> tuple[Tensor, Tensor]:

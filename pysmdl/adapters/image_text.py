@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pysmdl.adapters.conversations import Conversation
 from pysmdl.adapters.families import BLOCKS, MARKED, answering_family
@@ -80,7 +82,7 @@ def answering(
     network.side = _side(family, model.config, processor)
     begins = _begins(family, model, tokens_of)
     network.sized, network.block = family == "tiles of a padded picture", BLOCKS.get(family)
-    network.several = family in MARKED and not network.sized
+    network.several = family in MARKED and "LlavaOnevision" not in kind  # which cuts no tiles of several
     between = "" if network.block == "prompt" else "\n"
     speech = Conversation(network, processor, tokens_of, prompt, family in MARKED, begins, family == "across", between)
     scorer = make(network, spec, speech, answer)
@@ -94,24 +96,48 @@ def _pictures(family: str, processor: Any) -> Pictures:
     """Composed rows to the arguments that the family's networks take them in."""
     if family == "patches":
         images = getattr(processor, "image_processor", processor)
-        sizes = images.patch_size, images.merge_size, images.temporal_patch_size
-        return lambda batch: dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
-    if family == "picture of any size":
-        return lambda batch: {
-            "pixel_values": batch,
-            "image_sizes": torch.tensor([batch.shape[2:]], device=batch.device).expand(len(batch), 2),
-        }
-    if family == "tiles in a list":  # where a tile of nothing but 0 counts as none
-        return lambda batch: {
-            "pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))
-        }
-    if family == "tiles of a padded picture":  # the small view of all of it comes first
-        return lambda batch: {"pixel_values": patches.tiles(batch).roll(1, 1)}
-    if family == "sound":
-        return lambda batch: {"input_features": batch[:, 0]}
-    if family == "tiles":
-        return lambda batch: {"pixel_values": patches.tiles(batch).flatten(0, 1)}
-    return lambda batch: {"pixel_values": batch}
+        return partial(_in_patches, (images.patch_size, images.merge_size, images.temporal_patch_size))
+    return GIVEN.get(family, _as_they_are)
+
+
+def _in_patches(sizes: tuple[int, int, int], batch: Tensor) -> dict[str, Tensor]:
+    return dict(zip(("pixel_values", "image_grid_thw"), patches.patches(batch, *sizes), strict=True))
+
+
+def _with_sizes(batch: Tensor) -> dict[str, Tensor]:
+    sizes = torch.tensor([batch.shape[2:]], device=batch.device).expand(len(batch), 2)
+    return {"pixel_values": batch, "image_sizes": sizes}
+
+
+def _in_a_list(batch: Tensor) -> dict[str, Tensor]:
+    """A tile of nothing but 0 would count as none."""
+    return {"pixel_values": patches.tiles(torch.where(batch == 0, torch.finfo(batch.dtype).tiny, batch))}
+
+
+def _padded(batch: Tensor) -> dict[str, Tensor]:
+    """The small view of all of the picture comes first."""
+    return {"pixel_values": patches.tiles(batch).roll(1, 1)}
+
+
+def _in_tiles(batch: Tensor) -> dict[str, Tensor]:
+    return {"pixel_values": patches.tiles(batch).flatten(0, 1)}
+
+
+def _heard(batch: Tensor) -> dict[str, Tensor]:
+    return {"input_features": batch[:, 0]}
+
+
+def _as_they_are(batch: Tensor) -> dict[str, Tensor]:
+    return {"pixel_values": batch}
+
+
+GIVEN: dict[str, Pictures] = {
+    "picture of any size": _with_sizes,
+    "tiles in a list": _in_a_list,
+    "tiles of a padded picture": _padded,
+    "tiles": _in_tiles,
+    "sound": _heard,
+}
 
 
 def _side(family: str, config: Any, processor: Any) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,17 +45,19 @@ def grounded(model: Any, prompts: Sequence[str], tokens_of: Any) -> Forward:
         raise ValueError(f"prompts must be {longest} tokens at most in all, for {type(model).__name__}; got {len(ids)}")
     network = once_read(model)
     of_prompt = columns(ids, added, tokenizer.convert_tokens_to_ids("."), len(prompts))
+    return partial(_found, network, given, of_prompt)
 
-    def found(batch: Tensor) -> dict[str, Tensor]:
-        words = {name: value.to(batch.device).expand(len(batch), -1) for name, value in given.items()}
-        answer = network(pixel_values=batch, **words)
-        sure = answer.logits.float().sigmoid()
-        return {
-            "pred_boxes": answer.pred_boxes,
-            "confidences": torch.stack([sure[..., c].amax(-1) for c in of_prompt], -1),
-        }
 
-    return found
+def _found(
+    network: Callable[..., Any], given: Mapping[str, Tensor], of_prompt: Sequence[Any], batch: Tensor
+) -> dict[str, Tensor]:
+    words = {name: value.to(batch.device).expand(len(batch), -1) for name, value in given.items()}
+    answer = network(pixel_values=batch, **words)
+    sure = answer.logits.float().sigmoid()
+    return {
+        "pred_boxes": answer.pred_boxes,
+        "confidences": torch.stack([sure[..., c].amax(-1) for c in of_prompt], -1),
+    }
 
 
 class ReadOnce(nn.Module):

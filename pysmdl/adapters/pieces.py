@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,49 +96,49 @@ def tiled(processor: Any) -> InputSpec:
     """How Idefics3, SmolVLM and InternVL are given a photograph."""
     images = processor.image_processor
     splits = hasattr(images, "do_image_splitting")
-    return _made(Tiles(lambda image: _idefics(images, image) if splits else _internvl(processor, image), _name(images)))
+    return _made(Tiles(partial(_idefics, images) if splits else partial(_internvl, processor), _name(images)))
 
 
 def padded(processor: Any) -> InputSpec:
     """How LLaVA-NeXT is given one."""
     images = processor.image_processor
-    best = sys.modules["transformers.image_processing_utils"].select_best_resolution
-
-    def cut(image: Any) -> tuple[Tensor, Layout]:
-        values = images(images=image, return_tensors="pt")["pixel_values"][0]
-        down, across = (
-            length // values.shape[2] for length in best((image.height, image.width), images.image_grid_pinpoints)
-        )
-        return _stacked(values.roll(-1, 0)), (down, across)
-
-    return _made(PaddedTiles(cut, _name(images)))
+    return _made(PaddedTiles(partial(_next, images), _name(images)))
 
 
 def patched(processor: Any) -> InputSpec:
     """How Qwen2-VL and Qwen2.5-VL are given one: the picture that their patches are made of."""
     images = getattr(processor, "image_processor", processor)
-
-    def seen(image: Any) -> Tensor:
-        found = images(images=image, return_tensors="pt")
-        _, high, wide = found["image_grid_thw"][0].tolist()
-        sizes = images.patch_size, images.merge_size, images.temporal_patch_size
-        return patches.picture(found["pixel_values"], high, wide, *sizes)
-
-    return _made(OwnPipeline(seen, _name(images)))
+    return _made(OwnPipeline(partial(_qwen, images), _name(images)))
 
 
 def of_any_size(processor: Any) -> InputSpec:
     """How Pixtral's tower is given one: at its own aspect, sides multiples of what a visual token covers."""
     images, side = processor.image_processor, processor.patch_size * getattr(processor, "spatial_merge_size", 1)
-    return _made(
-        OwnPipeline(
-            lambda image: images(images=image, return_tensors="pt", patch_size=side)["pixel_values"], _name(images)
-        )
-    )
+    return _made(OwnPipeline(partial(_pixtral, images, side), _name(images)))
 
 
 def _made(pipeline: OwnPipeline) -> InputSpec:
     return replace(pipeline.making(None), size=None)
+
+
+def _next(images: Any, image: Any) -> tuple[Tensor, Layout]:
+    values = images(images=image, return_tensors="pt")["pixel_values"][0]
+    best = sys.modules["transformers.image_processing_utils"].select_best_resolution
+    sides = best((image.height, image.width), images.image_grid_pinpoints)
+    down, across = (length // values.shape[2] for length in sides)
+    return _stacked(values.roll(-1, 0)), (down, across)
+
+
+def _qwen(images: Any, image: Any) -> Tensor:
+    found = images(images=image, return_tensors="pt")
+    _, high, wide = found["image_grid_thw"][0].tolist()
+    sizes = images.patch_size, images.merge_size, images.temporal_patch_size
+    return patches.picture(found["pixel_values"], high, wide, *sizes)
+
+
+def _pixtral(images: Any, side: int, image: Any) -> Tensor:
+    found: Tensor = images(images=image, return_tensors="pt", patch_size=side)["pixel_values"]
+    return found
 
 
 def _idefics(images: Any, image: Any) -> tuple[Tensor, Layout]:

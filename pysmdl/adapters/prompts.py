@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,8 +54,7 @@ class SigmoidPrompts(ClassScorer):
             self.prototypes = self.prototypes.to(self.device)
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
+        batch = self.input.into_model(batch)
         features = self.model.tensor(batch, IMAGES)
         if features.shape[1] != self.prototypes.shape[1]:
             raise ScorerError(
@@ -148,13 +148,12 @@ def text_features(model: Any, prompts: Sequence[str], tokens_of: Any) -> Tensor:
 
 def image_features(model: Any) -> Forward:
     """A function of a batch to its image's features, normalised. [B, D], float32."""
-    encode = model.encode_image if is_open_clip(model) else model.get_image_features
+    return partial(_encoded, model.encode_image if is_open_clip(model) else model.get_image_features)
 
-    def features(batch: Tensor) -> Tensor:
-        answer = encode(batch)
-        return nn.functional.normalize(tensor_in(answer, len(batch), IMAGES, batch.device).float(), dim=1)
 
-    return features
+def _encoded(encode: Callable[[Tensor], Any], batch: Tensor) -> Tensor:
+    answer = encode(batch)
+    return nn.functional.normalize(tensor_in(answer, len(batch), IMAGES, batch.device).float(), dim=1)
 
 
 def _tokens(model: Any, prompts: Sequence[str], tokens_of: Any, device: torch.device) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.errors import one_of, whole_number
+from pysmdl.errors import number, one_of, whole_number, yes_or_no
 from pysmdl.explanation import authors, files, notebook, parts, views, words
 from pysmdl.explanation.data import ExplanationData
 from pysmdl.explanation.stored import LIMIT, read
@@ -50,7 +50,7 @@ class Explanation(ExplanationData):
             names: As in :meth:`plot`.
             top: Regions that are named.
         """
-        return words.verbalise(self, names, top)
+        return words.verbalise(self, names, whole_number("top", top, 0))
 
     def view(self, k: int | None = None, fill: float = 0) -> Any:
         """What the first k regions alone show of the input: an image, a sound's samples to be played, a clip's frames,
@@ -64,7 +64,7 @@ class Explanation(ExplanationData):
             ValueError: the input is not at hand, as after a file was read, which keeps a small picture of what is no
                 image.
         """
-        return views.view(self, k, fill)
+        return views.view(self, k, number("fill", fill))
 
     def part(self, name: str) -> Explanation:
         """Of several inputs at once, this one as if it were alone: its map, its picture, its view. Its players' places
@@ -118,7 +118,7 @@ class Explanation(ExplanationData):
             path: The file.
             picture: Keep a small picture of the image too, 30 kB at most, so that what is loaded can draw itself.
         """
-        files.write(self, path, picture)
+        files.write(self, path, yes_or_no("picture", picture))
 
 
 def load(path: str | PathLike[str], limit_bytes: int = LIMIT) -> Explanation:
@@ -132,4 +132,4 @@ def load(path: str | PathLike[str], limit_bytes: int = LIMIT) -> Explanation:
         FileNotFoundError: there is no such file.
         StoreError: not such a file, damaged, of a newer schema, or larger than the limit.
     """
-    return Explanation(**read(path, limit_bytes))
+    return Explanation(**read(path, whole_number("limit_bytes", limit_bytes, 1)))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pysmdl.errors import one_of
+from pysmdl.checks import image_size
+from pysmdl.errors import number, one_of, share, yes_or_no
 from pysmdl.explanation.parts import Part
 from pysmdl.explanation.values import Frame, Values, gains, grouped, labels_at, ranks, spread
 from pysmdl.types import Bools, Floats, Ints
 
-NEARLY = 0.02  # a score this close to another is as good
+NEARLY = 0.02  # a score this close to another is as good, in what they are told apart by
 FLAT = 0.02  # curves that stay within this much of one value, or of the largest score above 1, decide nothing
 KINDS = ("auto", "gain", "attribution")
 CALLED = {  # players, and what they are shares of, by modality; of others "players" and "input"
@@ -160,19 +161,21 @@ class ExplanationData:
         Raises:
             ValueError: area is not above 0 and at most 1.
         """
-        if not 0 < area <= 1:
-            raise ValueError(f"area must be above 0 and at most 1; got {area}")
-        return _highest(self.insertion[self.area <= area + 1e-6])
+        return _highest(self.insertion[self.area <= share("area", area) + 1e-6])
 
     def best_step(self, within: float = 0.0) -> int:
-        """The fewest regions whose target score comes `within` this much of the highest on the insertion curve."""
+        """The fewest regions whose target score comes `within` so many of :attr:`unit` of the highest on the insertion
+        curve.
+        """
+        within = self.unit * number("within", within, least=0)
         return int(np.argmax(self.insertion >= _highest(self.insertion) - within))
 
     def enough(self, within: float = NEARLY) -> int:
-        """The fewest regions that alone come within this much of the full input's score; of the highest score on the
-        insertion curve where the full input has not half of that (counted from the lowest score, where there are scores
-        below 0), as where a wrong prediction is set right.
+        """The fewest regions that alone come within so many of :attr:`unit`, 0.02 of them, of the full input's score;
+        of the highest score on the insertion curve where the full input has not half of that (counted from the lowest
+        score, where there are scores below 0), as where a wrong prediction is set right.
         """
+        within = self.unit * number("within", within, least=0)
         highest, full = _highest(self.insertion), float(self.deletion[0])
         low = min(0.0, -_highest(-self.insertion))
         goal = full if full - low >= (highest - low) / 2 else highest
@@ -189,6 +192,14 @@ class ExplanationData:
         scores = np.concatenate((self.insertion, self.deletion))
         known = scores[np.isfinite(scores)]
         return (float(known.min()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+
+    @property
+    def unit(self) -> float:
+        """What scores are told apart by: 1 where all that was measured lie from 0 to 1, as probabilities do; else the
+        span from the lowest to the highest, so that it does not matter in what units a model answers.
+        """
+        low, high = self.reach
+        return high - low if low < 0 or high > 1 else 1.0
 
     @property
     def flat(self) -> bool:
@@ -244,7 +255,8 @@ class ExplanationData:
         Raises:
             ValueError: as :meth:`values`, or a size where the regions divide no image.
         """
-        values = self.values(kind)
+        values, size = self.values(kind), None if size is None else image_size("size", size)
+        positive, density = yes_or_no("positive", positive), yes_or_no("density", density)
         if self.covers is not None:
             return self._covered(np.maximum(values, 0) if positive else values, density, size)
         labels = self.labels if size is None else labels_at(self._image_labels("value_map(size=)"), size, self.frame)
@@ -280,7 +292,8 @@ class ExplanationData:
             ValueError: the regions divide no image, but a grid of another number of axes.
         """
         labels = self._image_labels("overlay()")
-        height, width = size or (self.pixels.shape[:2] if self.pixels is not None else labels.shape)
+        own = self.pixels.shape[:2] if self.pixels is not None else labels.shape
+        height, width = own if size is None else image_size("size", size)
         shown = labels_at(labels, (height, width), self.frame)
         return ranks(self.order, self.insertion, self.deletion, self.n)[shown]
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pysmdl.errors import number, one_of, whole_number
+from pysmdl.errors import number, one_of, share, whole_number
 from pysmdl.inputs import image_files, middle
 from pysmdl.inputs.image_files import Frame, Pixels
 
@@ -287,19 +287,19 @@ def _channels(name: str, values: Any) -> tuple[float, ...] | None:
         raise ValueError(f"{name} must be {words} in every channel; got {values!r}") from None
 
 
-def _size(size: Any) -> tuple[int, int]:
+def _size(size: Any, name: str = "size") -> tuple[int, int]:
     """One number for both sides, or (height, width)."""
     if not isinstance(size, (tuple, list)):
         size = size, size
     if len(size) != 2:
-        raise ValueError(f"size must be a number or (height, width); got {size!r}")
-    return whole_number("size", size[0], 1), whole_number("size", size[1], 1)
+        raise ValueError(f"{name} must be a number or (height, width); got {size!r}")
+    return whole_number(name, size[0], 1), whole_number(name, size[1], 1)
 
 
 def _resize(spec: InputSpec) -> int | tuple[int, int]:
     """A shorter side or (height, width), in which the size that is cut out has room."""
     resize: Any = spec.resize
-    sides = _size(resize)
+    sides = _size(resize, "resize")
     if spec.size is None or spec.mask_at != "model" or spec.crop is not None:
         raise ValueError(
             'resize needs size, which is cut out of the middle then, mask_at="model", and no crop; got '
@@ -312,14 +312,9 @@ def _resize(spec: InputSpec) -> int | tuple[int, int]:
 
 def _crop(crop: Any, size: Any, mask_at: str) -> float:
     """A share of the image's shorter side, where there is a size that it is resized to before it is masked."""
-    try:
-        share = number("crop", crop, above=0)
-    except ValueError:
-        share = 2.0
-    if share > 1:
-        raise ValueError(f"crop must be above 0 and at most 1, a share of the image's shorter side; got {crop!r}")
+    found = share("crop", crop, ", a share of the image's shorter side")
     if size is None:
         raise ValueError(f"crop needs size, which the square in the middle is resized to; got crop={crop!r} without it")
     if mask_at != "model":
         raise ValueError(f'crop works with mask_at="model", which crops, resizes, then masks; got mask_at={mask_at!r}')
-    return share
+    return found

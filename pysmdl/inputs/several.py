@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,13 @@ class Several(Input):
     """
 
     parts: Mapping[str, tuple[Input, Regions]] = field(default_factory=dict)
+
+    def counted(self) -> Iterator[tuple[str, Input, Regions, int]]:
+        """Each by its name, with its regions and the number that the first of them has among all."""
+        start = 0
+        for name, (each, regions) in self.parts.items():
+            yield name, each, regions, start
+            start += regions.n
 
 
 class PassageReader(TextReader):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pysmdl import bitrows
 from pysmdl.engine.item import Item, stored_shape
+from pysmdl.errors import yes_or_no
 from pysmdl.explainer import Explainer
 from pysmdl.settings import spelt_out
 from pysmdl.types import Bools
@@ -56,6 +57,7 @@ class Game:
     def __init__(
         self, image: Any, model: Any, target: Any = None, *, normalize: bool = False, **settings: Unpack[Settings]
     ) -> None:
+        normalize = yes_or_no("normalize", normalize)
         self._explainer = Explainer(model, **settings)
         self._item = _own(self._explainer.prepare({"image": image, "target": target}))
         self.labels, self.n_players = self._item.regions.labels.copy(), self._item.regions.n
@@ -66,6 +68,13 @@ class Game:
         ends = np.repeat([[False], [True]], self.n_players, axis=1)
         self.empty_value, self.grand_value = (float(value) for value in self._evaluate(ends))
         self.normalization_value = self.empty_value if normalize else 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._turn = threading.Lock()
 
     def __call__(self, coalitions: Bools) -> NDArray[np.float64]:
         """Values of coalitions [n_coalitions, n_players] (or one, [n_players]).

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from pysmdl.errors import number, whole_number
+from pysmdl.errors import number, whole_number, yes_or_no
 from pysmdl.explainer import Explainer
 from pysmdl.jobs import parts, schema, sources, writer
 from pysmdl.jobs.asked import agree
@@ -112,6 +112,8 @@ def run(
     whole_number("rows", rows, 1)
     number("seconds", seconds, above=0)
     number("patience", patience, least=0)
+    retry_failed, pictures = yes_or_no("retry_failed", retry_failed), yes_or_no("pictures", pictures)
+    progress = yes_or_no("progress", progress)
     _check(ray, stop, metrics_port)
     schema.arrow()  # else it is loaded, or missed, when the first part is written, beside the engine
     choice, place = Choice(limit, shuffle, shard), place_of(store)

@@ -94,6 +94,8 @@ class RayOptions:
     attempts: int = 2
 
     def __post_init__(self) -> None:
+        if not isinstance(self.address, (str, type(None))):
+            raise ValueError(f"address must be a Ray cluster's, or None; got {self.address!r}")
         number("cpus", self.cpus, least=0)
         number("gpus", self.gpus, least=0)
         number("timeout", self.timeout, above=0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from pysmdl.errors import yes_or_no
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import with_flips
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 
+@remade
 def occlusion(keep: bool = False) -> Search:
     """Occlusion sensitivity (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014).
 
@@ -22,6 +25,7 @@ def occlusion(keep: bool = False) -> Search:
     Args:
         keep: Keep one region alone instead of leaving it out.
     """
+    keep = yes_or_no("keep", keep)
 
     def design(n: int, rows: int, rng: np.random.Generator) -> tuple[Bools, Estimate]:
         def estimate(score: Floats) -> Values:

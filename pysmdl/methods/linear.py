@@ -11,9 +11,11 @@ from pysmdl.errors import number
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import every_mask_of_size, masks_of_sizes, random_masks
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 
+@remade
 def lime(
     evaluations: int | None = None, kernel_width: float = 0.25, alpha: float = 1.0, seed: int | None = None
 ) -> Search:
@@ -60,6 +62,7 @@ def lime(
     )
 
 
+@remade
 def kernel_shap(evaluations: int | None = None, seed: int | None = None) -> Search:
     """KernelSHAP (Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", NeurIPS 2017, theorem 2).
 

@@ -8,9 +8,11 @@ from pysmdl.errors import number
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import random_masks
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 
+@remade
 def rise(evaluations: int | None = None, keep: float = 0.5, seed: int | None = None) -> Search:
     """RISE (Petsiuk, Das and Saenko, "Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018).
 
@@ -28,6 +30,7 @@ def rise(evaluations: int | None = None, keep: float = 0.5, seed: int | None = N
     return _randomized("rise", 4000, evaluations, keep, seed)
 
 
+@remade
 def drise(evaluations: int | None = None, keep: float = 0.5, seed: int | None = None) -> Search:
     """D-RISE (Petsiuk et al., "Black-box Explanation of Object Detectors via Saliency Maps", CVPR 2021).
 

@@ -12,6 +12,7 @@ from pysmdl.errors import number, one_of
 from pysmdl.methods.asking import Estimate, Values, asker
 from pysmdl.methods.masks import random_masks
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools
 
 FOLDS = 5
@@ -19,6 +20,7 @@ PENALTIES = np.geomspace(1, 1e-3, 13)  # as shares of the least one that leaves 
 STEPS = 300  # of a fit by lasso
 
 
+@remade
 def regression(evaluations: int | None = None, keep: float = 0.5, fit: str = "ols", seed: int | None = None) -> Search:
     """Coefficients of a linear model of the score, fitted to random ablations.
 

@@ -9,6 +9,7 @@ import numpy as np
 from pysmdl.errors import number, whole_number
 from pysmdl.methods.asking import Values, granted
 from pysmdl.search.vocabulary import Ask, Claim, Ranking, Rounds, Search, Task
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 MOST = 1 - 1e-6  # of a probability's change: one of 1 would weigh as much as all others together
@@ -25,6 +26,7 @@ class _Settings:
     batch: int
 
 
+@remade
 def reagent(
     ratio: float = 0.3,
     keep: int = 3,

@@ -8,12 +8,14 @@ from pysmdl.errors import one_of, whole_number
 from pysmdl.methods.asking import Design, Estimate, Values, asker
 from pysmdl.methods.masks import balanced_masks, soft_masks, with_flips
 from pysmdl.search.vocabulary import Search
+from pysmdl.session import remade
 from pysmdl.types import Bools, Floats
 
 GRAM_ROWS = 256  # rows of the output kernel at a time: 1.5 MB at 1500 rows stays in cache
 BANDWIDTH_ROWS = 500  # rows whose distances give its bandwidth
 
 
+@remade
 def sobol(evaluations: int | None = None, seed: int | None = None, masks: str = "binary", designs: int = 32) -> Search:
     """Total Sobol indices: the share of the score's variance that involves a region, alone or with others.
 
@@ -70,6 +72,7 @@ def _soft(n: int, rows: int, rng: np.random.Generator) -> tuple[Floats, Estimate
 DESIGNS: dict[str, Design] = {"binary": _binary, "soft": _soft}
 
 
+@remade
 def hsic(evaluations: int | None = None, seed: int | None = None) -> Search:
     """HSIC attribution: how much the score depends on a region's presence, in whatever way.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.errors import share
 from pysmdl.explanation import Explanation
 from pysmdl.metrics.checks import ROUNDING, of_points
 
@@ -41,6 +42,5 @@ def share_within(budget: float, areas: list[float]) -> float:
     Raises:
         ValueError: a budget out of range.
     """
-    if not 0 < budget <= 1:
-        raise ValueError(f"budget must be above 0 and at most 1, a share of the area; got {budget}")
+    budget = share("budget", budget, ", a share of the area")
     return float(np.mean([area <= budget + ROUNDING for area in areas]))

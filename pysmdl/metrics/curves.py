@@ -76,6 +76,8 @@ def highest_confidence(
     Raises:
         ValueError: no explanation, an area out of range, or a class that was not traced.
     """
+    if not isinstance(areas, Iterable):
+        raise ValueError(f"areas must be shares of the area, such as {AREAS}; got {areas!r}")
     each = [replace(e, insertion=_curve(e, KEPT, traced)) for e in listed(explanations)]
     return {area: float(np.mean([e.highest_confidence(area) for e in each])) for area in areas}
 

@@ -50,6 +50,8 @@ def group_gaps(values: Any, groups: Sequence[Any], of: Callable[[NDArray[Any]], 
     Raises:
         ValueError: another number of inputs, or a single group.
     """
+    if not callable(of):
+        raise TypeError(f"of must be callable, some inputs' values to a number; got {of!r}")
     given, labels = as_array("values", values), list(groups)
     if given.ndim == 0 or len(given) != len(labels):
         raise ValueError(f"groups must name one of each of {list(given.shape)[:1]} inputs; got {len(labels)}")

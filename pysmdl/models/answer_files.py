@@ -23,6 +23,8 @@ class AnswerFiles:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not isinstance(folder, (str, os.PathLike)) or not str(folder):
+            raise ValueError(f"cache must be a folder, or where one can be made; got {folder!r}")
         self._folder = Path(folder)
         self._told = False  # that they cannot be written
         try:

@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pysmdl.errors import ScorerError, whole_number
+from pysmdl.errors import ScorerError, one_of, whole_number
+from pysmdl.inputs.image import LAYOUTS, TAKES
 from pysmdl.models.answers import FLOATS, Form, tensor_in
 from pysmdl.models.failures import in_words
 from pysmdl.models.hugging_face import unmasked
 from pysmdl.models.inspect import device_of, dtype_of, likes_channels_last, mixing, refuse_training
 from pysmdl.models.references import modules_of
+from pysmdl.models.scripts import Script
 from pysmdl.profiling import stage
+from pysmdl.session import Copied
 
 log = logging.getLogger("pysmdl")
 Forward = Callable[[Tensor], Any]
@@ -37,7 +40,7 @@ def of_model() -> Iterator[None]:
             raise ModelError(f"{type(error).__name__}: {error}") from error
 
 
-class Model:
+class Model(Copied):
     """A network behind one call: a batch in, its answer out, whatever form that has.
 
     Whoever adapts a kind of network (a library's, a file's, a server's) makes one of these, by a function of its own or
@@ -91,6 +94,10 @@ class Model:
     ) -> None:
         if not callable(function):
             raise TypeError(f"the model must be callable; got {type(function).__name__}")
+        if layout not in LAYOUTS:
+            raise one_of("layout", layout, LAYOUTS)
+        if takes not in TAKES:
+            raise one_of("takes", takes, TAKES)
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"dtype must be torch.float32, torch.float16 or torch.bfloat16; got {dtype!r}")
         if takes == "numpy" and dtype is torch.bfloat16:
@@ -107,6 +114,12 @@ class Model:
                 "depends on the others in its batch; batch_size=1 asks for each alone",
                 mixed,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self.function, torch.jit.ScriptModule):
+            return vars(self)
+        script = Script(self.function)
+        return {**vars(self), "function": script, "_shown": script}
 
     @property
     def modules(self) -> list[nn.Module]:

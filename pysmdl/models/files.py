@@ -32,7 +32,7 @@ def load_file(path: Path, device: str | torch.device | None = None) -> Callable[
     if path.suffix == ".pt2":
         program = load_program(path)
         try:
-            return _Exported(program, where)
+            return _Exported(program, path, where)
         except Exception as error:
             raise ValueError(f"{path} is a program that takes no batch of images: {described(error)}") from error
     try:
@@ -58,12 +58,17 @@ class _Exported:
     was settled when it was exported.
     """
 
-    def __init__(self, program: torch.export.ExportedProgram, device: torch.device) -> None:
+    def __init__(self, program: torch.export.ExportedProgram, path: Path, device: torch.device) -> None:
+        self._made = path.absolute(), device
         self._module = module_of(program).to(device)
         first = next(node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         taken = first.meta["val"]
         size = taken.shape[0]
         self._dtype, self._fixed = taken.dtype, size if isinstance(size, int) else None
+
+    def __reduce__(self) -> Any:
+        """Pickles have its path: the file is opened anew."""
+        return load_file, self._made
 
     def __call__(self, batch: Tensor) -> Tensor:
         if self._fixed is None:

@@ -53,7 +53,7 @@ class ImageText(Model):
 
     Attributes:
         asked: Whether it reads a prompt beside what its answer follows on.
-        sized: Whether it is told height and width of the photograph.
+        sized: Whether it is told height and width of each photograph.
         side: Points of the input that a visual token of its sequence covers, each way; None: tokens are of no place.
         several: Whether a prompt may have several pictures.
         block: Which of its tokens see each other in both directions: those of a "picture", as Gemma 3's, or all of the
@@ -89,10 +89,10 @@ class ImageText(Model):
     def given(self, batch: Rows, told: Told) -> dict[str, Tensor]:
         """All that the network is given of some rows."""
         each = batch.values() if isinstance(batch, Mapping) else (batch,)
-        found = beside([self.pictures(rows) for rows in each], len(told.tokens))
+        found = beside([self.pictures(rows) for rows in each], len(told.tokens), self.sized)
         found["decoder_input_ids" if self.encodes else "input_ids"] = told.tokens
         if told.prompts is not None and self.sized:
-            found["image_sizes"] = told.prompts
+            found["image_sizes"] = told.prompts.reshape(-1, 2)
         elif told.prompts is not None and told.lengths is not None:
             found["input_ids"] = told.prompts
             found["attention_mask"] = (
@@ -123,14 +123,25 @@ class ImageText(Model):
         return tensor_in(answer, len(told.tokens), LOGITS, self.device)
 
 
-def beside(pictures: Sequence[dict[str, Tensor]], rows: int) -> dict[str, Tensor]:
-    """What a network is given of several pictures in each of some rows, from what it is given of each picture."""
+def beside(pictures: Sequence[dict[str, Tensor]], rows: int, sized: bool) -> dict[str, Tensor]:
+    """What a network is given of several pictures in each of some rows, from what it is given of each picture.
+
+    Args:
+        pictures: Of each, by name.
+        rows: How many.
+        sized: Whether tiles [B, T, C, S, S] stay each picture's own, filled up: else they are all of a row's in one.
+    """
     if len(pictures) == 1:
         return dict(pictures[0])
     found = {}
     for name in pictures[0]:
         each = [of[name] for of in pictures]
-        if each[0].dim() == 5:  # tiles [B, T, C, S, S], all of a row's in one
+        if each[0].dim() == 5 and sized:
+            most = max(own.shape[1] for own in each)
+            filled = [nn.functional.pad(own, (0, 0) * 3 + (0, most - own.shape[1])) for own in each]
+            found[name] = torch.stack(filled, 1).flatten(0, 1)
+            continue
+        if each[0].dim() == 5:
             found[name] = torch.cat(each, 1)
             continue
         if each[0].dim() == 4:  # pictures of several sizes, which the network is told

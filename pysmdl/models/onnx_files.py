@@ -35,6 +35,7 @@ class OnnxModel(Model):
     name: str
 
     def __init__(self, path: Path, device: str | torch.device | None = None) -> None:
+        self._made = path.absolute(), device
         self._session = _session(path, device)
         taken = self._session.get_inputs()
         if len(taken) != 1 or len(taken[0].shape) != 4 or taken[0].type not in TYPES:
@@ -57,6 +58,10 @@ class OnnxModel(Model):
         self.name = path.name
         if all(isinstance(side, int) for side in grid):
             self.size = grid[0], grid[1]
+
+    def __reduce__(self) -> Any:
+        """Pickles have its path: the file is opened anew."""
+        return OnnxModel, self._made
 
     def _run(self, batch: Any) -> Any:
         return self._named(self._session.run(None, {self._input: batch}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,14 +38,15 @@ def passes(model: nn.Module, count: int = 16, seed: int = 0) -> Callable[[Tensor
     if not layers:
         raise ValueError(f"model must have a dropout layer, nn.Dropout say; {type(model).__name__} has none")
 
-    def forward(batch: Tensor) -> Tensor:
-        found = []
-        for number in range(most):
-            with _dropping(layers, (first * most + number) * len(layers)):
-                found.append(tensor_in(model(batch), len(batch), LOGITS, batch.device).float())
-        return torch.stack(found, 1)
+    return partial(_passed, model, layers, most, first)
 
-    return forward
+
+def _passed(model: nn.Module, layers: list[_DropoutNd], count: int, seed: int, batch: Tensor) -> Tensor:
+    found = []
+    for number in range(count):
+        with _dropping(layers, (seed * count + number) * len(layers)):
+            found.append(tensor_in(model(batch), len(batch), LOGITS, batch.device).float())
+    return torch.stack(found, 1)
 
 
 @contextmanager

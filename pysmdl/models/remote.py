@@ -75,6 +75,8 @@ class Remote(Model):
             raise TypeError(f"an endpoint must be a URL or an async function; got {type(asked).__name__}")
         if self._url is None and headers is not None:
             raise ValueError("headers go with a URL; a function of yours sends its own")
+        if headers is not None and not isinstance(headers, Mapping):
+            raise ValueError(f"headers must be {{name: value}}; got {headers!r}")
         if encode not in ENCODED:
             raise one_of("encode", encode, ENCODED)
         if parse is not None and not callable(parse):
@@ -97,6 +99,10 @@ class Remote(Model):
         self.rows = WAVES * self.wave
         super().__init__(self._answer if isinstance(asked, str) else asked)
         self.name = self._url.partition("?")[0] if self._url else f"{asked.__module__}.{_named(asked)}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without connections and without answers that wait to be asked for again: another process has its own."""
+        return {**super().__getstate__(), "_had": {}, "_sender": None, "_process": 0}
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Answers [B, K] to a batch in model space; every view is asked for once.

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,16 @@ class TowerModel(Model):
     ) -> None:
         super().__init__(network, device=device, dtype=dtype)
         self.tower = tower or tower_of(network)
+        self._known = tower is None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without a tower that is known anew by its network: it is made of functions that no pickle can hold."""
+        return {name: each for name, each in super().__getstate__().items() if name != "tower" or not self._known}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._known:
+            self.tower = tower_of(cast(nn.Module, self.function))
 
     def run(self, view: Any) -> tuple[Tensor, Any]:
         """Features [B, D] and the answer to kept tokens (:class:`Packed`) or images [B, C, H, W]."""

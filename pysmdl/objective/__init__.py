@@ -21,6 +21,7 @@ from pysmdl.types import Bools, Floats, Reading
 __all__ = ["Objective", "Pairwise", "Term", "numbers_of", "removed_score", "target_score"]
 
 VIEWS = ("kept", "removed", "regions")
+TARGETS = ("class", "box", "tokens", "any")
 
 
 class Pairwise(Protocol):
@@ -53,9 +54,13 @@ class Term:
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise one_of("view", self.view, VIEWS)
+        if not isinstance(self.name, str):
+            raise ValueError(f"name must be text; got {self.name!r}")
         needed = "pairwise" if self.view == "regions" else "value"
         if getattr(self, needed) is None:
             raise ValueError(f"term {self.name!r} reads the view {self.view!r}, so it needs {needed}=")
+        if not callable(getattr(self, needed)):
+            raise TypeError(f"{needed} of term {self.name!r} must be callable; got {getattr(self, needed)!r}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,12 @@ class Objective:
     confidence_form: str = "entropy"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.terms, (tuple, list)) or not all(isinstance(term, Term) for term in self.terms):
+            raise ValueError(f"terms must be pysmdl.Terms, one or more; got {self.terms!r}")
+        if not isinstance(self.weights, Mapping):
+            raise ValueError(f"weights must be one a term, {{name: weight}}; got {self.weights!r}")
+        if self.target not in TARGETS:
+            raise one_of("target", self.target, TARGETS)
         names = [term.name for term in self.terms]
         if not names:
             raise ValueError(f"terms must hold at least one term; objective {self.name!r} has none")

@@ -7,7 +7,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from pysmdl.errors import yes_or_no
 from pysmdl.progress.bar import Bar, terminal
 from pysmdl.progress.lines import Lines, Notebook
 from pysmdl.progress.state import Progress
@@ -21,6 +23,22 @@ log = logging.getLogger("pysmdl")
 Report = Callable[[Progress], None]
 
 
+def checked(progress: Any) -> bool | Report:
+    """A setting of progress as it is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if callable(progress):
+        return progress  # type: ignore[no-any-return]
+    try:
+        return yes_or_no("progress", progress)
+    except ValueError:
+        raise ValueError(
+            f"progress must be True, False, or a function that is given a pysmdl.progress.Progress; got {progress!r}"
+        ) from None
+
+
 @contextmanager
 def reporting(progress: bool | Report, lines: bool = False) -> Iterator[Report | None]:
     """The callback to give the engine: the caller's own; a bar on a terminal, a line in a notebook; or None.
@@ -29,8 +47,8 @@ def reporting(progress: bool | Report, lines: bool = False) -> Iterator[Report |
         progress: The callback, or whether there is to be any.
         lines: Whether a standard error that is neither, a log file say, gets a line every 30 seconds.
     """
-    if callable(progress):
-        yield progress
+    if callable(checked(progress)):
+        yield progress  # type: ignore[misc]
         return
     kind = Notebook if "ipykernel" in sys.modules else Bar if terminal(sys.stderr) else Lines if lines else None
     if not progress or kind is None or not SHOWN.acquire(blocking=False):

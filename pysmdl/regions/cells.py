@@ -79,7 +79,7 @@ def cells(shape: Sequence[int], counts: Sequence[int]) -> Regions:
 
 def segments(shape: Sequence[int], n: int = 20) -> Regions:
     """Spans of the last axis, which is time: n of equal length, through all else."""
-    return cells(shape, (*[1] * (len(shape) - 1), n))
+    return cells(shape, (*[1] * (len(shape) - 1), whole_number("n", n, 1)))
 
 
 def bands(shape: Sequence[int], rows: int = 8, columns: int = 6) -> Regions:
@@ -90,7 +90,8 @@ def bands(shape: Sequence[int], rows: int = 8, columns: int = 6) -> Regions:
     """
     if len(shape) < 2:
         raise ValueError(f'bands need a grid of frequency x time; got {list(shape)}: a waveform has "time:20"')
-    return cells(shape, (*[1] * (len(shape) - 2), rows, columns))
+    sides = whole_number("rows", rows, 1), whole_number("columns", columns, 1)
+    return cells(shape, (*[1] * (len(shape) - 2), *sides))
 
 
 def tubes(frames: Pixels, spans: int = 5, n: int = 25) -> Regions:
@@ -100,8 +101,11 @@ def tubes(frames: Pixels, spans: int = 5, n: int = 25) -> Regions:
         frames: The clip. uint8 [T, H, W, 3].
         spans: Of the frames, of equal length.
         n: Superpixels in each, about.
+
+    Raises:
+        ValueError: spans or n is no whole number of at least 1.
     """
-    of_frame = np.arange(len(frames)) * min(spans, len(frames)) // len(frames)
+    of_frame = np.arange(len(frames)) * min(whole_number("spans", spans, 1), len(frames)) // len(frames)
     labels, found = [], 0
     for span in np.unique(of_frame):
         within = frames[of_frame == span]

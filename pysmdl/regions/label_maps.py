@@ -165,7 +165,8 @@ def snap_to_patches(regions: Regions, patch: int) -> Regions:
     """
     regions = _of_image(regions)
     height, width = regions.labels.shape
-    if not 1 <= patch <= min(height, width):
+    patch = whole_number("patch", patch, 1)
+    if patch > min(height, width):
         raise RegionError(f"patch must be 1 to {min(height, width)}, for a grid of {height}x{width}; got {patch}")
     winners = _compiled()["patch_majority"](regions.labels, regions.n, patch)
     _, dense = np.unique(winners[winners >= 0], return_inverse=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pysmdl.checks import as_array
 from pysmdl.errors import RegionError, whole_number
@@ -38,18 +40,18 @@ def prior(saliency: Any, n: int = 50, patches: int = 28) -> Callable[[Pixels], R
         raise RegionError(f"the prior must be a finite array [h, w]; got shape {list(saliency.shape)}")
     if n > patches * patches:
         raise RegionError(f"n must be 1 to patches^2 = {patches * patches}; got {n}")
+    return partial(_divided, saliency, n, patches)
 
-    def divide(pixels: Pixels) -> Regions:
-        height, width = pixels.shape[:2]
-        cells = rectangles(height, width, min(patches, height), min(patches, width))
-        if cells.n < n:
-            raise RegionError(f"n must be at most {cells.n}, the patches of a {height}x{width} grid; got {n}")
-        row = np.arange(height) * saliency.shape[0] // height
-        column = np.arange(width) * saliency.shape[1] // width
-        mean = np.bincount(cells.labels.ravel(), saliency[np.ix_(row, column)].ravel()) / cells.areas()
-        rank = np.empty(cells.n, np.int64)
-        rank[np.argsort(-mean, kind="stable")] = np.arange(cells.n)
-        group = (rank * n // cells.n).astype(np.int32)
-        return Regions(group[cells.labels], n)
 
-    return divide
+def _divided(saliency: NDArray[np.float64], n: int, patches: int, pixels: Pixels) -> Regions:
+    height, width = pixels.shape[:2]
+    cells = rectangles(height, width, min(patches, height), min(patches, width))
+    if cells.n < n:
+        raise RegionError(f"n must be at most {cells.n}, the patches of a {height}x{width} grid; got {n}")
+    row = np.arange(height) * saliency.shape[0] // height
+    column = np.arange(width) * saliency.shape[1] // width
+    mean = np.bincount(cells.labels.ravel(), saliency[np.ix_(row, column)].ravel()) / cells.areas()
+    rank = np.empty(cells.n, np.int64)
+    rank[np.argsort(-mean, kind="stable")] = np.arange(cells.n)
+    group = (rank * n // cells.n).astype(np.int32)
+    return Regions(group[cells.labels], n)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pysmdl.checks import as_array
+from pysmdl.checks import as_array, image_size
 from pysmdl.errors import RegionError, whole_number
 from pysmdl.regions.masks import overlapping
 from pysmdl.types import Regions
@@ -29,6 +29,7 @@ def strokes(polylines: Sequence[Any], size: tuple[int, int], width: int = 3, pie
         ValueError: width or pieces is no whole number of at least 1.
     """
     width, pieces = whole_number("width", width, 1), whole_number("pieces", pieces, 1)
+    size = image_size("size", size)
     masks, names, groups = [], [], []
     for number, given in enumerate(polylines):
         points = np.array(as_array(f"polylines[{number}]", given, RegionError), np.float64)

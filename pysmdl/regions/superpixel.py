@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pysmdl.errors import RegionError, need, whole_number
+from pysmdl.errors import RegionError, need, number, whole_number
 from pysmdl.inputs.image_files import Pixels
 from pysmdl.regions.label_maps import from_labels
 from pysmdl.types import Regions
@@ -46,8 +46,7 @@ def slico_opencv(pixels: Pixels, n: int = 50, *, region_size: int | None = None,
     ximgproc = _ximgproc("regions='slico-opencv'")
     height, width = pixels.shape[:2]
     n = whole_number("n", n, 1)
-    if not 0 <= ruler < math.inf:
-        raise ValueError(f"ruler must be a finite number of at least 0; got {ruler}")
+    ruler = number("ruler", ruler, least=0)
     size = max(1, int(math.sqrt(height * width / n))) if region_size is None else region_size
     if size not in range(1, 2 * min(height, width)):  # else the first centre lies outside the image
         raise RegionError(

@@ -144,6 +144,7 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
     Raises:
         ValueError: these are no numbers, or not finite.
     """
+    own = whole_number("seed", seed, 0)
     try:
         rows = tensor_of("data", array_of(data)).float()
     except (TypeError, ValueError) as error:
@@ -154,7 +155,7 @@ def marginal(data: Any, draws: int | None = 8, seed: int = 0) -> Fill:
         raise ValueError(NOT_FINITE)
     if draws is not None:
         count = min(whole_number("draws", draws, 1), len(rows))
-        rows = rows[torch.from_numpy(np.random.default_rng(seed).choice(len(rows), count, replace=False))]
+        rows = rows[torch.from_numpy(np.random.default_rng(own).choice(len(rows), count, replace=False))]
     return Rows(rows, labels_of(data))
 
 
@@ -173,7 +174,7 @@ class Noise(Fill):
 
 def noise(sigma: float, draws: int = 8, seed: int = 0) -> Fill:
     """Normal noise of this standard deviation, in model space, around the input's mean a channel."""
-    return Noise(number("sigma", sigma, above=0), whole_number("draws", draws, 1), seed)
+    return Noise(number("sigma", sigma, above=0), whole_number("draws", draws, 1), whole_number("seed", seed, 0))
 
 
 class LocalMean(Fill):
@@ -234,7 +235,16 @@ def boundary_gaussian(draws: int | str = 8, seed: int = 0) -> Fill:
         draws: How many, or "mean": the border's mean, once.
         seed: Of the draws; half of them are the others mirrored at the mean.
     """
-    return BoundaryGaussian(0 if draws == "mean" else whole_number("draws", draws, 1), seed)
+    return BoundaryGaussian(draws_of(draws), whole_number("seed", seed, 0))
+
+
+def draws_of(draws: int | str) -> int:
+    """How many draws; 0 for "mean".
+
+    Raises:
+        ValueError: it is neither that nor a number of at least 1.
+    """
+    return 0 if isinstance(draws, str) and draws == "mean" else whole_number('draws, if not "mean",', draws, 1)
 
 
 def normal(draws: int, like: Tensor, seed: int) -> Tensor:

@@ -13,7 +13,7 @@ from pysmdl.errors import whole_number
 from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.table import labels_of, places_of
 from pysmdl.removal.base import DeviceRows, Removal, Resident
-from pysmdl.removal.fills import Drawn, Fill, normal
+from pysmdl.removal.fills import Drawn, Fill, draws_of, normal
 from pysmdl.types import Regions
 
 
@@ -107,5 +107,5 @@ def conditional_gaussian(mean: Any, covariance: Any, draws: int | str = 8, seed:
         raise ValueError(f"mean and covariance must be [F] and [F, F]; got {list(middle.shape)}, {list(spread.shape)}")
     if not torch.allclose(spread, spread.T) or float(torch.linalg.eigvalsh(spread).min()) < -1e-6:
         raise ValueError("covariance must be symmetric and have no negative eigenvalue")
-    drawn = 0 if draws == "mean" else whole_number("draws", draws, 1)
-    return ConditionalGaussian(middle, spread, drawn, seed, columns or labels_of(covariance))
+    seed = whole_number("seed", seed, 0)
+    return ConditionalGaussian(middle, spread, draws_of(draws), seed, columns or labels_of(covariance))

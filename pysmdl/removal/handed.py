@@ -25,11 +25,14 @@ class _Held:
 
 
 class Hands:
-    """Numbers by which rows find what is known of their inputs, as long as somebody holds these."""
+    """Numbers by which rows find what is known of their inputs, as long as somebody holds these; a pickle has none."""
 
     def __init__(self) -> None:
         self._numbers = count()
         self._held: WeakValueDictionary[int, _Held] = WeakValueDictionary()
+
+    def __reduce__(self) -> Any:
+        return Hands, ()
 
     def hold(self, known: Any, n: int) -> tuple[Tensor, Any]:
         """The number of an input with n players [1], and what must be kept for it to be found."""

@@ -47,8 +47,7 @@ def resident_of_each(
     tensors: dict[str, Tensor] = {}
     texts = []
     n = sum(regions.n for _, regions in read.parts.values())
-    start = 0
-    for name, (each, regions) in read.parts.items():
+    for name, each, regions, start in read.counted():
         if regions.covers is not None:
             raise ValueError(f"regions of several inputs must not overlap; those of {name!r} do")
         if isinstance(each, TextInput):
@@ -61,7 +60,6 @@ def resident_of_each(
             own_baseline = baseline.get(name, scorer.baseline) if isinstance(baseline, Mapping) else baseline
             own_regions = each.spread_regions(regions)
             tensors |= _of_one(resident, name, each.x, own_regions, own_baseline, scorer, start)
-        start += regions.n
     return Resident(tensors, None, tuple(texts))
 
 
@@ -82,9 +80,13 @@ def _of_one(
     x = x.detach().to(scorer.device)
     x = x.to(scorer.dtype).contiguous() if x.is_floating_point() else x
     made = resident(x, regions, baseline, scorer).tensors
-    labels = torch.where(made["labels"] < 0, made["labels"], made["labels"] + start)
     hidden = made["baseline"] if x.dim() > 1 else made["baseline"][0]
-    return {f"{name}/x": x, f"{name}/baseline": hidden, f"{name}/labels": labels}
+    return {f"{name}/x": x, f"{name}/baseline": hidden, f"{name}/labels": counted_from(start, made["labels"])}
+
+
+def counted_from(start: int, labels: Tensor) -> Tensor:
+    """Labels of one of several inputs, whose first player is number `start` of all; -1, always shown, stays."""
+    return torch.where(labels < 0, labels, labels + start)
 
 
 def _word(name: str, baseline: Any) -> str:

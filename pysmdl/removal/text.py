@@ -28,6 +28,10 @@ class Replace(OfText):
         super().__init__()
         if isinstance(by, str) and by not in TOKENS and not by.strip():
             raise one_of("by", by, TOKENS)
+        if not (_by_name(by) or callable(by) or np.asarray(by).dtype.kind in "iu"):
+            raise ValueError(
+                f"by must be {', '.join(map(repr, TOKENS))}, a token, ids of tokens, or a function of ids; got {by!r}"
+            )
         self._by = by
 
     def instead(self, tokenizer: Any, ids: Ids | None) -> Any:
@@ -124,7 +128,8 @@ class Soft(Embedding):
 
     def __init__(self, keep: Any = 0.5, seed: int = 0) -> None:
         super().__init__()
-        self._keep = np.asarray(keep, np.float32)
+        given = np.asarray(keep)
+        self._keep = given.astype(np.float32) if given.dtype.kind in "iuf" else np.full((1, 1), np.nan, np.float32)
         if self._keep.ndim > 1 or not ((self._keep >= 0) & (self._keep <= 1)).all():
             raise ValueError(f"keep must be from 0 to 1, one number or one for each player; got {keep!r}")
         self._fill = Instead("zero", whole_number("seed", seed, 0))

@@ -14,6 +14,7 @@ from pysmdl.inputs.several import Several
 from pysmdl.models.visual_tokens import Kept, VisualTokens
 from pysmdl.regions.label_maps import squares_of
 from pysmdl.removal.base import DeviceRows, Resident
+from pysmdl.removal.several import counted_from
 from pysmdl.scorers.answers import AnswerScorer
 from pysmdl.types import Ints, Regions
 
@@ -51,13 +52,11 @@ def visual_resident(x: Tensor, regions: Regions, scorer: Any) -> Resident:
 
 def visual_resident_of_each(read: Several, scorer: Any) -> Resident:
     """The same of several pictures, whose tokens follow on each other and whose regions are counted through."""
-    made, start = list[Mapping[str, Tensor]](), 0
-    for each, regions in read.parts.values():
+    made = list[Mapping[str, Tensor]]()
+    for _, each, regions, start in read.counted():
         x = each.x.detach().to(scorer.device, scorer.dtype)
         own = visual_resident(x, each.spread_regions(regions), scorer).tensors
-        labels = own["labels"]
-        made.append({**own, "labels": torch.where(labels < 0, labels, labels + start)})
-        start += regions.n
+        made.append({**own, "labels": counted_from(start, own["labels"])})
     joined = {name: torch.cat([own[name] for own in made]) for name in ("x", "labels")}
     return Resident({**joined, "grid": torch.stack([own["grid"] for own in made])}, None)
 

@@ -37,4 +37,6 @@ def report(
         MissingPackageError: Jinja2 is not installed.
         OSError: the page cannot be written.
     """
+    if not isinstance(title, (str, type(None))):
+        raise ValueError(f"title must be a text or None; got {title!r}")
     return write(explanations, path, title).shown

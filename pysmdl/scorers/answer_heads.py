@@ -84,6 +84,7 @@ def dice(mask: Any = None) -> Head:
     return Head("dice", function, bounded=True, reads="raw")
 
 
+@stated
 def mean_foreground() -> Head:
     """Mean logit of the class over the points where the full input's answer is that class; for answers as :func:`dice`
     takes them.

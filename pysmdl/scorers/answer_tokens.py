@@ -75,16 +75,19 @@ class TokenScorer(Scorer):
         return np.stack((target[::2], ids), axis=1).ravel()
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
-        logits = self.model.tensor(batch, LOGITS)
-        if not self._looked or logits.shape[1:] != self._shape:
-            self._look(logits)
+        logits = self.logits(batch)
         positions = targets[:, ::2].long().clamp(max=logits.shape[1] - 1)  # what is beyond is refused by check()
         chosen = logits[torch.arange(len(logits), device=logits.device)[:, None], positions]  # [B, T, K]
         ids = targets[:, 1::2].reshape(-1, 1)
         scores = class_scores(chosen.flatten(0, 1), ids, entropy=False, backend=wanted.backend)
         return Outputs(scores[:, 1:].reshape(len(batch), -1))
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """The model's at each position of its answers. [B, T, K]."""
+        logits = self.model.tensor(self.input.into_model(batch), LOGITS)
+        if not self._looked or logits.shape[1:] != self._shape:
+            self._look(logits)
+        return logits
 
     def _look(self, logits: Tensor) -> None:
         """At the first answer of a run, and at one of another shape.

@@ -183,7 +183,8 @@ class AnswerScorer(Answered):
         if len(parts) > 1 and not self.model.several:
             raise ValueError(
                 f"{kind} is given one picture; got {len(parts)}, {', '.join(parts)}: several are read here by LLaVA, "
-                "Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and PaliGemma"
+                "LLaVA-NeXT, Qwen-VL, GLM-4.1V, InternVL, Aya Vision, Idefics3, SmolVLM, Mistral 3, Gemma 3 and "
+                "PaliGemma"
             )
         for name, read in parts.items():
             if read.modality == "text":

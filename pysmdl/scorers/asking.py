@@ -76,6 +76,10 @@ def chat(
     if score == "continuation" and len(given) > 1:
         raise ValueError(f"answers must be one for score='continuation', which is made to be said; got {len(given)}")
     count = whole_number("repeats", repeats, 1)
+    if not callable(alike):
+        raise TypeError(f"alike must be callable, two texts to a number; got {alike!r}")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ValueError(f"settings must be other fields of the request, {{name: value}}; got {settings!r}")
     of_score: dict[str, dict[str, Any]] = {
         "first_token": {"logprobs": True, "top_logprobs": talk.TOP, "max_tokens": 1, "temperature": 0},
         "continuation": {

@@ -22,6 +22,7 @@ from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model, ModelError
 from pysmdl.models.class_names import Names, names_in, names_of
 from pysmdl.models.files import load_file
+from pysmdl.session import Copied
 from pysmdl.types import Floats, Reading
 
 __all__ = ["BatchRewritten", "Forward", "ModelError", "Outputs", "Scorer", "Wanted", "own_rows"]
@@ -61,7 +62,7 @@ class BatchRewritten(ScorerError):
     """A batch that is of no more use, as the model wrote to it: composed anew, the scorer will take it."""
 
 
-class Scorer(ABC):
+class Scorer(ABC, Copied):
     """What is read off a model's answer, and how a target is said to the device.
 
     A scorer of your own implements the abstract methods: :meth:`score` calls ``self.model`` (see
@@ -124,6 +125,9 @@ class Scorer(ABC):
             how = {"layout": input.layout, "takes": input.takes}
             self.model = Model(forward, device=device, dtype=input.dtype, batch=batch, **how)
         self.input = replace(input, size=self.model.size) if input.size is None and self.model.size else input
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "made_from": None}  # with which only this process keeps anything
 
     def __repr__(self) -> str:
         kind = getattr(self.forward, "__qualname__", type(self.forward).__qualname__)
@@ -217,7 +221,7 @@ class Scorer(ABC):
             targets = [np.pad(target, (0, longest - len(target)), mode="edge") for target in targets]
         return np.stack(targets)
 
-    def check(self, targets: NDArray[Any]) -> None:  # noqa: B027
+    def check(self, targets: NDArray[Any]) -> None:
         """Raise ValueError where targets [B, t] are out of the range that the model's answers have shown."""
 
     @abstractmethod

@@ -72,7 +72,7 @@ class ClassScorer(Scorer):
         return (self.classes or 0) if compares(self.head) else 0
 
     def encode(self, target: Any, trace: Sequence[Any], scale: Scale = (1.0, 1.0)) -> NDArray[Any]:
-        classes = [_class(each) for each in (target, *trace)]
+        classes = [_class(target), *map(_traced, trace)]
         return reference.classes_row(classes) if self.refers else np.array(classes, np.int32)
 
     def named(self, target: Any, names: Mapping[int, str] | None) -> Any:
@@ -87,8 +87,13 @@ class ClassScorer(Scorer):
     def check(self, targets: NDArray[Any]) -> None:
         if self.refers and targets.shape[1] % 2 == 0:
             targets = targets[:, : -reference.room(self.kept_width)]
-        if self.classes is not None and targets.max() >= self.classes:
-            raise ValueError(f"target must be 0 to {self.classes - 1}, a class of the model; got {targets.max()}")
+        self.check_classes(targets)
+
+    def check_classes(self, classes: NDArray[Any]) -> None:
+        """Raise ValueError where of the target and what is traced [B, t] one is no class of the model."""
+        if self.classes is not None and classes.max() >= self.classes:
+            which = "target" if classes[:, 0].max() >= self.classes else "trace"
+            raise ValueError(f"{which} must be 0 to {self.classes - 1}, a class of the model; got {classes.max()}")
 
     def unresolved(self, target: NDArray[Any]) -> bool:
         if self.refers:
@@ -133,6 +138,7 @@ class ClassScorer(Scorer):
         """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
             self.look(logits)
+            self.check_classes(targets.cpu().numpy())
         entropy = wanted.confidence == "entropy"
         if self.gives == "probabilities":
             return _as_given(logits, targets, entropy)
@@ -200,8 +206,7 @@ class Classifier(ClassScorer):
         return self._evidence and self._evidence.function
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
+        batch = self.input.into_model(batch)
         features = self._features if wanted.features is not None else None
         evidence = self._evidence if wanted.confidence == "evidential" else None
         others = features is not None or evidence is not None
@@ -280,3 +285,12 @@ def _class(target: Any) -> int:
     if target is None or (isinstance(target, str) and target == PREDICTED):
         return TOP
     return (target if isinstance(target, Class) else Class(target)).index
+
+
+def _traced(given: Any) -> int:
+    try:
+        return _class(given)
+    except ValueError:
+        raise ValueError(
+            f'trace must be classes by their index or name, or "predicted", the model\'s own top class; got {given!r}'
+        ) from None

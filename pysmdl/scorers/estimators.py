@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,22 +66,25 @@ def called(given: Any, gives: str | None) -> Called:
     name = getattr(given, "__name__", "") if owner is not given else _method(owner, gives)
     classes, method, kind = classes_of(owner), getattr(owner, name), type(owner).__name__
     if name == "predict_proba":
-        return Called(_of_one_output(method, kind, name), "probabilities", owner, f"{kind}, probabilities of classes")
+        return Called(
+            partial(_of_one_output, method, kind, name), "probabilities", owner, f"{kind}, probabilities of classes"
+        )
     if name == "decision_function" and len(classes):
         if getattr(_last(owner), "decision_function_shape", None) == "ovo" and len(classes) > 2:
             raise ValueError(f"{kind} decides between pairs of classes: give decision_function_shape='ovr' to it")
         about = f"{kind}, softmax of its decision_function, which is no probability"
-        return Called(_both(method), "logits", owner, about)
+        return Called(partial(_both, method), "logits", owner, about)
     if name == "decision_function":
         return Called(method, "value", owner, f"{kind}, its decision_function")
     if len(classes):
-        return Called(_one_hot(method, classes), "probabilities", owner, f"{kind}, 1 for the class that it predicts")
+        hot = partial(_one_hot, method, classes)
+        return Called(hot, "probabilities", owner, f"{kind}, 1 for the class that it predicts")
     if _kind(owner) == "clusterer":
         raise ValueError(
             f"{kind} numbers clusters, of which none is more than another: give a function of rows, such as "
             'lambda rows: -model.transform(rows), and gives="logits"'
         )
-    return Called(_of_one_output(method, kind, name), "value", owner, f"{kind}, what it predicts")
+    return Called(partial(_of_one_output, method, kind, name), "value", owner, f"{kind}, what it predicts")
 
 
 def classes_of(owner: Any) -> NDArray[Any]:
@@ -119,29 +123,22 @@ def _kind(owner: Any) -> str | None:
         return None
 
 
-def _of_one_output(method: Function, kind: str, name: str) -> Function:
-    def answered(rows: Any) -> Any:
-        found = method(rows)
-        several = (
-            len(found) if isinstance(found, list) else found.shape[1] if name == "predict" and found.ndim > 1 else 1
+def _of_one_output(method: Function, kind: str, name: str, rows: Any) -> Any:
+    found = method(rows)
+    several = len(found) if isinstance(found, list) else found.shape[1] if name == "predict" and found.ndim > 1 else 1
+    if several > 1:
+        one = "[0]" if isinstance(found, list) else "[:, 0]"
+        raise ValueError(
+            f"{kind} answers {several} outputs at once: explain one, by lambda rows: model.{name}(rows){one}"
         )
-        if several > 1:
-            one = "[0]" if isinstance(found, list) else "[:, 0]"
-            raise ValueError(
-                f"{kind} answers {several} outputs at once: explain one, by lambda rows: model.{name}(rows){one}"
-            )
-        return found
-
-    return answered
+    return found
 
 
-def _both(method: Function) -> Function:
-    def decided(rows: Any) -> NDArray[Any]:
-        found = np.asarray(method(rows))
-        return np.stack((np.zeros_like(found), found), 1) if found.ndim == 1 else found
-
-    return decided
+def _both(method: Function, rows: Any) -> NDArray[Any]:
+    found = np.asarray(method(rows))
+    return np.stack((np.zeros_like(found), found), 1) if found.ndim == 1 else found
 
 
-def _one_hot(method: Function, classes: NDArray[Any]) -> Function:
-    return lambda rows: (np.asarray(method(rows))[:, None] == classes).astype(np.float32)
+def _one_hot(method: Function, classes: NDArray[Any], rows: Any) -> NDArray[np.float32]:
+    hot: NDArray[np.bool_] = np.asarray(method(rows))[:, None] == classes
+    return hot.astype(np.float32)

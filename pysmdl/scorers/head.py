@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pysmdl.errors import ScorerError
 from pysmdl.inputs.arrays import tensor_of
+from pysmdl.session import Remade, remade
 from pysmdl.types import Floats
 
 Function: TypeAlias = Callable[[Tensor, Tensor, Tensor], Any]
@@ -22,7 +23,7 @@ Arguments = ParamSpec("Arguments")
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(Remade):
     """A head that says of itself what a scorer can make use of.
 
     Attributes:
@@ -62,7 +63,7 @@ def stated(make: Callable[Arguments, Head]) -> Callable[Arguments, Head]:
         given.apply_defaults()
         return replace(make(*args, **settings), made_with=tuple(given.arguments.items()))
 
-    return made
+    return remade(made)
 
 
 def checked(head: Any) -> Any:

@@ -17,12 +17,15 @@ def headed_outputs(scorer: Any, answer: Tensor, targets: Tensor, wanted: Wanted,
 
     Of a row that is wanted and does not know its full input, which it then is, the answer goes back as its features.
     """
-    if answer.shape[1] != scorer.classes:
+    first = answer.shape[1] != scorer.classes
+    if first:
         scorer.look(answer)
     raw, width = answer.float(), scorer.kept_width
     classes, whole, known = targets, raw, None
     if scorer.refers:
         classes, whole, known = reference.on_device(targets, raw, width)
+    if first:
+        scorer.check_classes(classes.cpu().numpy())
     values = scorer.probabilities(answer, classes.clamp(min=-1), wanted)
     for column in range(classes.shape[1]):
         which = torch.where(classes[:, column] < 0, values[:, 1].long(), classes[:, column].long())

@@ -13,7 +13,7 @@ from torch import Tensor
 from pysmdl.inputs.image import InputSpec, Scale
 from pysmdl.models.base import Forward, Model
 from pysmdl.scorers import reference
-from pysmdl.scorers.answer_tokens import LOGITS, TOP, TokenScorer
+from pysmdl.scorers.answer_tokens import TOP, TokenScorer
 from pysmdl.scorers.base import Outputs, Wanted, own_rows
 from pysmdl.scorers.head import bounded, checked, compares, read_off, reduced
 from pysmdl.types import Floats, Reading
@@ -76,11 +76,7 @@ class HeadedTokens(TokenScorer):
         return reference.with_reference(reference.classes_row(plain.tolist()), float(full.score[0]), answer)
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        if self.input.mask_at == "image":
-            batch = self.input.into_model(batch)
-        logits = self.model.tensor(batch, LOGITS)
-        if not self._looked or logits.shape[1:] != self._shape:
-            self._look(logits)
+        logits = self.logits(batch)
         count = self._tokens(targets.shape[1])
         positions = targets[:, : 2 * count : 2].long().clamp(max=logits.shape[1] - 1)
         chosen = logits[torch.arange(len(logits), device=logits.device)[:, None], positions].float()  # [B, T, K]

@@ -44,11 +44,13 @@ __all__ = [
 FORMS = ("jsd", "arc")
 
 
+@stated
 def probability() -> Head:
     """p_t: what is explained where nothing else is said."""
     return Head("probability", lambda z, _, t: at_class(z.softmax(1), t), bounded=True)
 
 
+@stated
 def log_probability() -> Head:
     """log p_t."""
     return Head("log_probability", lambda z, _, t: at_class(z.log_softmax(1), t))
@@ -74,6 +76,7 @@ def log_odds(base: float = math.e, laplace: float | None = None) -> Head:
     return Head("log_odds", function)
 
 
+@stated
 def margin() -> Head:
     """z_t less the highest of the others: by how much it wins."""
 
@@ -109,11 +112,13 @@ def contrast(t: int | None, o: int, of: str = "probability") -> Head:
     return Head("contrast", between(lambda z: z.softmax(1)), sigmoid=between(torch.sigmoid))
 
 
+@stated
 def entropy() -> Head:
     """H(p) = -sum p log p: how uncertain the model is, whatever the class."""
     return Head("entropy", lambda z, _, t: entropy_of(z))
 
 
+@stated
 def confidence() -> Head:
     """1 - H(p) / log K: how certain it is."""
     return Head("confidence", lambda z, _, t: 1 - entropy_of(z) / math.log(z.shape[1]), bounded=True)
@@ -151,6 +156,7 @@ def kl(temperature: float = 1.0) -> Head:
     return Head("kl", function, compares=True, reduce="sum")
 
 
+@stated
 def hellinger() -> Head:
     """1 - |sqrt p - sqrt q| / sqrt 2, q the full input's: 1 where they are alike, 0 where they share nothing."""
 
@@ -186,6 +192,7 @@ def ranking(k: int = 50, p: float = 0.9) -> Head:
     return Head("ranking", function, bounded=True, compares=True, sigmoid=function)
 
 
+@stated
 def value() -> Head:
     """The output itself, as the model gives it: of a regression; of class t, where it has several."""
     return Head("value", lambda raw, _, t: raw if raw.dim() == 1 else at_class(raw, t), reads="raw")

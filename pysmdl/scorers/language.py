@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -246,7 +247,7 @@ def language_model(
         )
     scorer = LanguageScorer(network, answer, head)
     scorer.prompt, scorer.among = prompt, whole_number("among", among, 1)
-    scorer.read_texts(tokenizer, lambda given: laid(given, tokenizer, prompt))
+    scorer.read_texts(tokenizer, partial(laid, tokenizer=tokenizer, prompt=prompt))
     return scorer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -83,22 +84,38 @@ def rollout(
     if clear is not None and decided_at is None:
         raise ValueError(f"clear needs decided_at, from which the mean is told apart; got clear={clear} alone")
 
-    def numbers(text: str) -> tuple[float, float, int]:
-        found = np.zeros(0)
-        while len(found) < repeats:
-            count = min(batch, repeats - len(found))
-            found = np.append(found, judged(judge, drawn(generate, text, count, seed + len(found) // batch)))
-            if clear is not None and decided_at is not None and _is_clear(found, decided_at, clear):
-                break
-        return float(found.mean()), _error(found), len(found)
-
-    model = Model(lambda texts: np.array([numbers(text) for text in texts], np.float32))
+    model = Model(_Rollouts(generate, judge, repeats, batch, seed, decided_at, clear))
     model.name = getattr(generate, "__qualname__", type(generate).__qualname__)
     head = Head("rollout", _as_it_is, reads="raw")
     scorer = RolloutScorer(model, head, InputSpec(), decided_at=decided_at)
     scorer.repeats = repeats
     scorer.read_texts(None, plain)
     return scorer
+
+
+@dataclass(frozen=True)
+class _Rollouts:
+    """Texts to the mean judgement of each, its standard error, and how many answers were drawn; see :func:`rollout`."""
+
+    generate: Generate
+    judge: Judge
+    repeats: int
+    batch: int
+    seed: int
+    decided_at: float | None
+    clear: float | None
+
+    def __call__(self, texts: Any) -> NDArray[np.float32]:
+        return np.array([self._of(text) for text in texts], np.float32)
+
+    def _of(self, text: str) -> tuple[float, float, int]:
+        found = np.zeros(0)
+        while len(found) < self.repeats:
+            count, seed = min(self.batch, self.repeats - len(found)), self.seed + len(found) // self.batch
+            found = np.append(found, judged(self.judge, drawn(self.generate, text, count, seed)))
+            if self.clear is not None and self.decided_at is not None and _is_clear(found, self.decided_at, self.clear):
+                break
+        return float(found.mean()), _error(found), len(found)
 
 
 def drawn(generate: Generate, prompt: str, count: int, seed: int) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from pysmdl.inputs.arrays import tensor_of
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.table import TableReader, array_of, in_order
 from pysmdl.models.base import Model
+from pysmdl.models.class_names import names_of
 from pysmdl.regions.players import columns as columns_of
 from pysmdl.scorers import heads
 from pysmdl.scorers.base import Scorer
 from pysmdl.scorers.classes import Classifier
 from pysmdl.scorers.custom import Custom
 from pysmdl.scorers.estimators import Called, called, classes_of, is_estimator
+from pysmdl.types import Regions
 
 GIVES = ("probabilities", "logits", "value")
 OF_DATA: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.nanmean, "median": np.nanmedian}
@@ -96,8 +99,9 @@ def table(
     function, owner, gives = found.function, found.owner, found.gives
     if columns is None:
         columns = getattr(owner, "feature_names_in_", None)
-    if isinstance(columns, str):
-        raise ValueError(f"columns must be names, one a column; got the text {columns!r}")
+    if isinstance(columns, str) or (columns is not None and not isinstance(columns, Iterable)):
+        what = "the text " * isinstance(columns, str)
+        raise ValueError(f"columns must be names, one a column; got {what}{columns!r}")
     listed = None if columns is None else [str(name) for name in columns]
     twice = [name for name, count in Counter(listed or ()).items() if count > 1]
     if twice:
@@ -110,12 +114,10 @@ def table(
         scorer = RowValue(model, heads.value(), InputSpec(), 1)
     else:
         scorer = RowClassifier(model, InputSpec(), gives=gives, head=head)
-        scorer.names = _names(owner) if names is None else names
+        scorer.names = _names(owner) if names is None else names_of(names)
     scorer.about = found.about
     missing = owner is not None  # an estimator says itself whether it takes NaN for that
-    scorer.reader = TableReader(
-        listed, lambda names, groups: columns_of(names, {**(categorical or {}), **groups}), missing
-    )
+    scorer.reader = TableReader(listed, partial(_divided, categorical or {}), missing)
     scorer.baseline = "zero"
     if data is not None:
         rows = _numbers(in_order("data", data, listed))
@@ -124,9 +126,13 @@ def table(
         if not (np.isfinite(rows) | (np.isnan(rows) & missing)).all():
             raise ValueError(NOT_FINITE)
         scorer.data, scorer.baseline = rows, "mean"
-    if listed:
-        columns_of(listed, categorical)  # a category of other columns is refused here
+    if listed or not isinstance(categorical, (Mapping, type(None))):
+        columns_of(listed or [], categorical)  # a category of other columns is refused here
     return scorer
+
+
+def _divided(categorical: Mapping[str, Sequence[str]], names: Any, groups: Mapping[str, Sequence[str]]) -> Regions:
+    return columns_of(names, {**categorical, **groups})
 
 
 def _numbers(data: Any) -> NDArray[np.float64]:
@@ -171,18 +177,21 @@ def _like_one(given: Any) -> Callable[..., Any]:
 def _model(function: Callable[..., Any], owner: Any, device: Any) -> Model:
     if isinstance(function, nn.Module):
         return Model(function, device=device)
+    if device is not None:
+        raise ValueError(f"device is of a torch module, which this model is not; got {device!r}")
     names = getattr(owner, "feature_names_in_", None)
 
-    def predicted(rows: Any) -> Any:
-        rows = rows.astype(np.float64)
-        if names is None:
-            return function(rows)
-        import pandas
-
-        return function(pandas.DataFrame(rows, columns=names))
-
-    model = Model(predicted, takes="numpy")
+    model = Model(partial(_predicted, function, names), takes="numpy")
     model.fitted = owner
     named = function if owner is None else type(owner)
     model.name = f"{named.__module__}.{getattr(named, '__qualname__', type(named).__qualname__)}"
     return model
+
+
+def _predicted(function: Callable[..., Any], names: Any, rows: NDArray[Any]) -> Any:
+    rows = rows.astype(np.float64)
+    if names is None:
+        return function(rows)
+    import pandas
+
+    return function(pandas.DataFrame(rows, columns=names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,5 +69,5 @@ def text_encoder(
     with torch.no_grad():  # one by one, as some networks read what fills shorter ones up
         network.prototypes = torch.cat([network.pooled(rows_of_ids([each.tolist()], each)) for each in found])
     scorer.model.name, scorer.names = type(model).__name__, list(prompts)
-    scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    scorer.read_texts(tokenizer, partial(templated, tokenizer=tokenizer, asks=False))
     return scorer

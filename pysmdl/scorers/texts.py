@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pysmdl.errors import ScorerError, one_of
+from pysmdl.errors import ScorerError, one_of, yes_or_no
 from pysmdl.inputs.image import InputSpec
 from pysmdl.inputs.text import Text, TextReader, plain
 from pysmdl.models.base import Model
+from pysmdl.models.class_names import names_of
 from pysmdl.models.text import Tokenized, tokenized
 from pysmdl.models.token_classifier import TokenClassifier, pad_of
 from pysmdl.regions.spans import divided
@@ -39,8 +40,15 @@ class OfTexts(Scorer):
     def read_texts(self, tokenizer: Any, laid: Callable[[Any], Text]) -> None:
         """Take texts for inputs."""
         self.tokenizer = tokenizer
-        self._tokenized = lru_cache(KEPT)(lambda text, special: tokenized(tokenizer, text, special))
+        self._tokenized = lru_cache(KEPT)(partial(tokenized, tokenizer))
         self.reader = TextReader(laid, self._divided)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_tokenized"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._tokenized = lru_cache(KEPT)(partial(tokenized, self.tokenizer))
 
     def tokenized(self, text: Text) -> Tokenized | None:
         """The tokens of a text; None where there is no tokenizer."""
@@ -98,7 +106,7 @@ def string(
             "function must be callable: strings to numbers, such as an estimator's predict_proba with "
             f'gives="probabilities"; got {type(function).__name__}'
         )
-    model = Model(_listed(function, batched))
+    model = Model(_listed(function, yes_or_no("batched", batched)))
     model.name = getattr(function, "__qualname__", type(function).__qualname__)
     scorer = _scored(model, gives, head, names, decided_at)
     scorer.read_texts(None, plain)
@@ -140,7 +148,7 @@ def text_classifier(
     network.name = type(model).__name__
     known = getattr(config, "id2label", None) if names is None and gives != "value" else names
     scorer = _scored(network, gives, head, known, decided_at)
-    scorer.read_texts(tokenizer, lambda given: templated(given, tokenizer, False))
+    scorer.read_texts(tokenizer, partial(templated, tokenizer=tokenizer, asks=False))
     return scorer
 
 
@@ -153,16 +161,17 @@ def _scored(model: Model, gives: str, head: Any, names: Any, decided_at: float |
             raise ValueError(f'head reads answers [B, K]; with gives="value" there are none; got {head!r}')
         return TextValue(model, heads.value(), InputSpec(), 1, decided_at)
     scorer = TextClassifier(model, InputSpec(), gives=gives, head=head)
-    scorer.names = names
+    scorer.names = names_of(names)
     return scorer
 
 
 def _listed(function: Callable[[Any], Any], batched: bool) -> Callable[[Any], Any]:
-    def numbers(texts: list[str]) -> Any:
-        found = function(texts) if batched else [function(text) for text in texts]
-        return _stacked(list(found)) if isinstance(found, (list, Iterator)) else found
+    return partial(_numbers, function, batched)
 
-    return numbers
+
+def _numbers(function: Callable[[Any], Any], batched: bool, texts: list[str]) -> Any:
+    found = function(texts) if batched else [function(text) for text in texts]
+    return _stacked(list(found)) if isinstance(found, (list, Iterator)) else found
 
 
 def _stacked(found: list[Any]) -> NDArray[np.float32]:

@@ -7,12 +7,12 @@ and returns a :class:`Ranking`, in a :class:`Search`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from pysmdl.errors import number, one_of, whole_number
+from pysmdl.errors import number, one_of, whole_number, yes_or_no
 from pysmdl.search.choice import best_of, lowest_of, placing
 from pysmdl.search.greedy import (
     backward_rounds,
@@ -27,6 +27,7 @@ from pysmdl.search.guided_search import guided_rounds
 from pysmdl.search.lazy_greedy import lazy_rounds
 from pysmdl.search.phase_window import POLICIES, WindowRules, phase_window_rounds
 from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Search, Task
+from pysmdl.session import remade
 
 __all__ = [
     "SEARCHES",
@@ -53,6 +54,7 @@ __all__ = [
 ]
 
 
+@remade
 def exact() -> Search:
     """Exact greedy: n(n + 1) evaluations with both views for a full order. The published search of SMDL, VPS, EAGLE."""
     return Search(
@@ -60,6 +62,7 @@ def exact() -> Search:
     )
 
 
+@remade
 def backward() -> Search:
     """Greedy elimination from the full input, n(n + 1) evaluations with both views. Runs in full, then cut to k."""
     return Search(
@@ -67,6 +70,7 @@ def backward() -> Search:
     )
 
 
+@remade
 def bidirectional(pending: int | float = 8) -> Search:
     """LiMA's search: a third fewer evaluations than exact greedy for a full order of 49 regions.
 
@@ -98,6 +102,7 @@ def bidirectional(pending: int | float = 8) -> Search:
     )
 
 
+@remade
 def forward_backward() -> Search:
     """VPS's search for grounding: exact greedy, then from the end, to the last region, once nothing matches."""
     return Search(
@@ -108,6 +113,7 @@ def forward_backward() -> Search:
     )
 
 
+@remade
 def scoped(scope: int = 10, update_step: int = 5, pending: int = 8) -> Search:
     """EAGLE's efficient search: about 2.5 times fewer evaluations than exact greedy for a full order of 49 regions.
 
@@ -140,6 +146,7 @@ def scoped(scope: int = 10, update_step: int = 5, pending: int = 8) -> Search:
     )
 
 
+@remade
 def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
     """Stochastic greedy: a random sample of candidates a step. The same seed gives the same order.
 
@@ -163,6 +170,7 @@ def stochastic(epsilon: float = 0.1, seed: int | None = None) -> Search:
     )
 
 
+@remade
 def lazy(width: int = 8) -> Search:
     """Lazy greedy in batches, with bounds widened by the growth of gains that it sees.
 
@@ -178,6 +186,7 @@ def lazy(width: int = 8) -> Search:
     )
 
 
+@remade
 def phase_window(
     window_share: float = 0.3,
     delete: float = 0.05,
@@ -211,15 +220,13 @@ def phase_window(
     """
     if policy not in POLICIES:
         raise one_of("policy", policy, POLICIES)
-    if not isinstance(anneal, (bool, np.bool_)):
-        raise ValueError(f"anneal must be True or False; got {anneal!r}")
     rules = WindowRules(
         _share("window_share", window_share),
         _share("delete", delete),
         _share("select", select),
         policy,
         _share("batch", batch),
-        bool(anneal),
+        yes_or_no("anneal", anneal),
         0 if seed is None else whole_number("seed", seed, 0),
         number("jump", jump, least=0),
         number("protect", protect, least=0),
@@ -251,6 +258,7 @@ def _share(name: str, value: float) -> float:
     return found
 
 
+@remade
 def guided(
     evaluations: int | None = None, pairs: int | None = None, seed: int | None = None, batch: int | None = None
 ) -> Search:
@@ -291,16 +299,22 @@ def fixed(order: Sequence[int]) -> Search:
     Args:
         order: Distinct regions, most important first; those left out follow in ascending order.
     """
-    given = [whole_number("order's regions", region, 0) for region in order]
+    if not isinstance(order, Iterable) or isinstance(order, (str, bytes)):
+        raise ValueError(f"order must be regions by their numbers, most important first; got {order!r}")
+    return _fixed(tuple(whole_number("order's regions", region, 0) for region in order))
+
+
+@remade
+def _fixed(given: tuple[int, ...]) -> Search:
     if len(set(given)) < len(given):
-        raise ValueError(f"order must hold distinct regions from 0; got {given}")
+        raise ValueError(f"order must hold distinct regions from 0; got {list(given)}")
 
     def start(task: Task) -> Rounds:
         if max(given, default=0) >= task.n:
             raise ValueError(f"order must hold regions below {task.n}; got {max(given)}")
         return fixed_rounds([*given, *(region for region in range(task.n) if region not in given)], task.k)
 
-    return Search("fixed", start, lambda n, k: 0, {"order": given})
+    return Search("fixed", start, lambda n, k: 0, {"order": list(given)})
 
 
 SEARCHES: dict[str, Callable[[], Search]] = {

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pysmdl import bitrows
 from pysmdl.errors import SearchError
+from pysmdl.session import Remade
 from pysmdl.types import Bools, Floats, Ints, Regions
 
 
@@ -297,7 +298,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Remade):
     """A search with its parameters, ready to run on any number of regions.
 
     Attributes:

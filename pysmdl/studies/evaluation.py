@@ -73,8 +73,8 @@ def method_by_method(
         ValueError: no methods, an id twice that is to be stored; else as :func:`pysmdl.explain`.
         StoreError: a store was made with other settings, or cannot be written to.
     """
-    if not methods:
-        raise ValueError("methods must name at least one")
+    if not isinstance(methods, Mapping) or not methods:
+        raise ValueError(f"methods must be one at least, {{name: settings}}; got {methods!r}")
     if mufidelity != 0:
         mufidelity = whole_number("mufidelity, where it is not 0,", mufidelity, 2)
     if on_error not in ("raise", "skip"):

@@ -4,7 +4,7 @@ that do so (Fong, Patrick and Vedaldi, "Understanding Deep Networks via Extremal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,8 @@ def extremal(
     """
     if variant not in VARIANTS:
         raise one_of("variant", variant, VARIANTS)
+    if not isinstance(areas, Iterable):
+        raise ValueError(f"areas must be shares of the input, such as (0.05, 0.1); got {areas!r}")
     shares = np.array([number("areas", each, above=0, below=1) for each in areas])
     if not len(shares):
         raise ValueError(f"areas must hold one share at least; got {areas!r}")

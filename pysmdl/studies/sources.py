@@ -62,7 +62,8 @@ def minimal_sources(
 
     Args:
         text, model, target: As in :func:`pysmdl.explain`.
-        within: What the score may lose.
+        within: What the score may lose, as :meth:`pysmdl.Explanation.enough` has it: of what is no probability a share
+            of the span that was measured.
         players: The spans.
         **settings: Of :func:`pysmdl.explain`: search, removal, tokenizer ...
     """
@@ -70,13 +71,13 @@ def minimal_sources(
     found = explain(text, model, target, players=players, progress=False, **settings)
     own = {name: value for name, value in settings.items() if name not in OF_SEARCH}
     game = Game(text, model, target, players=players, **own)
-    full, n = float(game.grand_value), game.n_players
+    full, n, loss = float(game.grand_value), game.n_players, within * found.unit
     kept = np.zeros(n, bool)
     kept[found.order[: max(1, found.enough(within))]] = True
     for player in found.order[: int(kept.sum())][::-1]:
         without = kept.copy()
         without[player] = False
-        if without.any() and game(without)[0] >= min(full, game(kept)[0]) - within:
+        if without.any() and game(without)[0] >= min(full, game(kept)[0]) - loss:
             kept = without
     alone, rest = (float(game(each)[0]) for each in (kept, ~kept))
     chosen = tuple(np.flatnonzero(kept).tolist())

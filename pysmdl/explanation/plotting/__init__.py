@@ -89,8 +89,10 @@ def plot(
     found = [each if each.modality == "image" else with_sheet(each) for each in several]
     if not found:
         raise ValueError("explanations must hold at least one; got none")
-    if titles is not None and len(titles) != len(found):
-        raise ValueError(f"titles must be one for each of {len(found)} explanations; got {len(titles)}")
+    listed = isinstance(titles, (list, tuple))
+    if titles is not None and not (listed and len(titles) == len(found)):
+        got = len(titles) if listed else repr(titles)
+        raise ValueError(f"titles must be one for each of {len(found)} explanations; got {got}")
     words = differences(found) if titles is None else list(map(str, titles))
     named = [Named(each, names) for each in found]
     if kind == "row":
