@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ def plot(
     found = [each if each.modality == "image" else with_sheet(each) for each in several]
     if not found:
         raise ValueError("explanations must hold at least one; got none")
-    listed = isinstance(titles, (list, tuple))
+    listed = isinstance(titles, Collection) and not isinstance(titles, str)
     if titles is not None and not (listed and len(titles) == len(found)):
         got = len(titles) if listed else repr(titles)
         raise ValueError(f"titles must be one for each of {len(found)} explanations; got {got}")
