@@ -32,7 +32,7 @@ def _match_boxes_kernel(
         common = width * height
         union = (x1 - x0) * (y1 - y0) + (tx1 - tx0) * (ty1 - ty0) - common
         overlap = (width > 0) & (height > 0) & (common > 0) & (x1 > x0) & (y1 > y0) & real
-        iou = tl.where(overlap, common / tl.where(overlap, union, 1.0), 0.0)
+        iou = tl.where(overlap, tl.div_rn(common, tl.where(overlap, union, 1.0)), 0.0)  # plain division: 2 ulp off
         sound = (x0 == x0) & (y0 == y0) & (x1 == x1) & (y1 == y1) & target_sound
         iou = tl.where(sound, iou, float("nan"))
 

@@ -36,9 +36,10 @@ class EngineConfig:
             it but for one subset, and what follows upon the candidates of exact and backward greedy that are likely to
             win. Answers are the same; notes["ahead"] counts the rows that nobody asked for afterwards. Never under a
             budget. None: where one input has a GPU to itself and batches were seen to take hardly longer for it,
-            unless deterministic; never on a CPU, where counts would depend on the clock, or with an endpoint, whose
-            requests may cost. True: whenever a batch has room, or
-            an endpoint's idle places; a number: at most so many rows a round. False: never.
+            unless deterministic, and only what is sure where batches run as graphs, one for each number of rows; never
+            on a CPU, where counts would depend on the clock, or with an endpoint, whose requests may cost. True:
+            whenever a batch has room, or an endpoint's idle places; a number: at most so many rows a round. False:
+            never.
         graphs: Capture batches of graph-safe scorers in CUDA graphs. They stay with the scorer, and so does the memory
             that their kernels work in.
         compile: Run the model's functions through torch.compile, which takes its time at the first batches. Scores then

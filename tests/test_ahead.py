@@ -12,9 +12,12 @@ from test_golden import FEW, assert_agrees, explain_case, scorer_of
 
 import pysmdl
 from pysmdl import EngineConfig, scorers
+from pysmdl.engine.device.forward import Forward
+from pysmdl.engine.device.runner import Runner
 from pysmdl.engine.device.spare import Spare
 from pysmdl.engine.device.times import Times
 from pysmdl.engine.device.tuner import Tuner
+from pysmdl.engine.item import Kind
 from pysmdl.engine.requests.ahead import Ahead
 from pysmdl.engine.requests.memo import Memo
 from pysmdl.errors import ScorerError
@@ -130,13 +133,13 @@ def test_on_a_cpu_nothing_goes_ahead_unless_it_is_said():
     assert same(goes, waits)
 
 
-def seen(cost, sizes=(8, 16, 32, 64, 100)) -> Spare:
+def seen(cost, sizes=(8, 16, 32, 64, 100), said=None, captured=False) -> Spare:
     """What may go along where batches of these sizes took cost(rows) seconds, and one may have 256 rows."""
     tuner = Tuner(256, 256)
     for size in sizes:
         for _ in range(3):
             tuner.times.record(size, cost(size))
-    return Spare(tuner, wave=None, said=None)
+    return Spare(tuner, wave=None, said=said, captured=captured)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,23 @@ def test_rows_go_along_only_where_they_cost_next_to_nothing(cost, worth):
 
 def test_nothing_goes_along_before_anything_was_seen():
     assert not seen(lambda rows: 0.05, sizes=()).worth(100, 98, 98, 0.4)
+
+
+def test_where_each_number_of_rows_takes_a_graph_only_what_is_sure_goes_along_unsaid():
+    spare = seen(lambda rows: 0.05, captured=True)
+    assert spare.left(100) == 0
+    assert spare.worth(100, 98, 98, 1.0)
+    assert seen(lambda rows: 0.05, captured=True, said=True).left(100) == 156
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_a_run_on_graphs_is_one_of_equal_batches(graphs, monkeypatch):
+    """What says whether there are any needs a GPU, and is in its place here."""
+    monkeypatch.setattr(Forward, "graphs", property(lambda _: graphs, lambda *_: None), raising=False)
+    scorer = scorers.classifier(linear_model())
+    runner = Runner(scorer, pysmdl.removal.resolve("baseline"), EngineConfig(), None)
+    kind = Kind("form", (3, 4, 4), torch.float32, ())
+    assert (runner.sizes.spare(kind).left(3) == 0) is graphs
 
 
 def test_an_endpoint_has_room_for_what_fills_its_last_wave():

@@ -104,9 +104,11 @@ def test_traced_case_with_the_model_on_the_gpu(case):
 
 @pytest.mark.parametrize("number", [0, 3, 8, 12])
 def test_golden_orders_in_mixed_precision(number):
+    """In batches of one size: float32 rounds differently in others, and case 8 has candidates that are that near."""
     case = cases()[number]
     scorer = scorer_of(case, FORWARD[case["objective"]], "cuda")
-    full, mixed = (explain_case(case, scorer, config=EngineConfig(precision=name)) for name in ("model", "mixed"))
+    configs = (EngineConfig(precision=name, deterministic=True) for name in ("model", "mixed"))
+    full, mixed = (explain_case(case, scorer, config=config) for config in configs)
     assert mixed.order.tolist() == full.order.tolist()
 
 
@@ -403,7 +405,8 @@ def test_a_compiled_model():
 
 
 def test_rounds_go_together_where_one_input_has_the_device_to_itself():
-    alone = pysmdl.explain(image(), on("cuda"), 1, regions="grid:24", progress=False)
+    settings = {"search": "bidirectional", "progress": False}  # what it surely asks next does not depend on the clock
+    alone = pysmdl.explain(image(), on("cuda"), 1, regions="grid:24", **settings)
     assert alone.notes["ahead"] > 0
-    assert_close(alone, pysmdl.explain(image(), on("cpu"), 1, regions="grid:24", progress=False))
-    assert all("ahead" not in each.notes for each in crowd(on("cuda"), **MANY))
+    assert_close(alone, pysmdl.explain(image(), on("cpu"), 1, regions="grid:24", **settings))
+    assert all("ahead" not in each.notes for each in crowd(on("cuda"), **MANY, **settings))

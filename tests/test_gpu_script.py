@@ -50,3 +50,12 @@ def test_a_part_names_files_and_tests_that_there_are(line):
         file, _, test = path.partition("::")
         assert (ROOT / file).exists()
         assert not test or f"def {test}(" in (ROOT / file).read_text()
+
+
+def test_every_file_with_tests_on_a_device_is_named_and_no_other():
+    """Others may import what the machine lacks."""
+    fixtures = ("backend_device", "attention_backend", "mark.gpu")
+    tests = [path for path in (ROOT / "tests").glob("test_*.py") if path != Path(__file__)]
+    on_device = {f"tests/{path.name}" for path in tests if any(each in path.read_text() for each in fixtures)}
+    (line,) = dry(PYSMDL_ONLY="tests").stdout.splitlines()
+    assert {each for each in shlex.split(line) if each.startswith("tests/")} == on_device

@@ -4,7 +4,8 @@ a diffusion model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,10 @@ def dice(mask: Any = None) -> Head:
     if given.dim() != 2 or not bool(((given >= 0) & (given <= 1)).all()):
         raise ValueError(f"mask must be [H, W] of numbers 0 to 1; got shape {list(given.shape)}")
 
+    here = _placed(given)
+
     def function(z: Tensor, _: Tensor, t: Tensor) -> Tensor:
-        own = given.to(z.device)[None, None]
+        own = here(z.device)[None, None]
         if own.shape[2:] != z.shape[-2:]:
             own = interpolate(own, z.shape[-2:], mode="area")
         return _dice(z, own[0], t)
@@ -118,15 +121,26 @@ def denoising(log_snr: Sequence[float]) -> Head:
     if levels.ndim != 1 or len(levels) < 2 or not (np.isfinite(levels).all() and (np.diff(levels) > 0).all()):
         raise ValueError(f"log_snr must be at least two finite numbers that rise; got {log_snr!r}")
     steps = np.diff(levels)
-    weights = torch.from_numpy(np.concatenate((steps, [0])) + np.concatenate(([0], steps))) / -4
+    here = _placed(torch.from_numpy(np.concatenate((steps, [0])) + np.concatenate(([0], steps))) / -4)
 
     def function(raw: Tensor, _: Tensor, __: Tensor) -> Tensor:
         if raw.dim() < 2 or raw.shape[1] != len(levels):
             raise ValueError(f"denoising reads answers [B, {len(levels)}, ...] of errors; got shape {list(raw.shape)}")
         errors = raw.double().reshape(*raw.shape[:2], -1)
-        return torch.einsum("blp,l->bp", errors, weights.to(raw.device)).to(raw.dtype)
+        return torch.einsum("blp,l->bp", errors, here(raw.device)).to(raw.dtype)
 
     return Head("denoising", function, reads="raw", reduce="sum")
+
+
+def _placed(constant: Tensor) -> Callable[[torch.device], Tensor]:
+    """The constant on the device that asks, copied there once: a copy from the host ends a CUDA graph."""
+
+    @cache
+    def on(device: torch.device) -> Tensor:
+        with torch.inference_mode(False):  # it serves later calls, in whatever mode these are
+            return constant.to(device)
+
+    return on
 
 
 def _of_class(z: Tensor, t: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ class Runner:
         self._in_use = 0
         self._resident = self._session.take_resident() or Resident(None, [])
         self._forward = Forward(scorer, removal, config, confidence, self._resident.pools)
+        self.sizes.captured = self._forward.graphs
         weights = scorer.graph_fingerprint() if self._forward.graphs else None
         key = (config, confidence, type(scorer), removal.form, self.device, scorer.channels_last, weights)
         if self._resident.key != key:  # memory and graphs serve nothing else, nor weights that lie elsewhere

@@ -25,6 +25,7 @@ class Sizes:
 
     Attributes:
         watched: Whether the time of each batch is wanted, and not only of those whose size is being tried.
+        captured: Whether batches run as graphs, one for each number of rows.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Sizes:
         wave: int | None = None,
     ) -> None:
         self._config, self._cpu, self._best, self._wave = config, device.type == "cpu", best, wave
-        self.watched = False
+        self.watched = self.captured = False
         self._tuners: dict[Kind, Tuner] = session.sizes.setdefault((config, device), {})
 
     def of(self, kind: Kind) -> Tuner:
@@ -50,7 +51,7 @@ class Sizes:
 
     def spare(self, kind: Kind) -> Spare:
         """What may go along with a round of an input of this kind."""
-        return Spare(self.of(kind), self._wave, self._config.ahead)
+        return Spare(self.of(kind), self._wave, self._config.ahead, self.captured)
 
     def timed(self, kind: Kind) -> bool:
         """Whether the next batch of this kind is to be timed."""

@@ -14,10 +14,12 @@ class Spare:
         tuner: Of the batches of the input's kind, with their times.
         wave: Rows that are answered in the time of one; None: that is in the times.
         said: The caller's own bound; True: as many as there is room for, whatever they take. None: as the times say.
+        captured: Whether each number of rows takes a graph of its own; then only what is sure goes along unsaid, as
+            times vary, and with them would what is likely: hardly a graph would be replayed.
     """
 
-    def __init__(self, tuner: Tuner, wave: int | None, said: bool | int | None) -> None:
-        self._tuner, self._wave, self._said = tuner, wave, said
+    def __init__(self, tuner: Tuner, wave: int | None, said: bool | int | None, captured: bool = False) -> None:
+        self._tuner, self._wave, self._said, self._captured = tuner, wave, said, captured
 
     @property
     def _most(self) -> int:
@@ -26,6 +28,8 @@ class Spare:
 
     def left(self, rows: int) -> int:
         """Rows that the last batch of so many has room for, within the caller's bound."""
+        if self._captured and self._said is None:
+            return 0
         room = -rows % self._most
         return room if self._said is None or self._said is True else min(self._said, room)
 
