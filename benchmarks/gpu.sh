@@ -14,7 +14,7 @@ benchmarks=$root/benchmarks
 parts=(tests fill latency mixed dropping compose large images rest)
 part() { # what pytest is given for a part
   case $1 in
-    tests) given=("$root"/tests/test_{gpu,kernels,token_kernels,profiling}.py -m gpu -q) ;;
+    tests) given=("$root"/tests/test_{gpu,kernels,class_scores,match_boxes,token_kernels,profiling}.py -m gpu -q) ;;
     fill) given=("$benchmarks/bench_efficiency.py" -k "ViT-L and 32") ;;
     latency) given=("$benchmarks/bench_gpu.py::test_seconds_an_image" "$benchmarks/bench_efficiency.py"
       -k "alone or (49 and not 32 and not CNN and not 7B)") ;;

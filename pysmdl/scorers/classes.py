@@ -138,7 +138,8 @@ class ClassScorer(Scorer):
         """[B, K] logits, or what else the model gives, to values [B, 2 + t]."""
         if not self._looked or logits.shape[1] != self.classes:
             self.look(logits)
-            self.check_classes(targets.cpu().numpy())
+            if targets.device.type == "cpu":  # a device is not waited for: the next batch's are checked before it
+                self.check_classes(targets.numpy())
         entropy = wanted.confidence == "entropy"
         if self.gives == "probabilities":
             return _as_given(logits, targets, entropy)
