@@ -54,7 +54,8 @@ class SigmoidPrompts(ClassScorer):
             self.prototypes = self.prototypes.to(self.device)
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         features = self.model.tensor(batch, IMAGES)
         if features.shape[1] != self.prototypes.shape[1]:
             raise ScorerError(

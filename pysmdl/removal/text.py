@@ -29,9 +29,8 @@ class Replace(OfText):
         if isinstance(by, str) and by not in TOKENS and not by.strip():
             raise one_of("by", by, TOKENS)
         if not (_by_name(by) or callable(by) or np.asarray(by).dtype.kind in "iu"):
-            raise ValueError(
-                f"by must be {', '.join(map(repr, TOKENS))}, a token, ids of tokens, or a function of ids; got {by!r}"
-            )
+            tokens = ", ".join(map(repr, TOKENS))
+            raise ValueError(f"by must be ids of tokens, a token, {tokens}, or a function of ids; got {by!r}")
         self._by = by
 
     def instead(self, tokenizer: Any, ids: Ids | None) -> Any:

@@ -84,7 +84,9 @@ class TokenScorer(Scorer):
 
     def logits(self, batch: Tensor) -> Tensor:
         """The model's at each position of its answers. [B, T, K]."""
-        logits = self.model.tensor(self.input.into_model(batch), LOGITS)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
+        logits = self.model.tensor(batch, LOGITS)
         if not self._looked or logits.shape[1:] != self._shape:
             self._look(logits)
         return logits

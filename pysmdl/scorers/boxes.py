@@ -125,7 +125,8 @@ class Detector(Scorer):
         return target
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         labels = targets[:, 5:].int()
         whole = self.model.batch is None
         found = self._found(self.model(batch), batch, labels) if whole else self._in_pieces(batch, labels)

@@ -207,7 +207,8 @@ class Classifier(ClassScorer):
         return self._evidence and self._evidence.function
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         features = self._features if wanted.features is not None else None
         evidence = self._evidence if wanted.confidence == "evidential" else None
         others = features is not None or evidence is not None

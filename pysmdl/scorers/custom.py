@@ -76,7 +76,8 @@ class Custom(Scorer):
         return SCORE if target[0] == NO_OUTPUT else int(target[0])
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         raw = self.model.tensor(batch, self._form).float()
         self._outputs = raw.shape[1] if raw.dim() in (2, 4) else None if raw.dim() > 2 else 1
         classes = targets[:, 0].clamp(min=0).long()

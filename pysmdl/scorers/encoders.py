@@ -48,7 +48,8 @@ class Encoder(ClassScorer):
         self.prototypes = self.prototypes.to(self.device)
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         features = self.model.tensor(batch, ENCODED)
         if features.shape[1] != self.prototypes.shape[1]:
             raise ScorerError(
@@ -88,7 +89,8 @@ class Similarity(Scorer):
         return own
 
     def score(self, batch: Tensor, targets: Tensor, wanted: Wanted) -> Outputs:
-        batch = self.input.into_model(batch)
+        if self.input.mask_at == "image":
+            batch = self.input.into_model(batch)
         answer = self.model.tensor(batch, ENCODED)
         features, self.width = answer.float(), answer.shape[1]
         if targets.shape[1] not in (1, self.width):
