@@ -34,6 +34,7 @@ from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
 GROWTH = 0.01  # or this share of the subsets known, where that is more: a few among many change little
+STEADY = 2  # times as many where the last fit left the favourite as it was: so would this one, most likely
 MANY = 250  # regions, beyond which that share grows with their square, as the time of a fit does
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
@@ -75,6 +76,7 @@ class Guide:
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros(n + 1)  # it is of each of its prefixes
+        self.steady = False  # whether the last fit left it as it was
         self.best: Order | None = None  # the best known in full
         self.fits = 0
 
@@ -87,7 +89,8 @@ class Guide:
     def batch(self) -> int:
         """Subsets to measure at a time."""
         growth = GROWTH * max(1.0, (self.n / MANY) ** 2)
-        return max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
+        least = max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
+        return least * (STEADY if self.steady else 1)
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""
@@ -137,7 +140,9 @@ class Guide:
             self.surrogate.shake(self.rng, 0.3 * stalls)
         self.fits += 1
         improved = [self.surrogate.improved(start, self.k, PASSES, self.n) for start in starts]
+        before = self.order
         self.order, _, self.unsure = max(improved, key=attrgetter("worth"))
+        self.steady = np.array_equal(before, self.order)
 
     def _measure(self, chain: Bools, missing: NDArray[np.bool_]) -> Measuring:
         """Measure the favourite where the surrogate is least sure of it, or in full if little is missing or left."""
