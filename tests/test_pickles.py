@@ -171,6 +171,7 @@ def of_files(folder, kind):
     return folder / "net.pt" if kind == "torchscript" else traced
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("kind", ["onnx", "pt2", "torchscript", "a TorchScript module"])
 def test_models_of_files_are_opened_anew(kind, tmp_path, monkeypatch):
     model = of_files(tmp_path, kind)

@@ -49,10 +49,11 @@ def hugging_face(kind: str, **settings: str) -> nn.Module:
     return model.eval()
 
 
-def timm_vit(pool: str = "token") -> nn.Module:
+def timm_vit(pool: str = "token", **more: bool) -> nn.Module:
     timm = pytest.importorskip("timm.models.vision_transformer")
     torch.manual_seed(0)
-    model = timm.VisionTransformer(SIDE, PATCH, num_classes=5, embed_dim=32, depth=3, num_heads=4, global_pool=pool)
+    size = {"num_classes": 5, "embed_dim": 32, "depth": 3, "num_heads": 4}
+    model = timm.VisionTransformer(SIDE, PATCH, global_pool=pool, **size, **more)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
     return model.eval()
@@ -100,7 +101,7 @@ def slow_dinov2(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
 
 def slow_timm(model: nn.Module, x: Tensor, keep: Tensor) -> Tensor:
     tokens = model.norm(run(model.blocks, model.norm_pre(model._pos_embed(model.patch_embed(x)))[:, keep]))
-    if model.global_pool == "avg" and tokens.shape[1] == 1:
+    if model.global_pool == "avg" and tokens.shape[1] == 1 and not model.pool_include_prefix:
         return model.head(model.fc_norm(torch.zeros_like(tokens[:, 0])))
     return model.forward_head(tokens)
 
@@ -115,6 +116,7 @@ TOWERS: dict[str, tuple[Callable[[], nn.Module], SLOW, int]] = {
     "dinov2 with registers": (lambda: hugging_face("registers"), slow_dinov2, 4),
     "timm token": (lambda: timm_vit("token"), slow_timm, 1),
     "timm avg": (lambda: timm_vit("avg"), slow_timm, 1),
+    "timm avg of all": (lambda: timm_vit("avg", pool_include_prefix=True), slow_timm, 1),
 }
 
 

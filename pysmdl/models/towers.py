@@ -302,7 +302,8 @@ def _timm(model: Any) -> Tower | None:
         return None
     if _has(model, "head_dist"):
         raise ValueError("token dropping reads one head; this model has another, head_dist, for a distillation token")
-    pools = {"token": class_token, "avg": patch_mean(int(model.num_prefix_tokens))}
+    apart = 0 if getattr(model, "pool_include_prefix", False) else int(model.num_prefix_tokens)
+    pools = {"token": class_token, "avg": patch_mean(apart)}
     if model.global_pool not in pools:
         raise ValueError(f"token dropping pools by 'token' or 'avg'; this model has global_pool={model.global_pool!r}")
 
