@@ -18,7 +18,8 @@ struct Sums {
 
 // kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms. All of whole
 // tiles: a compiler vectorises no rest.
-PYSMDL_SIMD Sums weighted(const Terms& terms, const int16_t* d, int64_t padded, float* kept, float* removed) {
+PYSMDL_SIMD Sums weighted(const Terms& terms, const int16_t* d, float* kept, float* removed) {
+  const auto padded = static_cast<int64_t>(terms.near.size());
   const float rate = terms.rate, smooth = terms.smooth;
   float sums[4][kTile] = {}, close[kTile], remote[kTile];
   for (int64_t t = 0; t < padded; t += kTile) {
@@ -122,14 +123,13 @@ Terms::Terms(const Surrogate& s)
 
 void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, double* value, double* unsure) {
   const Terms terms(s);
-  const auto padded = static_cast<int64_t>(terms.near.size());
-  std::vector<float> unused(2 * padded);
+  std::vector<float> kept(terms.near.size()), removed(terms.near.size());  // not read here
   Walk walk(s.flip, s.n, s.count);
   for (int64_t i = 0; i < subsets; ++i, member += s.n) {
     const int16_t* d = walk.to(member);
     double line = 0;
     for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
-    const Sums sums = weighted(terms, d, padded, unused.data(), unused.data() + padded);
+    const Sums sums = weighted(terms, d, kept.data(), removed.data());
     const LogOdds z{s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
     value[i] = worth_of(s, z.kept, z.removed);
     unsure[i] = unsure_of(s, z, d);
@@ -174,8 +174,7 @@ void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
 }
 
 void Neighbours::settle(Subset& subset) const {
-  const auto padded = static_cast<int64_t>(terms_.near.size());
-  const Sums sums = weighted(terms_, subset.differences, padded, subset.kept, subset.removed);
+  const Sums sums = weighted(terms_, subset.differences, subset.kept, subset.removed);
   std::copy(sums.near, sums.near + 2, subset.near);
   std::copy(sums.far, sums.far + 2, subset.far);
 }

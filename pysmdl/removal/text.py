@@ -128,9 +128,10 @@ class Soft(Embedding):
     def __init__(self, keep: Any = 0.5, seed: int = 0) -> None:
         super().__init__()
         given = np.asarray(keep)
-        self._keep = given.astype(np.float32) if given.dtype.kind in "iuf" else np.full((1, 1), np.nan, np.float32)
-        if self._keep.ndim > 1 or not ((self._keep >= 0) & (self._keep <= 1)).all():
+        shares = given.astype(np.float32) if given.dtype.kind in "iuf" else None
+        if shares is None or shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"keep must be from 0 to 1, one number or one for each player; got {keep!r}")
+        self._keep = shares
         self._fill = Instead("zero", whole_number("seed", seed, 0))
 
     def _gone(self, sheet: Sheet) -> Floats:

@@ -89,8 +89,8 @@ class Guide:
     def batch(self) -> int:
         """Subsets to measure at a time."""
         growth = GROWTH * max(1.0, (self.n / MANY) ** 2)
-        least = max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
-        return least * (STEADY if self.steady else 1)
+        count = max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
+        return count * (STEADY if self.steady else 1)
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""
