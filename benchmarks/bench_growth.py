@@ -100,8 +100,8 @@ def guided(n: int, rows: int, seed: int) -> float:
             entered = time.perf_counter()
             member = bitrows.unpack(ask.rows(n), n)
             kept, removed = ((0.5 + f(each) / 2).astype(np.float32) for each in (member, ~member))
-            terms = {"kept": kept, "removed": 1 - removed}
-            found = Evaluation(terms, {"kept": 1.0, "removed": 1.0}, insertion=kept, deletion=removed)
+            terms = {"kept": kept} if ask.score_only else {"kept": kept, "removed": 1 - removed}
+            found = Evaluation(terms, dict.fromkeys(terms, 1.0), insertion=kept, deletion=removed)
             inside += time.perf_counter() - entered
             ask = rounds.send(found)
     except StopIteration:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <optional>
 #include <vector>
 
 #include <pybind11/stl.h>
@@ -39,16 +38,16 @@ class Fitted {
     const int64_t n = flip.shape(0), count = flip.shape(1);
     flip_.assign(flip.data(), flip.data() + flip.size());
     surrogate.n = n, surrogate.count = count, surrogate.span = count ? weight_of_all(n, count) : 1;
-    near_ = numbers(given, "near", count, "subset"), far_ = numbers(given, "far", count, "subset");
+    pull_ = numbers(given, "pull", count, "subset");
     effect_ = numbers(given, "effect", n, "region"), area_ = numbers(given, "area", n, "region");
     const double reach = number(given, "reach");
     PYSMDL_CHECK(reach >= kLeastReach, "reach must be at least ", kLeastReach, ", got ", reach);
-    surrogate.flip = flip_.data(), surrogate.near = near_.data(), surrogate.far = far_.data();
+    surrogate.flip = flip_.data(), surrogate.pull = pull_.data();
     surrogate.effect = effect_.data(), surrogate.area = area_.data();
     surrogate.smooth = number(given, "smooth"), surrogate.reach = reach;
     surrogate.offset = number(given, "offset"), surrogate.soft = number(given, "soft");
     surrogate.kept = number(given, "kept"), surrogate.removed = number(given, "removed");
-    surrogate.bounded = number(given, "bounded") != 0, surrogate.paired = number(given, "paired") != 0;
+    surrogate.bounded = number(given, "bounded") != 0;
   }
   Fitted(const Fitted&) = delete;
   Fitted& operator=(const Fitted&) = delete;
@@ -82,7 +81,7 @@ class Fitted {
   }
 
   std::vector<int8_t> flip_;
-  std::vector<double> near_, far_, effect_, area_;
+  std::vector<double> pull_, effect_, area_;
 };
 
 // What the flips of each measured subset add up to. [count].
@@ -131,7 +130,7 @@ py::tuple improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_
     PYSMDL_CHECK(0 <= x && x < n && !seen[x], "order must hold each region once");
     seen[x] = true;
   }
-  Array<double> unsure(n + 1);
+  Array<double> unsure({int64_t{2}, n + 1});
   double *to_unsure = unsure.mutable_data(), worth;
   {
     const py::gil_scoped_release release;
@@ -156,22 +155,15 @@ py::tuple predicted(py::handle fitted_, const Array<bool>& member) {
   return py::make_tuple(value, unsure);
 }
 
-// Where a matrix of the kernel's is kept: [size, size] with room for `count` rows.
-double* rows_of(InPlace<double>& matrix, const char* name, int64_t size, int64_t count) {
-  PYSMDL_CHECK(matrix.ndim() == 2 && matrix.shape(0) == size && matrix.shape(1) == size && size >= count, name,
-               " must be float64 [size, size] with size at least ", count);
-  return writable(matrix, name);
-}
-
 void expect_alike(const Array<double>& alike, int64_t n) {
   PYSMDL_CHECK(alike.ndim() == 2 && alike.shape(0) == n && alike.shape(1) == n, "alike must be float64 [", n, ", ", n,
                "]");
 }
 
 void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& table, int64_t first,
-                 InPlace<double>& even, std::optional<InPlace<double>> odd) {
+                 InPlace<float>& kernel) {
   PYSMDL_CHECK(flip.ndim() == 2, "flip must be int8 [n, count]");
-  const int64_t n = flip.shape(0), count = flip.shape(1), size = even.ndim() == 2 ? even.shape(0) : -1;
+  const int64_t n = flip.shape(0), count = flip.shape(1), size = kernel.ndim() == 2 ? kernel.shape(0) : -1;
   expect_alike(alike, n);
   PYSMDL_CHECK(0 <= first && first <= count, "first must be 0 to ", count, ", got ", first);
   const int64_t span = table.size() - 1;
@@ -179,10 +171,12 @@ void fill_kernel(const Array<int8_t>& flip, const Array<double>& alike, const Ar
   for (const int32_t weight : weights(flips.data(), n, count))
     PYSMDL_CHECK(table.ndim() == 1 && weight == span && span <= kMostWeight, "table must be [", weight + 1,
                  "], one more than the flips of a subset add up to");
-  double *to_even = rows_of(even, "even", size, count), *to_odd = odd ? rows_of(*odd, "odd", size, count) : nullptr;
+  PYSMDL_CHECK(kernel.ndim() == 2 && kernel.shape(1) == size && size >= count,
+               "kernel must be float32 [size, size] with size at least ", count);
+  float* to = writable(kernel, "kernel");
   const double *from = alike.data(), *by_difference = table.data();
   const py::gil_scoped_release release;
-  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to_even, to_odd);
+  kernel_rows(flips.data(), n, count, from, by_difference, span, first, size, to);
 }
 
 Array<double> effects_of(const Array<int8_t>& flip, const Array<double>& alike, const Array<double>& pull) {
@@ -199,28 +193,27 @@ Array<double> effects_of(const Array<int8_t>& flip, const Array<double>& alike, 
   return effect;
 }
 
-void extend(InPlace<double>& factor, int64_t known, int64_t count, double noise, int threads) {
+void extend(InPlace<float>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
-  PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float64 [size, size]");
+  PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float32 [size, size]");
   PYSMDL_CHECK(0 <= known && known <= count && count <= size, "known and count must be 0 <= known <= count <= ", size);
   expect_threads(threads);
-  double* data = writable(factor, "factor");
+  float* data = writable(factor, "factor");
   bool sound;
   {
     const py::gil_scoped_release release;
-    sound = extend_cholesky(data, size, known, count, noise, threads);
+    sound = extend_cholesky(data, size, known, count, static_cast<float>(noise), threads);
   }
   PYSMDL_CHECK(sound, "matrix + noise is not positive definite");
 }
 
-void solve(const Array<double>& factor, InPlace<double>& x) {
-  PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1, "factor must be float64 [size, size] and x [count]");
+void solve(const Array<float>& factor, InPlace<double>& x) {
+  PYSMDL_CHECK(factor.ndim() == 2 && x.ndim() == 1, "factor must be float32 [size, size] and x [count]");
   const int64_t rows = factor.shape(0), stride = factor.shape(1), count = x.shape(0);
   PYSMDL_CHECK(count <= rows && count <= stride, "x must be no longer than either side of factor, [", rows, ", ",
                stride, "], got [", count, "]");
-  const double* from = factor.data();
+  const float* from = factor.data();
   double* to = writable(x, "x");
-  PYSMDL_CHECK(to + count <= from || from + rows * stride <= to, "x must not share memory with factor");
   const py::gil_scoped_release release;
   solve_cholesky(from, stride, count, to);
 }
@@ -231,8 +224,7 @@ void register_chains(py::module_& m) {
   using py::arg;
   m.def("differences", &differing, arg("flip"), arg("member"));
   m.def("predict", &predicted, arg("fitted"), arg("member"));
-  m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("even").noconvert(),
-        arg("odd").noconvert() = py::none());
+  m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("kernel").noconvert());
   m.def("effects", &effects_of, arg("flip"), arg("alike"), arg("pull"));
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),

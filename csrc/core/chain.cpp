@@ -38,7 +38,7 @@ class Chain {
 
   double total() const { return worth_[n_]; }
 
-  double unsure(int64_t j) const { return neighbours_.unsure(subsets_[j]); }
+  Doubt unsure(int64_t j) const { return neighbours_.unsure(subsets_[j]); }
 
   // The best place for region x, at most `within` away, where that gains more than `least`; true where it moved.
   bool put(int32_t x, int64_t within, double least) {
@@ -135,7 +135,7 @@ PYSMDL_SIMD double flips_pulled(const int8_t* flip, const double* pull, int64_t 
 }  // namespace
 
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
-                 int64_t first, int64_t stride, double* even, double* odd) {
+                 int64_t first, int64_t stride, float* kernel) {
   const int64_t wide = whole_tiles(count), across = whole_tiles(n);
   std::vector<float> signs(n * wide), likeness(n * across), own(kTogether * n), rows(kTogether * across),
       lines(kTogether * wide);
@@ -146,6 +146,7 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
   for (int64_t x = 0; x < across; x += kTile)  // [across / kTile, n, kTile]
     for (int64_t y = 0; y < n; ++y)
       std::copy(alike + y * n + x, alike + y * n + std::min(x + kTile, n), likeness.data() + x * n + y * kTile);
+  const std::vector<float> by_difference(table, table + span + 1);
   std::vector<uint8_t> member(n);
   Walk walk(flip, n, count);
   for (int64_t from = first; from < count; from += kTogether) {
@@ -157,12 +158,9 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
     for (int64_t i = 0; i < together; ++i) {
       for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
       const int16_t* apart = walk.to(member.data());
-      double *to_even = even + (from + i) * stride, *to_odd = odd ? odd + (from + i) * stride : nullptr;
-      for (int64_t t = 0; t <= from + i; ++t) {
-        const double near = table[apart[t]], far = table[span - apart[t]], line = lines[i * wide + t];
-        to_even[t] = odd ? near + far : line + near;
-        if (odd) to_odd[t] = 2 * line + near - far;
-      }
+      float* to = kernel + (from + i) * stride;
+      const float* line = &lines[i * wide];
+      for (int64_t t = 0; t <= from + i; ++t) to[t] = line[t] + by_difference[apart[t]];
     }
   }
 }
@@ -208,7 +206,10 @@ double improve_chain(const Surrogate& s, int64_t k, int64_t passes, int64_t with
     moved = false;
     for (int32_t x = 0; x < s.n; ++x) moved |= chain.put(x, within, least);
   }
-  for (int64_t j = 0; j <= s.n; ++j) unsure[j] = chain.unsure(j);
+  for (int64_t j = 0; j <= s.n; ++j) {
+    const Doubt doubt = chain.unsure(j);
+    unsure[j] = doubt.kept, unsure[s.n + 1 + j] = doubt.removed;
+  }
   return chain.total();
 }
 

@@ -7,37 +7,33 @@ namespace pysmdl {
 
 // A kernel machine over measured subsets T. With d = |S xor T|, where |.| adds up the regions' weights, span in all,
 // and e(d) = smooth * exp(-d / (reach * span)):
-//   z(S) = offset + (sum over x of effect[x] / 2, minus where S lacks x)
-//          + sum over T of near[T] * e(d) + far[T] * e(span - d)
-// |(V - S) xor T| is span - d: so far is what a measured V - T counts, and z(V - S) changes places and signs.
+//   z(S) = offset + (sum over x of effect[x] / 2, minus where S lacks x) + sum over T of pull[T] * e(d)
+// |(V - S) xor T| is span - d, so z(V - S) changes these and the signs of effects.
 // With p(z) = (1 + 2 soft) / (1 + exp(-z)) - soft, cut off at 0 and 1, or z itself where scores are not `bounded`, a
 // subset is worth kept * p(z(S)) - removed * p(z(V - S)), and a chain the area under that: each of its first k steps
 // counts the area of the region added times the mean of what the subsets before and after it are worth.
 struct Surrogate {
   const int8_t* flip;  // [n, count]: what adding region x does to |S xor T|: plus its weight where T lacks x, or minus
-  const double* near;  // [count]
-  const double* far;   // [count]
+  const double* pull;  // [count]
   const double* effect;  // [n]
   const double* area;    // [n]
   double smooth, reach, offset, soft, kept, removed;
-  bool bounded, paired;  // paired: the complements of the measured ones are measured too
+  bool bounded;
   int64_t n, count, span;
 };
 
 // |S xor T| of every measured T, for subsets S: member [subsets, n], 0 or not, to out [subsets, count].
 void differences(const int8_t* flip, int64_t n, int64_t count, const uint8_t* member, int64_t subsets, int16_t* out);
 
-// Rows first .. count - 1 of the kernel between measured subsets, up to the diagonal, in rows of `stride` elements.
-// With L(T, T') = signs(T) alike signs(T'), signs +1 where a subset has a region and -1 where it lacks it, and
-// table[d]: where `odd` is null, to `even` L + table[d]; else to `even` table[d] + table[span - d], to `odd` 2 L +
-// table[d] - table[span - d]: the kernels of sums and of differences of T and V - T.
+// Rows first .. count - 1 of the kernel between measured subsets, up to the diagonal, in rows of `stride` elements:
+// signs(T) alike signs(T') + table[d], signs +1 where a subset has a region and -1 where it lacks it.
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
-                 int64_t first, int64_t stride, double* even, double* odd);
+                 int64_t first, int64_t stride, float* kernel);
 
 // effect[x] = 2 sum over y of alike[x, y] * (sum over T of pull[T], minus where T lacks y): the linear part of a fit.
 void effects(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* pull, double* effect);
 
-// What subsets are worth, and how unsure that is by the nearest one measured: member [subsets, n], to value and unsure
+// What subsets are worth, and how unsure that is by the nearest ones measured: member [subsets, n], to value and unsure
 // [subsets].
 void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, double* value, double* unsure);
 
@@ -47,7 +43,8 @@ void greedy_chain(const Surrogate& surrogate, int32_t* order);
 
 // Moves one region after the other, each to the place at most `within` away that makes the chain worth most, where that
 // gains more than `least`; in `passes` rounds or until nothing moves. order: [n], in place. Returns what it is worth;
-// to unsure [n + 1] how unsure that is of each of its subsets, as `predict` says it.
+// to unsure [2, n + 1] how unsure that is of each of its subsets, by its view kept and by its view removed: `predict`
+// says their sum.
 double improve_chain(const Surrogate& surrogate, int64_t k, int64_t passes, int64_t within, double least,
                      int32_t* order, double* unsure);
 

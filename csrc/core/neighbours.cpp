@@ -11,33 +11,24 @@
 namespace pysmdl {
 namespace {
 
-// Sums over T of near and far by alikeness, of a subset and of its complement.
-struct Sums {
-  double near[2], far[2];
-};
-
-// kept = near e(d) - far e(span - d), removed = near e(span - d) - far e(d), and the sums of their terms. All of whole
-// tiles: a compiler vectorises no rest.
-PYSMDL_SIMD Sums weighted(const Terms& terms, const int16_t* d, float* kept, float* removed) {
-  const auto padded = static_cast<int64_t>(terms.near.size());
+// kept = pull e(d) and removed = pull e(span - d) of each T, and their sums. All of whole tiles: a compiler vectorises
+// no rest.
+PYSMDL_SIMD LogOdds weighted(const Terms& terms, const int16_t* d, float* kept, float* removed) {
+  const auto padded = static_cast<int64_t>(terms.pull.size());
   const float rate = terms.rate, smooth = terms.smooth;
-  float sums[4][kTile] = {}, close[kTile], remote[kTile];
+  float sums[2][kTile] = {};
   for (int64_t t = 0; t < padded; t += kTile) {
-    const float *near = &terms.near[t], *far = &terms.far[t];
+    const float* pull = &terms.pull[t];
     for (int i = 0; i < kTile; ++i) {
-      close[i] = smooth * exp_nonpositive(-rate * static_cast<float>(d[t + i]));
-      remote[i] = smooth * exp_nonpositive(-rate * static_cast<float>(terms.span - d[t + i]));
+      const auto apart = static_cast<float>(d[t + i]);
+      kept[t + i] = pull[i] * (smooth * exp_nonpositive(-rate * apart));
+      removed[t + i] = pull[i] * (smooth * exp_nonpositive(-rate * (static_cast<float>(terms.span) - apart)));
     }
-    for (int i = 0; i < kTile; ++i) {
-      const float a = near[i] * close[i], b = far[i] * remote[i], c = near[i] * remote[i], e = far[i] * close[i];
-      sums[0][i] += a, sums[1][i] += b, sums[2][i] += c, sums[3][i] += e;
-      kept[t + i] = a - b, removed[t + i] = c - e;
-    }
+    for (int i = 0; i < kTile; ++i) sums[0][i] += kept[t + i], sums[1][i] += removed[t + i];
   }
-  double total[4] = {};
-  for (int s = 0; s < 4; ++s)
-    for (const float each : sums[s]) total[s] += each;
-  return {{total[0], total[2]}, {total[1], total[3]}};
+  LogOdds total{};
+  for (int i = 0; i < kTile; ++i) total.kept += sums[0][i], total.removed += sums[1][i];
+  return total;
 }
 
 // The least and the most of n differences.
@@ -58,16 +49,14 @@ double worth_of(const Surrogate& s, double z, double mirrored) {
 
 // How unsure what a subset is worth is, by its differences d from the measured ones: the slope of each view's score
 // times the deviation that the nearest of them leaves.
-double unsure_of(const Surrogate& s, LogOdds z, const int16_t* d) {
+Doubt unsure_of(const Surrogate& s, LogOdds z, const int16_t* d) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
-  int64_t near = least, far = s.span - most;
-  if (s.paired) near = far = std::min(near, far);
   const auto view = [&](double odds, int64_t apart) {
     const double p = 1 / (1 + std::exp(-odds)), slope = s.bounded ? p * (1 - p) : 1;
     return slope * std::sqrt(1 - std::exp(-rate * static_cast<double>(apart)));
   };
-  return s.kept * view(z.kept, near) + s.removed * view(z.removed, far);
+  return {s.kept * view(z.kept, least), s.removed * view(z.removed, s.span - most)};
 }
 
 // p of each z, in plain arithmetic that is vectorised.
@@ -82,16 +71,15 @@ PYSMDL_SIMD void link(float* z, int64_t n, float soft) {
 // z of a subset and of its complement with region x changed, for every x, from the sums over those T that lack x.
 PYSMDL_SIMD void all_log_odds(const Subset& subset, const float* more, const float* fewer, const float* effect,
                               double offset, int64_t n, float* kept, float* removed) {
-  const auto near = static_cast<float>(subset.near[0]), mirrored_near = static_cast<float>(subset.near[1]);
-  const auto far = static_cast<float>(subset.far[0]), mirrored_far = static_cast<float>(subset.far[1]);
+  const auto sum = static_cast<float>(subset.sums.kept), mirrored = static_cast<float>(subset.sums.removed);
   const auto line = static_cast<float>(subset.line), middle = static_cast<float>(offset);
   const uint8_t* has = subset.has;
   for (int64_t x = 0; x < n; ++x) {
-    // Where T lacks x, adding x makes d grow and span - d fall: near shrinks, far grows; where T has it, the reverse.
+    // Where T lacks x, adding x makes d grow and span - d fall; where T has it, the reverse.
     const float lack = has[x] ? fewer[x] : more[x], have = has[x] ? more[x] : fewer[x];
     const float slope = line + (has[x] ? -effect[x] : effect[x]);
-    kept[x] = middle + slope + lack * (far + kept[x]) + have * (near - kept[x]);
-    removed[x] = middle - slope + have * (mirrored_far + removed[x]) + lack * (mirrored_near - removed[x]);
+    kept[x] = middle + slope + lack * kept[x] + have * (sum - kept[x]);
+    removed[x] = middle - slope + have * removed[x] + lack * (mirrored - removed[x]);
   }
 }
 
@@ -106,33 +94,32 @@ Subsets::Subsets(int64_t subsets, int64_t n, int64_t count)
   for (int64_t i = 0; i < subsets; ++i) {
     float* terms = terms_.get() + 2 * i * padded;
     int16_t* differences = differences_.get() + i * padded;
-    subsets_[i] = {differences, has_.get() + i * n, terms, terms + padded, {}, {}, 0};
+    subsets_[i] = {differences, has_.get() + i * n, terms, terms + padded, {}, 0};
     std::fill(differences + count, differences + padded, int16_t{0});
   }
 }
 
 Terms::Terms(const Surrogate& s)
-    : near(whole_tiles(s.count)),
-      far(near.size()),
+    : pull(whole_tiles(s.count)),
       rate(static_cast<float>(1 / (s.reach * static_cast<double>(s.span)))),
       smooth(static_cast<float>(s.smooth)),
       span(static_cast<int>(s.span)) {
-  std::copy(s.near, s.near + s.count, near.begin());
-  std::copy(s.far, s.far + s.count, far.begin());
+  std::copy(s.pull, s.pull + s.count, pull.begin());
 }
 
 void predict(const Surrogate& s, const uint8_t* member, int64_t subsets, double* value, double* unsure) {
   const Terms terms(s);
-  std::vector<float> kept(terms.near.size()), removed(terms.near.size());  // not read here
+  std::vector<float> kept(terms.pull.size()), removed(terms.pull.size());  // not read here
   Walk walk(s.flip, s.n, s.count);
   for (int64_t i = 0; i < subsets; ++i, member += s.n) {
     const int16_t* d = walk.to(member);
     double line = 0;
     for (int64_t x = 0; x < s.n; ++x) line += (member[x] ? 0.5 : -0.5) * s.effect[x];
-    const Sums sums = weighted(terms, d, kept.data(), removed.data());
-    const LogOdds z{s.offset + line + sums.near[0] + sums.far[0], s.offset - line + sums.near[1] + sums.far[1]};
+    const LogOdds sums = weighted(terms, d, kept.data(), removed.data());
+    const LogOdds z{s.offset + line + sums.kept, s.offset - line + sums.removed};
+    const Doubt doubt = unsure_of(s, z, d);
     value[i] = worth_of(s, z.kept, z.removed);
-    unsure[i] = unsure_of(s, z, d);
+    unsure[i] = doubt.kept + doubt.removed;
   }
 }
 
@@ -174,14 +161,11 @@ void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
 }
 
 void Neighbours::settle(Subset& subset) const {
-  const Sums sums = weighted(terms_, subset.differences, subset.kept, subset.removed);
-  std::copy(sums.near, sums.near + 2, subset.near);
-  std::copy(sums.far, sums.far + 2, subset.far);
+  subset.sums = weighted(terms_, subset.differences, subset.kept, subset.removed);
 }
 
 LogOdds Neighbours::log_odds(const Subset& subset) const {
-  return {s_.offset + subset.line + subset.near[0] + subset.far[0],
-          s_.offset - subset.line + subset.near[1] + subset.far[1]};
+  return {s_.offset + subset.line + subset.sums.kept, s_.offset - subset.line + subset.sums.removed};
 }
 
 double Neighbours::worth(const Subset& subset) const {
@@ -189,15 +173,15 @@ double Neighbours::worth(const Subset& subset) const {
   return worth_of(s_, z.kept, z.removed);
 }
 
-double Neighbours::unsure(const Subset& subset) const { return unsure_of(s_, log_odds(subset), subset.differences); }
+Doubt Neighbours::unsure(const Subset& subset) const { return unsure_of(s_, log_odds(subset), subset.differences); }
 
 double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
   float sums[2];
   sums_of_one(subset.kept, subset.removed, s_.flip + x * s_.count, s_.count, sums);
   const double lack = subset.has[x] ? fewer_[x] : more_[x], have = subset.has[x] ? more_[x] : fewer_[x];
   const double line = subset.line + (subset.has[x] ? -s_.effect[x] : s_.effect[x]);
-  return worth_of(s_, s_.offset + line + lack * (subset.far[0] + sums[0]) + have * (subset.near[0] - sums[0]),
-                  s_.offset - line + have * (subset.far[1] + sums[1]) + lack * (subset.near[1] - sums[1]));
+  return worth_of(s_, s_.offset + line + lack * sums[0] + have * (subset.sums.kept - sums[0]),
+                  s_.offset - line + have * sums[1] + lack * (subset.sums.removed - sums[1]));
 }
 
 void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const {

@@ -16,13 +16,18 @@ struct LogOdds {
   double kept, removed;
 };
 
+// How much what S is worth may be off by z(S), and by z(V - S).
+struct Doubt {
+  double kept, removed;
+};
+
 // A subset S, by its differences from every measured T.
 struct Subset {
-  int16_t* differences;    // |S xor T|, whole tiles as kept and removed
-  uint8_t* has;            // [n]
-  float *kept, *removed;   // near e(d) - far e(span - d), and near e(span - d) - far e(d)
-  double near[2], far[2];  // sums of the terms, of S and of its complement
-  double line;             // sum of signed effects / 2
+  int16_t* differences;   // |S xor T|, whole tiles as kept and removed
+  uint8_t* has;           // [n]
+  float *kept, *removed;  // pull e(d), and pull e(span - d)
+  LogOdds sums;           // of these
+  double line;            // sum of signed effects / 2
 };
 
 // So many subsets in one piece of memory, to be filled.
@@ -44,8 +49,8 @@ class Subsets {
 struct Terms {
   explicit Terms(const Surrogate& surrogate);
 
-  std::vector<float> near, far;  // [count], and zeros up to whole tiles
-  float rate, smooth;            // e(d) = smooth * exp(-rate * d)
+  std::vector<float> pull;  // [count], and zeros up to whole tiles
+  float rate, smooth;       // e(d) = smooth * exp(-rate * d)
   int span;
 };
 
@@ -61,8 +66,8 @@ class Neighbours {
   // Makes `to` the subset `from` with region x more; they may be the same.
   void add(int32_t x, const Subset& from, Subset& to) const;
   double worth(const Subset& subset) const;
-  // How unsure that is, by the nearest one measured.
-  double unsure(const Subset& subset) const;
+  // How unsure that is by each of its views.
+  Doubt unsure(const Subset& subset) const;
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n], `apart` elements apart.
   static constexpr int kRows = kTogether / 2;  // two views each
   void worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const;

@@ -33,9 +33,9 @@ from pysmdl.search.vocabulary import Ask, Evaluation, Ranking, Rounds, Task
 from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
-GROWTH = 0.01  # or this share of the subsets known, where that is more: a few among many change little
+GROWTH = 0.01  # or this share of the rows known, where that is more: a few among many change little
 STEADY = 2  # times as many where the last fit left the favourite as it was: so would this one, most likely
-MANY = 250  # regions, beyond which that share grows with their square, as the time of a fit does
+MANY = 60  # regions, beyond which that share grows with their number, as the time of a fit does
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
@@ -69,13 +69,13 @@ class Guide:
         # An order of few regions is no better for large ones: each place counts the same.
         sized = regions is not None and self.k == n
         area = regions.areas() / regions.areas().sum() if sized and regions is not None else np.full(n, 1 / n)
-        self.surrogate = Surrogate(n, area, self.places, expected=evaluations // 2)
+        self.surrogate = Surrogate(n, area, self.places, expected=evaluations)
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
-        self.unsure = np.zeros(n + 1)  # it is of each of its prefixes
+        self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
         self.steady = False  # whether the last fit left it as it was
         self.best: Order | None = None  # the best known in full
         self.fits = 0
@@ -88,8 +88,8 @@ class Guide:
     @property
     def batch(self) -> int:
         """Subsets to measure at a time."""
-        growth = GROWTH * max(1.0, (self.n / MANY) ** 2)
-        count = max(self.least, round(max(SHARE * self.n, growth * len(self.lattice.total))))
+        growth = GROWTH * max(1.0, self.n / MANY)
+        count = max(self.least, round(max(SHARE * self.n, growth * self.known.spent)))
         return count * (STEADY if self.steady else 1)
 
     def rounds(self) -> Rounds:
@@ -145,14 +145,21 @@ class Guide:
         self.steady = np.array_equal(before, self.order)
 
     def _measure(self, chain: Bools, missing: NDArray[np.bool_]) -> Measuring:
-        """Measure the favourite where the surrogate is least sure of it, or in full if little is missing or left."""
-        rows = self.known.views * self.batch
-        if missing.sum() > self.batch and self.left >= rows + (self.curves if self.best is None else 0):
-            unsure = np.where(missing, self.unsure[: len(chain)], -1)
-            chosen, final = chain[apart(unsure, self.batch)], self.best is not None
-            yield from self.known.measure(chosen, self.order if self.best is None else self.best, final)
+        """Measure the favourite where the surrogate is least sure of it, or in full if little is missing or left.
+
+        Where F reads two views, one of a prefix often tells all: the other is taken where it is unsure as well.
+        """
+        rows, unsure = self.known.views * self.batch, self.unsure[:, : len(chain)]
+        best, final = (self.order, False) if self.best is None else (self.best, True)
+        if self.known.views == 2:
+            missing, measure = ~self.known.has_rows(numbers(chain)), self.known.measure_rows
+        else:
+            missing, measure, unsure = missing[None], self.known.measure, unsure.sum(0, keepdims=True)
+        if missing.sum() > rows and self.left >= rows + (0 if final else self.curves):
+            views, places = apart(np.where(missing, unsure, -1), rows)
+            yield from measure(chain[places] ^ (views == 1)[:, None], best, final)
             return
-        yield from self.known.measure(chain, self.order if self.best is None else self.best, final=True)
+        yield from self.known.measure(chain, best, final=True)
         self._improve()
 
     def _explore(self) -> Generator[Ask, Evaluation, bool]:
@@ -215,13 +222,17 @@ def blobs(
 
 
 def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The most uncertain places of a chain, each making its neighbours less so."""
-    unsure, size = unsure.copy(), len(unsure)
+    """The most uncertain places of a chain [views, places], each making its neighbours less so: their views and places.
+
+    [2, count].
+    """
+    unsure, size = unsure.copy(), unsure.shape[1]
     less = 1 - np.exp(-np.abs(np.arange(1 - size, size)) / SPACING)  # by how far a place lies from the one chosen
     chosen = []
     for _ in range(count):
-        place = int(unsure.argmax())
-        unsure *= less[size - 1 - place : 2 * size - 1 - place]
-        unsure[place] = -1
-        chosen.append(place)
-    return np.sort(chosen)
+        view, place = divmod(int(unsure.argmax()), size)
+        unsure[view] *= less[size - 1 - place : 2 * size - 1 - place]
+        unsure[view, place] = -1
+        chosen.append((view, place))
+    found: NDArray[np.int64] = np.array(sorted(chosen)).T
+    return found

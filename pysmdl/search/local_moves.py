@@ -89,6 +89,7 @@ class Moves:
         asked = np.flatnonzero(unknown & inside & (self.size <= k))
         predicted, unsure = np.zeros(len(unknown)), np.zeros(len(unknown))
         told, doubted = surrogate.predict(np.concatenate((self.chain, self.member(asked))))
+        told += known.constant
         predicted[asked], unsure[asked] = told[len(chain) :], doubted[len(chain) :]
         missed = np.nan_to_num(total - told[: len(chain)])
         value = np.where(unknown, predicted + TRUST * missed[self.size], found).reshape(self.shape)

@@ -21,14 +21,18 @@ class Measurements:
 
     Attributes:
         views: That F reads.
+        rows: Measured, each as the subset that it keeps.
+        constant: By how much F is more than what the surrogate says subsets are worth: to orders that is all the same.
     """
 
     def __init__(self, surrogate: Surrogate, lattice: Lattice) -> None:
         self.surrogate, self.lattice = surrogate, lattice
         self.views = 2
-        self._kept = self._removed = True  # which of them
+        self.rows: set[int] = set()
+        self.constant = 0.0
+        self._kept = self._removed = True  # which of the views
         self._everything = (1 << surrogate.n) - 1
-        self._rows: set[int] = set()
+        self._whole: list[Bools] = []  # subsets both views of which were measured one by one: F of them costs no row
         self._scale: tuple[float, float] | None = None  # mean and spread of scores without bounds
         self._measured = False
 
@@ -37,6 +41,8 @@ class Measurements:
 
         With `final` that order is what all this is for: no other will be returned unless it is known in full.
         """
+        member = np.concatenate((member, *self._whole))
+        self._whole = []
         places = dict(zip(numbers(member), range(len(member)), strict=True))
         subsets = [subset for subset in places if subset not in self.lattice.total]
         if not subsets:
@@ -50,14 +56,30 @@ class Measurements:
             self._weigh(found)
         complements = [self._everything ^ subset for subset in subsets]
         self.lattice.add(subsets + complements if together else subsets, found.total)
-        self._learn(member, subsets, found)
+        for view, kept in ((found.insertion, True), (found.deletion, False)):
+            if view is not None:
+                self._learn(member if kept else ~member, subsets if kept else complements, view[: len(member)])
+        if found.insertion is None and found.deletion is None:
+            self._learn(member, subsets, found.total)
         if not together and self.views == 2:
             found = yield Ask(subsets=~member, claim=claim)
             self.lattice.add(complements, found.total)
 
+    def measure_rows(self, member: Bools, order: Sequence[int] | Order, final: bool = False) -> Measuring:
+        """Ask for the target scores alone of subsets kept [a, n], none of them known: F takes both of their views."""
+        subsets, claim = numbers(member), Claim(rest=np.asarray(order).tolist(), final=final)
+        found = yield Ask(subsets=member, claim=claim, score_only=True)
+        self._learn(member, subsets, found.total)
+        whole = [self._everything ^ subset in self.rows for subset in subsets]
+        self._whole.append(member[whole])
+
     def has(self, subsets: Sequence[int]) -> NDArray[np.bool_]:
         """Which subsets F is known of. [a]."""
         return np.array([subset in self.lattice.total for subset in subsets], bool)
+
+    def has_rows(self, subsets: Sequence[int]) -> NDArray[np.bool_]:
+        """Of which subsets the target score is known, kept and removed. [2, a]."""
+        return np.array([[flip ^ subset in self.rows for subset in subsets] for flip in (0, self._everything)], bool)
 
     def of(self, subsets: Sequence[int]) -> NDArray[np.float64]:
         """F of subsets, NaN where it is not known. [a]."""
@@ -69,36 +91,22 @@ class Measurements:
             return True
         kept = subsets if self._kept else ()
         removed = [self._everything ^ subset for subset in subsets] if self._removed else ()
-        return len({*kept, *removed} - self._rows) <= left
+        return len({*kept, *removed} - self.rows) <= left
 
     @property
     def spent(self) -> int:
         """Rows so far."""
-        return len(self._rows)
+        return len(self.rows)
 
-    def _learn(self, member: Bools, subsets: Sequence[int], found: Evaluation) -> None:
-        """Let the surrogate learn what it has not heard of any row of."""
-        count, rows, new = len(member), self._rows, []
+    def _learn(self, member: Bools, subsets: Sequence[int], score: Floats) -> None:
+        """Let the surrogate learn the scores [a] of those subsets kept [a, n] that it has not heard of."""
+        new = []
         for i, subset in enumerate(subsets):
-            before = len(rows)
-            if self._kept:
-                rows.add(subset)
-            if self._removed:
-                rows.add(self._everything ^ subset)
-            if len(rows) > before:
+            if subset not in self.rows:
+                self.rows.add(subset)
                 new.append(i)
-        views = [
-            None if view is None else self._brought(view[:count][new]) for view in (found.insertion, found.deletion)
-        ]
-        kept, removed = views
-        if not new:
-            return
-        if kept is not None and removed is not None:
-            self.surrogate.add(member[new], kept, removed)
-        elif removed is not None:
-            self.surrogate.add(~member[new], removed)
-        else:
-            self.surrogate.add(member[new], self._brought(found.total[:count][new]) if kept is None else kept)
+        if new:
+            self.surrogate.add(member[new], self._brought(score[new]))
 
     def _weigh(self, found: Evaluation) -> None:
         """Set what the surrogate counts each view for: as F does, as far as F follows from the two target scores."""
@@ -106,7 +114,7 @@ class Measurements:
         kept, removed = found.insertion, None if found.deletion is None else -found.deletion
         columns = [view for view in (kept, removed) if view is not None]
         surrogate = self.surrogate
-        surrogate.bounded, surrogate.paired = found.bounded and bool(columns), len(columns) == 2
+        surrogate.bounded = found.bounded and bool(columns)
         if not surrogate.bounded:
             scores = np.concatenate(columns).astype(np.float64) if columns else total
             self._scale = float(np.abs(scores).mean()) if columns else float(scores.mean()), float(scores.std()) or 1.0
@@ -119,6 +127,10 @@ class Measurements:
         surrogate.removed = float(weights[-1]) if removed is not None else 0.0
         self._kept, self._removed = kept is not None or not columns, removed is not None
         self.views, self._measured = max(1, len(columns)), True
+        counted = surrogate.kept * self._brought(found.total if kept is None else kept)
+        if found.deletion is not None:
+            counted = (counted if self._kept else 0) - surrogate.removed * self._brought(found.deletion)
+        self.constant = float((total - counted).mean())
 
     def _brought(self, score: Floats) -> Floats:
         """Scores without bounds as so many spreads from their mean."""

@@ -23,18 +23,12 @@ class Plain:
         return differing
 
     @staticmethod
-    def kernel_rows(
-        flip: NDArray[np.int8], alike: Numbers, table: Numbers, first: int, even: Numbers, odd: Numbers | None = None
-    ) -> None:
-        """The kernel's rows from `first` on, in place: of subsets, or of sums and differences with complements."""
+    def kernel_rows(flip: NDArray[np.int8], alike: Numbers, table: Numbers, first: int, kernel: Numbers) -> None:
+        """The kernel's rows from `first` on, in place."""
         count = flip.shape[1]
         signs = np.where(flip < 0, 1.0, -1.0)
-        line = signs[:, first:].T @ alike @ signs
         apart = Plain.differences(flip, flip[:, first:].T < 0)
-        near, far = table[apart], table[len(table) - 1 - apart]
-        even[first:count, :count] = line + near if odd is None else near + far
-        if odd is not None:
-            odd[first:count, :count] = 2 * line + near - far
+        kernel[first:count, :count] = signs[:, first:].T @ alike @ signs + table[apart]
 
     @staticmethod
     def effects(flip: NDArray[np.int8], alike: Numbers, pull: Numbers) -> Numbers:
@@ -59,17 +53,8 @@ class Plain:
     @staticmethod
     def predict(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
         """What subsets [a, n] are worth, and how unsure that is. [a] each."""
-        apart = Plain.differences(fitted.flip, member).astype(np.int64)
-        line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
-        span = _span(fitted)
-        odds = _log_odds(fitted, apart, line)
-        slopes = [p * (1 - p) if fitted.bounded else np.ones_like(p) for p in (1 / (1 + np.exp(-z)) for z in odds)]
-        nearest = [apart.min(1, initial=span), span - apart.max(1, initial=0)]
-        if fitted.paired:
-            nearest = [np.minimum(*nearest)] * 2
-        doubt = [np.sqrt(1 - np.exp(-each / (fitted.reach * span))) for each in nearest]
-        unsure = fitted.kept * slopes[0] * doubt[0] + fitted.removed * slopes[1] * doubt[1]
-        return worth(fitted, apart, line), unsure
+        worth, unsure = _of_views(fitted, member)
+        return worth, unsure[0] + unsure[1]
 
     @staticmethod
     def greedy_chain(fitted: Any) -> NDArray[np.int32]:
@@ -90,7 +75,8 @@ class Plain:
     ) -> tuple[float, Numbers]:
         """Move each region in turn to the best place at most `within` away, in place, where it gains more than `least`.
 
-        What k steps are worth, and how unsure that is of each prefix. [n + 1].
+        What k steps are worth, and how unsure that is of each prefix, by its view kept and its view removed.
+        [2, n + 1].
         """
         n = len(order)
         for _ in range(passes):
@@ -106,7 +92,7 @@ class Plain:
                     order[:] = np.insert(others, places[best], x)
             if np.array_equal(before, order):
                 break
-        return chain_worth(fitted, order, k), Plain.predict(fitted, prefixes(order, len(order)))[1]
+        return chain_worth(fitted, order, k), _of_views(fitted, prefixes(order, len(order)))[1]
 
 
 def chain_worth(fitted: Any, order: NDArray[Any], k: int) -> float:
@@ -121,19 +107,19 @@ def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
     return differing
 
 
-def worth(fitted: Any, apart: NDArray[np.int64], line: Numbers) -> Numbers:
-    """kept * score(S) - removed * score(V - S) by the differences from the measured subsets [a, count]. [a]."""
-    scores = [_score(fitted, z) for z in _log_odds(fitted, apart, line)]
-    found: Numbers = fitted.kept * scores[0] - fitted.removed * scores[1]
-    return found
-
-
-def _log_odds(fitted: Any, apart: NDArray[np.int64], line: Numbers) -> tuple[Numbers, Numbers]:
-    """Of subsets and of their complements. [a] each."""
-    span = _span(fitted)
-    near, far = (fitted.smooth * np.exp(-d / (fitted.reach * span)) for d in (apart, span - apart))
-    kept = fitted.offset + line + near @ fitted.near + far @ fitted.far
-    return kept, fitted.offset - line + near @ fitted.far + far @ fitted.near
+def _of_views(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
+    """What subsets are worth, [a], and how unsure that is by their views kept and removed, [2, a]."""
+    apart = Plain.differences(fitted.flip, member).astype(np.int64)
+    line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
+    span = int(np.abs(fitted.flip[:, :1].astype(np.int64)).sum()) if fitted.flip.shape[1] else 1
+    scores, unsure = [], []
+    for weight, line_of_view, d in ((fitted.kept, line, apart), (fitted.removed, -line, span - apart)):
+        z = fitted.offset + line_of_view + fitted.smooth * np.exp(-d / (fitted.reach * span)) @ fitted.pull
+        p = 1 / (1 + np.exp(-z))
+        slope = p * (1 - p) if fitted.bounded else np.ones_like(p)
+        scores.append(weight * _score(fitted, z))
+        unsure.append(weight * slope * np.sqrt(1 - np.exp(-d.min(1, initial=span) / (fitted.reach * span))))
+    return scores[0] - scores[1], np.array(unsure)
 
 
 def _score(fitted: Any, z: Numbers) -> Numbers:
@@ -141,7 +127,3 @@ def _score(fitted: Any, z: Numbers) -> Numbers:
         return z
     found: Numbers = ((1 + 2 * fitted.soft) / (1 + np.exp(-z)) - fitted.soft).clip(0, 1)
     return found
-
-
-def _span(fitted: Any) -> int:
-    return int(np.abs(fitted.flip[:, :1].astype(np.int64)).sum()) if fitted.flip.shape[1] else 1

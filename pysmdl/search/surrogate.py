@@ -12,9 +12,7 @@ forgets what lies far away. A region weighs what its effect has been found to be
 matters little are nearly the same. Weights are whole numbers, so distances are too, and the exponential is a table.
 What neither part tells is noise, of the variance under which what was measured is likeliest.
 
-Where a subset and its complement are always measured together, sums and differences of the two are independent under
-this kernel: two systems of half the size, a quarter of the work. A chain is an order of regions, read as the subsets of
-its first 0, 1, ... n regions.
+A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
 """
 
 from __future__ import annotations
@@ -40,6 +38,9 @@ MOST_JUDGED = 250  # subsets known, beyond which the noise stays what it is: to 
 SOFT = 0.02  # scores closer to 0 or 1 are nearly one: their log-odds would drown the rest
 MEAN_WEIGHT, MOST, SPAN = 8, 127, 16000  # of a region, of a region, of all
 REWEIGH, REWEIGHINGS = 1.5, 3  # regions are weighed anew when this many times as much is known; at first so often
+MOST_WEIGHED = (
+    700  # subsets known, beyond which the weights stay what they are: to change them takes a fit from nothing
+)
 MOST_KNOWN = 4000  # subsets that are learnt from: a fit takes the cube of their number, and memory its square
 GRAIN = 1 / 16  # log-odds are rounded to this, so that a model's own rounding (1e-7) does not steer the search
 GAIN = 2e-5  # a move must gain more: what it gains by rounding, or next to nothing, is not worth following
@@ -49,8 +50,7 @@ class Fitted(NamedTuple):
     """A fitted surrogate; native code reads it by name (csrc/core/chain.h says what each is)."""
 
     flip: NDArray[np.int8]  # what adding a region does to differences. [n, count]
-    near: Numbers
-    far: Numbers
+    pull: Numbers
     effect: Numbers
     area: Numbers
     smooth: float
@@ -60,11 +60,10 @@ class Fitted(NamedTuple):
     kept: float
     removed: float
     bounded: bool
-    paired: bool
 
 
 class Improved(NamedTuple):
-    """A chain, what its steps are worth, and how unsure that is of each of its subsets. [n], and [n + 1]."""
+    """A chain [n], what its steps are worth, and how unsure that is of its subsets, kept and removed [2, n + 1]."""
 
     order: Order
     worth: float
@@ -86,7 +85,6 @@ class Surrogate:
     Attributes:
         kept, removed: Weights of the two views in what a chain is worth.
         bounded: Whether scores lie within 0 and 1.
-        paired: Whether each subset's complement is measured with it.
         noise: Variance that fits allow for.
     """
 
@@ -96,7 +94,7 @@ class Surrogate:
         self.n = n
         self._expected = expected
         self.kept = self.removed = 1.0
-        self.bounded, self.paired = True, False
+        self.bounded = True
         self.noise = min(NOISES)
         self.area: Numbers = np.full(n, 1 / n) if area is None else np.asarray(area, np.float64)
         self._native: Any = native or _native.extension() or Plain
@@ -104,34 +102,32 @@ class Surrogate:
         self._member: Bools = np.empty((0, n), bool)
         self._weigh(np.ones(n))
         self._weighed = 0  # subsets known when the weights were found
-        self._factors: list[Numbers] = []  # lower Cholesky factors of the kernels between subsets, plus noise
+        self._factor: Floats = np.empty((0, 0), np.float32)  # lower Cholesky factor of the kernel plus noise
         self._factored = 0
-        self._odds: Numbers = np.empty((2, 0))  # of subsets, and of their complements where these are paired
-        self._near: Numbers = np.empty(0)
-        self._far: Numbers = np.empty(0)
+        self._odds: Numbers = np.empty(0)
+        self._pull: Numbers = np.empty(0)
         self._effect: Numbers = np.zeros(n)
         self._offset = 0.0
 
-    def add(self, member: Bools, score: Floats, of_complement: Floats | None = None) -> None:
-        """Take the scores [a] of subsets [a, n] never given before, with those of their complements if `paired`.
+    def add(self, member: Bools, score: Floats) -> None:
+        """Take the scores [a] of subsets [a, n] never given before.
 
         Beyond MOST_KNOWN subsets in all they are not listened to.
         """
         member = member[: MOST_KNOWN - len(self._member)]
-        score, of_complement = score[: len(member)], None if of_complement is None else of_complement[: len(member)]
         self._member = np.concatenate((self._member, member))
-        odds = np.array((score, score if of_complement is None else of_complement), np.float64)
+        odds = score[: len(member)].astype(np.float64)
         if self.bounded:
             within = np.minimum(np.maximum(odds, 0), 1)  # a cosine may lie below 0
             odds = np.log((within + SOFT) / (1 - within + SOFT))
-        self._odds = np.concatenate((self._odds, np.rint(odds / GRAIN) * GRAIN), 1)
+        self._odds = np.concatenate((self._odds, np.rint(odds / GRAIN) * GRAIN))
 
     def fit(self) -> None:
         """Fit to all that was given."""
-        self._factor()
+        self._extend()
         self._solve(self._odds)
         count = len(self._member)
-        if count < REWEIGH * self._weighed:
+        if count < REWEIGH * self._weighed or count > MOST_WEIGHED >= self._weighed > 0:
             return
         for _ in range(1 if self._weighed else REWEIGHINGS):
             effect = np.abs(self._effect) * self._span / self._weight
@@ -148,29 +144,27 @@ class Surrogate:
 
     def _fit_anew(self) -> None:
         self._factored = 0
-        self._factor()
+        self._extend()
         self._solve(self._odds)
 
     def _choose_noise(self) -> None:
         """Take the noise under which what was given is likeliest."""
         fits = {self.noise: self._judged()}
         for self.noise in set(NOISES) - set(fits):
-            self._factors = []
+            self._factor = np.empty((0, 0), np.float32)
             self._fit_anew()
             fits[self.noise] = self._judged()
         self.noise = max(NOISES, key=lambda noise: fits[noise][0])
-        _, self._factors, self._near, self._far, self._effect = fits[self.noise]
+        _, self._factor, self._pull, self._effect = fits[self.noise]
 
-    def _judged(self) -> tuple[float, list[Numbers], Numbers, Numbers, Numbers]:
+    def _judged(self) -> tuple[float, Floats, Numbers, Numbers]:
         """How likely what was given is, and the fit."""
-        return self._log_likelihood(), self._factors, self._near, self._far, self._effect
+        return self._log_likelihood(), self._factor, self._pull, self._effect
 
     def _log_likelihood(self) -> float:
         """Of what was given, but for a constant, under a process of half the variance: of the same mean, and warier."""
-        odds, count = self._odds - self._offset, len(self._member)
-        misfit = (odds[0] * self._near).sum() + (odds[1] * self._far).sum()
-        spread = sum(np.log(np.diagonal(factor)[:count]).sum() for factor in self._factors)
-        return float(-misfit - spread)
+        misfit = ((self._odds - self._offset) * self._pull).sum()
+        return float(-misfit - np.log(np.diagonal(self._factor)[: len(self._member)]).sum())
 
     def _weigh(self, share: Numbers) -> None:
         """Set what regions weigh, by their share [n] of the mean."""
@@ -182,38 +176,28 @@ class Surrogate:
         root = np.sqrt(self._weight / self._span)
         self._prior = LINEAR * root[:, None] * self._alike * root
 
-    def _factor(self) -> None:
-        """Extend the factors by what is new."""
+    def _extend(self) -> None:
+        """Extend the factor by what is new."""
         old, count = self._factored, len(self._member)
         new = self._member[self._flip.shape[1] :].T
         if new.size:
             weight = self._weight[:, None]
             self._flip = np.concatenate((self._flip, np.where(new, -weight, weight)), 1)
-        size = len(self._factors[0]) if self._factors else 0
-        if count > size:
+        if count > len(self._factor):
             room = min(max(count + count // 2, self._expected), MOST_KNOWN)
-            grown = [np.empty((room, room)) for _ in range(1 + self.paired)]  # their lower triangles count
-            for matrix, factor in zip(grown, self._factors, strict=False):
-                matrix[:old, :old] = factor[:old, :old]
-            self._factors = grown
-        self._native.kernel_rows(self._flip, self._prior, self._table, old, *self._factors)
-        for factor in self._factors:
-            self._native.extend_cholesky(factor, old, count, self.noise, _native.threads())
+            grown = np.empty((room, room), np.float32)  # its lower triangle counts
+            grown[:old, :old] = self._factor[:old, :old]
+            self._factor = grown
+        self._native.kernel_rows(self._flip, self._prior, self._table, old, self._factor)
+        self._native.extend_cholesky(self._factor, old, count, self.noise, _native.threads())
         self._factored = count
 
     def _solve(self, odds: Numbers) -> None:
         self._offset = float(odds.sum()) / odds.size
-        centred = odds - self._offset
-        if not self.paired:
-            self._near, self._far = np.ascontiguousarray(centred[0]), np.zeros(centred.shape[1])
-            self._native.solve_cholesky(self._factors[0], self._near)
-        else:
-            even, odd = centred[0] + centred[1], centred[0] - centred[1]
-            for factor, x in zip(self._factors, (even, odd), strict=True):
-                self._native.solve_cholesky(factor, x)
-            self._near, self._far = (even + odd) / 2, (even - odd) / 2
+        self._pull = odds - self._offset
+        self._native.solve_cholesky(self._factor, self._pull)
         # Not by NumPy's matrix products: BLAS's threads would fight the model's.
-        self._effect = self._native.effects(self._flip, self._prior, self._near - self._far)
+        self._effect = self._native.effects(self._flip, self._prior, self._pull)
 
     def greedy(self) -> Order:
         """A chain to start from."""
@@ -237,8 +221,8 @@ class Surrogate:
 
     def _fitted(self) -> Fitted:
         return Fitted(
-            self._flip, self._near, self._far, self._effect, self.area, SMOOTH, REACH, self._offset, SOFT, self.kept,
-            self.removed, self.bounded, self.paired,
+            self._flip, self._pull, self._effect, self.area, SMOOTH, REACH, self._offset, SOFT, self.kept, self.removed,
+            self.bounded,
         )  # fmt: skip
 
 
