@@ -100,11 +100,10 @@ out, offsets = np.empty((25_000, 64), np.float32), np.arange(0, 25_001, 50, dtyp
 def call(): _C.pack_tokens(x, labels, rows, index, offsets, out, 1)
 """,
     "improve_chain": """
-from types import SimpleNamespace
+from pysmdl.search.surrogate import Fitted
 flip = np.where(np.random.default_rng(0).random((60, 300)) < 0.5, 9, -9).astype(np.int8)
-numbers = dict(smooth=4.0, reach=0.3, offset=0.0, soft=0.02, kept=1.0, removed=1.0, bounded=True, paired=True)
-arrays = dict(flip=flip, near=np.ones(300), far=np.ones(300), effect=np.ones(60), area=np.ones(60))
-fitted, index = SimpleNamespace(**arrays, **numbers), np.arange(60, dtype=np.int32)
+numbers = dict(smooth=4.0, reach=0.3, offset=0.0, soft=0.02, kept=1.0, removed=1.0, bounded=True)
+fitted, index = Fitted(flip, np.ones(300), np.ones(60), np.ones(60), **numbers), np.arange(60, dtype=np.int32)
 def call():
     index[:] = np.arange(60)
     _C.improve_chain(fitted, index, 60, 1, 60, 1e-6)
@@ -127,7 +126,7 @@ def write():
     while not stop.is_set():
         last[0] = 1 << 26
         last[0] = 0
-writer = threading.Thread(target=write)
+writer = threading.Thread(target=write, daemon=True)
 writer.start()
 answered = 0
 for _ in range(150):
