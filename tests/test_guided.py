@@ -317,13 +317,13 @@ def test_a_larger_batch_asks_less_often_for_as_many_rows():
 
 
 def test_of_many_regions_it_asks_seldom_and_learns_from_so_many_subsets(monkeypatch):
-    f, often = interacting(24, 1), drive(search.guided(300), interacting(24, 1), 24)[0]
+    f, often = interacting(24, 1), drive(search.guided(380), interacting(24, 1), 24)[0]
     monkeypatch.setattr(guided_search, "MANY", 5)
-    seldom = drive(search.guided(300), f, 24)[0]
+    seldom = drive(search.guided(380), f, 24)[0]
     assert seldom.notes["fits"] < often.notes["fits"] / 2
     monkeypatch.setattr("pysmdl.search.surrogate.MOST_KNOWN", 40)
-    few, asked = drive(search.guided(300), f, 24)
-    assert 250 < asked <= 300  # what the surrogate does not learn the answer does
+    few, asked = drive(search.guided(380), f, 24)
+    assert 330 < asked <= 380  # what the surrogate does not learn the answer does
     assert worth(f, few.order) > worth(f, seldom.order) - 1
     surrogate, member, score = fitted(9)
     surrogate.add(~member, score(~member))
@@ -355,7 +355,7 @@ def test_one_view_is_measured_where_the_other_says_nothing_new():
     both = [member for score_only, member in asks if not score_only]
     rows |= {row.tobytes() for member in both for row in np.concatenate((member, ~member))}
     assert 195 <= len(rows) <= 200
-    assert sum((~row).tobytes() not in rows for row in single) >= 20
+    assert sum((~row).tobytes() not in rows for row in single) > len(single) / 8
     prefixes = bitrows.unpack(bitrows.prefixes(np.array(order, np.int32), 20), 20)
     assert {row.tobytes() for row in prefixes} <= {row.tobytes() for member in both for row in member}
 

@@ -47,14 +47,14 @@ double worth_of(const Surrogate& s, double z, double mirrored) {
   return s.kept * score(s, z) - s.removed * score(s, mirrored);
 }
 
-// How unsure what a subset is worth is, by its differences d from the measured ones: the slope of each view's score
-// times the deviation that the nearest of them leaves.
+// How unsure what a subset is worth is, by its differences d from the measured ones: the deviation of a yes or no as
+// likely as each view's score, for near 0 or 1 that is seldom wrong but then by a lot, times what the nearest leaves.
 Doubt unsure_of(const Surrogate& s, LogOdds z, const int16_t* d) {
   const double rate = 1 / (s.reach * static_cast<double>(s.span));
   const auto [least, most] = range(d, s.count, static_cast<int16_t>(s.span));
   const auto view = [&](double odds, int64_t apart) {
-    const double p = 1 / (1 + std::exp(-odds)), slope = s.bounded ? p * (1 - p) : 1;
-    return slope * std::sqrt(1 - std::exp(-rate * static_cast<double>(apart)));
+    const double p = 1 / (1 + std::exp(-odds)), spread = s.bounded ? p * (1 - p) : 1;
+    return std::sqrt(spread * (1 - std::exp(-rate * static_cast<double>(apart))));
   };
   return {s.kept * view(z.kept, least), s.removed * view(z.removed, s.span - most)};
 }

@@ -272,8 +272,9 @@ def guided(
         evaluations: Rows to take in all; None for explain's budget, else 10 n + 140.
         pairs: Subsets to begin with, each with its complement; None for a tenth of the rows, 20 to 100.
         seed: None for the seed of explain().
-        batch: Subsets to measure at a time, or more; None for a twentieth of n, or a hundredth of those known. A larger
-            one keeps a server's places or a large device busy, and finds somewhat worse orders.
+        batch: Subsets to measure at a time, or more; None for a twentieth of n, or a hundredth of those known, and less
+            where fewer than 10 n + 140 rows are granted. A larger one keeps a server's places or a large device busy,
+            and finds somewhat worse orders.
     """
     evaluations = None if evaluations is None else whole_number("evaluations", evaluations, 1)
     batch = None if batch is None else whole_number("batch", batch, 1)

@@ -36,6 +36,7 @@ SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitt
 GROWTH = 0.01  # or this share of the rows known, where that is more: a few among many change little
 STEADY = 2  # times as many where the last fit left the favourite as it was: so would this one, most likely
 MANY = 60  # regions, beyond which that share grows with their number, as the time of a fit does
+SCARCE = 2.0  # of fewer than 10 n + 140 rows each must tell more: times their share of that to this power
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
@@ -73,6 +74,7 @@ class Guide:
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
+        self.scarce = min(1.0, evaluations / (10 * n + 140)) ** SCARCE
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
@@ -89,8 +91,8 @@ class Guide:
     def batch(self) -> int:
         """Subsets to measure at a time."""
         growth = GROWTH * max(1.0, self.n / MANY)
-        count = max(self.least, round(max(SHARE * self.n, growth * self.known.spent)))
-        return count * (STEADY if self.steady else 1)
+        count = self.scarce * max(SHARE * self.n, growth * self.known.spent)
+        return max(self.least, round(count)) * (STEADY if self.steady else 1)
 
     def rounds(self) -> Rounds:
         """Measure until the rows are spent or nothing is left to try."""

@@ -116,9 +116,10 @@ def _of_views(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
     for weight, line_of_view, d in ((fitted.kept, line, apart), (fitted.removed, -line, span - apart)):
         z = fitted.offset + line_of_view + fitted.smooth * np.exp(-d / (fitted.reach * span)) @ fitted.pull
         p = 1 / (1 + np.exp(-z))
-        slope = p * (1 - p) if fitted.bounded else np.ones_like(p)
+        spread = p * (1 - p) if fitted.bounded else np.ones_like(p)
         scores.append(weight * _score(fitted, z))
-        unsure.append(weight * slope * np.sqrt(1 - np.exp(-d.min(1, initial=span) / (fitted.reach * span))))
+        far = 1 - np.exp(-d.min(1, initial=span) / (fitted.reach * span))
+        unsure.append(weight * np.sqrt(spread * far))
     return scores[0] - scores[1], np.array(unsure)
 
 

@@ -211,7 +211,7 @@ class Surrogate:
         return Improved(moved, worth, unsure)
 
     def predict(self, member: Bools) -> tuple[Numbers, Numbers]:
-        """What subsets [a, n] are worth, and how unsure that is, on the same scale, by the nearest one given. [a] each.
+        """What subsets [a, n] are worth, and how unsure that is by the nearest one given. [a] each.
 
         The nearest one stands for the process's own deviation: as good a guide to what to measure next, for a
         hundredth of the time.
