@@ -37,6 +37,7 @@ GROWTH = 0.01  # or this share of the rows known, where that is more: a few amon
 STEADY = 2  # times as many where the last fit left the favourite as it was: so would this one, most likely
 MANY = 60  # regions, beyond which that share grows with their number, as the time of a fit does
 SCARCE = 2.0  # of fewer than 10 n + 140 rows each must tell more: times their share of that to this power
+LARGE = 400  # regions, of which fits take too long for that
 SPACING = 3.0  # a prefix says most of what its neighbours would, up to about this far
 AFRESH = 5  # every so many fits others are tried: one built from nothing, and the best measured
 PASSES = 3  # moves of each region at a fit
@@ -74,7 +75,7 @@ class Guide:
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
-        self.scarce = min(1.0, evaluations / (10 * n + 140)) ** SCARCE
+        self.scarce = min(1.0, max((evaluations / (10 * n + 140)) ** SCARCE, n / LARGE))
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
