@@ -75,7 +75,7 @@ class Guide:
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
-        self.scarce = min(1.0, max((evaluations / (10 * n + 140)) ** SCARCE, n / LARGE))
+        self.scarce: float = min(1.0, max((evaluations / (10 * n + 140)) ** SCARCE, n / LARGE))
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
