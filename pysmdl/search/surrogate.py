@@ -29,7 +29,8 @@ from pysmdl.types import Bools, Floats
 Numbers = NDArray[np.float64]
 Order = NDArray[np.int32]
 
-LINEAR, SMOOTH = 4.0, 4.0  # in squared log-odds; half or twice of each changes the orders found little
+LINEAR_AT_FIRST, LINEAR = 2.0, 1.0  # in squared log-odds; at first: until regions are weighed
+SMOOTH = 8.0  # in squared log-odds: most of what a region does depends on others
 REACH = 0.3  # of all weight
 OWN = 0.2  # of a region's effect that its neighbours' do not tell
 PITCH = 1.05  # of neighbours' distance in a grid of as many regions: how far effects are alike
@@ -85,7 +86,7 @@ class Surrogate:
     Attributes:
         kept, removed: Weights of the two views in what a chain is worth.
         bounded: Whether scores lie within 0 and 1.
-        noise: Variance that fits allow for.
+        linear, noise: Variances that fits allow for, of effects that add up and of noise.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Surrogate:
         self._expected = expected
         self.kept = self.removed = 1.0
         self.bounded = True
-        self.noise = min(NOISES)
+        self.linear, self.noise = LINEAR_AT_FIRST, min(NOISES)
         self.area: Numbers = np.full(n, 1 / n) if area is None else np.asarray(area, np.float64)
         self._native: Any = native or _native.extension() or Plain
         self._alike = likeness(n, places)
@@ -135,6 +136,9 @@ class Surrogate:
                 self._weigh(effect / effect.mean())
                 self._weighed = count
                 self._fit_anew()
+        if self._weighed == count and self.linear != LINEAR:
+            self.linear = LINEAR
+            self._fit_anew()
         if self._weighed == count <= MOST_JUDGED:
             self._choose_noise()
 
@@ -174,7 +178,7 @@ class Surrogate:
         self._flip: NDArray[np.int8] = np.empty((self.n, 0), np.int8)  # what a region's change does to differences
         self._table = SMOOTH * np.exp(-np.arange(self._span + 1) / (REACH * self._span))
         root = np.sqrt(self._weight / self._span)
-        self._prior = LINEAR * root[:, None] * self._alike * root
+        self._shared = root[:, None] * self._alike * root
 
     def _extend(self) -> None:
         """Extend the factor by what is new."""
@@ -188,7 +192,7 @@ class Surrogate:
             grown = np.empty((room, room), np.float32)  # its lower triangle counts
             grown[:old, :old] = self._factor[:old, :old]
             self._factor = grown
-        self._native.kernel_rows(self._flip, self._prior, self._table, old, self._factor)
+        self._native.kernel_rows(self._flip, self.linear * self._shared, self._table, old, self._factor)
         self._native.extend_cholesky(self._factor, old, count, self.noise, _native.threads())
         self._factored = count
 
@@ -197,7 +201,7 @@ class Surrogate:
         self._pull = odds - self._offset
         self._native.solve_cholesky(self._factor, self._pull)
         # Not by NumPy's matrix products: BLAS's threads would fight the model's.
-        self._effect = self._native.effects(self._flip, self._prior, self._pull)
+        self._effect = self._native.effects(self._flip, self.linear * self._shared, self._pull)
 
     def greedy(self) -> Order:
         """A chain to start from."""
