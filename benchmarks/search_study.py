@@ -21,6 +21,7 @@ from pysmdl import methods, search
 from pysmdl.regions import slico
 
 import share_tables
+from labels import label
 from recording import append, commit, rows
 from study_data import StudyScene
 from study_models import MODELS, StudyModel
@@ -129,12 +130,14 @@ def plot() -> None:
     for across, model in enumerate(MODELS):
         for down, regions in enumerate(map(str, IMAGES)):
             ax = axes[down][across]
+            points = []
             for name, group in cells()[model, regions].items():
                 x, y = mean(group, "evaluations"), mean(group, "difference")
                 colour = "#c8553d" if name == "guided" else "#1b6ca8" if name in search.SEARCHES else "#999999"
                 ax.plot(x, y, "o", color=colour, markersize=6 if name == "guided" else 4)
-                ax.annotate(name, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6, color=colour)
+                points.append((name, x, y, colour))
             ax.set_xscale("log")
+            label(ax, points)
             ax.set_title(f"{model}, about {regions} regions", fontsize=9)
             ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[:, 0]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from labels import label
 from recording import rows
 
 RESULTS = Path(__file__).parent / "results"
@@ -142,7 +143,7 @@ def plot() -> None:
     for ax in list(figure.subplots(2, columns).flat)[len(shown) :]:
         ax.remove()
     for ax, (model, regions) in zip(figure.axes, shown, strict=True):
-        of = groups(model, regions)
+        of, ends = groups(model, regions), []
         for name in dict.fromkeys(name for name, _ in of):
             points = [of[name, share] for share in ("", *SHARES) if (name, share) in of]
             points = [point for point in points if name in BUDGETED or point is of.get((name, ""))]
@@ -150,8 +151,9 @@ def plot() -> None:
             colour = "#c8553d" if name == "guided" else "#999999" if name in BUDGETED else "#1b6ca8"
             ax.plot(x, y, "o-", color=colour, markersize=3, linewidth=1.5 if name == "guided" else 0.7)
             if points:
-                ax.annotate(name, (x[-1], y[-1]), xytext=(3, 3), textcoords="offset points", fontsize=6, color=colour)
+                ends.append((name, x[-1], y[-1], colour))
         ax.set_xscale("log")
+        label(ax, ends)
         ax.set_xticks([float(share) for share in SHARES], SHARES.values(), fontsize=7)
         ax.set_xticks([], minor=True)
         ax.set_title(f"{model}, about {regions} regions", fontsize=8)
