@@ -106,7 +106,7 @@ def test_compiled_chains_are_the_plain_ones(n, weights, bounded):
         )
         np.testing.assert_allclose(
             surrogate._effect,
-            Plain.effects(surrogate._flip, surrogate.linear * surrogate._shared, surrogate._pull),
+            Plain.effects(surrogate._flip, surrogate._prior, surrogate._pull),
             atol=1e-9,
         )
         surrogate.kept, surrogate.removed = weights

@@ -137,6 +137,7 @@ class Surrogate:
                 self._weighed = count
                 self._fit_anew()
         if self._weighed == count and self.linear != LINEAR:
+            self._prior *= LINEAR / self.linear
             self.linear = LINEAR
             self._fit_anew()
         if self._weighed == count <= MOST_JUDGED:
@@ -178,7 +179,7 @@ class Surrogate:
         self._flip: NDArray[np.int8] = np.empty((self.n, 0), np.int8)  # what a region's change does to differences
         self._table = SMOOTH * np.exp(-np.arange(self._span + 1) / (REACH * self._span))
         root = np.sqrt(self._weight / self._span)
-        self._shared = root[:, None] * self._alike * root
+        self._prior = self.linear * root[:, None] * self._alike * root
 
     def _extend(self) -> None:
         """Extend the factor by what is new."""
@@ -192,7 +193,7 @@ class Surrogate:
             grown = np.empty((room, room), np.float32)  # its lower triangle counts
             grown[:old, :old] = self._factor[:old, :old]
             self._factor = grown
-        self._native.kernel_rows(self._flip, self.linear * self._shared, self._table, old, self._factor)
+        self._native.kernel_rows(self._flip, self._prior, self._table, old, self._factor)
         self._native.extend_cholesky(self._factor, old, count, self.noise, _native.threads())
         self._factored = count
 
@@ -201,7 +202,7 @@ class Surrogate:
         self._pull = odds - self._offset
         self._native.solve_cholesky(self._factor, self._pull)
         # Not by NumPy's matrix products: BLAS's threads would fight the model's.
-        self._effect = self._native.effects(self._flip, self.linear * self._shared, self._pull)
+        self._effect = self._native.effects(self._flip, self._prior, self._pull)
 
     def greedy(self) -> Order:
         """A chain to start from."""
