@@ -271,6 +271,11 @@ def a_prediction(rng: Rng) -> Case:
     return predict, lambda: np.concatenate(Plain.predict(fitted, np.array(member))) if told else None
 
 
+def an_influence(rng: Rng) -> Case:
+    fitted, _ = a_surrogate(rng)
+    return lambda: _C.influences(fitted), lambda: Plain.influences(fitted) if is_told(fitted) else None
+
+
 def a_kernel(rng: Rng) -> Case:
     n, count, room = (int(each) for each in rng.integers((1, 0, 0), (8, 40, 3)))
     weight, first = rng.integers(1, 127, n), int(rng.integers(-1, count + 2))
@@ -365,6 +370,7 @@ CASES: dict[str, tuple[Callable[[Rng], Case], float]] = {  # and what an answer 
     "cache": (a_cache, 0),
     "chain": (a_chain, 1e-5),  # of float32 terms of some tens around 1, which mostly cancel
     "prediction": (a_prediction, 1e-5),
+    "influence": (an_influence, 5e-5),  # differences of two of these
     "kernel": (a_kernel, 1e-4),  # float32 sums of some ten numbers around 1
     "factor": (a_factor, 1e-3),  # float32, of numbers up to some tens
     "difference": (a_difference, 0),

@@ -193,6 +193,15 @@ Array<double> effects_of(const Array<int8_t>& flip, const Array<double>& alike, 
   return effect;
 }
 
+Array<double> influences_of(py::handle fitted_) {
+  const Fitted fitted(fitted_);
+  Array<double> influence(fitted.surrogate.n);
+  double* to = influence.mutable_data();
+  const py::gil_scoped_release release;
+  influences(fitted.surrogate, to);
+  return influence;
+}
+
 void extend(InPlace<float>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float32 [size, size]");
@@ -226,6 +235,7 @@ void register_chains(py::module_& m) {
   m.def("predict", &predicted, arg("fitted"), arg("member"));
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("kernel").noconvert());
   m.def("effects", &effects_of, arg("flip"), arg("alike"), arg("pull"));
+  m.def("influences", &influences_of, arg("fitted"));
   m.def("greedy_chain", &greedy, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
         arg("least"));

@@ -1,6 +1,7 @@
 #include "chain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -170,6 +171,26 @@ void effects(const int8_t* flip, int64_t n, int64_t count, const double* alike, 
   for (int64_t x = 0; x < n && count; ++x)  // a region's flips are plus its weight where T lacks it, or minus
     sums[x] = -2 * flips_pulled(flip + x * count, pull, count) / std::max(1, std::abs(flip[x * count]));
   for (int64_t x = 0; x < n; ++x) effect[x] = dot(alike + x * n, sums.data(), n);
+}
+
+void influences(const Surrogate& s, double* influence) {
+  const Neighbours neighbours(s);
+  Subsets some = neighbours.room_for(Neighbours::kRows);
+  const Subset* each[Neighbours::kRows];
+  std::vector<uint8_t> member(s.n);
+  Walk walk(s.flip, s.n, s.count);
+  std::fill_n(influence, s.n, 0.0);
+  for (int64_t from = 0; from < s.count; from += Neighbours::kRows) {
+    const int together = static_cast<int>(std::min<int64_t>(Neighbours::kRows, s.count - from));
+    for (int i = 0; i < together; ++i) {
+      for (int64_t x = 0; x < s.n; ++x) member[x] = s.flip[x * s.count + from + i] < 0;
+      neighbours.take(member.data(), walk.to(member.data()), some[i]);
+      each[i] = &some[i];
+    }
+    neighbours.add_squared_changes(each, together, influence);
+  }
+  const double changes = 2.0 * static_cast<double>(std::max<int64_t>(1, s.count));
+  for (int64_t x = 0; x < s.n; ++x) influence[x] = std::sqrt(influence[x] / changes);
 }
 
 void greedy_chain(const Surrogate& s, int32_t* order) {

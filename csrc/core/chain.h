@@ -33,6 +33,10 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
 // effect[x] = 2 sum over y of alike[x, y] * (sum over T of pull[T], minus where T lacks y): the linear part of a fit.
 void effects(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* pull, double* effect);
 
+// How much each region's change changes z(S): the root mean square over all measured subsets S and their complements.
+// influence: [n].
+void influences(const Surrogate& surrogate, double* influence);
+
 // What subsets are worth, and how unsure that is by the nearest ones measured: member [subsets, n], to value and unsure
 // [subsets].
 void predict(const Surrogate& surrogate, const uint8_t* member, int64_t subsets, double* value, double* unsure);

@@ -143,13 +143,19 @@ Neighbours::Neighbours(const Surrogate& s)
   }
 }
 
-void Neighbours::take_nothing(Subset& to) const {
-  const std::vector<int16_t> found = sizes(s_.flip, s_.n, s_.count);
-  std::copy(found.begin(), found.end(), to.differences);
-  std::fill(to.has, to.has + s_.n, uint8_t{0});
+void Neighbours::take(const uint8_t* member, const int16_t* differences, Subset& to) const {
+  std::copy(differences, differences + s_.count, to.differences);
   to.line = 0;
-  for (int64_t x = 0; x < s_.n; ++x) to.line -= s_.effect[x] / 2;
+  for (int64_t x = 0; x < s_.n; ++x) {
+    to.has[x] = member[x] != 0;
+    to.line += (to.has[x] ? 0.5 : -0.5) * s_.effect[x];
+  }
   settle(to);
+}
+
+void Neighbours::take_nothing(Subset& to) const {
+  const std::vector<uint8_t> none(s_.n, 0);
+  take(none.data(), sizes(s_.flip, s_.n, s_.count).data(), to);
 }
 
 void Neighbours::add(int32_t x, const Subset& from, Subset& to) const {
@@ -184,7 +190,8 @@ double Neighbours::worth_of_one(const Subset& subset, int32_t x) const {
                   s_.offset - line + have * sums[1] + lack * (subset.sums.removed - sums[1]));
 }
 
-void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const {
+// To sums_: z of each with region x changed, for every x.
+void Neighbours::change_all(const Subset* const* subsets, int count) const {
   const float* rows[2 * kRows];
   for (int i = 0; i < kRows; ++i) {
     const Subset& subset = *subsets[std::min(i, count - 1)];
@@ -195,9 +202,28 @@ void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* co
   for (int i = 0; i < count; ++i) {
     float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
     all_log_odds(*subsets[i], more_.data(), fewer_.data(), effect_.data(), s_.offset, s_.n, kept, removed);
+  }
+}
+
+void Neighbours::worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const {
+  change_all(subsets, count);
+  for (int i = 0; i < count; ++i) {
+    float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
     if (s_.bounded) link(kept, s_.n, float(s_.soft)), link(removed, s_.n, float(s_.soft));
     const auto own = static_cast<float>(s_.kept), other = static_cast<float>(s_.removed);
     for (int64_t x = 0; x < s_.n; ++x) out[i][x * apart] = own * kept[x] - other * removed[x];
+  }
+}
+
+void Neighbours::add_squared_changes(const Subset* const* subsets, int count, double* sums) const {
+  change_all(subsets, count);
+  for (int i = 0; i < count; ++i) {
+    const LogOdds z = log_odds(*subsets[i]);
+    const float *kept = sums_.data() + 2 * i * wide_, *removed = kept + wide_;
+    for (int64_t x = 0; x < s_.n; ++x) {
+      const double own = kept[x] - z.kept, other = removed[x] - z.removed;
+      sums[x] += own * own + other * other;
+    }
   }
 }
 

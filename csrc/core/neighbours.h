@@ -63,6 +63,8 @@ class Neighbours {
 
   Subsets room_for(int64_t subsets) const { return {subsets, s_.n, s_.count}; }
   void take_nothing(Subset& to) const;
+  // Makes `to` the subset of these regions [n], which differs so much from each T [count].
+  void take(const uint8_t* member, const int16_t* differences, Subset& to) const;
   // Makes `to` the subset `from` with region x more; they may be the same.
   void add(int32_t x, const Subset& from, Subset& to) const;
   double worth(const Subset& subset) const;
@@ -71,11 +73,14 @@ class Neighbours {
   // Of each of up to kRows subsets with region x changed, for every x: out[i] [n], `apart` elements apart.
   static constexpr int kRows = kTogether / 2;  // two views each
   void worth_of_all(const Subset* const* subsets, int count, float* const* out, int64_t apart) const;
+  // What a region's change adds to z of up to kRows subsets and of their complements, squared: added to sums [n].
+  void add_squared_changes(const Subset* const* subsets, int count, double* sums) const;
   // With region x changed, alone.
   double worth_of_one(const Subset& subset, int32_t x) const;
 
  private:
   void settle(Subset& subset) const;
+  void change_all(const Subset* const* subsets, int count) const;
   LogOdds log_odds(const Subset& subset) const;
 
   const Surrogate& s_;
@@ -84,7 +89,7 @@ class Neighbours {
   std::vector<float> fewer_, more_;  // [n]: what an exponential is multiplied by when d falls, and grows
   std::vector<float> effect_;        // [n]
   const Terms terms_;
-  mutable std::vector<float> sums_;  // [kRows, 2, wide]
+  mutable std::vector<float> sums_;  // [kRows, 2, wide]: z of subsets with one region changed, kept and removed
 };
 
 }  // namespace pysmdl

@@ -57,6 +57,19 @@ class Plain:
         return worth, unsure[0] + unsure[1]
 
     @staticmethod
+    def influences(fitted: Any) -> Numbers:
+        """How much each region changes a subset's log-odds: the root mean square over all measured and complements.
+
+        [n].
+        """
+        member = (fitted.flip < 0).T
+        member = np.vstack((member, ~member))
+        odds = _log_odds(fitted, member)
+        changes = [_log_odds(fitted, member ^ region) - odds for region in np.eye(len(fitted.flip), dtype=bool)]
+        influence: Numbers = np.sqrt(np.square(changes).sum(1) / max(1, len(member)))
+        return influence
+
+    @staticmethod
     def greedy_chain(fitted: Any) -> NDArray[np.int32]:
         """From both ends: in turn what makes the front worth most and what makes the back worth least. [n]."""
         n = len(fitted.flip)
@@ -107,14 +120,24 @@ def of_nothing(flip: NDArray[np.int8]) -> NDArray[np.int64]:
     return differing
 
 
-def _of_views(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
-    """What subsets are worth, [a], and how unsure that is by their views kept and removed, [2, a]."""
+def _span(fitted: Any) -> int:
+    return int(np.abs(fitted.flip[:, :1].astype(np.int64)).sum()) if fitted.flip.shape[1] else 1
+
+
+def _log_odds(fitted: Any, member: Bools) -> Numbers:
+    """z of subsets. [a]."""
     apart = Plain.differences(fitted.flip, member).astype(np.int64)
     line = (np.where(member, 0.5, -0.5) * fitted.effect).sum(1)
-    span = int(np.abs(fitted.flip[:, :1].astype(np.int64)).sum()) if fitted.flip.shape[1] else 1
+    z: Numbers = fitted.offset + line + fitted.smooth * np.exp(-apart / (fitted.reach * _span(fitted))) @ fitted.pull
+    return z
+
+
+def _of_views(fitted: Any, member: Bools) -> tuple[Numbers, Numbers]:
+    """What subsets are worth, [a], and how unsure that is by their views kept and removed, [2, a]."""
+    span = _span(fitted)
     scores, unsure = [], []
-    for weight, line_of_view, d in ((fitted.kept, line, apart), (fitted.removed, -line, span - apart)):
-        z = fitted.offset + line_of_view + fitted.smooth * np.exp(-d / (fitted.reach * span)) @ fitted.pull
+    for weight, view in ((fitted.kept, member), (fitted.removed, ~member)):
+        z, d = _log_odds(fitted, view), Plain.differences(fitted.flip, view)
         p = 1 / (1 + np.exp(-z))
         spread = p * (1 - p) if fitted.bounded else np.ones_like(p)
         scores.append(weight * _score(fitted, z))

@@ -8,9 +8,10 @@ regions in which two subsets differ, of all w:
 
 The first part adds up one effect a region, and effects of neighbours are alike: with r their distance and l about that
 of next neighbours, T = OWN I + (1 - OWN) exp(-r^2 / 2 l^2). The second one lets regions interact, of any order, and
-forgets what lies far away. A region weighs what its effect has been found to be: subsets that differ only where it
-matters little are nearly the same. Weights are whole numbers, so distances are too, and the exponential is a table.
-What neither part tells is noise, of the variance under which what was measured is likeliest.
+forgets what lies far away. A region weighs its influence, how much log-odds change with it, whatever else is there (the
+root of what O'Donnell, Analysis of Boolean Functions, chapter 2, calls so): subsets that differ only where it matters
+little are nearly the same. Weights are whole numbers, so distances are too, and the exponential is a table. What
+neither part tells is noise, of the variance under which what was measured is likeliest.
 
 A chain is an order of regions, read as the subsets of its first 0, 1, ... n regions.
 """
@@ -131,9 +132,9 @@ class Surrogate:
         if count < REWEIGH * self._weighed or count > MOST_WEIGHED >= self._weighed > 0:
             return
         for _ in range(1 if self._weighed else REWEIGHINGS):
-            effect = np.abs(self._effect) * self._span / self._weight
-            if effect.any():
-                self._weigh(effect / effect.mean())
+            influence = self._native.influences(self._fitted())
+            if influence.any():
+                self._weigh(influence / influence.mean())
                 self._weighed = count
                 self._fit_anew()
         if self._weighed == count and self.linear != LINEAR:
