@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -354,7 +355,72 @@ def test_of_many_regions_it_asks_seldom_and_learns_from_so_many_subsets(monkeypa
     assert worth(f, few.order) > worth(f, seldom.order) - 1
     surrogate, member, score = fitted(9)
     surrogate.add(~member, score(~member))
-    assert len(member) > 40 == len(surrogate._member)
+    assert len(member) > 40 == len(surrogate.member)
+
+
+def asks_of(search_, f, n: int, k: int | None = None) -> tuple[list, list[int]]:
+    """What a search asks, of one view, and its order."""
+    asks, rounds = [], search_.start(Task(n, k or n))
+    try:
+        ask = next(rounds)
+        while True:
+            asks.append(ask)
+            ask = rounds.send(Evaluation({"f": f(bitrows.unpack(ask.rows(n), n)).astype(np.float32)}, {"f": 1.0}))
+    except StopIteration as done:
+        return asks, done.value.order
+
+
+@pytest.mark.parametrize("k", [12, 4])
+def test_where_rows_are_plenty_a_second_search_never_takes_back_what_the_first_has_found(k):
+    n, f = 12, rough(12, 3)
+    asks, order = asks_of(search.guided(600), f, n, k)
+    rows = [row for ask in asks for row in map(bytes, bitrows.unpack(ask.rows(n), n))]
+    assert 575 <= len(set(rows)) <= 588  # the curve of the other view is set aside
+    ends = bytes(n), bytes([1]) * n
+    assert [rows.count(end) for end in ends] == [2, 2]  # each began with these
+
+    def found(order) -> float:
+        values = f(bitrows.in_prefixes(np.array(order[:k], np.int32), n))
+        return float((values[1:] + values[:-1]).sum() / 2)
+
+    final = [ask.claim.final for ask in asks]
+    assert final[0] is False
+    promised = [found(ask.claim.answer(n)) for ask in asks[final.index(True) :] if ask.claim.final]
+    assert len(promised) > 20
+    assert all(later > earlier - 1e-4 for earlier, later in itertools.pairwise([*promised, found(order)]))
+    second = max(i for i, ask in enumerate(asks) if ends[0] in map(bytes, bitrows.unpack(ask.rows(n), n)))
+    assert len(rows) / 4 < sum(len(ask.rows(n)) for ask in asks[:second]) < len(rows) / 2
+    assert asks[second].claim.final  # the second search is no better yet
+
+
+def test_two_searches_know_together_what_either_was_told():
+    """Also F of a subset of which one was told the view kept, and the other the view removed."""
+    n, rng = 9, np.random.default_rng(0)
+    told = np.unique(rng.random((40, n)) < 0.5, axis=0)
+    first, second = (guided_search.Guide(Task(n, n), 100, 10) for _ in range(2))
+    second.known.read_as(first.known)
+    first.known.views = second.known.views = 2
+
+    def tell(guide, member, score_only: bool) -> None:
+        asked = guide.known.measure_rows(member, range(n)) if score_only else guide.known.measure(member, range(n))
+        ask = next(asked)
+        kept = np.linspace(0, 1, len(ask.rows(n)), dtype=np.float32)
+        views = {"insertion": kept} if score_only else {"insertion": kept, "deletion": 1 - kept}
+        with contextlib.suppress(StopIteration):
+            while True:
+                asked.send(Evaluation({"f": kept}, {"f": 1.0}, **views))
+
+    tell(first, told[:10], False)
+    tell(second, told[10:12], False)
+    tell(first, told[12:20], True)
+    tell(second, ~told[12:15], True)
+    rows = first.known.rows | second.known.rows
+    first.join(second, 200)
+    assert first.known.rows == rows == set(numbers(first.surrogate.member))
+    assert first.known.has(numbers(told[:12])).all()
+    ask = next(first.known.measure(told[20:21], range(n)))
+    for_nothing = {row.tobytes() for row in told[12:15]}
+    assert for_nothing <= {row.tobytes() for row in bitrows.unpack(ask.rows(n), n)}
 
 
 def asked_of_two_views(rows: int, n: int, f, constant: float = 1.0) -> tuple[list, list[int]]:

@@ -23,7 +23,7 @@ from pysmdl.search.greedy import (
     scoped_rounds,
     stochastic_rounds,
 )
-from pysmdl.search.guided_search import guided_rounds
+from pysmdl.search.guided_search import guided_rounds, usual
 from pysmdl.search.lazy_greedy import lazy_rounds
 from pysmdl.search.phase_window import POLICIES, WindowRules, phase_window_rounds
 from pysmdl.search.vocabulary import Ask, Claim, Evaluation, Ranking, Rounds, Search, Task
@@ -283,7 +283,7 @@ def guided(
 
     def budget(n: int, granted: int | None = None) -> int:
         wanted = granted if evaluations is None else evaluations
-        return 10 * n + 140 if wanted is None else wanted if granted is None else min(wanted, granted)
+        return usual(n) if wanted is None else wanted if granted is None else min(wanted, granted)
 
     def start(task: Task) -> Rounds:
         rows = budget(task.n, task.evaluations)

@@ -13,7 +13,8 @@ any order; its favourite is measured where it is least sure, and with each measu
    where that is likely to gain (:mod:`pysmdl.search.local_moves`).
 
 Any number of rows will do, and more find better orders; of few regions all subsets are measured at once, and the best
-order is found.
+order is found. Where there are rows for two such searches, a second one begins afresh: which basin an order lies in is
+decided early. The better one then goes on with what both have measured.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from pysmdl.search.blobs import blobs
 from pysmdl.search.lattice import Lattice, numbers, prefixes
 from pysmdl.search.local_moves import promising
 from pysmdl.search.measurements import Measurements, Measuring
@@ -43,15 +45,31 @@ AFRESH = 5  # every so many fits others are tried: one built from nothing, and t
 PASSES = 3  # moves of each region at a fit
 LAST = 0.15  # of the rows, for moves of single regions that are measured
 STALLS = 30  # fits in a row that propose nothing new, after which there is nothing left to try
-BLOB = 0.3  # how far the regions of a blob lie from each other, the whole being of size 1
 SMALL, EXPLORED = (0.03, 0.25), 3  # shares of the regions in a blob that varies a prefix; so many batches at a time
-WAVES = 64  # of which blobs are made
 FEW = 10  # regions, of which all subsets are measured where that many rows are granted
+PLENTY = 2.0  # times 10 n + 140 rows, from which on they go into two searches and what both find together
+APART = 0.38  # of the rows then, for each of the two
 
 
 def guided_rounds(task: Task, evaluations: int, pairs: int, batch: int = 1) -> Rounds:
     """The order that a surrogate and `evaluations` rows find, the curves' rows included. See the module's docstring."""
-    return (yield from Guide(task, evaluations, pairs, batch).rounds())
+    if task.n <= FEW or evaluations < PLENTY * usual(task.n):
+        guide = Guide(task, evaluations, pairs, batch)
+        yield from guide.search()
+        return guide.ranking()
+    first = Guide(task, round(APART * evaluations), pairs, batch)
+    yield from first.search()
+    second = Guide(task, round(APART * evaluations), pairs, batch, after=first)
+    yield from second.search()
+    guide, other = sorted((first, second), key=attrgetter("worth"), reverse=True)
+    guide.join(other, evaluations)
+    yield from guide.go_on()
+    return guide.ranking()
+
+
+def usual(n: int) -> int:
+    """Rows that a search takes where nobody says."""
+    return 10 * n + 140
 
 
 class Guide:
@@ -62,9 +80,10 @@ class Guide:
         evaluations: Rows to take.
         pairs: Subsets to begin with.
         least: To measure at a time at least.
+        after: A search of the same that is over: it has found an order, and this one is to find another.
     """
 
-    def __init__(self, task: Task, evaluations: int, pairs: int, least: int = 1) -> None:
+    def __init__(self, task: Task, evaluations: int, pairs: int, least: int = 1, after: Guide | None = None) -> None:
         n, regions = task.n, task.regions
         self.n, self.k, self.evaluations, self.pairs, self.least = n, task.k, evaluations, pairs, least
         self.places = None if regions is None or n == 1 else regions.places()
@@ -75,12 +94,17 @@ class Guide:
         self.lattice = Lattice(area, self.k)
         self.known = Measurements(self.surrogate, self.lattice)
         self.rng = np.random.default_rng(task.seed)
-        self.scarce: float = min(1.0, max((evaluations / (10 * n + 140)) ** SCARCE, n / LARGE))
+        self.after = after
+        if after is not None:
+            self.rng = after.rng
+            self.known.read_as(after.known)
+        self.scarce: float = min(1.0, max((evaluations / usual(n)) ** SCARCE, n / LARGE))
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
         self.steady = False  # whether the last fit left it as it was
         self.best: Order | None = None  # the best known in full
+        self.worth = -np.inf  # of that
         self.fits = 0
 
     @property
@@ -95,9 +119,20 @@ class Guide:
         count = self.scarce * max(SHARE * self.n, growth * self.known.spent)
         return max(self.least, round(count)) * (STEADY if self.steady else 1)
 
-    def rounds(self) -> Rounds:
-        """Measure until the rows are spent or nothing is left to try."""
+    @property
+    def answer(self) -> tuple[Order, bool]:
+        """The order that would be the answer now, and whether it is known in full."""
+        if self.after is not None and self.after.worth > self.worth:
+            return self.after.answer
+        return (self.order, False) if self.best is None else (self.best, True)
+
+    def search(self) -> Measuring:
+        """From the first blobs until the rows are spent or nothing is left to try."""
         yield from self._begin()
+        yield from self.go_on()
+
+    def go_on(self) -> Measuring:
+        """Measure until the rows are spent or nothing is left to try."""
         stalls = 0
         while self.left >= self.known.views and stalls <= STALLS and len(self.lattice.total) < 2**self.n:
             self.surrogate.fit()
@@ -118,18 +153,29 @@ class Guide:
                 tried = (not last and (yield from self._explore())) or (yield from self._move())
                 stalls = 0 if tried else stalls + 1
         self._improve()
-        found = self.order if self.best is None else self.best
+
+    def join(self, other: Guide, evaluations: int) -> None:
+        """Go on from what both found, with so many rows in all."""
+        self.known.join(other.known)
+        self.evaluations, self.after = evaluations, None
+        self.fits += other.fits
+        self._improve()
+        self.order, self.steady = self.answer[0], False
+
+    def ranking(self) -> Ranking:
+        """The answer."""
+        found, _ = self.answer
         return Ranking(found[: self.k].tolist(), {"fits": self.fits, "subsets_measured": len(self.lattice.total)})
 
     def _begin(self) -> Measuring:
         """Nothing, everything, and as many blobs as leave enough for an order; or all subsets there are."""
         if self.n <= FEW and 2**self.n <= self.evaluations:
             every = np.array(list(itertools.product((False, True), repeat=self.n)))
-            yield from self.known.measure(every, self.order)
+            yield from self.known.measure(every, *self.answer)
             return
         count = max(1, min(self.pairs, (self.evaluations - self.curves) // 4))
         ends = np.array([[False], [True]]).repeat(self.n, 1)
-        yield from self.known.measure(np.vstack((ends, blobs(self.rng, count, self.n, self.places))), self.order)
+        yield from self.known.measure(np.vstack((ends, blobs(self.rng, count, self.n, self.places))), *self.answer)
 
     def _favour(self, stalls: int) -> None:
         """Seek the order that the surrogate likes best, from its last one and now and then from others as well.
@@ -153,16 +199,15 @@ class Guide:
         Where F reads two views, one of a prefix often tells all: the other is taken where it is unsure as well.
         """
         rows, unsure = self.known.views * self.batch, self.unsure[:, : len(chain)]
-        best, final = (self.order, False) if self.best is None else (self.best, True)
         if self.known.views == 2:
             missing, measure = ~self.known.has_rows(numbers(chain)), self.known.measure_rows
         else:
             missing, measure, unsure = missing[None], self.known.measure, unsure.sum(0, keepdims=True)
-        if missing.sum() > rows and self.left >= rows + (0 if final else self.curves):
+        if missing.sum() > rows and self.left >= rows + (self.curves if self.best is None else 0):
             views, places = apart(np.where(missing, unsure, -1), rows)
-            yield from measure(chain[places] ^ (views == 1)[:, None], best, final)
+            yield from measure(chain[places] ^ (views == 1)[:, None], *self.answer)
             return
-        yield from self.known.measure(chain, best, final=True)
+        yield from self.known.measure(chain, self.answer[0], final=True)
         self._improve()
 
     def _explore(self) -> Generator[Ask, Evaluation, bool]:
@@ -172,7 +217,7 @@ class Guide:
         count = min(EXPLORED * min(self.batch, self.n), self.left // self.known.views)
         known = prefixes(self.best, self.k)[self.rng.integers(1, self.k, count)]
         before = self.known.spent
-        yield from self.known.measure(known ^ blobs(self.rng, count, self.n, self.places, SMALL), self.best, final=True)
+        yield from self.known.measure(known ^ blobs(self.rng, count, self.n, self.places, SMALL), *self.answer)
         self._improve()
         return self.known.spent > before
 
@@ -183,7 +228,7 @@ class Guide:
         tried = promising(self.known, self.best, self.k, self.left)
         if not len(tried):
             return False
-        yield from self.known.measure(tried, self.best, final=True)
+        yield from self.known.measure(tried, *self.answer)
         self._improve()
         return True
 
@@ -192,36 +237,7 @@ class Guide:
         found = self.lattice.best()
         if found is not None:
             rest = [region for region in self.order.tolist() if region not in set(found[0])]
-            self.best = np.array([*found[0], *rest], np.int32)
-
-
-def blobs(
-    rng: np.random.Generator,
-    count: int,
-    n: int,
-    places: NDArray[np.float64] | None,
-    share: tuple[float, float] = (0.1, 0.9),
-) -> Bools:
-    """Subsets of regions that lie together: where a random smooth function is below one of its quantiles.
-
-    [count, n]. Where nobody knows the regions' places, random ones.
-
-    Args:
-        share: The smallest and the largest share of the regions in a subset.
-    """
-    if places is None:
-        return rng.random((count, n)) < rng.uniform(*share, (count, 1))
-    waves = rng.standard_normal((count, WAVES, places.shape[1])) / BLOB  # of a Gaussian spectrum: a Gaussian process
-    phases = rng.uniform(0, 2 * np.pi, (count, WAVES, 1)).astype(np.float32)
-    waves, at = waves.astype(np.float32), places.astype(np.float32)
-    heights = np.empty((count, n), np.float32)
-    some = max(1, (1 << 16) // (WAVES * n))  # at a time: of many regions all take gigabytes
-    for part in (slice(i, i + some) for i in range(0, count, some)):
-        angles = phases[part] + sum(waves[part, :, axis, None] * at[:, axis] for axis in range(at.shape[1]))
-        heights[part] = np.cos(angles).sum(1)
-    below = np.ceil(rng.uniform(*share, count) * (n - 1)).astype(int)
-    blobs: Bools = heights < np.take_along_axis(np.sort(heights, 1), below[:, None], 1)
-    return blobs
+            self.best, self.worth = np.array([*found[0], *rest], np.int32), found[1]
 
 
 def apart(unsure: NDArray[np.float64], count: int) -> NDArray[np.int64]:

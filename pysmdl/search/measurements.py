@@ -73,6 +73,26 @@ class Measurements:
         whole = [self._everything ^ subset in self.rows for subset in subsets]
         self._whole.append(member[whole])
 
+    def read_as(self, other: Measurements) -> None:
+        """Count views, and bring scores to a scale, as another of the same set function does."""
+        self.views, self.constant, self._scale, self._measured = other.views, other.constant, other._scale, True
+        self._kept, self._removed = other._kept, other._removed
+        mine, theirs = self.surrogate, other.surrogate
+        mine.kept, mine.removed, mine.bounded = theirs.kept, theirs.removed, theirs.bounded
+
+    def join(self, other: Measurements) -> None:
+        """Take what another one that reads the same way has measured."""
+        told = other.surrogate.member
+        new = [i for i, subset in enumerate(numbers(told)) if subset not in self.rows]
+        self.surrogate.join(other.surrogate, new)
+        self.rows |= other.rows
+        self.lattice.add(list(other.lattice.total), np.array(list(other.lattice.total.values()), np.float32))
+        if self.views == 2:  # where one measured one view, the other may have measured the other
+            member = self.surrogate.member
+            subsets = numbers(member)
+            whole = self.has_rows(subsets).all(0) & ~self.has(subsets)
+            self._whole = [member[whole]]
+
     def has(self, subsets: Sequence[int]) -> NDArray[np.bool_]:
         """Which subsets F is known of. [a]."""
         return np.array([subset in self.lattice.total for subset in subsets], bool)

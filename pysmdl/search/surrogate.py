@@ -88,6 +88,7 @@ class Surrogate:
         kept, removed: Weights of the two views in what a chain is worth.
         bounded: Whether scores lie within 0 and 1.
         linear, noise: Variances that fits allow for, of effects that add up and of noise.
+        member: The subsets that it was given. [count, n].
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Surrogate:
         self.area: Numbers = np.full(n, 1 / n) if area is None else np.asarray(area, np.float64)
         self._native: Any = native or _native.extension() or Plain
         self._alike = likeness(n, places)
-        self._member: Bools = np.empty((0, n), bool)
+        self.member: Bools = np.empty((0, n), bool)
         self._weigh(np.ones(n))
         self._weighed = 0  # subsets known when the weights were found
         self._factor: Floats = np.empty((0, 0), np.float32)  # lower Cholesky factor of the kernel plus noise
@@ -116,19 +117,25 @@ class Surrogate:
 
         Beyond MOST_KNOWN subsets in all they are not listened to.
         """
-        member = member[: MOST_KNOWN - len(self._member)]
-        self._member = np.concatenate((self._member, member))
+        member = member[: MOST_KNOWN - len(self.member)]
+        self.member = np.concatenate((self.member, member))
         odds = score[: len(member)].astype(np.float64)
         if self.bounded:
             within = np.minimum(np.maximum(odds, 0), 1)  # a cosine may lie below 0
             odds = np.log((within + SOFT) / (1 - within + SOFT))
         self._odds = np.concatenate((self._odds, np.rint(odds / GRAIN) * GRAIN))
 
+    def join(self, other: Surrogate, which: list[int]) -> None:
+        """Take what another one was given of these of its subsets, none of which this one was."""
+        which = which[: MOST_KNOWN - len(self.member)]
+        self.member = np.concatenate((self.member, other.member[which]))
+        self._odds = np.concatenate((self._odds, other._odds[which]))
+
     def fit(self) -> None:
         """Fit to all that was given."""
         self._extend()
         self._solve(self._odds)
-        count = len(self._member)
+        count = len(self.member)
         if count < REWEIGH * self._weighed or count > MOST_WEIGHED >= self._weighed > 0:
             return
         for _ in range(1 if self._weighed else REWEIGHINGS):
@@ -170,7 +177,7 @@ class Surrogate:
     def _log_likelihood(self) -> float:
         """Of what was given, but for a constant, under a process of half the variance: of the same mean, and warier."""
         misfit = ((self._odds - self._offset) * self._pull).sum()
-        return float(-misfit - np.log(np.diagonal(self._factor)[: len(self._member)]).sum())
+        return float(-misfit - np.log(np.diagonal(self._factor)[: len(self.member)]).sum())
 
     def _weigh(self, share: Numbers) -> None:
         """Set what regions weigh, by their share [n] of the mean."""
@@ -184,8 +191,8 @@ class Surrogate:
 
     def _extend(self) -> None:
         """Extend the factor by what is new."""
-        old, count = self._factored, len(self._member)
-        new = self._member[self._flip.shape[1] :].T
+        old, count = self._factored, len(self.member)
+        new = self.member[self._flip.shape[1] :].T
         if new.size:
             weight = self._weight[:, None]
             self._flip = np.concatenate((self._flip, np.where(new, -weight, weight)), 1)
