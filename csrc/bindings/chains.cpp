@@ -107,13 +107,15 @@ Array<int16_t> differing(const Array<int8_t>& flip, const Array<bool>& member) {
   return out;
 }
 
-Array<int32_t> greedy(py::handle fitted_) {
+// What `op` says of each region.
+template <typename T, void (*op)(const Surrogate&, T*)>
+Array<T> of_regions(py::handle fitted_) {
   const Fitted fitted(fitted_);
-  Array<int32_t> order(fitted.surrogate.n);
-  int32_t* data = order.mutable_data();
+  Array<T> out(fitted.surrogate.n);
+  T* data = out.mutable_data();
   const py::gil_scoped_release release;
-  greedy_chain(fitted.surrogate, data);
-  return order;
+  op(fitted.surrogate, data);
+  return out;
 }
 
 py::tuple improve(py::handle fitted_, InPlace<int32_t>& order, int64_t k, int64_t passes, int64_t within,
@@ -193,15 +195,6 @@ Array<double> effects_of(const Array<int8_t>& flip, const Array<double>& alike, 
   return effect;
 }
 
-Array<double> influences_of(py::handle fitted_) {
-  const Fitted fitted(fitted_);
-  Array<double> influence(fitted.surrogate.n);
-  double* to = influence.mutable_data();
-  const py::gil_scoped_release release;
-  influences(fitted.surrogate, to);
-  return influence;
-}
-
 void extend(InPlace<float>& factor, int64_t known, int64_t count, double noise, int threads) {
   const int64_t size = factor.ndim() == 2 ? factor.shape(0) : -1;
   PYSMDL_CHECK(size >= 0 && factor.shape(1) == size, "factor must be float32 [size, size]");
@@ -235,8 +228,8 @@ void register_chains(py::module_& m) {
   m.def("predict", &predicted, arg("fitted"), arg("member"));
   m.def("kernel_rows", &fill_kernel, arg("flip"), arg("alike"), arg("table"), arg("first"), arg("kernel").noconvert());
   m.def("effects", &effects_of, arg("flip"), arg("alike"), arg("pull"));
-  m.def("influences", &influences_of, arg("fitted"));
-  m.def("greedy_chain", &greedy, arg("fitted"));
+  m.def("influences", &of_regions<double, influences>, arg("fitted"));
+  m.def("greedy_chain", &of_regions<int32_t, greedy_chain>, arg("fitted"));
   m.def("improve_chain", &improve, arg("fitted"), arg("order").noconvert(), arg("k"), arg("passes"), arg("within"),
         arg("least"));
   m.def("extend_cholesky", &extend, arg("factor").noconvert(), arg("known"), arg("count"), arg("noise"),
