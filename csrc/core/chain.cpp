@@ -133,6 +133,11 @@ PYSMDL_SIMD double flips_pulled(const int8_t* flip, const double* pull, int64_t 
   return sum;
 }
 
+// Which regions the measured subset t holds. [n].
+void read_subset(const int8_t* flip, int64_t n, int64_t count, int64_t t, uint8_t* member) {
+  for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + t] < 0;
+}
+
 }  // namespace
 
 void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* alike, const double* table, int64_t span,
@@ -157,7 +162,7 @@ void kernel_rows(const int8_t* flip, int64_t n, int64_t count, const double* ali
     for (int64_t x = 0; x < across; x += kTile) tile_sums(each_own, &likeness[x * n], n, across, &rows[x]);
     for (int64_t t = 0; t < from + together; t += kTile) tile_sums(each, &signs[t * n], n, wide, &lines[t]);
     for (int64_t i = 0; i < together; ++i) {
-      for (int64_t x = 0; x < n; ++x) member[x] = flip[x * count + from + i] < 0;
+      read_subset(flip, n, count, from + i, member.data());
       const int16_t* apart = walk.to(member.data());
       float* to = kernel + (from + i) * stride;
       const float* line = &lines[i * wide];
@@ -183,7 +188,7 @@ void influences(const Surrogate& s, double* influence) {
   for (int64_t from = 0; from < s.count; from += Neighbours::kRows) {
     const int together = static_cast<int>(std::min<int64_t>(Neighbours::kRows, s.count - from));
     for (int i = 0; i < together; ++i) {
-      for (int64_t x = 0; x < s.n; ++x) member[x] = s.flip[x * s.count + from + i] < 0;
+      read_subset(s.flip, s.n, s.count, from + i, member.data());
       neighbours.take(member.data(), walk.to(member.data()), some[i]);
       each[i] = &some[i];
     }
