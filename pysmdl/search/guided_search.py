@@ -36,6 +36,7 @@ from pysmdl.types import Bools
 
 SHARE = 0.05  # of an order's prefixes are measured before the surrogate is fitted anew
 GROWTH = 0.01  # or this share of the rows known, where that is more: a few among many change little
+PATIENT = 2.0  # of more than 10 n + 140 rows there is time for more fits: that share over their multiple to this power
 STEADY = 2  # times as many where the last fit left the favourite as it was: so would this one, most likely
 MANY = 60  # regions, beyond which that share grows with their number, as the time of a fit does
 SCARCE = 2.0  # of fewer than 10 n + 140 rows each must tell more: times their share of that to this power
@@ -98,7 +99,9 @@ class Guide:
         if after is not None:
             self.rng = after.rng
             self.known.read_as(after.known)
-        self.scarce: float = min(1.0, max((evaluations / usual(n)) ** SCARCE, n / LARGE))
+        plenty = evaluations / usual(n)
+        self.scarce: float = min(1.0, max(plenty**SCARCE, n / LARGE))
+        self.growth: float = GROWTH * max(1.0, n / MANY) / max(1.0, plenty) ** PATIENT
         self.curves = 2 * (n if self.k == n else self.k + 1)  # rows of an order of which nothing is known
         self.order: Order = np.arange(n, dtype=np.int32)  # the surrogate's favourite
         self.unsure = np.zeros((2, n + 1))  # it is of each of its prefixes, kept and removed
@@ -115,8 +118,7 @@ class Guide:
     @property
     def batch(self) -> int:
         """Subsets to measure at a time."""
-        growth = GROWTH * max(1.0, self.n / MANY)
-        count = self.scarce * max(SHARE * self.n, growth * self.known.spent)
+        count = self.scarce * max(SHARE * self.n, self.growth * self.known.spent)
         return max(self.least, round(count)) * (STEADY if self.steady else 1)
 
     @property
