@@ -74,6 +74,12 @@ def test_of_many_regions_it_asks_seldom_and_learns_from_so_many_subsets(monkeypa
     assert len(member) > 40 == len(surrogate.member)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_with_more_rows_than_usual_it_asks_about_fewer_at_a_time(seed):
+    some, more = (drive(search.guided(rows), interacting(20, seed), 20)[0].notes["fits"] for rows in (340, 595))
+    assert more > 1.4 * some  # 340 are usual, and 595 are 1.75 times as many; by a share of the rows known it was 1.1
+
+
 def asks_of(search_, f, n: int, k: int | None = None) -> tuple[list, list[int]]:
     """What a search asks, of one view, and its order."""
     asks, rounds = [], search_.start(Task(n, k or n))
