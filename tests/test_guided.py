@@ -11,7 +11,7 @@ import pytest
 import pysmdl
 from pysmdl import bitrows, search
 from pysmdl.search import guided_search
-from pysmdl.search.lattice import Lattice, numbers
+from pysmdl.search.lattice import Lattice, numbers, prefixes
 from pysmdl.search.vocabulary import Evaluation, Task
 from pysmdl.testing import drive, interacting
 
@@ -23,7 +23,7 @@ CLASS = pysmdl.smdl(effectiveness=0, confidence=0)
 
 
 def worth(f, order) -> float:
-    return float(f(guided_search.prefixes(np.array(order), len(order))[1:]).sum())
+    return float(f(prefixes(np.array(order), len(order))[1:]).sum())
 
 
 @pytest.mark.parametrize("objective", [CLASS, pysmdl.lima(), pysmdl.smdl(0, 0, 1, 0), pysmdl.smdl(0, 0, 0, 1)])
@@ -102,8 +102,7 @@ def test_where_rows_are_plenty_a_second_search_never_takes_back_what_the_first_h
     assert [rows.count(end) for end in ends] == [2, 2]  # each began with these
 
     def found(order) -> float:
-        values = f(bitrows.in_prefixes(np.array(order[:k], np.int32), n))
-        return float((values[1:] + values[:-1]).sum() / 2)
+        return area_under(f, list(order)[:k], np.ones(n))
 
     final = [ask.claim.final for ask in asks]
     assert final[0] is False
@@ -213,7 +212,7 @@ def test_of_few_regions_it_measures_every_subset_at_once_and_finds_the_best_orde
             return f(member)
 
         def area(order, f=f):
-            value = f(guided_search.prefixes(np.array(order, np.int32), k))
+            value = f(prefixes(np.array(order, np.int32), k))
             return ((value[1:] + value[:-1]) / 2).sum()
 
         order = drive(search.guided(2**n if n > 5 else None), counted, n, k)[0].order

@@ -7,8 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pysmdl.search import guided_search
-from pysmdl.search.lattice import Lattice, numbers
+from pysmdl.search.lattice import Lattice, numbers, prefixes
 from pysmdl.search.local_moves import Moves
 from pysmdl.search.measurements import Measurements
 from pysmdl.search.surrogate import Surrogate
@@ -21,11 +20,11 @@ def test_the_best_order_along_what_is_measured_is_found_whatever_came_first(seed
     rng = np.random.default_rng(seed)
     n, f, area = 6, rough(6, seed), rng.dirichlet(np.ones(6))
     orders = [rng.permutation(n) for _ in range(6)]
-    member = np.unique(np.vstack([guided_search.prefixes(order.astype(np.int32), n) for order in orders]), axis=0)
+    member = np.unique(np.vstack([prefixes(order.astype(np.int32), n) for order in orders]), axis=0)
     known = {row.tobytes() for row in member}
 
     def measured(order):
-        return all(row.tobytes() in known for row in guided_search.prefixes(np.array(order, np.int32), n))
+        return all(row.tobytes() in known for row in prefixes(np.array(order, np.int32), n))
 
     lattice = Lattice(area, n)
     for part in np.array_split(rng.permutation(len(member)), 5):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pysmdl import _native
-from pysmdl.search import guided_search
+from pysmdl.search.lattice import prefixes
 from pysmdl.search.plain_surrogate import Plain
 from pysmdl.search.surrogate import Surrogate, likeness, logistic
 
@@ -158,7 +158,7 @@ def test_moves_find_the_best_chain_of_a_small_surrogate():
     surrogate = fitted(5, seed=3)[0]
 
     def worth(order):
-        value = surrogate.predict(guided_search.prefixes(np.array(order), 5))[0]
+        value = surrogate.predict(prefixes(np.array(order), 5))[0]
         return (surrogate.area[list(order)] * (value[1:] + value[:-1]) / 2).sum()
 
     best = max(itertools.permutations(range(5)), key=worth)
